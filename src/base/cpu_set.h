@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CPU_SET_MAX 1024 /* CPUs 0..1023 */
+
+/* A set of CPU numbers. */
+struct cpu_set {
+	uint64_t words[CPU_SET_MAX / 64];
+};
+
+/*
+ * Reads a list ("1,2", "1-3,8") or a mask ("0x6", of any length). An empty set, a repeated CPU, a
+ * reversed range and anything out of 0..1023 are errors.
+ */
+int cpu_set_parse(const char *text, struct cpu_set *ret_set, struct err *err);
+
+bool cpu_set_has(const struct cpu_set *set, unsigned cpu);
+void cpu_set_add(struct cpu_set *set, unsigned cpu);
+unsigned cpu_set_count(const struct cpu_set *set);
+
+/* The first member that is >= cpu, or -1. `for (int c = cpu_set_next(s, 0); c >= 0; c = cpu_set_next(s, c + 1))` */
+int cpu_set_next(const struct cpu_set *set, unsigned cpu);
+
+/* "1-3,8"; cut where `size` is too small. */
+void cpu_set_format(const struct cpu_set *set, char *ret_text, unsigned size);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The name by which an operator means a network device: a PCI address, or a DPDK virtual device
+ * string ("net_af_packet0,iface=veth0").
+ */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/pci_addr.h"
+
+#define DEVICE_TEXT_SIZE 256
+#define DEVICE_NAME_SIZE 64 /* RTE_ETH_NAME_MAX_LEN */
+
+struct device_id {
+	bool is_pci;
+	struct pci_addr pci;         /* where is_pci */
+	char text[DEVICE_TEXT_SIZE]; /* canonical: "0000:05:08.1", or the string as given */
+	char name[DEVICE_NAME_SIZE]; /* DPDK's port name: text up to the first comma */
+};
+
+/*
+ * Reads a PCI address (short form allowed, device arguments after a comma too:
+ * "05:08.1,representor=0") or a virtual device string, whose name must start with "net_" or "eth_"
+ * and hold nothing but letters, digits, '_', '-' and '.'. Names that start with "net_bonding" are
+ * kept for bonds and refused here.
+ */
+int device_id_parse(const char *text, struct device_id *ret_id, struct err *err);
+
+/* The device at a PCI address. */
+void device_id_from_pci(const struct pci_addr *addr, struct device_id *ret_id);
+
+/* True where both mean the same device (the same port name). */
+bool device_id_equal(const struct device_id *a, const struct device_id *b);
+
+/* The form of the wire: PCI addresses in upper case, other devices by their whole text. */
+void device_id_format_wire(const struct device_id *id, char ret_text[static DEVICE_TEXT_SIZE]);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Why a relay drops packets. One table for counters, wire, metrics and tools; a reason is never
+ * renumbered. In both directions received = sent + the sum over these + what stands in the backlog.
+ *
+ * DROP(id, name, text)
+ */
+#define DROP_REASONS(DROP)                                                                         \
+	DROP(QUEUE_FULL, "queue_full", "the destination queue stayed full")                        \
+	DROP(NOT_CONNECTED, "not_connected", "no VM (vf_to_vm) or no device (vm_to_vf) was there") \
+	DROP(OVERSIZE, "oversize", "longer than the destination's largest frame")                  \
+	DROP(MALFORMED, "malformed", "headers that the requested offload cannot be applied to")    \
+	DROP(NO_BUFFER, "no_buffer", "no packet buffer was free for a copy")                       \
+	DROP(QUEUE_DISABLED, "queue_disabled", "sent by the VM on a queue that it has disabled")   \
+	DROP(DETACHED, "detached", "in the backlog when the device or VM was taken away")
+
+enum drop_reason {
+#define DROP(id, name, text) DROP_##id,
+	DROP_REASONS(DROP)
+#undef DROP
+	DROP_N
+};
+
+/* The stable name ("queue_full") and a description; reason < DROP_N. */
+const char *drop_reason_name(enum drop_reason reason);
+const char *drop_reason_text(enum drop_reason reason);

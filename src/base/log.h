@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Logging for every thread but the workers: the packet path counts, it does not log.
+ * Severities are syslog's (0 emergency .. 7 debug).
+ */
+
+#include <stdbool.h>
+#include <syslog.h>
+
+#include "base/util.h"
+
+enum log_target {
+	LOG_TARGET_STDERR, /* "<time> <severity> <text>"; with a journal's "<n>" prefix under systemd */
+	LOG_TARGET_SYSLOG,
+};
+
+/* Where messages go from now on, and up to which severity (0..7). `name` must stay valid. */
+void log_open(const char *name, enum log_target target, int max_severity);
+
+/* True where a message of that severity would be written. Any thread. */
+bool log_enabled(int severity);
+
+/* Writes one line. Any thread but a worker; may block on the destination. */
+void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
+
+#define log_error(...) log_at(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_at(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * A limit for messages that a guest or client can cause: at most `burst` at once, then one a second.
+ * What was held back is told with the next one let through. One thread per limiter.
+ */
+struct log_limit {
+	unsigned tokens;
+	unsigned burst;
+	unsigned suppressed;
+	long last_s; /* CLOCK_MONOTONIC second of the last refill */
+};
+
+#define LOG_LIMIT(n) {.tokens = (n), .burst = (n)}
+
+/* True where the message may be written now. */
+bool log_limit_pass(struct log_limit *limit);

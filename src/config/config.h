@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * What the operator wants, from /etc/default/virtioforwarder and the command line. Plain data, made
+ * once at start by config_load() and constant from then on. A blank or missing value has become its
+ * default by then.
+ */
+
+#include <stdbool.h>
+
+#include "base/cpu_set.h"
+#include "base/device_id.h"
+#include "base/err.h"
+#include "base/limits.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/default/virtioforwarder"
+
+struct config_vf {
+	struct device_id device;
+	unsigned relay_id;
+};
+
+struct config_pin {
+	bool set;
+	int vf_to_vm_cpu;
+	int vm_to_vf_cpu; /* the same as vf_to_vm_cpu where only one was given */
+};
+
+struct config {
+	struct cpu_set worker_cpus;
+	unsigned master_cpu;
+	int log_level; /* 0..7 */
+	bool foreground;
+	bool log_syslog;  /* --nodaemon=log_syslog; a daemonized process always logs to syslog */
+	bool no_huge;     /* --no-huge: ordinary pages, for trying out */
+	bool same_numa;   /* memory on the workers' nodes only */
+	char *pid_dir;
+	char *huge_dir;
+	char *ovsdb_sock;
+	bool ovsdb; /* OVSDB port control: on where neither ZMQ nor IPC port control is */
+	bool ipc_port_control;
+	char *zmq_config_ep;       /* NULL: off; so are the other endpoints */
+	char *zmq_port_control_ep;
+	char *zmq_stats_ep;
+	char *zmq_core_sched_ep; /* only kept where VIO4WD_CORE_SCHED_ENABLE is true */
+	char *socket_owner;
+	char *socket_group;
+	char *socket_dir;
+	char *socket_pattern; /* exactly one %u */
+	struct config_pin pins[RELAYS_MAX]; /* by relay id */
+	struct config_vf vfs[RELAYS_MAX];
+	unsigned n_vfs;
+	bool jumbo;
+	bool mrgbuf;
+	bool tso;
+	bool vhost_client;
+	bool zero_copy;
+	bool dynamic_sockets;
+	char *vfio_vf_token;  /* UUID, or NULL */
+	char *bind_vfio_pci;  /* as given, or NULL */
+};
+
+enum config_outcome {
+	CONFIG_RUN,  /* go on */
+	CONFIG_EXIT, /* --help or --version was printed: exit 0 */
+};
+
+/*
+ * Reads the file, then the command line, and checks both. Returns an enum config_outcome, or a
+ * negative errno with the reason in err ("<file>:<line>: ..." or "--option: ..."): -EINVAL for bad
+ * usage or values (exit code 2), anything else for what went wrong (exit code 1). *ret_config is
+ * untouched on failure; free it with config_free().
+ */
+int config_load(int argc, char **argv, struct config **ret_config, struct err *err);
+
+struct config *config_free(struct config *config);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * What a relay counts and how it stands, as plain data for the wire, the metrics and the tools.
+ * A leaf: no DPDK, no protobuf.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/drop.h"
+#include "control/op.h"
+
+struct packet_count {
+	uint64_t packets;
+	uint64_t bytes; /* frame bytes without FCS */
+};
+
+/*
+ * One direction of one relay. In every snapshot
+ * received = sent + the sum of dropped + backlog, packets and bytes alike.
+ */
+struct direction_stats {
+	bool active;                /* vf_to_vm: a device is attached; vm_to_vf: a VM is attached */
+	const char *internal_state; /* "DPDK_READY", "VIRTIO_UNINIT", ...; static storage */
+	int cpu;                    /* of the worker that runs it, -1 for none */
+	struct packet_count received;
+	struct packet_count sent;
+	struct packet_count dropped[DROP_N];
+	struct packet_count backlog;
+};
+
+struct relay_stats {
+	unsigned id;
+	bool active; /* device and VM are both ready */
+	char ident[IDENT_SIZE];
+	char vhost_path[SOCKET_PATH_SIZE]; /* "" for none */
+	char device[DEVICE_TEXT_SIZE];     /* the wire's form; bonds by name; "" for none */
+	unsigned socket_id;                /* NUMA node of the packet pool */
+	struct direction_stats vf_to_vm;
+	struct direction_stats vm_to_vf;
+};
