@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LINE_SIZE 2048
+
+static const char *const severity_names[] = {
+	"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
+
+/*
+ * The one global of the program: every module logs, and so do callbacks of libraries that carry no
+ * context. Written by log_open() only, before there are other threads.
+ */
+static struct {
+	enum log_target target;
+	int max_severity;
+	bool journal; /* stderr is a stream to the journal, which reads "<n>" prefixes */
+} sink = {.target = LOG_TARGET_STDERR, .max_severity = LOG_INFO};
+
+/* True where systemd connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void log_open(const char *name, enum log_target target, int max_severity)
+{
+	if (target == LOG_TARGET_SYSLOG)
+		openlog(name, LOG_PID, LOG_DAEMON);
+	sink.journal = stderr_is_journal();
+	sink.max_severity = max_severity;
+	sink.target = target;
+}
+
+bool log_enabled(int severity)
+{
+	return severity <= sink.max_severity;
+}
+
+/* Texts of guests and clients must not forge lines. */
+static void flatten(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = ' ';
+}
+
+/* One write() a line, so that lines of several threads do not mix. */
+static void write_stderr(int severity, const char *text)
+{
+	char line[LINE_SIZE + 64], when[32];
+	struct timespec now;
+	struct tm tm;
+	int length;
+
+	if (sink.journal) {
+		length = snprintf(line, sizeof(line), "<%d>%s\n", severity, text);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &now);
+		localtime_r(&now.tv_sec, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+		length = snprintf(line, sizeof(line), "%s.%03ld %s %s\n", when,
+			now.tv_nsec / 1000000, severity_names[severity & 7], text);
+	}
+	/* Where stderr is gone there is nobody left to tell. */
+	if (write(STDERR_FILENO, line, MIN((size_t)length, sizeof(line) - 1)) < 0)
+		return;
+}
+
+void log_at(int severity, const char *fmt, ...)
+{
+	char text[LINE_SIZE];
+	va_list args;
+
+	if (!log_enabled(severity))
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	flatten(text);
+	if (sink.target == LOG_TARGET_SYSLOG)
+		syslog(severity, "%s", text);
+	else
+		write_stderr(severity, text);
+}
+
+bool log_limit_pass(struct log_limit *limit)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec > limit->last_s) {
+		long refilled = limit->tokens + (now.tv_sec - limit->last_s);
+
+		limit->tokens = (unsigned)MIN(refilled, (long)limit->burst);
+		limit->last_s = now.tv_sec;
+	}
+	if (limit->tokens == 0) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->tokens--;
+	if (limit->suppressed > 0) {
+		log_notice("%u similar messages were held back", limit->suppressed);
+		limit->suppressed = 0;
+	}
+	return true;
+}
