@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * StatsRequest -> plain data, relay statistics -> StatsResponse. Pure; any thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/stats.h"
+#include "wire/message.h"
+
+#define STATS_RELAYS_LISTED_MAX 64
+#define STATS_DELAY_MAX_MS 60000
+
+struct stats_request {
+	uint64_t relays; /* bit i: relay i is asked for */
+	bool include_inactive;
+	unsigned delay_ms; /* 0..STATS_DELAY_MAX_MS */
+};
+
+struct direction_rates {
+	double received_packets; /* a second; bytes likewise */
+	double received_bytes;
+	double sent_packets;
+	double sent_bytes;
+};
+
+struct relay_rates {
+	struct direction_rates vf_to_vm;
+	struct direction_rates vm_to_vf;
+};
+
+/*
+ * Returns 0, -EBADR where the bytes are no request, or -E2BIG where they list more than
+ * STATS_RELAYS_LISTED_MAX relays or ask for too long a delay. *ret_request is untouched on failure.
+ */
+int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request);
+
+/*
+ * Writes those of the `n` relays that the request asks for; rates[i] belongs to relays[i].
+ * 0 or -ENOMEM.
+ */
+int stats_response_encode(const struct stats_request *request, const struct relay_stats *relays,
+	const struct relay_rates *rates, unsigned n, struct wire_message *ret_message);
+
+/* The answer to what failed with `code`: -EBADR, -E2BIG or -ENOMEM. 0 or -ENOMEM. */
+int stats_error_encode(int code, struct wire_message *ret_message);
