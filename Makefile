@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A thin front for meson and pytest; `make help` lists the targets.
+
+MESON_SETUP = meson setup
+NINJA = ninja -C
+DEPS = scripts/install-deps
+RUN_TESTS = /usr/bin/python3 scripts/run-tests
+
+.PHONY: all
+all: ## build the programs into build/bin/
+all: build/build.ninja
+	@$(DEPS) build
+	$(NINJA) build
+	@ln -sfn src/bin build/bin
+
+.PHONY: demo
+demo: all ## a small VM talks through a relay to a network namespace
+	@$(DEPS) demo
+	@/usr/bin/python3 scripts/demo
+
+.PHONY: test
+test: all ## everything CI runs, summed up in the last line
+	@$(DEPS) build check test demo
+	@$(RUN_TESTS) check unit black vm asan tsan
+
+.PHONY: test-unit test-black test-vm test-asan test-tsan
+test-unit: all ## unit tests
+	@$(DEPS) test
+	@$(RUN_TESTS) unit
+test-black: all ## the whole programs, without a VM
+	@$(DEPS) test
+	@$(RUN_TESTS) black
+test-vm: all ## real Linux guests, all of it (CI runs a selection)
+	@$(DEPS) test demo
+	@$(RUN_TESTS) vm-all
+test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/)
+	@$(DEPS) build test
+	@$(RUN_TESTS) asan
+test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
+	@$(DEPS) build test
+	@$(RUN_TESTS) tsan
+
+.PHONY: check
+check: ## format and layering
+	@$(DEPS) check
+	@scripts/check-layers
+	@scripts/check-format
+
+.PHONY: format
+format: ## clang-format over the tree
+	@$(DEPS) check
+	@scripts/check-format -i
+
+.PHONY: clang
+clang: build-clang/build.ninja ## a build with clang (build-clang/)
+	$(NINJA) build-clang
+
+# A build directory is made once; ninja itself notices changed meson files.
+build/build.ninja:
+	@$(DEPS) build
+	$(MESON_SETUP) build
+
+build-clang/build.ninja:
+	@$(DEPS) build clang
+	CC=clang $(MESON_SETUP) build-clang
+
+.PHONY: clean
+clean: ## remove the build directories; the VM image stays cached in build/vm
+	rm -rf build-asan build-tsan build-clang
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} +; fi
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
