@@ -32,22 +32,24 @@ struct config {
 	unsigned master_cpu;
 	int log_level; /* 0..7 */
 	bool foreground;
-	bool log_syslog;  /* --nodaemon=log_syslog; a daemonized process always logs to syslog */
-	bool no_huge;     /* --no-huge: ordinary pages, for trying out */
-	bool same_numa;   /* memory on the workers' nodes only */
+	bool log_syslog; /* --nodaemon=log_syslog; a daemonized process always logs to syslog */
+	bool no_huge;	 /* --no-huge: ordinary pages, for trying out */
+	bool allow_tcp_endpoints;
+	bool same_numa; /* memory on the workers' nodes only */
 	char *pid_dir;
 	char *huge_dir;
 	char *ovsdb_sock;
 	bool ovsdb; /* OVSDB port control: on where neither ZMQ nor IPC port control is */
 	bool ipc_port_control;
-	char *zmq_config_ep;       /* NULL: off; so are the other endpoints */
+	char *zmq_config_ep; /* NULL: off; so are the other endpoints */
 	char *zmq_port_control_ep;
 	char *zmq_stats_ep;
-	char *zmq_core_sched_ep; /* only kept where VIO4WD_CORE_SCHED_ENABLE is true */
-	char *socket_owner;
-	char *socket_group;
+	char *zmq_core_sched_ep; /* only kept where core_sched_enable */
+	bool core_sched_enable;
+	char *socket_owner; /* NULL: leave it alone, the default account is not on this machine */
+	char *socket_group; /* so here */
 	char *socket_dir;
-	char *socket_pattern; /* exactly one %u */
+	char *socket_pattern;		    /* exactly one %u */
 	struct config_pin pins[RELAYS_MAX]; /* by relay id */
 	struct config_vf vfs[RELAYS_MAX];
 	unsigned n_vfs;
@@ -57,8 +59,20 @@ struct config {
 	bool vhost_client;
 	bool zero_copy;
 	bool dynamic_sockets;
-	char *vfio_vf_token;  /* UUID, or NULL */
-	char *bind_vfio_pci;  /* as given, or NULL */
+	char *vfio_vf_token; /* UUID, or NULL */
+	char *bind_vfio_pci; /* as given, or NULL */
+	char **notices;	     /* what the operator should know, to be logged at start */
+	unsigned n_notices;
+};
+
+/* The same for vio4wd_core_scheduler. */
+struct config_sched {
+	char *stats_ep;
+	char *sched_ep;
+	double poll_interval_s;
+	int log_level;	    /* 0..7 */
+	double sensitivity; /* 0..1: the improvement that is worth a move */
+	bool global_numa_opt;
 };
 
 enum config_outcome {
@@ -75,3 +89,8 @@ enum config_outcome {
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err);
 
 struct config *config_free(struct config *config);
+
+/* The same for vio4wd_core_scheduler. */
+int config_load_sched(int argc, char **argv, struct config_sched **ret_config, struct err *err);
+
+struct config_sched *config_sched_free(struct config_sched *config);
