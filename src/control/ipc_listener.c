@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/ipc_listener.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/unix_socket.h"
+
+#define SOCKET_MODE 0660
+#define DIRECTORY_MODE 0755
+
+struct ipc_listener {
+	int fd;
+	bool bound;
+	struct sockaddr_un addr;
+	dev_t device; /* of the file that we made */
+	ino_t inode;
+};
+
+/* Makes one directory, unless it exists. Returns 1 where it was made, 0 where it was there. */
+static int make_directory(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, DIRECTORY_MODE) == 0) {
+		if (chmod(path, DIRECTORY_MODE) < 0) /* whatever the umask */
+			return err_set(err, errno, "%s: %s", path, strerror(errno));
+		return 1;
+	}
+	if (errno != EEXIST)
+		return err_set(err, errno, "cannot make directory %s: %s", path, strerror(errno));
+	if (stat(path, &st) < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "%s is not a directory", path);
+	return 0;
+}
+
+/* Makes the directories above the socket. */
+static int make_parents(const char *path, const struct zmq_owner *owner, struct err *err)
+{
+	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char *last_slash;
+	int made = 0;
+
+	strcpy(directory, path);
+	last_slash = strrchr(directory, '/');
+	if (last_slash == directory)
+		return 0;
+	*last_slash = '\0';
+	for (char *c = directory + 1;; c++) {
+		char kept = *c;
+
+		if (kept != '/' && kept != '\0')
+			continue;
+		*c = '\0';
+		made = make_directory(directory, err);
+		if (made < 0)
+			return made;
+		*c = kept;
+		if (kept == '\0')
+			break;
+	}
+	if (made && owner && chown(directory, owner->uid, owner->gid) < 0)
+		return err_set(
+			err, errno, "cannot give %s to its owner: %s", directory, strerror(errno));
+	return 0;
+}
+
+static int open_socket(
+	struct ipc_listener *listener, const struct zmq_owner *owner, struct err *err)
+{
+	const char *path = listener->addr.sun_path;
+	struct stat st;
+
+	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
+		return err_set(err, errno, "cannot open a socket: %s", strerror(errno));
+	/* bind() gives the file this mode less the umask; chmod() then gives it all of it. */
+	if (fchmod(listener->fd, SOCKET_MODE) < 0 ||
+		bind(listener->fd, (struct sockaddr *)&listener->addr, sizeof(listener->addr)) < 0)
+		return err_set(err, errno, "cannot bind %s: %s", path, strerror(errno));
+	listener->bound = true;
+	if (lstat(path, &st) < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	listener->device = st.st_dev;
+	listener->inode = st.st_ino;
+	if (owner && lchown(path, owner->uid, owner->gid) < 0)
+		return err_set(
+			err, errno, "cannot give %s to its owner: %s", path, strerror(errno));
+	if (chmod(path, SOCKET_MODE) < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (listen(listener->fd, SOMAXCONN) < 0)
+		return err_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int ipc_listener_new(struct ipc_listener **ret_listener, const char *path,
+	const struct zmq_owner *owner, struct err *err)
+{
+	struct ipc_listener *listener;
+	int r;
+
+	if (strlen(path) >= sizeof(listener->addr.sun_path))
+		return err_set(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes", path,
+			sizeof(listener->addr.sun_path) - 1);
+	listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return err_set(err, ENOMEM, "out of memory");
+	listener->fd = -1;
+	listener->addr.sun_family = AF_UNIX;
+	strcpy(listener->addr.sun_path, path);
+
+	r = make_parents(path, owner, err);
+	if (r >= 0)
+		r = unix_socket_claim(path, err);
+	if (r >= 0)
+		r = open_socket(listener, owner, err);
+	if (r < 0) {
+		ipc_listener_free(listener);
+		return r;
+	}
+	*ret_listener = listener;
+	return 0;
+}
+
+int ipc_listener_fd(const struct ipc_listener *listener)
+{
+	return listener->fd;
+}
+
+void ipc_listener_give_fd(struct ipc_listener *listener)
+{
+	listener->fd = -1;
+}
+
+struct ipc_listener *ipc_listener_free(struct ipc_listener *listener)
+{
+	struct stat st;
+
+	if (!listener)
+		return NULL;
+	if (listener->bound && lstat(listener->addr.sun_path, &st) == 0 &&
+		st.st_dev == listener->device && st.st_ino == listener->inode)
+		unlink(listener->addr.sun_path);
+	if (listener->fd >= 0)
+		close(listener->fd);
+	free(listener);
+	return NULL;
+}
