@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/bind.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/pci.h"
+#include "host/sysfs.h"
+
+#define DRIVERS "%s/bus/pci/drivers"
+#define FUNCTION "%s/bus/pci/devices/%s"
+
+/* Where a list's entry is made of devices. */
+struct addr_array {
+	struct pci_addr *addrs;
+	unsigned n;
+};
+
+static bool is_link_local(const struct sockaddr *addr)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
+
+	return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
+}
+
+/* True where somebody gave the interface an IP address of its own. */
+static bool has_ip_address(const char *netdev)
+{
+	struct ifaddrs *list, *a;
+	bool found = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (a = list; a && !found; a = a->ifa_next)
+		found = !strcmp(a->ifa_name, netdev) && a->ifa_addr &&
+			(a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
+			!is_link_local(a->ifa_addr);
+	freeifaddrs(list);
+	return found;
+}
+
+static int check_idle(
+	const char *sysfs, const struct pci_addr *addr, const char *text, struct err *err)
+{
+	char netdev[IFNAMSIZ], master[IFNAMSIZ];
+	int n_vfs = 0;
+
+	sysfs_read_int(&n_vfs, FUNCTION "/sriov_numvfs", sysfs, text);
+	if (n_vfs > 0)
+		return err_set(err, EBUSY,
+			"%s is in use: it is a PF with %d VFs; name the VFs instead", text, n_vfs);
+	if (host_pci_netdev(sysfs, addr, netdev) < 0)
+		return 0;
+	if (sysfs_link_name(master, sizeof(master), "%s/class/net/%s/master", sysfs, netdev) == 0)
+		return err_set(err, EBUSY,
+			"%s is in use: its interface %s belongs to %s; take it out (ip link set %s "
+			"nomaster)",
+			text, netdev, master, netdev);
+	if (has_ip_address(netdev))
+		return err_set(err, EBUSY,
+			"%s is in use: its interface %s has an IP address; take it off (ip addr "
+			"flush dev %s)",
+			text, netdev, netdev);
+	return 0;
+}
+
+static int check_iommu(
+	const char *sysfs, const struct pci_addr *addr, const char *text, struct err *err)
+{
+	char unsafe[4] = "";
+
+	sysfs_read(unsafe, sizeof(unsafe), "%s/module/vfio/parameters/enable_unsafe_noiommu_mode",
+		sysfs);
+	if (host_pci_iommu_group(sysfs, addr) >= 0 || unsafe[0] == 'Y')
+		return 0;
+	return err_set(err, EOPNOTSUPP,
+		"%s has no IOMMU group; switch the IOMMU on in the firmware and on the kernel's "
+		"command line (intel_iommu=on or amd_iommu=on)",
+		text);
+}
+
+static int write_failed(int r, const char *text, const char *driver, struct err *err)
+{
+	if (r == -EACCES || r == -EPERM)
+		return err_set(err, EACCES,
+			"%s: no permission to bind it to %s; run as root, on a writable /sys", text,
+			driver);
+	return err_set(err, EIO, "%s cannot be bound to %s: %s; the kernel log may say why", text,
+		driver, strerror(-r));
+}
+
+static bool is_bound_to(const char *sysfs, const struct pci_addr *addr, const char *driver)
+{
+	char now[HOST_DRIVER_SIZE];
+
+	return host_pci_driver(sysfs, addr, now) == 0 && !strcmp(now, driver);
+}
+
+/* Lets the kernel choose a driver again, as if nobody had asked for one. */
+static void undo(const char *sysfs, const char *text)
+{
+	sysfs_write("\n", FUNCTION "/driver_override", sysfs, text);
+	sysfs_write(text, "%s/bus/pci/drivers_probe", sysfs);
+}
+
+static int rebind(const char *sysfs, const struct pci_addr *addr, const char *text,
+	const char *driver, struct err *err)
+{
+	char old[HOST_DRIVER_SIZE];
+	int r;
+
+	r = sysfs_write(driver, FUNCTION "/driver_override", sysfs, text);
+	if (r < 0)
+		return write_failed(r, text, driver, err);
+	if (host_pci_driver(sysfs, addr, old) == 0)
+		r = sysfs_write(text, DRIVERS "/%s/unbind", sysfs, old);
+	if (r >= 0)
+		r = sysfs_write(text, "%s/bus/pci/drivers_probe", sysfs);
+	if (is_bound_to(sysfs, addr, driver))
+		return 1;
+	undo(sysfs, text);
+	if (r < 0)
+		return write_failed(r, text, driver, err);
+	return err_set(err, EIO,
+		"%s was refused by the driver %s; another device of its IOMMU group may be in use "
+		"by the "
+		"host, and the kernel log may say more",
+		text, driver);
+}
+
+int host_bind_device(
+	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err)
+{
+	char text[PCI_ADDR_TEXT_SIZE];
+	int r;
+
+	pci_addr_format(addr, text);
+	if (!sysfs_exists(FUNCTION, sysfs, text))
+		return err_set(err, ENODEV,
+			"%s is no PCI device of this host; lspci -D shows those there are", text);
+	if (is_bound_to(sysfs, addr, driver))
+		return 0;
+	if (!sysfs_exists(DRIVERS "/%s", sysfs, driver))
+		return err_set(err, ENOENT,
+			"%s cannot be bound, as the driver %s is not loaded: modprobe %s", text,
+			driver, driver);
+	r = check_iommu(sysfs, addr, text, err);
+	if (r >= 0)
+		r = check_idle(sysfs, addr, text, err);
+	return r < 0 ? r : rebind(sysfs, addr, text, driver, err);
+}
+
+static int append(struct addr_array *array, const struct pci_addr *addr, struct err *err)
+{
+	struct pci_addr *addrs = reallocarray(array->addrs, array->n + 1, sizeof(*addrs));
+
+	if (!addrs)
+		return err_set(err, ENOMEM, "out of memory");
+	addrs[array->n++] = *addr;
+	array->addrs = addrs;
+	return 0;
+}
+
+/* The first `count` VFs of a PF's interface, or all where count is 0. */
+static int append_vfs(const char *sysfs, const char *netdev, const struct pci_addr *pf,
+	unsigned count, struct addr_array *array, struct err *err)
+{
+	_cleanup_free_ struct host_vf *vfs = NULL;
+	char text[PCI_ADDR_TEXT_SIZE];
+	unsigned n;
+	int r;
+
+	r = host_vf_list(sysfs, pf, &vfs, &n, err);
+	if (r < 0)
+		return r;
+	if (n == 0 || n < count) {
+		pci_addr_format(pf, text);
+		return err_set(err, ENODEV,
+			"%s (%s) has %u VFs; make them first: echo %u > "
+			"/sys/bus/pci/devices/%s/sriov_numvfs",
+			netdev, text, n, count ? count : 1, text);
+	}
+	for (unsigned i = 0; i < (count ? count : n) && r >= 0; i++)
+		r = append(array, &vfs[i].addr, err);
+	return r;
+}
+
+static int append_netdev(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
+{
+	char *colon = strchr(entry, ':'), *end = NULL;
+	unsigned long count = 0;
+	struct pci_addr addr;
+
+	if (colon) {
+		*colon = '\0';
+		count = colon[1] >= '1' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+		if (count == 0 || count > 65535 || *end)
+			return err_set(err, EINVAL,
+				"\"%s:%s\" is neither a PCI address nor an interface with a count "
+				"of VFs",
+				entry, colon + 1);
+	}
+	if (!sysfs_netdev_name_valid(entry))
+		return err_set(
+			err, EINVAL, "\"%s\" is neither a PCI address nor an interface", entry);
+	if (!sysfs_exists("%s/class/net/%s", sysfs, entry))
+		return err_set(err, ENODEV,
+			"there is no interface %s; ip link shows those there are", entry);
+	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
+		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
+	if (!host_pci_is_pf(sysfs, &addr) && !colon &&
+		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry))
+		return append(array, &addr, err);
+	return append_vfs(sysfs, entry, &addr, count, array, err);
+}
+
+static int append_entry(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
+{
+	struct pci_addr addr;
+
+	if (pci_addr_parse(entry, &addr) == 0)
+		return append(array, &addr, err);
+	return append_netdev(sysfs, entry, array, err);
+}
+
+/* The next entry of a list, without blanks around it; NULL at the end. Empty entries are skipped.
+ */
+static char *next_entry(char **rest)
+{
+	char *entry;
+
+	do
+		entry = strsep(rest, ", \t\n");
+	while (entry && !*entry);
+	return entry;
+}
+
+int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_addrs,
+	unsigned *ret_n, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	struct addr_array array = {0};
+	char *rest = copy, *entry;
+	int r = copy ? 0 : err_set(err, ENOMEM, "out of memory");
+
+	while (r >= 0 && (entry = next_entry(&rest)))
+		r = append_entry(sysfs, entry, &array, err);
+	if (r < 0) {
+		free(array.addrs);
+		return r;
+	}
+	*ret_addrs = array.addrs;
+	*ret_n = array.n;
+	return 0;
+}
+
+/* Binds the devices of one entry. Returns 0 or the first error's code. */
+static int bind_entry(
+	const char *sysfs, const char *entry, host_bind_report *report, void *userdata)
+{
+	_cleanup_free_ struct pci_addr *addrs = NULL;
+	char text[PCI_ADDR_TEXT_SIZE];
+	struct err err = {""};
+	unsigned n = 0;
+	int r, first = 0;
+
+	first = host_bind_parse(sysfs, entry, &addrs, &n, &err);
+	if (first < 0)
+		report(userdata, entry, first, &err);
+	for (unsigned i = 0; i < n; i++) {
+		err.text[0] = '\0';
+		r = host_bind_device(sysfs, &addrs[i], HOST_BIND_DRIVER, &err);
+		pci_addr_format(&addrs[i], text);
+		report(userdata, text, r, &err);
+		first = first < 0 ? first : MIN(r, 0);
+	}
+	return first;
+}
+
+int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *entry;
+	int r, first = copy ? 0 : -ENOMEM;
+
+	while ((entry = next_entry(&rest))) {
+		r = bind_entry(sysfs, entry, report, userdata);
+		first = first < 0 ? first : r;
+	}
+	return first;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/bind.h"
+#include "host/fake_sysfs.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+
+/* The kernel's part: the linker puts this in the place of sysfs_write(). */
+static struct {
+	struct fake_sysfs fs;
+	char override[PATH_MAX]; /* the driver asked for last, "" for none */
+	const char *refused;	 /* the driver that will not probe, NULL for none */
+	int write_error;	 /* what each write fails with, 0 for none */
+	char reports[1024];
+	int probes;
+} kernel;
+
+int __wrap_sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
+
+static void link_driver(const char *addr, const char *driver)
+{
+	char path[128], target[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "devices/pci0000:00/%s/driver", addr);
+	snprintf(target, sizeof(target), "bus/pci/drivers/%s", driver);
+	fake_sysfs_link(&kernel.fs, path, target);
+}
+
+static void unlink_driver(const char *addr)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/devices/pci0000:00/%s/driver", kernel.fs.root, addr);
+	unlink(path);
+}
+
+int __wrap_sysfs_write(const char *text, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	const char *driver;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(path, sizeof(path), fmt, args);
+	va_end(args);
+	if (kernel.write_error)
+		return -kernel.write_error;
+	if (strstr(path, "/driver_override")) {
+		snprintf(kernel.override, sizeof(kernel.override), "%s",
+			strcmp(text, "\n") ? text : "");
+	} else if (strstr(path, "/unbind")) {
+		unlink_driver(text);
+	} else if (strstr(path, "/drivers_probe")) {
+		kernel.probes++;
+		driver = kernel.override[0] ? kernel.override : "igbvf";
+		if (!kernel.refused || strcmp(driver, kernel.refused))
+			link_driver(text, driver);
+	} else {
+		fail_msg("unexpected write to %s", path);
+	}
+	return 0;
+}
+
+static int make_tree(void **state)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	fake_sysfs_init(&kernel.fs);
+	fake_sysfs_pci(&kernel.fs, "0000:01:00.0", "", 1);
+	fake_sysfs_netdev(&kernel.fs, "ens3", "0000:01:00.0", NULL, NULL);
+	for (int i = 0; i < 4; i++) {
+		char addr[32], name[16];
+
+		snprintf(addr, sizeof(addr), "0000:01:10.%d", i);
+		snprintf(name, sizeof(name), "ens3v%d", i);
+		fake_sysfs_pci(&kernel.fs, addr, i == 3 ? "" : "igbvf", 2 + i);
+		fake_sysfs_vf(&kernel.fs, "0000:01:00.0", addr, i);
+		fake_sysfs_netdev(&kernel.fs, name, addr, NULL, NULL);
+	}
+	return 0;
+}
+
+static int remove_tree(void **state)
+{
+	fake_sysfs_fini(&kernel.fs);
+	return 0;
+}
+
+static void note(void *userdata, const char *name, int r, const struct err *err)
+{
+	size_t length = strlen(kernel.reports);
+
+	assert_true((r < 0) == (err->text[0] != '\0'));
+	snprintf(kernel.reports + length, sizeof(kernel.reports) - length, "%s=%d ", name, r);
+}
+
+static int bind_list(const char *list)
+{
+	kernel.reports[0] = '\0';
+	return host_bind(kernel.fs.root, list, note, NULL);
+}
+
+static void assert_driver(const char *addr_text, const char *driver)
+{
+	char now[HOST_DRIVER_SIZE] = "";
+	struct pci_addr addr;
+
+	assert_int_equal(pci_addr_parse(addr_text, &addr), 0);
+	host_pci_driver(kernel.fs.root, &addr, now);
+	assert_string_equal(now, driver);
+}
+
+static void every_form_is_bound_once(void **state)
+{
+	assert_int_equal(bind_list("ens3:2,0000:01:10.2"), 0);
+	assert_string_equal(kernel.reports, "0000:01:10.0=1 0000:01:10.1=1 0000:01:10.2=1 ");
+	assert_driver("0000:01:10.0", "vfio-pci");
+	assert_driver("0000:01:10.3", "");
+	assert_int_equal(kernel.probes, 3);
+
+	assert_int_equal(bind_list(" 01:10.3, ens3 ,"), 0);
+	assert_string_equal(kernel.reports,
+		"0000:01:10.3=1 0000:01:10.0=0 0000:01:10.1=0 0000:01:10.2=0 0000:01:10.3=0 ");
+	assert_int_equal(kernel.probes, 4);
+	assert_int_equal(bind_list(""), 0);
+	assert_string_equal(kernel.reports, "");
+}
+
+static void a_vf_by_its_own_interface(void **state)
+{
+	assert_int_equal(bind_list("ens3v1"), 0);
+	assert_string_equal(kernel.reports, "0000:01:10.1=1 ");
+}
+
+static void bad_entries_do_not_stop_the_rest(void **state)
+{
+	assert_int_equal(
+		bind_list("nosuch,ens3:0,ens3:5,ens3:x,01:10,../x,02:00.0,01:10.1"), -ENODEV);
+	assert_string_equal(kernel.reports, "nosuch=-19 ens3:0=-22 ens3:5=-19 ens3:x=-22 01:10=-19 "
+					    "../x=-22 0000:02:00.0=-19 0000:01:10.1=1 ");
+}
+
+/* Binding fails with the code; the text names the device and the remedy; nothing was changed. */
+static void expect_refusal(const char *addr_text, int code, const char *remedy, const char *driver)
+{
+	struct err err = {""};
+	struct pci_addr addr;
+
+	assert_int_equal(pci_addr_parse(addr_text, &addr), 0);
+	assert_int_equal(host_bind_device(kernel.fs.root, &addr, HOST_BIND_DRIVER, &err), -code);
+	if (!strstr(err.text, addr_text) || !strstr(err.text, remedy))
+		fail_msg("\"%s\" does not tell of %s and %s", err.text, addr_text, remedy);
+	assert_driver(addr_text, driver);
+	assert_string_equal(kernel.override, "");
+}
+
+static void driver_not_loaded(void **state)
+{
+	fake_sysfs_remove(&kernel.fs, "bus/pci/drivers/vfio-pci");
+	expect_refusal("0000:01:10.0", ENOENT, "modprobe vfio-pci", "igbvf");
+}
+
+static void no_iommu(void **state)
+{
+	struct pci_addr addr = {0, 1, 0x10, 0};
+
+	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.0/iommu_group");
+	expect_refusal("0000:01:10.0", EOPNOTSUPP, "intel_iommu=on", "igbvf");
+	fake_sysfs_set(&kernel.fs, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
+	assert_int_equal(host_bind_device(kernel.fs.root, &addr, HOST_BIND_DRIVER, NULL), 1);
+}
+
+static void in_use(void **state)
+{
+	expect_refusal("0000:01:00.0", EBUSY, "4 VFs", "");
+	fake_sysfs_link(&kernel.fs, "devices/pci0000:00/0000:01:10.0/net/ens3v0/master",
+		"devices/virtual/net/br7");
+	expect_refusal("0000:01:10.0", EBUSY, "br7", "igbvf");
+	/* the loopback interface is the one that has an address on every host */
+	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.1/net");
+	fake_sysfs_netdev(&kernel.fs, "lo", "0000:01:10.1", NULL, NULL);
+	expect_refusal("0000:01:10.1", EBUSY, "ip addr flush dev lo", "igbvf");
+}
+
+static void refused_by_the_kernel(void **state)
+{
+	kernel.refused = "vfio-pci";
+	expect_refusal("0000:01:10.0", EIO, "IOMMU group", "igbvf");
+	kernel.refused = NULL;
+	kernel.write_error = EACCES;
+	expect_refusal("0000:01:10.0", EACCES, "root", "igbvf");
+	kernel.write_error = ENODEV;
+	expect_refusal("0000:01:10.0", EIO, "kernel log", "igbvf");
+}
+
+#define IN_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_TREE(every_form_is_bound_once),
+		IN_TREE(a_vf_by_its_own_interface),
+		IN_TREE(bad_entries_do_not_stop_the_rest),
+		IN_TREE(driver_not_loaded),
+		IN_TREE(no_iommu),
+		IN_TREE(in_use),
+		IN_TREE(refused_by_the_kernel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

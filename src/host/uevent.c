@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/uevent.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define KERNEL_GROUP 1	      /* what the kernel itself says; 2 is udev */
+#define MESSAGE_SIZE 8192     /* the kernel's are up to 2 KiB of variables and a path */
+#define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
+
+int host_uevent_open(struct err *err)
+{
+	const struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_GROUP};
+	int fd, r;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	r = errno;
+	if (fd >= 0)
+		close(fd);
+	return err_set(err, r, "cannot listen to the kernel's device events: %s", strerror(r));
+}
+
+bool host_uevent_matters(const char *message, size_t length)
+{
+	static const char *const actions[] = {"add@", "bind@", "change@", "move@"};
+	const char *end = message + length, *field;
+	bool acts = false;
+
+	if (length == 0 || end[-1] != '\0')
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(actions); i++)
+		acts = acts || !strncmp(message, actions[i], strlen(actions[i]));
+	for (field = message; acts && field < end; field += strlen(field) + 1)
+		if (!strcmp(field, "SUBSYSTEM=net") || !strcmp(field, "SUBSYSTEM=pci"))
+			return true;
+	return false;
+}
+
+int host_uevent_read(int fd)
+{
+	char message[MESSAGE_SIZE];
+	struct sockaddr_nl from;
+	bool matters = false;
+	ssize_t n;
+
+	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+		socklen_t size = sizeof(from);
+
+		n = recvfrom(fd, message, sizeof(message), 0, (struct sockaddr *)&from, &size);
+		if (n < 0 && errno == ENOBUFS)
+			matters = true;
+		else if (n < 0)
+			break;
+		else if (from.nl_pid == 0)
+			matters = matters || host_uevent_matters(message, (size_t)n);
+	}
+	return matters;
+}
