@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * One direction through the relay: the sender at one of our ports, the checker at another, or one
+ * of them where the other is in another process. All of it in one thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "options.h"
+#include "port.h"
+#include "track.h"
+
+#define STREAM_BURST 32
+
+struct rte_mbuf;
+
+/* Packets made and not yet taken by the port; kept in order. */
+struct stream_queue {
+	struct rte_mbuf *packets[STREAM_BURST];
+	unsigned first;
+	unsigned count;
+	unsigned next_flow; /* of those with flow % queues == this queue */
+};
+
+struct stream {
+	const char *name;
+	const struct options *options;
+	struct rte_mempool *pool;
+	enum frame_origin origin; /* what its frames say */
+
+	int from; /* port of the sender, -1: elsewhere */
+	bool sending;
+	uint32_t epoch;
+	uint64_t seq[MAX_FLOWS]; /* of the next packet */
+	struct stream_queue queues[MAX_QUEUES];
+	uint64_t made;
+	uint64_t sent; /* taken by the port */
+	uint64_t sent_bytes;
+
+	int to; /* port of the checker, -1: elsewhere */
+	struct track tracks[MAX_FLOWS];
+	struct track_counts counts;
+	uint64_t received; /* all, duplicates and altered ones too */
+	uint64_t received_bytes;
+	uint64_t altered;
+	uint64_t most_under_way; /* highest sent - received seen by stream_receive() */
+
+	uint64_t begin_tsc; /* of the first packet sent or received */
+	uint64_t last_tsc;  /* of the last */
+};
+
+/* One on the heap, with ports not set (-1); `options` and `pool` are borrowed. NULL: no memory. */
+struct stream *stream_new(const char *name, enum frame_origin origin, const struct options *options,
+	struct rte_mempool *pool);
+/* Gives back packets not sent. Returns NULL; NULL is allowed. */
+struct stream *stream_free(struct stream *stream);
+
+/* Sends what the port takes now, one burst a queue at most. Returns the number of packets sent. */
+unsigned stream_send(struct stream *stream, uint64_t now_tsc);
+
+/* Receives and checks what is there, one burst a queue at most. Returns the number of packets. */
+unsigned stream_receive(struct stream *stream, uint64_t now_tsc);
+
+/* Nothing more will come of it: all sent and all here, or quiet for the options' drain time. */
+bool stream_is_done(const struct stream *stream, uint64_t now_tsc);
+
+/* Packets that were sent, or, where that is not known, passed over, and did not arrive. */
+uint64_t stream_lost(const struct stream *stream);
+bool stream_has_fault(const struct stream *stream);
+
+/* Prints its results as one JSON member, `"name": {…}`. */
+void stream_print(const struct stream *stream);
