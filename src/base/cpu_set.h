@@ -23,7 +23,8 @@ bool cpu_set_has(const struct cpu_set *set, unsigned cpu);
 void cpu_set_add(struct cpu_set *set, unsigned cpu);
 unsigned cpu_set_count(const struct cpu_set *set);
 
-/* The first member that is >= cpu, or -1. `for (int c = cpu_set_next(s, 0); c >= 0; c = cpu_set_next(s, c + 1))` */
+/* The first member that is >= cpu, or -1. `for (int c = cpu_set_next(s, 0); c >= 0; c =
+ * cpu_set_next(s, c + 1))` */
 int cpu_set_next(const struct cpu_set *set, unsigned cpu);
 
 /* "1-3,8"; cut where `size` is too small. */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/pci_addr.h"
 
 #define DEVICE_TEXT_SIZE 256
@@ -37,3 +38,11 @@ bool device_id_equal(const struct device_id *a, const struct device_id *b);
 
 /* The form of the wire: PCI addresses in upper case, other devices by their whole text. */
 void device_id_format_wire(const struct device_id *id, char ret_text[static DEVICE_TEXT_SIZE]);
+
+/* What a relay is attached to: one device, or a bond of up to eight. */
+struct op_device {
+	unsigned n_members; /* 0: none named */
+	struct device_id members[BOND_MEMBERS_MAX];
+	char bond_name[DEVICE_NAME_SIZE]; /* "" where it is no bond, else "net_bonding..." */
+	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
+};

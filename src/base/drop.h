@@ -20,7 +20,7 @@ enum drop_reason {
 #define DROP(id, name, text) DROP_##id,
 	DROP_REASONS(DROP)
 #undef DROP
-	DROP_N
+		DROP_N
 };
 
 /* The stable name ("queue_full") and a description; reason < DROP_N. */

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * An error as a person reads it. A function that can fail for a reason an operator must know takes a
- * `struct err *` as its last argument, returns a negative errno and leaves one sentence in it: what
- * failed, which device or file, what to do. The sentence is printed once, by whoever handles the
- * error; passing an error on may put the context in front of it.
+ * An error as a person reads it. A function that can fail for a reason an operator must know takes
+ * a `struct err *` as its last argument, returns a negative errno and leaves one sentence in it:
+ * what failed, which device or file, what to do. The sentence is printed once, by whoever handles
+ * the error; passing an error on may put the context in front of it.
  */
 
 #include "base/util.h"

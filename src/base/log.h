@@ -12,7 +12,8 @@
 #include "base/util.h"
 
 enum log_target {
-	LOG_TARGET_STDERR, /* "<time> <severity> <text>"; with a journal's "<n>" prefix under systemd */
+	LOG_TARGET_STDERR, /* "<time> <severity> <text>"; with a journal's "<n>" prefix under
+	                      systemd */
 	LOG_TARGET_SYSLOG,
 };
 
@@ -32,8 +33,8 @@ void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
 /*
- * A limit for messages that a guest or client can cause: at most `burst` at once, then one a second.
- * What was held back is told with the next one let through. One thread per limiter.
+ * A limit for messages that a guest or client can cause: at most `burst` at once, then one a
+ * second. What was held back is told with the next one let through. One thread per limiter.
  */
 struct log_limit {
 	unsigned tokens;
@@ -42,7 +43,10 @@ struct log_limit {
 	long last_s; /* CLOCK_MONOTONIC second of the last refill */
 };
 
-#define LOG_LIMIT(n) {.tokens = (n), .burst = (n)}
+#define LOG_LIMIT(n)                        \
+	{                                   \
+		.tokens = (n), .burst = (n) \
+	}
 
 /* True where the message may be written now. */
 bool log_limit_pass(struct log_limit *limit);

@@ -5,7 +5,6 @@
  * The few macros that every module uses.
  */
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,9 +13,6 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
-
-/* The structure of type `type` whose member `member` is at `ptr`. */
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /* `_cleanup_(f) T x`: f(&x) is called when x leaves its scope. */
 #define _cleanup_(f) __attribute__((cleanup(f)))

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The one request and answer type for every way in: static VFs, ZeroMQ, OVSDB, command file. Each of
- * them only translates into a `struct op` and calls forwarder_apply(). A leaf: no DPDK, no protobuf.
+ * The one request and answer type for every way in: static VFs, ZeroMQ, OVSDB, command file. Each
+ * of them only translates into a `struct op` and calls forwarder_apply(). A leaf: no DPDK, no
+ * protobuf.
  */
 
 #include <stdbool.h>
@@ -24,14 +25,6 @@ enum socket_mode {
 	SOCKET_MODE_DEFAULT, /* as the daemon is configured */
 	SOCKET_MODE_SERVER,  /* the daemon listens, QEMU connects */
 	SOCKET_MODE_CLIENT,  /* QEMU listens, the daemon connects and reconnects */
-};
-
-/* One device, or a bond of up to eight. */
-struct op_device {
-	unsigned n_members; /* 0: none named */
-	struct device_id members[BOND_MEMBERS_MAX];
-	char bond_name[DEVICE_NAME_SIZE]; /* "" where it is no bond, else "net_bonding..." */
-	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
 };
 
 struct op {

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The daemon: reads the configuration, starts everything in order, runs the control thread's event
+ * loop until it is told to stop, and takes everything down in the reverse order.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "control/daemonize.h"
+#include "control/forwarder.h"
+#include "control/pid_file.h"
+#include "control/services.h"
+#include "core/eal.h"
+
+#define PROGRAM "virtio-forwarder"
+#define EXIT_USAGE 2
+
+struct daemon {
+	struct config *config;
+	struct pid_file pid_file;
+	struct daemonize daemonize;
+	bool eal_started;
+	sd_event *event;
+	struct forwarder *forwarder;
+	struct services *services;
+};
+
+/*
+ * Blocks the signals that the event loop takes, in this thread and so in every one made later, and
+ * ignores the one that a vanished reader of our log or socket would cause.
+ */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int on_stop_signal(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	log_notice("stopping on %s", strsignal(info->ssi_signo));
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* A daemon has no terminal to lose and, so far, no file to read again. */
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	log_notice("SIGHUP is ignored: the configuration is read at start only");
+	return 0;
+}
+
+static int make_event_loop(sd_event **ret_event, struct err *err)
+{
+	sd_event *event = NULL;
+
+	int r = sd_event_new(&event);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGTERM, on_stop_signal, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGINT, on_stop_signal, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(event, true);
+	if (r < 0) {
+		sd_event_unref(event);
+		return err_set(err, -r, "event loop: %s", strerror(-r));
+	}
+	*ret_event = event;
+	return 0;
+}
+
+static int start(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct eal_options eal_options = {
+		.master_cpu = config->master_cpu,
+		.worker_cpus = config->worker_cpus,
+		.huge_dir = config->no_huge ? "" : config->huge_dir,
+		.vfio_vf_token = config->vfio_vf_token,
+		.log_level = config->log_level,
+	};
+
+	int r = pid_file_take(&daemon->pid_file, config->pid_dir, err);
+	if (r == 0 && !config->foreground)
+		r = daemonize_start(&daemon->daemonize, err);
+	if (r == 0)
+		r = pid_file_write(&daemon->pid_file, err);
+	if (r == 0)
+		r = eal_start(&eal_options, err);
+	if (r < 0)
+		return r;
+	daemon->eal_started = true;
+	r = make_event_loop(&daemon->event, err);
+	if (r == 0)
+		r = forwarder_new(&daemon->forwarder, config, daemon->event, err);
+	if (r == 0)
+		r = services_new(&daemon->services, config, daemon->forwarder, daemon->event, err);
+	return r;
+}
+
+static void stop(struct daemon *daemon)
+{
+	services_free(daemon->services);
+	forwarder_free(daemon->forwarder);
+	sd_event_unref(daemon->event);
+	if (daemon->eal_started)
+		eal_stop();
+	pid_file_release(&daemon->pid_file);
+	config_free(daemon->config);
+}
+
+static void become_ready(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+
+	if (!config->foreground || config->log_syslog)
+		log_open(PROGRAM, LOG_TARGET_SYSLOG, config->log_level);
+	log_notice("ready: version %s, %s", VERSION, eal_version());
+	sd_notify(0, "READY=1");
+	daemonize_ready(&daemon->daemonize);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = {.pid_file.fd = -1, .daemonize.ready_fd = -1};
+	struct err err = {0};
+
+	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_INFO);
+	int r = config_load(argc, argv, &daemon.config, &err);
+	if (r == CONFIG_EXIT)
+		return EXIT_SUCCESS;
+	if (r < 0) {
+		log_error("%s", err.text);
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+	}
+	log_open(PROGRAM, LOG_TARGET_STDERR, daemon.config->log_level);
+	for (unsigned i = 0; i < daemon.config->n_notices; i++)
+		log_notice("%s", daemon.config->notices[i]);
+	block_signals();
+
+	r = start(&daemon, &err);
+	if (r < 0) {
+		log_error("%s", err.text);
+		stop(&daemon);
+		return EXIT_FAILURE;
+	}
+	become_ready(&daemon);
+	r = sd_event_loop(daemon.event);
+	if (r < 0)
+		log_error("event loop: %s", strerror(-r));
+	sd_notify(0, "STOPPING=1");
+	stop(&daemon);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

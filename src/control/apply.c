@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Operations. Each function checks the whole request against the relays there are, then does it;
+ * where a later step fails the earlier ones are undone.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "control/forwarder_internal.h"
+
+static const char *device_name(const struct op_device *device)
+{
+	return device->bond_name[0] != '\0' ? device->bond_name : device->members[0].text;
+}
+
+static bool is_named(const struct op_device *device)
+{
+	return device->n_members != 0 || device->bond_name[0] != '\0';
+}
+
+/* True where `named` means what the relay has: a bond by its name, a device by its address. */
+static bool same_device(const struct op_device *attached, const struct op_device *named)
+{
+	if (attached->n_members == 0)
+		return false;
+	if (attached->bond_name[0] != '\0' || named->bond_name[0] != '\0')
+		return strcmp(attached->bond_name, named->bond_name) == 0;
+	return device_id_equal(&attached->members[0], &named->members[0]);
+}
+
+/* True where both name the same members in the same order, and the same mode. */
+static bool same_make(const struct op_device *a, const struct op_device *b)
+{
+	if (a->n_members != b->n_members || a->bond_mode != b->bond_mode)
+		return false;
+	for (unsigned i = 0; i < a->n_members; i++)
+		if (!device_id_equal(&a->members[i], &b->members[i]))
+			return false;
+	return true;
+}
+
+static bool relay_uses(const struct relay *relay, const struct device_id *id)
+{
+	for (unsigned i = 0; i < relay->device.n_members; i++)
+		if (device_id_equal(&relay->device.members[i], id))
+			return true;
+	return false;
+}
+
+static struct relay *find_by_device(struct forwarder *forwarder, const struct op_device *device)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (same_device(&forwarder->relays[i].device, device))
+			return &forwarder->relays[i];
+	return NULL;
+}
+
+static struct relay *find_by_socket(struct forwarder *forwarder, const char *path)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (strcmp(relay_socket(&forwarder->relays[i]), path) == 0)
+			return &forwarder->relays[i];
+	return NULL;
+}
+
+static struct relay *find_free(struct forwarder *forwarder)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (!relay_has_device(&forwarder->relays[i]) &&
+			relay_socket(&forwarder->relays[i])[0] == '\0')
+			return &forwarder->relays[i];
+	return NULL;
+}
+
+/* Fails where a member, or the bond's name, is in use. */
+static int check_unused(
+	struct forwarder *forwarder, const struct op_device *device, struct err *err)
+{
+	struct relay *user = find_by_device(forwarder, device);
+
+	if (user != NULL)
+		return err_set(
+			err, EBUSY, "%s is in use by relay %u", device_name(device), user->id);
+	for (unsigned i = 0; i < device->n_members; i++)
+		for (unsigned k = 0; k < RELAYS_MAX; k++)
+			if (relay_uses(&forwarder->relays[k], &device->members[i]))
+				return err_set(err, EBUSY, "device %s is in use by relay %u",
+					device->members[i].text, k);
+	return 0;
+}
+
+/* The outcome of a request that would change nothing. */
+static int unchanged(
+	const struct op *op, int code, struct err *err, const char *what, const char *name)
+{
+	return op->conditional ? 0 : err_set(err, code, "%s %s", name, what);
+}
+
+/* The relay that a request with a relay id and a device means; NULL where it names none. */
+static struct relay *named_relay(struct forwarder *forwarder, const struct op *op, struct err *err)
+{
+	if (op->relay_id < 0 || op->relay_id >= RELAYS_MAX)
+		err_set(err, EINVAL, "no relay id of 0..%d is given", RELAYS_MAX - 1);
+	else if (!is_named(&op->device))
+		err_set(err, EINVAL, "no device is given");
+	else
+		return &forwarder->relays[op->relay_id];
+	return NULL;
+}
+
+static int apply_add(struct forwarder *forwarder, const struct op *op, struct err *err)
+{
+	struct relay *relay = named_relay(forwarder, op, err);
+
+	if (relay == NULL)
+		return -EINVAL;
+	if (forwarder->config->dynamic_sockets)
+		return err_set(err, EINVAL,
+			"the daemon runs with dynamic sockets, whose relays are chosen by path: "
+			"use add_sock");
+	if (same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device))
+		return unchanged(op, EEXIST, err, "is attached to this relay already",
+			device_name(&op->device));
+	if (relay_has_device(relay))
+		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
+			device_name(&relay->device));
+	int r = check_unused(forwarder, &op->device, err);
+	if (r == 0)
+		r = relay_attach(relay, &op->device, err);
+	if (r == 0)
+		strcpy(relay->ident, op->ident);
+	return r;
+}
+
+static int apply_remove(struct forwarder *forwarder, const struct op *op, struct err *err)
+{
+	struct relay *relay = named_relay(forwarder, op, err);
+
+	if (relay == NULL)
+		return -EINVAL;
+	if (forwarder->config->dynamic_sockets)
+		return err_set(err, EINVAL,
+			"the daemon runs with dynamic sockets, whose relays are chosen by path: "
+			"use "
+			"remove_sock");
+	if (!same_device(&relay->device, &op->device))
+		return unchanged(
+			op, ENOENT, err, "is not attached to this relay", device_name(&op->device));
+	relay_detach(relay);
+	relay->ident[0] = '\0';
+	return 0;
+}
+
+static int check_dynamic(struct forwarder *forwarder, struct err *err)
+{
+	if (forwarder->config->dynamic_sockets)
+		return 0;
+	return err_set(err, EINVAL,
+		"the daemon runs with static sockets: start it with --dynamic-sockets "
+		"(VIRTIOFWD_DYNAMIC_SOCKETS) to add and remove them");
+}
+
+static int apply_add_sock(struct forwarder *forwarder, const struct op *op, struct err *err)
+{
+	int r = check_dynamic(forwarder, err);
+	if (r < 0)
+		return r;
+	if (op->device.n_members == 0)
+		return err_set(err, EINVAL, "no device is given");
+	if (op->vhost_path[0] != '/')
+		return err_set(err, EINVAL, "the vhost path %s is not absolute", op->vhost_path);
+
+	struct relay *owner = find_by_socket(forwarder, op->vhost_path);
+	if (owner != NULL && same_device(&owner->device, &op->device))
+		return unchanged(
+			op, EEXIST, err, "exists already with this device", op->vhost_path);
+	if (owner != NULL)
+		return err_set(err, EBUSY, "%s is the socket of %s", op->vhost_path,
+			device_name(&owner->device));
+	r = check_unused(forwarder, &op->device, err);
+	if (r < 0)
+		return r;
+
+	struct relay *relay = find_free(forwarder);
+	if (relay == NULL)
+		return err_set(err, ENOSPC, "all %d relays are in use", RELAYS_MAX);
+	r = relay_attach(relay, &op->device, err);
+	if (r < 0)
+		return r;
+	r = relay_open_socket(relay, op->vhost_path, op->socket_mode, err);
+	if (r < 0) {
+		relay_detach(relay);
+		return r;
+	}
+	strcpy(relay->ident, op->ident);
+	return 0;
+}
+
+static int apply_remove_sock(struct forwarder *forwarder, const struct op *op, struct err *err)
+{
+	bool by_path = op->vhost_path[0] != '\0', by_device = is_named(&op->device);
+
+	int r = check_dynamic(forwarder, err);
+	if (r < 0)
+		return r;
+	if (!by_path && !by_device)
+		return err_set(err, EINVAL, "neither a vhost path nor a device is given");
+
+	struct relay *of_path = by_path ? find_by_socket(forwarder, op->vhost_path) : NULL;
+	struct relay *of_device = by_device ? find_by_device(forwarder, &op->device) : NULL;
+	if (of_path == NULL && of_device == NULL)
+		return unchanged(op, ENOENT, err, "does not exist",
+			by_path ? op->vhost_path : device_name(&op->device));
+	if (by_path && by_device && of_path != of_device)
+		return err_set(err, EINVAL, "%s and %s do not belong together", op->vhost_path,
+			device_name(&op->device));
+
+	struct relay *relay = by_path ? of_path : of_device;
+	relay_close_socket(relay);
+	relay_detach(relay);
+	relay->ident[0] = '\0';
+	return 0;
+}
+
+static int apply_query(
+	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result)
+{
+	struct relay_stats stats;
+	struct relay *relay =
+		op->vhost_path[0] != '\0' ? find_by_socket(forwarder, op->vhost_path) : NULL;
+
+	if (relay == NULL || !relay_has_device(relay))
+		return err_set(&ret_result->err, ENOENT, "no device serves the vhost path \"%s\"",
+			op->vhost_path);
+	relay_read_stats(relay, &stats);
+	strcpy(ret_result->query, stats.device);
+	return 0;
+}
+
+void forwarder_apply(struct forwarder *forwarder, const struct op *op, struct op_result *ret_result)
+{
+	struct err *err = &ret_result->err;
+	int r = -EINVAL;
+
+	*ret_result = (struct op_result){0};
+	switch (op->kind) {
+	case OP_ADD:
+		r = apply_add(forwarder, op, err);
+		break;
+	case OP_REMOVE:
+		r = apply_remove(forwarder, op, err);
+		break;
+	case OP_ADD_SOCK:
+		r = apply_add_sock(forwarder, op, err);
+		break;
+	case OP_REMOVE_SOCK:
+		r = apply_remove_sock(forwarder, op, err);
+		break;
+	case OP_QUERY_PCI:
+		r = apply_query(forwarder, op, ret_result);
+		break;
+	}
+	ret_result->code = -r;
+}

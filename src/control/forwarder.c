@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/forwarder.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "control/forwarder_internal.h"
+#include "core/hugepages.h"
+#include "core/pool.h"
+#include "core/vf.h"
+
+#define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
+#define DISCARD_BYTES 2048
+
+/* Vhost thread: wakes the control thread. The count that is there says enough if it is full. */
+static void on_guest_changed(void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+	uint64_t one = 1;
+
+	if (write(forwarder->guest_event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("eventfd: %s", strerror(errno));
+}
+
+static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_report_guest(&forwarder->relays[i]);
+	return 0;
+}
+
+/* The accounts were checked with the configuration; one that is gone since is left alone. */
+static void find_owner(struct forwarder *forwarder)
+{
+	const struct config *config = forwarder->config;
+	struct passwd *user = config->socket_owner != NULL ? getpwnam(config->socket_owner) : NULL;
+	struct group *group = config->socket_group != NULL ? getgrnam(config->socket_group) : NULL;
+
+	forwarder->env.socket_uid = user != NULL ? user->pw_uid : (uid_t)-1;
+	forwarder->env.socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
+}
+
+/* Makes the directory of the sockets, for the owner of the sockets, unless it is there. */
+static int make_socket_dir(struct forwarder *forwarder, struct err *err)
+{
+	const char *dir = forwarder->config->socket_dir;
+	struct stat st;
+
+	if (mkdir(dir, 0755) == 0) {
+		if (chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
+			return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
+		return 0;
+	}
+	if (errno != EEXIST)
+		return err_set(
+			err, errno, "socket directory %s cannot be made: %s", dir, strerror(errno));
+	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "socket directory %s is not a directory", dir);
+	return 0;
+}
+
+static int open_static_sockets(struct forwarder *forwarder, struct err *err)
+{
+	const struct config *config = forwarder->config;
+	char name[SOCKET_PATH_SIZE], path[SOCKET_PATH_SIZE];
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* checked with the configuration */
+		snprintf(name, sizeof(name), config->socket_pattern, i);
+#pragma GCC diagnostic pop
+		if (snprintf(path, sizeof(path), "%s/%s", config->socket_dir, name) >=
+			(int)sizeof(path))
+			return err_set(err, ENAMETOOLONG, "socket path %s/%s is too long",
+				config->socket_dir, name);
+		int r = relay_open_socket(&forwarder->relays[i], path, SOCKET_MODE_DEFAULT, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int attach_static_devices(struct forwarder *forwarder, struct err *err)
+{
+	for (unsigned i = 0; i < forwarder->config->n_vfs; i++) {
+		const struct config_vf *vf = &forwarder->config->vfs[i];
+		struct op op = {.kind = OP_ADD, .relay_id = vf->relay_id};
+		struct op_result result;
+
+		op.device.n_members = 1;
+		op.device.members[0] = vf->device;
+		forwarder_apply(forwarder, &op, &result);
+		if (result.code != 0) {
+			*err = result.err;
+			return -result.code;
+		}
+	}
+	return 0;
+}
+
+static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
+{
+	forwarder->guest_event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (forwarder->guest_event_fd < 0)
+		return err_set(err, errno, "eventfd: %s", strerror(errno));
+	int r = sd_event_add_io(event, &forwarder->guest_event, forwarder->guest_event_fd, EPOLLIN,
+		on_guest_event, forwarder);
+	if (r < 0)
+		return err_set(err, -r, "event loop: %s", strerror(-r));
+
+	r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
+				      forwarder->config->n_vfs * vf_memory_bytes(),
+		err);
+	if (r == 0)
+		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
+			-1, err);
+	if (r == 0)
+		r = workers_start(&forwarder->workers, err);
+	if (r < 0)
+		return r;
+
+	forwarder->env.workers = forwarder->workers;
+	forwarder->env.discard_pool = forwarder->discard_pool;
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_init(&forwarder->relays[i], i, &forwarder->env);
+	if (!forwarder->config->dynamic_sockets) {
+		r = make_socket_dir(forwarder, err);
+		if (r == 0)
+			r = open_static_sockets(forwarder, err);
+	}
+	return r == 0 ? attach_static_devices(forwarder, err) : r;
+}
+
+int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
+	struct err *err)
+{
+	struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
+
+	if (forwarder == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	forwarder->guest_event_fd = -1;
+	forwarder->config = config;
+	forwarder->env = (struct relay_env){
+		.config = config,
+		.guest_changed = on_guest_changed,
+		.userdata = forwarder,
+	};
+	find_owner(forwarder);
+	int r = start(forwarder, event, err);
+	if (r < 0) {
+		forwarder_free(forwarder);
+		return r;
+	}
+	*ret_forwarder = forwarder;
+	return 0;
+}
+
+struct forwarder *forwarder_free(struct forwarder *forwarder)
+{
+	if (forwarder == NULL)
+		return NULL;
+	for (unsigned i = 0; forwarder->workers != NULL && i < RELAYS_MAX; i++)
+		relay_fini(&forwarder->relays[i]);
+	workers_stop(forwarder->workers);
+	pool_destroy(forwarder->discard_pool);
+	sd_event_source_unref(forwarder->guest_event);
+	if (forwarder->guest_event_fd >= 0)
+		close(forwarder->guest_event_fd);
+	free(forwarder);
+	return NULL;
+}
+
+unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_stats[RELAYS_MAX])
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_read_stats(&forwarder->relays[i], &ret_stats[i]);
+	return RELAYS_MAX;
+}

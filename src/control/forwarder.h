@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The root object: the relays, and the one function by which they are changed.
+ *
+ * All functions: control thread.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "config/config.h"
+#include "control/op.h"
+#include "control/stats.h"
+
+struct forwarder;
+
+/*
+ * Starts the workers, opens the static sockets and attaches the static devices; DPDK has been
+ * started. `config` must outlive the forwarder. All or nothing.
+ */
+int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
+	struct err *err);
+
+/* Detaches every VM and device and ends the workers. Returns NULL. */
+struct forwarder *forwarder_free(struct forwarder *forwarder);
+
+/*
+ * Does the operation as a whole or changes nothing, and says why in *ret_result. May block while
+ * hardware starts or stops.
+ */
+void forwarder_apply(
+	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result);
+
+/* Fills in all relays; returns how many (RELAYS_MAX). */
+unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_stats[RELAYS_MAX]);

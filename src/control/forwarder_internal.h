@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What forwarder.c (life) and apply.c (operations) share. */
+
+#include "control/forwarder.h"
+#include "control/relay.h"
+
+struct forwarder {
+	const struct config *config;
+	struct workers *workers;
+	struct rte_mempool *discard_pool;
+	struct relay_env env;
+	struct relay relays[RELAYS_MAX];
+	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
+	sd_event_source *guest_event;
+};

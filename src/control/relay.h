@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A relay: one device (or bond) and one vhost-user socket, and a lane for each direction between
+ * them. Either end may come and go while the other stays.
+ *
+ * A lane runs on a worker while there is something to poll: vf_to_vm while a device is attached,
+ * vm_to_vf while the socket is open. To change an end, both lanes are retracted first and granted
+ * again afterwards.
+ *
+ * All functions: control thread. What fails leaves the relay as it was.
+ */
+
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "control/op.h"
+#include "control/stats.h"
+#include "core/guest.h"
+#include "core/lane.h"
+#include "core/workers.h"
+
+struct vf;
+
+/* What all relays share; outlives them. */
+struct relay_env {
+	const struct config *config;
+	struct workers *workers;
+	struct rte_mempool *discard_pool;
+	void (*guest_changed)(void *userdata); /* from the vhost thread */
+	void *userdata;
+	uid_t socket_uid; /* (uid_t)-1: left alone */
+	gid_t socket_gid;
+};
+
+struct relay {
+	unsigned id;
+	const struct relay_env *env;
+	struct op_device device; /* n_members 0: none attached */
+	struct vf *vf;
+	struct guest *guest;
+	char ident[IDENT_SIZE];
+	struct lane lanes[DIRECTIONS_N];
+	unsigned n_sessions_seen; /* of the guest, for what is logged */
+	bool ready_seen;
+};
+
+void relay_init(struct relay *relay, unsigned id, const struct relay_env *env);
+
+/* Takes both ends away. */
+void relay_fini(struct relay *relay);
+
+/* The relay must have no device. Blocks while the hardware starts. */
+int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
+
+/* Does nothing without a device. */
+void relay_detach(struct relay *relay);
+
+/* The relay must have no socket. */
+int relay_open_socket(
+	struct relay *relay, const char *path, enum socket_mode mode, struct err *err);
+
+/* Does nothing without a socket. */
+void relay_close_socket(struct relay *relay);
+
+static inline bool relay_has_device(const struct relay *relay)
+{
+	return relay->device.n_members != 0;
+}
+
+/* The path of its socket, "" without one. */
+const char *relay_socket(const struct relay *relay);
+
+/* Moves a lane to another worker, without loss or reordering. */
+void relay_move(struct relay *relay, enum direction direction, unsigned worker);
+
+/* Logs what the guest did since the last call. */
+void relay_report_guest(struct relay *relay);
+
+void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats);

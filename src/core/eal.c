@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/eal.h"
+
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_version.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dpdk_log.h"
+#include "core/hugepages.h"
+
+#define ARGUMENTS_MAX 24
+#define NO_HUGE_MIB "1024" /* reserved at start, taken page by page as it is used */
+
+/* The heap of DPDK itself, before any device: measured, rounded up to a huge page. */
+#define EAL_BYTES (8ULL << 20)
+
+/* "0@<master>,1@<worker>,...": DPDK's thread numbers are small, CPU numbers may not be. */
+static char *lcores_argument(const struct eal_options *options)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "--lcores=0@%u", options->master_cpu);
+	unsigned lcore = 1;
+	for (int cpu = cpu_set_next(&options->worker_cpus, 0); cpu >= 0;
+		cpu = cpu_set_next(&options->worker_cpus, cpu + 1))
+		fprintf(f, ",%u@%d", lcore++, cpu);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int init(int argc, char **argv, struct err *err)
+{
+	dpdk_log_capture_start();
+	int r = rte_eal_init(argc, argv);
+	const char *said = dpdk_log_capture_end();
+
+	if (r < 0)
+		return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s",
+			said[0] ? said : rte_strerror(rte_errno));
+	return 0;
+}
+
+int eal_start(const struct eal_options *options, struct err *err)
+{
+	char *argv[ARGUMENTS_MAX];
+	int argc = 0;
+	_cleanup_free_ char *lcores = lcores_argument(options);
+	char huge_dir[300], token[64], prefix[64];
+
+	if (lcores == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	argv[argc++] = "virtio-forwarder";
+	argv[argc++] = lcores;
+	argv[argc++] = "--main-lcore=0";
+	argv[argc++] = "--no-shconf"; /* nothing to share, nothing left behind */
+	argv[argc++] = "--no-telemetry";
+	/* No device is probed at start: an address that does not exist is the only one allowed. */
+	argv[argc++] = "--allow=ffff:ff:1f.7";
+	snprintf(prefix, sizeof(prefix), "--file-prefix=virtio-forwarder-%d", getpid());
+	argv[argc++] = prefix;
+	if (options->huge_dir[0] != '\0') {
+		snprintf(huge_dir, sizeof(huge_dir), "--huge-dir=%s", options->huge_dir);
+		argv[argc++] = huge_dir;
+		argv[argc++] = "--huge-unlink=always";
+	} else {
+		argv[argc++] = "--no-huge";
+		argv[argc++] = "--iova-mode=va";
+		argv[argc++] = "-m";
+		argv[argc++] = NO_HUGE_MIB;
+	}
+	if (options->vfio_vf_token != NULL) {
+		snprintf(token, sizeof(token), "--vfio-vf-token=%s", options->vfio_vf_token);
+		argv[argc++] = token;
+	}
+	argv[argc] = NULL;
+
+	int r = hugepages_use(options->huge_dir, err);
+	if (r == 0)
+		r = hugepages_require(EAL_BYTES, err);
+	if (r == 0)
+		r = dpdk_log_open(options->log_level, err);
+	if (r == 0)
+		r = init(argc, argv, err);
+	return r;
+}
+
+void eal_stop(void)
+{
+	rte_eal_cleanup();
+	dpdk_log_close();
+}
+
+const char *eal_version(void)
+{
+	return rte_version();
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Grace periods, by DPDK's quiescent-state RCU.
+ *
+ * A worker announces a quiescent state between two iterations, when it holds no pointer that it
+ * read from a published place. Whoever has taken something out of such a place calls
+ * epoch_synchronize(); when that returns, every worker has passed through a quiescent state since,
+ * so none of them can still use what was taken out, and it may be changed, handed to another worker
+ * or freed.
+ *
+ * A grace period takes as long as the longest iteration, microseconds. It never gives up: after a
+ * second it says in the log which workers it waits for, and goes on waiting.
+ */
+
+#include "base/err.h"
+
+struct epoch;
+
+/* For readers 0..n_readers-1, all offline. NULL when out of memory. */
+struct epoch *epoch_new(unsigned n_readers);
+struct epoch *epoch_free(struct epoch *epoch);
+
+/* The reader's own thread only. Offline readers are not waited for and must hold no pointer. */
+void epoch_online(struct epoch *epoch, unsigned reader);
+void epoch_offline(struct epoch *epoch, unsigned reader);
+void epoch_quiescent(struct epoch *epoch, unsigned reader);
+
+/* Blocks for one grace period. Any thread that is not an online reader; several at once are fine.
+ */
+void epoch_synchronize(struct epoch *epoch, const char *why);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A vhost-user socket and the VM behind it.
+ *
+ * Theory. The protocol is spoken by DPDK's vhost library in a thread of its own, which calls back
+ * when a frontend connects, when the guest's driver is ready, and before the guest's memory goes
+ * away. A connection whose driver is ready is the guest's *session*: the callback publishes it,
+ * lanes load it once a burst. To take it back the callback exchanges it for NULL, waits for a grace
+ * period of the workers (epoch.h), and only then returns, so the library never unmaps memory that a
+ * worker still reads. The callbacks never wait for the control thread, which may itself be waiting
+ * for them inside rte_vhost_driver_unregister().
+ *
+ * Which rings the guest has enabled is kept in two masks of the connection: the library reports it
+ * with its ring locks held, when nothing may wait, and a lane that uses a mask a burst too long
+ * only meets a ring that the library itself then refuses.
+ *
+ * Two frontends on one socket: the latest whose driver is ready has it, because a VM that was
+ * killed and started again may connect before the library sees the old connection end.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+
+struct epoch;
+
+struct guest_options {
+	unsigned relay_id;
+	bool client;    /* true: QEMU listens and we connect, again and again; false: we listen */
+	bool mergeable; /* offer mergeable receive buffers */
+	uid_t uid;      /* owner of the socket in server mode, (uid_t)-1 to leave it */
+	gid_t gid;
+	struct epoch *epoch; /* of the workers */
+	/* Called by the vhost thread whenever something below changed; must not wait. */
+	void (*changed)(void *userdata);
+	void *userdata;
+};
+
+/* The vhost library's numbers of the rings of queue pair q, named as the guest sees them
+ * (virtio 5.1.2). */
+#define GUEST_RECEIVE_RING(q) (2 * (q))
+#define GUEST_TRANSMIT_RING(q) (2 * (q) + 1)
+
+/* A frontend that is connected. Belongs to the vhost thread; what lanes read of it is said below.
+ */
+struct guest_session {
+	bool connected;
+	int vid; /* the vhost library's number for the device */
+
+	/* Written by the vhost thread, read by workers. */
+	_Atomic uint32_t vf_to_vm_enabled; /* bit q: the guest receives on queue pair q */
+	_Atomic uint32_t vm_to_vf_enabled; /* bit q: the guest sends on queue pair q */
+
+	/* Constant while the session is published. */
+	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */
+	unsigned max_frame_bytes; /* the longest frame that its receive buffers hold, without FCS */
+	int numa_node;            /* of the guest's memory, -1 where it is not known */
+};
+
+#define GUEST_CONNECTIONS_MAX 4 /* at a time on one socket; only one of them is the session */
+
+struct guest {
+	/* Written by the vhost thread, read by workers. */
+	_Atomic(struct guest_session *) session;
+
+	/* Written by the vhost thread, read by the control thread. */
+	_Atomic unsigned n_sessions; /* begun so far */
+
+	/* The vhost thread's own, and the control thread's once the socket is closed. */
+	struct guest_session connections[GUEST_CONNECTIONS_MAX];
+
+	/* Constant while the guest is open. */
+	struct guest_options options;
+	char path[SOCKET_PATH_SIZE];
+	unsigned slot; /* in the table that leads from the library's callbacks to us */
+};
+
+/*
+ * Opens the socket: in server mode a file that a dead daemon left is replaced and a live one
+ * refused, and the new one gets owner, group and mode 0660. Control thread.
+ */
+int guest_open(struct guest **ret_guest, const char *path, const struct guest_options *options,
+	struct err *err);
+
+/*
+ * Ends the session if there is one (destroying it waits for a grace period), closes the socket and
+ * removes its file in server mode. No lane may use the guest any more. Control thread. Returns
+ * NULL.
+ */
+struct guest *guest_close(struct guest *guest);
+
+/* The session that a lane may use until its next quiescent state, or NULL. Workers. */
+static inline struct guest_session *guest_session(struct guest *guest)
+{
+	return atomic_load_explicit(&guest->session, memory_order_acquire);
+}
+
+/* True while a guest driver is ready. Any thread. */
+static inline bool guest_ready(struct guest *guest)
+{
+	return guest != NULL && atomic_load_explicit(&guest->session, memory_order_relaxed) != NULL;
+}

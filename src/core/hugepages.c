@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/hugepages.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+/* The page size of the mount in use, 0 for ordinary pages. Set once at start: DPDK's memory, which
+ * it describes, is global to the process too. */
+static uint64_t page_bytes;
+
+static long read_long(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long value = -1;
+
+	if (f == NULL)
+		return -1;
+	if (fscanf(f, "%ld", &value) != 1)
+		value = -1;
+	fclose(f);
+	return value;
+}
+
+/* The sysfs folder of the pages in use: of one node, or of the whole machine with socket -1. */
+static void sysfs_folder(int socket, char *ret_path, size_t size)
+{
+	if (socket < 0)
+		snprintf(ret_path, size, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
+			page_bytes / 1024);
+	else
+		snprintf(ret_path, size,
+			"/sys/devices/system/node/node%d/hugepages/hugepages-%" PRIu64 "kB", socket,
+			page_bytes / 1024);
+}
+
+static long read_count(int socket, const char *what)
+{
+	char folder[128], path[160];
+
+	sysfs_folder(socket, folder, sizeof(folder));
+	snprintf(path, sizeof(path), "%s/%s", folder, what);
+	return read_long(path);
+}
+
+int hugepages_use(const char *dir, struct err *err)
+{
+	struct statfs fs;
+
+	page_bytes = 0;
+	if (dir[0] == '\0')
+		return 0;
+	if (statfs(dir, &fs) < 0)
+		return err_set(err, errno,
+			"huge page mount %s: %s; mount one (mount -t hugetlbfs none %s) or name "
+			"another with "
+			"--huge-dir",
+			dir, strerror(errno), dir);
+	if (fs.f_type != HUGETLBFS_MAGIC)
+		return err_set(err, ENODEV,
+			"huge page mount %s is not a hugetlbfs: mount one there (mount -t "
+			"hugetlbfs none %s), "
+			"name another with --huge-dir, or try without with --no-huge",
+			dir, dir);
+	page_bytes = fs.f_bsize;
+	return 0;
+}
+
+int hugepages_require(uint64_t bytes, struct err *err)
+{
+	if (page_bytes == 0 || (uint64_t)read_count(-1, "free_hugepages") * page_bytes >= bytes)
+		return 0;
+	return hugepages_missing(bytes, -1, err);
+}
+
+int hugepages_missing(uint64_t bytes, int socket, struct err *err)
+{
+	if (page_bytes == 0)
+		return err_set(err, ENOMEM, "out of memory: %" PRIu64 " MiB more are needed",
+			(bytes >> 20) + 1);
+
+	char folder[128];
+	long needed = (long)((bytes + page_bytes - 1) / page_bytes);
+	long free_pages = read_count(socket, "free_hugepages");
+	long all = read_count(socket, "nr_hugepages");
+
+	sysfs_folder(socket, folder, sizeof(folder));
+	return err_set(err, ENOMEM,
+		"too few huge pages: %ld of %" PRIu64
+		" kB are needed, %ld are free; add them with: echo %ld "
+		"> %s/nr_hugepages",
+		needed, page_bytes / 1024, MAX(free_pages, 0),
+		MAX(all, 0) + needed - MAX(free_pages, 0), folder);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Ports come and go: a device becomes a DPDK port, several become a bond, and the way back.
+ * What a port is configured to do is vf.h's.
+ *
+ * Control thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/device_id.h"
+#include "base/err.h"
+
+/* Finds a driver for the device. All or nothing. The error says what an operator can do. */
+int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err);
+
+/* Stops and closes the port and lets go of the device. */
+void port_close(uint16_t port);
+
+/* Opens all members and makes a bond of them. All or nothing. */
+int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err *err);
+
+/* Stops, dissolves and closes the bond and closes its members. */
+void port_close_bond(uint16_t port);
+
+/*
+ * True for the modes whose protocol runs inside the transmit function (802.3ad must be called at
+ * least every 100 ms, with no packets if there are none; DPDK's bonding guide).
+ */
+bool port_bond_needs_polling(const struct op_device *bond);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The packets that a lane has taken and could not pass on yet: its whole backlog. A lane reads its
+ * source only into an empty stash, so the source feels the back pressure of the destination and
+ * nothing that was taken needs to be dropped. The lane owns the packets in it.
+ */
+
+#include <rte_mbuf.h>
+#include <stdint.h>
+
+#include "core/counters.h"
+
+#define LANE_BURST 32
+
+struct stash {
+	uint16_t head; /* index of the oldest packet */
+	uint16_t n;    /* packets from there on */
+	struct rte_mbuf *packets[LANE_BURST];
+};
+
+static inline struct rte_mbuf **stash_oldest(struct stash *stash)
+{
+	return &stash->packets[stash->head];
+}
+
+/* Says that `n` new packets stand at the beginning of an empty stash. */
+static inline void stash_fill(struct stash *stash, uint16_t n)
+{
+	stash->head = 0;
+	stash->n = n;
+}
+
+/* Says that the `n` oldest packets belong to somebody else now. */
+static inline void stash_take(struct stash *stash, uint16_t n)
+{
+	stash->head += n;
+	stash->n -= n;
+}
+
+static inline struct tally packets_tally(struct rte_mbuf *const *packets, uint16_t n)
+{
+	struct tally tally = {.packets = n};
+
+	for (uint16_t i = 0; i < n; i++)
+		tally.bytes += packets[i]->pkt_len;
+	return tally;
+}
+
+static inline struct tally stash_tally(struct stash *stash)
+{
+	return packets_tally(stash_oldest(stash), stash->n);
+}
+
+/* Frees the `n` oldest packets and says what they were. */
+static inline struct tally stash_drop(struct stash *stash, uint16_t n)
+{
+	struct tally dropped = packets_tally(stash_oldest(stash), n);
+
+	rte_pktmbuf_free_bulk(stash_oldest(stash), n);
+	stash_take(stash, n);
+	return dropped;
+}
+
+/* Frees the packets of more than `max_bytes`, keeping the order of the others. */
+static inline struct tally stash_drop_longer(struct stash *stash, unsigned max_bytes)
+{
+	struct rte_mbuf **packets = stash_oldest(stash);
+	struct tally dropped = {0};
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < stash->n; i++) {
+		if (likely(packets[i]->pkt_len <= max_bytes)) {
+			packets[kept++] = packets[i];
+			continue;
+		}
+		dropped.packets++;
+		dropped.bytes += packets[i]->pkt_len;
+		rte_pktmbuf_free(packets[i]);
+	}
+	stash->n = kept;
+	return dropped;
+}

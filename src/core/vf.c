@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/vf.h"
+
+#include <errno.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/pool.h"
+#include "core/port.h"
+#include "core/stash.h"
+
+#define RING_SIZE 1024      /* descriptors a queue; fewer where the device has fewer */
+#define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
+#define TAGS_BYTES (2 * 4)  /* two VLAN tags beyond the MTU and the Ethernet header */
+#define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
+
+/* Enough for both rings full, a burst in each lane, and the workers' caches. */
+static unsigned packets_needed(unsigned ring_rx, unsigned ring_tx)
+{
+	return ring_rx + ring_tx + 2 * LANE_BURST + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
+}
+
+static unsigned frame_bytes(unsigned mtu)
+{
+	return mtu + RTE_ETHER_HDR_LEN + TAGS_BYTES;
+}
+
+uint64_t vf_memory_bytes(void)
+{
+	return pool_bytes(packets_needed(RING_SIZE, RING_SIZE), SEGMENT_BYTES);
+}
+
+static void set_mtu(struct vf *vf, unsigned wanted)
+{
+	uint16_t mtu;
+
+	int r = rte_eth_dev_set_mtu(vf->port, wanted);
+	if (rte_eth_dev_get_mtu(vf->port, &mtu) != 0)
+		mtu = RTE_ETHER_MTU;
+	if (r != 0 && mtu != wanted)
+		log_warning("device %s: MTU %u refused (%s), using %u", vf->name, wanted,
+			strerror(-r), mtu);
+	vf->mtu = mtu;
+	vf->max_frame_bytes = frame_bytes(mtu);
+}
+
+/* What the device offers of what the relay can use. */
+static struct rte_eth_conf port_conf(const struct rte_eth_dev_info *info, unsigned mtu)
+{
+	struct rte_eth_conf conf = {0};
+
+	conf.rxmode.mtu = MIN(MAX(mtu, info->min_mtu), info->max_mtu);
+	if (frame_bytes(mtu) > SEGMENT_BYTES)
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	return conf;
+}
+
+/* Packet bytes in a buffer: a whole frame where the device takes no chains. */
+static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
+{
+	bool chains = (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) &&
+	              (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+
+	return chains ? SEGMENT_BYTES : MAX((unsigned)SEGMENT_BYTES, frame_bytes(mtu));
+}
+
+static int configure(struct vf *vf, const struct vf_options *options, struct err *err)
+{
+	struct rte_eth_dev_info info;
+	uint16_t ring_rx = RING_SIZE, ring_tx = RING_SIZE;
+	char pool_name[RTE_MEMPOOL_NAMESIZE];
+
+	int r = rte_eth_dev_info_get(vf->port, &info);
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
+
+	struct rte_eth_conf conf = port_conf(&info, options->mtu);
+	r = rte_eth_dev_configure(vf->port, 1, 1, &conf);
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: cannot be configured: %s", vf->name, strerror(-r));
+	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &ring_rx, &ring_tx);
+	if (r != 0)
+		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
+			RING_SIZE, strerror(-r));
+	set_mtu(vf, options->mtu);
+
+	vf->socket = rte_eth_dev_socket_id(vf->port);
+	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
+	r = pool_create(&vf->pool, pool_name, packets_needed(ring_rx, ring_tx),
+		room_bytes(&info, vf->mtu), vf->socket, err);
+	if (r < 0)
+		return err_prefix(err, r, "device %s", vf->name);
+
+	r = rte_eth_rx_queue_setup(vf->port, 0, ring_rx, vf->socket, NULL, vf->pool);
+	if (r == 0)
+		r = rte_eth_tx_queue_setup(vf->port, 0, ring_tx, vf->socket, NULL);
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
+	return 0;
+}
+
+static int start(struct vf *vf, struct err *err)
+{
+	int r = rte_eth_dev_start(vf->port);
+
+	if (r != 0)
+		return err_set(err, -r, "device %s: cannot be started: %s", vf->name, strerror(-r));
+	r = rte_eth_promiscuous_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "
+			    "arrive",
+			vf->name, strerror(-r));
+	r = rte_eth_allmulticast_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));
+	return 0;
+}
+
+int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+	struct err *err)
+{
+	struct vf *vf = calloc(1, sizeof(*vf));
+
+	if (vf == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	vf->bond = device->bond_name[0] != '\0';
+	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
+
+	int r = vf->bond ? port_open_bond(&vf->port, device, err)
+	                 : port_open(&vf->port, &device->members[0], err);
+	if (r < 0) {
+		free(vf);
+		return r;
+	}
+	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
+	r = configure(vf, options, err);
+	if (r == 0)
+		r = start(vf, err);
+	if (r < 0) {
+		vf_close(vf);
+		return r;
+	}
+	*ret_vf = vf;
+	return 0;
+}
+
+struct vf *vf_close(struct vf *vf)
+{
+	if (vf == NULL)
+		return NULL;
+	if (vf->bond)
+		port_close_bond(vf->port);
+	else
+		port_close(vf->port);
+	pool_destroy(vf->pool);
+	free(vf);
+	return NULL;
+}

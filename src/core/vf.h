@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A DPDK port that a relay forwards to and from: an SR-IOV virtual function, or any other device
+ * that DPDK can drive. Opened, it is started and promiscuous; its queues may be used by one lane
+ * each and direction.
+ *
+ * Control thread only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/device_id.h"
+#include "base/err.h"
+
+struct rte_mempool;
+
+struct vf_options {
+	unsigned relay_id; /* for the name of the pool */
+	unsigned mtu;      /* wanted; the device's own is kept where it refuses */
+};
+
+/* Constant while the device is open. */
+struct vf {
+	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
+	bool bond;
+	bool needs_polling; /* the bond's own protocol runs inside transmit calls, even of nothing
+	                     */
+	uint16_t port;      /* DPDK's port number */
+	unsigned mtu;       /* as the device accepted it */
+	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
+	int socket;               /* NUMA node of the pool */
+	struct rte_mempool *pool; /* owned */
+};
+
+/* Probes, configures and starts the device. All or nothing. Blocks while the hardware starts. */
+int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+	struct err *err);
+
+/*
+ * Stops, closes and detaches the device and frees the pool. No lane may run on it any more and none
+ * may hold a packet of its pool. Returns NULL.
+ */
+struct vf *vf_close(struct vf *vf);
+
+/* Bytes of packet memory that a device usually needs, for a check before the start. */
+uint64_t vf_memory_bytes(void);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The worker threads, one on each worker CPU, and what they run.
+ *
+ * Theory. A worker has a *plan*: the lanes it polls, round and round. The plan is constant; to
+ * change it the control thread publishes another one and waits for a grace period (epoch.h), after
+ * which the worker has seen the new plan and has finished with the old one. A lane stands in one
+ * plan at most: workers_grant() puts it into a worker's, workers_retract() takes it out and returns
+ * when no worker touches it any more. Between the two the lane is the control thread's, which may
+ * change or free what it points to. So the lane itself, the device queues and the rings that it
+ * uses need no locks, and a lane that moves keeps its backlog: nothing is lost or reordered.
+ *
+ * All functions: control thread.
+ */
+
+#include <stdbool.h>
+
+#include "base/cpu_set.h"
+#include "base/err.h"
+#include "core/lane.h"
+
+struct epoch;
+struct workers;
+
+enum direction { VF_TO_VM, VM_TO_VF, DIRECTIONS_N };
+
+/* Starts one worker on each of the CPUs that eal_start() was given, with empty plans. */
+int workers_start(struct workers **ret_workers, struct err *err);
+
+/* Ends all threads; every lane must have been retracted. Returns NULL. */
+struct workers *workers_stop(struct workers *workers);
+
+/* For those who unpublish what workers read, like guest.h. */
+struct epoch *workers_epoch(struct workers *workers);
+
+unsigned workers_count(const struct workers *workers);
+unsigned workers_cpu(const struct workers *workers, unsigned worker);
+
+/* Lanes in a worker's plan. */
+unsigned workers_load(const struct workers *workers, unsigned worker);
+
+/* The lane, in no plan so far, is polled by `worker` from now on. */
+void workers_grant(
+	struct workers *workers, unsigned worker, enum direction direction, struct lane *lane);
+
+/* The lane is polled no more. Blocks for a grace period; does nothing for a lane in no plan. */
+void workers_retract(struct workers *workers, enum direction direction, struct lane *lane);
