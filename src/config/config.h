@@ -33,7 +33,7 @@ struct config {
 	int log_level; /* 0..7 */
 	bool foreground;
 	bool log_syslog; /* --nodaemon=log_syslog; a daemonized process always logs to syslog */
-	bool no_huge;	 /* --no-huge: ordinary pages, for trying out */
+	bool no_huge;    /* --no-huge: ordinary pages, for trying out */
 	bool allow_tcp_endpoints;
 	bool same_numa; /* memory on the workers' nodes only */
 	char *pid_dir;
@@ -49,7 +49,7 @@ struct config {
 	char *socket_owner; /* NULL: leave it alone, the default account is not on this machine */
 	char *socket_group; /* so here */
 	char *socket_dir;
-	char *socket_pattern;		    /* exactly one %u */
+	char *socket_pattern;               /* exactly one %u */
 	struct config_pin pins[RELAYS_MAX]; /* by relay id */
 	struct config_vf vfs[RELAYS_MAX];
 	unsigned n_vfs;
@@ -61,7 +61,7 @@ struct config {
 	bool dynamic_sockets;
 	char *vfio_vf_token; /* UUID, or NULL */
 	char *bind_vfio_pci; /* as given, or NULL */
-	char **notices;	     /* what the operator should know, to be logged at start */
+	char **notices;      /* what the operator should know, to be logged at start */
 	unsigned n_notices;
 };
 
@@ -70,7 +70,7 @@ struct config_sched {
 	char *stats_ep;
 	char *sched_ep;
 	double poll_interval_s;
-	int log_level;	    /* 0..7 */
+	int log_level;      /* 0..7 */
 	double sensitivity; /* 0..1: the improvement that is worth a move */
 	bool global_numa_opt;
 };

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config/check.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config/value.h"
+
+#define WORKERS_MAX 128 /* RTE_MAX_LCORE of the usual DPDK builds */
+
+/* Refuses for a reason that lies in the value of option `id`. */
+_printf_(4, 5) static int refuse(
+	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)
+{
+	const struct config_option *option = &config_options[id];
+	char text[ERR_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	err_set(err, EINVAL, "%s", text);
+	if (sources->of[id]->n > 0)
+		return err_prefix(err, -EINVAL, "%s", sources->of[id]->values[0].origin);
+	return err_prefix(
+		err, -EINVAL, "--%s (default %s)", option->long_name, option_default_name(option));
+}
+
+_printf_(3, 4) static int add_notice(struct config *config, struct err *err, const char *fmt, ...)
+{
+	char **notices, *notice;
+	va_list args;
+	int length;
+
+	va_start(args, fmt);
+	length = vasprintf(&notice, fmt, args);
+	va_end(args);
+	if (length < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	notices = realloc(config->notices, (config->n_notices + 1) * sizeof(*notices));
+	if (!notices) {
+		free(notice);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	config->notices = notices;
+	notices[config->n_notices++] = notice;
+	return 0;
+}
+
+/* Takes a boolean or an endpoint that was configured back, and says so. */
+static int switch_off(struct config *config, struct sources *sources, enum option_id id,
+	const char *reason, struct err *err)
+{
+	static const struct setting nothing;
+	const struct config_option *option = &config_options[id];
+	int r;
+
+	r = add_notice(
+		config, err, "%s: %s; it stays off", sources->of[id]->values[0].origin, reason);
+	sources->of[id] = &nothing;
+	if (r < 0 || id == OPT_OVSDB_SOCK)
+		return r;
+	return option->parse(option, "false", config, err);
+}
+
+static int resolve_port_control(struct config *config, struct sources *sources, struct err *err)
+{
+	const char *winner = NULL;
+	int r = 0;
+
+	if (config->zmq_port_control_ep)
+		winner = "port control over ZeroMQ takes precedence";
+	if (winner && config->ipc_port_control)
+		r = switch_off(config, sources, OPT_IPC, winner, err);
+	if (config->ipc_port_control)
+		winner = "port control by command file takes precedence";
+	if (r == 0 && winner && sources->of[OPT_OVSDB_SOCK]->n > 0)
+		r = switch_off(config, sources, OPT_OVSDB_SOCK, winner, err);
+	config->ovsdb = sources->of[OPT_OVSDB_SOCK]->n > 0;
+	return r;
+}
+
+static int resolve_core_sched(struct config *config, struct sources *sources, struct err *err)
+{
+	const struct config_option *option = &config_options[OPT_ZMQ_CORE_SCHED];
+	static const struct setting nothing;
+
+	if (config->core_sched_enable || !config->zmq_core_sched_ep)
+		return 0;
+	if (!sources->from_file[OPT_ZMQ_CORE_SCHED])
+		return switch_off(config, sources, OPT_ZMQ_CORE_SCHED,
+			"VIO4WD_CORE_SCHED_ENABLE is not true", err);
+	sources->of[OPT_ZMQ_CORE_SCHED] = &nothing;
+	return option->parse(option, "false", config, err);
+}
+
+static int resolve_pending(struct config *config, struct sources *sources, struct err *err)
+{
+	for (enum option_id id = 0; id < OPT_N; id++) {
+		const struct config_option *option = &config_options[id];
+		int r;
+
+		if (!option->pending || !setting_is_on(sources->of[id]))
+			continue;
+		if (!option->shipped || !sources->from_file[id])
+			return refuse(sources, id, err, "not supported yet; leave it off");
+		r = switch_off(config, sources, id, "not supported yet", err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* An account that nobody asked for by another name than the default's may be missing. */
+static int resolve_account(struct config *config, const struct sources *sources, enum option_id id,
+	char **name, struct err *err)
+{
+	bool is_group = id == OPT_SOCKET_GROUP;
+	const char *kind = is_group ? "group" : "user";
+	int r;
+
+	if (is_group ? getgrnam(*name) != NULL : getpwnam(*name) != NULL)
+		return 0;
+	if (strcmp(*name, config_options[id].default_text) != 0)
+		return refuse(sources, id, err, "there is no %s '%s' on this machine", kind, *name);
+	r = add_notice(config, err,
+		"%s: there is no %s '%s' on this machine; the sockets' %s is left alone",
+		config_options[id].variable, kind, *name, is_group ? "group" : "owner");
+	free(*name);
+	*name = NULL;
+	return r;
+}
+
+int check_resolve(struct config *config, struct sources *sources, struct err *err)
+{
+	int r;
+
+	r = resolve_port_control(config, sources, err);
+	if (r == 0)
+		r = resolve_core_sched(config, sources, err);
+	if (r == 0)
+		r = resolve_pending(config, sources, err);
+	if (r == 0)
+		r = resolve_account(config, sources, OPT_SOCKET_OWNER, &config->socket_owner, err);
+	if (r == 0)
+		r = resolve_account(config, sources, OPT_SOCKET_GROUP, &config->socket_group, err);
+	return r;
+}
+
+static int check_cpu(const struct sources *sources, enum option_id id,
+	const struct machine *machine, unsigned cpu, struct err *err)
+{
+	char text[128];
+
+	if (!cpu_set_has(&machine->online, cpu)) {
+		cpu_set_format(&machine->online, text, sizeof(text));
+		return refuse(sources, id, err, "CPU %u is not online; CPUs %s are", cpu, text);
+	}
+	if (!cpu_set_has(&machine->usable, cpu)) {
+		cpu_set_format(&machine->usable, text, sizeof(text));
+		return refuse(sources, id, err,
+			"this process may not run on CPU %u (cgroup cpuset), only on %s", cpu,
+			text);
+	}
+	return 0;
+}
+
+static int check_cpus(const struct config *config, const struct sources *sources,
+	const struct machine *machine, struct err *err)
+{
+	const struct cpu_set *workers = &config->worker_cpus;
+	int r;
+
+	if (cpu_set_count(workers) > WORKERS_MAX)
+		return refuse(sources, OPT_CPUS, err, "%u CPUs; no more than %d can be used",
+			cpu_set_count(workers), WORKERS_MAX);
+	for (int cpu = cpu_set_next(workers, 0); cpu >= 0;
+		cpu = cpu_set_next(workers, (unsigned)cpu + 1)) {
+		r = check_cpu(sources, OPT_CPUS, machine, (unsigned)cpu, err);
+		if (r < 0)
+			return r;
+	}
+	r = check_cpu(sources, OPT_MASTER_LCORE, machine, config->master_cpu, err);
+	if (r < 0)
+		return r;
+	if (cpu_set_has(workers, config->master_cpu))
+		return refuse(sources, OPT_CPUS, err,
+			"CPU %u is that of the control thread (VIRTIOFWD_MASTER_LCORE, "
+			"--master-lcore) and cannot be a worker's, too",
+			config->master_cpu);
+	return 0;
+}
+
+static int check_pins(const struct config *config, const struct sources *sources, struct err *err)
+{
+	char workers[128];
+
+	cpu_set_format(&config->worker_cpus, workers, sizeof(workers));
+	for (unsigned id = 0; id < RELAYS_MAX; id++) {
+		const struct config_pin *pin = &config->pins[id];
+		const int cpus[] = {pin->vf_to_vm_cpu, pin->vm_to_vf_cpu};
+
+		for (unsigned i = 0; pin->set && i < ARRAY_SIZE(cpus); i++)
+			if (!cpu_set_has(&config->worker_cpus, (unsigned)cpus[i]))
+				return refuse(sources, OPT_CPU_PINS, err,
+					"relay %u: CPU %d is no worker CPU; those are %s", id,
+					cpus[i], workers);
+	}
+	return 0;
+}
+
+static int check_sockets(
+	const struct config *config, const struct sources *sources, struct err *err)
+{
+	/* "%u" becomes up to two digits, and a '/' joins the two. */
+	size_t length = strlen(config->socket_dir) + 1 + strlen(config->socket_pattern);
+
+	if (length >= SOCKET_PATH_SIZE)
+		return refuse(sources,
+			sources->of[OPT_SOCKET_DIR]->n > 0 ? OPT_SOCKET_DIR : OPT_SOCKET_PATTERN,
+			err,
+			"directory and name of a socket have %zu characters together; a socket's "
+			"path may have %d",
+			length, SOCKET_PATH_SIZE - 1);
+	if (config->dynamic_sockets && config->n_vfs > 0)
+		return refuse(sources, OPT_STATIC_VFS, err,
+			"contradicts dynamic sockets (VIRTIOFWD_DYNAMIC_SOCKETS, "
+			"--dynamic-sockets); use one of them");
+	return 0;
+}
+
+static int check_endpoints(
+	const struct config *config, const struct sources *sources, struct err *err)
+{
+	const struct {
+		enum option_id id;
+		const char *endpoint;
+	} all[] = {{OPT_ZMQ_PORT_CONTROL, config->zmq_port_control_ep},
+		{OPT_ZMQ_STATS, config->zmq_stats_ep}, {OPT_ZMQ_CONFIG, config->zmq_config_ep},
+		{OPT_ZMQ_CORE_SCHED, config->zmq_core_sched_ep}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		const char *endpoint = all[i].endpoint;
+
+		if (!endpoint)
+			continue;
+		if (!config->allow_tcp_endpoints && strncmp(endpoint, "ipc://", 6) != 0 &&
+			strncmp(endpoint, "inproc://", 9) != 0)
+			return refuse(sources, all[i].id, err,
+				"'%s' would let anyone on the network control the daemon, without "
+			        "a "
+				"password; use ipc://, or --allow-tcp-endpoints where you want "
+			        "that",
+				endpoint);
+		for (unsigned j = 0; j < i; j++)
+			if (all[j].endpoint && strcmp(endpoint, all[j].endpoint) == 0)
+				return refuse(sources, all[i].id, err,
+					"'%s' is the endpoint of %s, too; name another one",
+					endpoint, config_options[all[j].id].variable);
+	}
+	return 0;
+}
+
+static int check_pid_dir(
+	const struct config *config, const struct sources *sources, struct err *err)
+{
+	struct stat st;
+
+	if (stat(config->pid_dir, &st) < 0)
+		return refuse(sources, OPT_PID_DIR, err, "directory '%s': %s", config->pid_dir,
+			strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return refuse(sources, OPT_PID_DIR, err,
+			"'%s' is no directory; name the one that shall hold virtio-forwarder.pid",
+			config->pid_dir);
+	return 0;
+}
+
+int check_config(const struct config *config, const struct sources *sources,
+	const struct machine *machine, struct err *err)
+{
+	int r;
+
+	r = check_cpus(config, sources, machine, err);
+	if (r == 0)
+		r = check_pins(config, sources, err);
+	if (r == 0)
+		r = check_sockets(config, sources, err);
+	if (r == 0)
+		r = check_endpoints(config, sources, err);
+	if (r == 0)
+		r = check_pid_dir(config, sources, err);
+	return r;
+}

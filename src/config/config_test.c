@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/load.h"
+
+#define ARGS_MAX 12
+#define LONG_DIR                                                                            \
+	"/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/h23456789/" \
+	"i2345678"
+
+static char file_path[] = "/tmp/config_test.XXXXXX";
+
+/* A machine with CPUs 0..7, of which 6 is outside our cpuset, and 100..299. */
+static struct machine machine(void)
+{
+	struct machine machine;
+
+	assert_int_equal(cpu_set_parse("0-7,100-299", &machine.online, NULL), 0);
+	assert_int_equal(cpu_set_parse("0-5,7,100-299", &machine.usable, NULL), 0);
+	return machine;
+}
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(file_path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* Splits a command line at blanks, after --config=<file_path>. */
+static int split(const char *line, char *copy, char **argv)
+{
+	static char config_option[64];
+	char *rest;
+	int argc = 2;
+
+	snprintf(config_option, sizeof(config_option), "--config=%s", file_path);
+	argv[0] = (char *)"virtio-forwarder";
+	argv[1] = config_option;
+	strcpy(copy, line);
+	for (char *arg = strtok_r(copy, " ", &rest); arg; arg = strtok_r(NULL, " ", &rest)) {
+		assert_in_range(argc, 2, ARGS_MAX);
+		argv[argc++] = arg;
+	}
+	return argc;
+}
+
+static int load(const char *file, const char *line, struct config **ret_config, struct err *err)
+{
+	struct machine m = machine();
+	char copy[512], *argv[ARGS_MAX + 2] = {};
+	int argc = split(line, copy, argv);
+
+	write_file(file);
+	return load_daemon(argc, argv, &m, ret_config, err);
+}
+
+/* Loads what must be good. */
+static struct config *good(const char *file, const char *line)
+{
+	struct config *config = NULL;
+	struct err err = {};
+
+	if (load(file, line, &config, &err) != CONFIG_RUN)
+		fail_msg("%s", err.text);
+	return config;
+}
+
+static void defaults(void **state)
+{
+	struct config *config = good("", "");
+	char workers[32];
+
+	cpu_set_format(&config->worker_cpus, workers, sizeof(workers));
+	assert_string_equal(workers, "1-2");
+	assert_int_equal(config->master_cpu, 0);
+	assert_int_equal(config->log_level, 6);
+	assert_string_equal(config->pid_dir, "/var/run");
+	assert_string_equal(config->huge_dir, "/mnt/huge");
+	assert_string_equal(config->socket_dir, "/tmp");
+	assert_string_equal(config->socket_pattern, "virtio-forwarder%u.sock");
+	assert_string_equal(config->ovsdb_sock, "/usr/local/var/run/openvswitch/db.sock");
+	assert_null(config->zmq_config_ep);
+	assert_null(config->zmq_port_control_ep);
+	assert_null(config->zmq_stats_ep);
+	assert_null(config->zmq_core_sched_ep);
+	assert_null(config->vfio_vf_token);
+	assert_null(config->bind_vfio_pci);
+	assert_int_equal(config->n_vfs, 0);
+	assert_false(config->foreground || config->log_syslog || config->no_huge ||
+		     config->same_numa || config->ovsdb || config->ipc_port_control ||
+		     config->jumbo || config->mrgbuf || config->tso || config->vhost_client ||
+		     config->zero_copy || config->dynamic_sockets || config->allow_tcp_endpoints);
+	config_free(config);
+}
+
+static void blank_values_are_defaults(void **state)
+{
+	struct config *config = good("VIRTIOFWD_CPU_MASK=\nVIRTIOFWD_JUMBO=\n"
+				     "VIRTIOFWD_ZMQ_STATS_EP=\nVIRTIOFWD_LOG_LEVEL=''\n",
+		"--loglevel= --vhost-path=");
+
+	assert_int_equal(cpu_set_count(&config->worker_cpus), 2);
+	assert_false(config->jumbo);
+	assert_null(config->zmq_stats_ep);
+	assert_int_equal(config->log_level, 6);
+	assert_string_equal(config->socket_dir, "/tmp");
+	config_free(config);
+}
+
+static void file_values(void **state)
+{
+	struct config *config = good("VIRTIOFWD_CPU_MASK=0x18\n"
+				     "VIRTIOFWD_MASTER_LCORE=1\n"
+				     "VIRTIOFWD_LOG_LEVEL=7\n"
+				     "VIRTIOFWD_PID_DIR=/tmp\n"
+				     "VIRTIOFWD_SOCKET_OWNER=root\n"
+				     "VIRTIOFWD_SOCKET_GROUP=root\n"
+				     "VIRTIOFWD_JUMBO=Yes\n"
+				     "VIRTIOFWD_MRGBUF=oN\n"
+				     "VIRTIOFWD_VHOST_CLIENT=1\n"
+				     "VIRTIOFWD_TSO=n\n"
+				     "VIRTIOFWD_VFIO_VF_TOKEN=0\n"
+				     "VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
+				     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
+				     "VIRTIOFWD_ZMQ_CONFIG_EP=false\n"
+				     "VIRTIOFWD_BINARY=/usr/bin/x\n"
+				     "VIO4WD_CORE_SCHED_SENSITIVITY=0.3\n",
+		"");
+
+	assert_true(cpu_set_has(&config->worker_cpus, 3) && cpu_set_has(&config->worker_cpus, 4));
+	assert_int_equal(config->master_cpu, 1);
+	assert_int_equal(config->log_level, 7);
+	assert_string_equal(config->pid_dir, "/tmp");
+	assert_string_equal(config->socket_owner, "root");
+	assert_string_equal(config->socket_group, "root");
+	assert_true(config->jumbo && config->mrgbuf && config->vhost_client);
+	assert_string_equal(config->vfio_vf_token, "14d63f20-8445-11ea-8900-1f9ce7d5650d");
+	assert_string_equal(
+		config->zmq_port_control_ep, "ipc:///var/run/virtio-forwarder/port_control");
+	assert_string_equal(config->zmq_stats_ep, "ipc:///run/stats");
+	assert_null(config->zmq_config_ep);
+	assert_int_equal(config->n_notices, 0);
+	config_free(config);
+}
+
+static void options_override_the_file(void **state)
+{
+	struct config *config = good("VIRTIOFWD_CPU_MASK=3,4\nVIRTIOFWD_JUMBO=1\n"
+				     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
+				     "VIRTIOFWD_STATIC_VFS=(net_null0=1 net_null1=2)\n",
+		"-C 5 --enable-jumbo=no -z -P net_null2=3 -n --no-huge");
+
+	assert_int_equal(cpu_set_count(&config->worker_cpus), 1);
+	assert_true(cpu_set_has(&config->worker_cpus, 5));
+	assert_false(config->jumbo);
+	assert_string_equal(config->zmq_stats_ep, "ipc:///var/run/virtio-forwarder/stats");
+	assert_int_equal(config->n_vfs, 1);
+	assert_string_equal(config->vfs[0].device.text, "net_null2");
+	assert_int_equal(config->vfs[0].relay_id, 3);
+	assert_true(config->foreground && !config->log_syslog && config->no_huge);
+	config_free(config);
+}
+
+static void pins(void **state)
+{
+	static const char *const forms[] = {"VIRTIOFWD_CPU_PINS=(0:1,2 63:2)\n",
+		"VIRTIOFWD_CPU_PINS='0:1,2;63:2'\n", "VIRTIOFWD_CPU_PINS=0:1,2;63:2\n",
+		"VIRTIOFWD_CPU_PINS=(\n0:1,2\n63:2\n)\n"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct config *config = good(forms[i], "");
+
+		assert_true(config->pins[0].set && config->pins[63].set && !config->pins[1].set);
+		assert_int_equal(config->pins[0].vf_to_vm_cpu, 1);
+		assert_int_equal(config->pins[0].vm_to_vf_cpu, 2);
+		assert_int_equal(config->pins[63].vf_to_vm_cpu, 2);
+		assert_int_equal(config->pins[63].vm_to_vf_cpu, 2);
+		config_free(config);
+	}
+}
+
+static void static_vfs(void **state)
+{
+	struct config *config = good("VIRTIOFWD_STATIC_VFS=(\n0000:05:08.1=1 # first\n"
+				     "net_af_packet0,iface=veth0,qpairs=2=63)\n",
+		"");
+
+	assert_int_equal(config->n_vfs, 2);
+	assert_true(config->vfs[0].device.is_pci);
+	assert_int_equal(config->vfs[0].relay_id, 1);
+	assert_string_equal(config->vfs[1].device.text, "net_af_packet0,iface=veth0,qpairs=2");
+	assert_int_equal(config->vfs[1].relay_id, 63);
+	config_free(config);
+}
+
+static void port_control_precedence(void **state)
+{
+	struct config *config = good("VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
+				     "VIRTIOFWD_IPC_PORT_CONTROL=true\n"
+				     "VIRTIOFWD_OVSDB_SOCK_PATH=/run/db.sock\n",
+		"-u root -g root");
+
+	assert_non_null(config->zmq_port_control_ep);
+	assert_false(config->ipc_port_control || config->ovsdb);
+	assert_int_equal(config->n_notices, 2);
+	assert_non_null(strstr(config->notices[0], "VIRTIOFWD_IPC_PORT_CONTROL"));
+	assert_non_null(strstr(config->notices[0], "takes precedence"));
+	assert_non_null(strstr(config->notices[1], "VIRTIOFWD_OVSDB_SOCK_PATH"));
+	config_free(config);
+}
+
+static void core_sched_needs_its_switch(void **state)
+{
+	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n", "-u root -g root");
+
+	assert_null(config->zmq_core_sched_ep);
+	assert_int_equal(config->n_notices, 0);
+	config_free(config);
+
+	config = good("", "-u root -g root --zmq-core-sched-ep");
+	assert_null(config->zmq_core_sched_ep);
+	assert_int_equal(config->n_notices, 1);
+	assert_non_null(strstr(config->notices[0], "VIO4WD_CORE_SCHED_ENABLE"));
+	config_free(config);
+}
+
+/* The shipped file must run, whatever of it is not supported yet. */
+static void shipped_values_run(void **state)
+{
+	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
+				     "VIO4WD_CORE_SCHED_ENABLE=true\n",
+		"-u root -g root");
+
+	if (config_options[OPT_ZMQ_CORE_SCHED].pending) {
+		assert_null(config->zmq_core_sched_ep);
+		assert_int_equal(config->n_notices, 1);
+		assert_non_null(strstr(config->notices[0], "not supported yet"));
+	} else {
+		assert_non_null(config->zmq_core_sched_ep);
+	}
+	config_free(config);
+}
+
+static void missing_default_accounts_are_noticed(void **state)
+{
+	struct config *config = good("", "");
+	unsigned missing = !config->socket_owner + !config->socket_group;
+
+	assert_int_equal(config->n_notices, missing);
+	for (unsigned i = 0; i < missing; i++)
+		assert_non_null(strstr(config->notices[i], "is left alone"));
+	config_free(config);
+}
+
+static void tcp_where_it_is_allowed(void **state)
+{
+	struct config *config =
+		good("VIRTIOFWD_ZMQ_STATS_EP=tcp://127.0.0.1:5555\n", "--allow-tcp-endpoints");
+
+	assert_string_equal(config->zmq_stats_ep, "tcp://127.0.0.1:5555");
+	config_free(config);
+}
+
+static void refuses(void **state)
+{
+	static const struct {
+		const char *file, *line, *begin, *reason;
+	} cases[] = {
+		{"VIRTIOFWD_CPU_MASK=a\n", "", ":1: VIRTIOFWD_CPU_MASK: ", "CPU number"},
+		{"", "-C 9", "--cpus: ", "CPU 9 is not online; CPUs 0-7,100-299 are"},
+		{"", "-C 6", "--cpus: ", "cpuset"},
+		{"", "-C 100-228", "--cpus: ", "129 CPUs"},
+		{"", "-C 0,1", "--cpus: ", "CPU 0 is that of the control thread"},
+		{"", "-M 1", "--cpus (default 1,2): ", "CPU 1 is that of the control thread"},
+		{"", "-M 9", "--master-lcore: ", "CPU 9 is not online"},
+		{"", "-M x", "--master-lcore: ", "'x' is no CPU"},
+		{"", "-l 8", "--loglevel: ", "no log level"},
+		{"", "-l -1", "--loglevel: ", "no log level"},
+		{"", "-nx", "--nodaemon: ", "log_syslog"},
+		{"\nVIRTIOFWD_JUMBO=maybe\n", "", ":2: VIRTIOFWD_JUMBO: ", "use true or false"},
+		{"", "-p tmp", "--pid-path: ", "absolute"},
+		{"", "-p /nosuch", "--pid-path: ", "No such file"},
+		{"", "-p /etc/passwd", "--pid-path: ", "no directory"},
+		{"", "-S x", "--vhost-socket: ", "exactly one %u"},
+		{"", "-S x%u%u", "--vhost-socket: ", "exactly one %u"},
+		{"", "-S x%d", "--vhost-socket: ", "exactly one %u"},
+		{"", "-S %u%%", "--vhost-socket: ", "exactly one %u"},
+		{"", "-S a/%u", "--vhost-socket: ", "holds a '/'"},
+		{"", "-V " LONG_DIR, "--vhost-path: ", "path may have 107"},
+		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
+		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
+		{"", "-c 1", "--virtio-cpu: ", "no pin"},
+		{"", "-c 64:1", "--virtio-cpu: ", "'64' is no relay"},
+		{"", "-c 1:x", "--virtio-cpu: ", "names no CPUs"},
+		{"", "-c 1:1,2,1", "--virtio-cpu: ", "names no CPUs"},
+		{"", "-c 1:1 -c 1:2", "--virtio-cpu: ", "relay 1 is pinned twice"},
+		{"", "-c 1:1,3", "--virtio-cpu: ", "CPU 3 is no worker CPU; those are 1-2"},
+		{"", "-P net_null0", "--add-pci-vf: ", "names no relay"},
+		{"", "-P net_null0=64", "--add-pci-vf: ", "'64' is no relay"},
+		{"", "-P net_null0=", "--add-pci-vf: ", "'' is no relay"},
+		{"", "-P eno1=1", "--add-pci-vf: ", "neither a PCI address"},
+		{"", "-P net_bonding0=1", "--add-pci-vf: ", "kept for bonds"},
+		{"VIRTIOFWD_STATIC_VFS=(net_null0=1\nnet_null1=1)\n", "",
+			":2: VIRTIOFWD_STATIC_VFS: ", "relay 1 already has device net_null0"},
+		{"", "-P 05:08.1=1 -P 0000:05:08.1=2", "--add-pci-vf: ", "already on relay 1"},
+		{"VIRTIOFWD_DYNAMIC_SOCKETS=1\n", "-P net_null0=1",
+			"--add-pci-vf: ", "contradicts dynamic sockets"},
+		{"", "-t 1234", "--vfio-vf-token: ", "no UUID"},
+		{"", "-t 14d63f20-8445-11ea-8900-1f9ce7d5650g", "--vfio-vf-token: ", "no UUID"},
+		{"", "-zfoo", "--zmq-stats-ep: ", "neither an endpoint"},
+		{"", "-ztcp://*:5555", "--zmq-stats-ep: ", "without a password"},
+		{"", "-zipc://@x", "--zmq-stats-ep: ", "absolute path"},
+		{"", "-zipc:///x -Zipc:///x",
+			"--zmq-stats-ep: ", "endpoint of VIRTIOFWD_ZMQ_PORT_CONTROL_EP"},
+		{"FOO=1\n", "", ":1: ", "unknown variable 'FOO'"},
+		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
+		{"", "--config=/", "--config: /: ", "directory"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config *config = NULL;
+		struct err err = {};
+		const char *text = err.text;
+		int r = load(cases[i].file, cases[i].line, &config, &err);
+
+		assert_true(r < 0);
+		assert_true((r == -EINVAL) == !strstr(cases[i].line, "--config"));
+		assert_null(config);
+		if (strncmp(text, file_path, strlen(file_path)) == 0)
+			text += strlen(file_path);
+		if (strncmp(text, cases[i].begin, strlen(cases[i].begin)) != 0 ||
+			!strstr(text, cases[i].reason))
+			fail_msg("'%s': expected '%s...%s'", err.text, cases[i].begin,
+				cases[i].reason);
+	}
+}
+
+static void pending_options_are_refused(void **state)
+{
+	for (enum option_id id = 0; id < OPT_N; id++) {
+		const struct config_option *option = &config_options[id];
+		const char *value = option->parse == config_options[OPT_IPC].parse ? "true"
+		                    : option->when_true                            ? "true"
+		                                                                   : "/x";
+		char file[128];
+		struct config *config = NULL;
+		struct err err = {};
+
+		if (!option->pending || option->shipped)
+			continue;
+		snprintf(file, sizeof(file), "%s=%s\n", option->variable, value);
+		assert_int_equal(load(file, "", &config, &err), -EINVAL);
+		assert_non_null(strstr(err.text, option->variable));
+		assert_non_null(strstr(err.text, "not supported yet"));
+	}
+}
+
+static void scheduler(void **state)
+{
+	char copy[512], *argv[ARGS_MAX + 2] = {};
+	int argc = split("--poll-interval=0.5 --global-numa-opt", copy, argv);
+	struct config_sched *config;
+	struct err err = {};
+
+	write_file("VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\nVIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
+		   "VIO4WD_CORE_SCHED_SENSITIVITY=0.5\nVIRTIOFWD_CPU_MASK=99\n");
+	if (config_load_sched(argc, argv, &config, &err) != CONFIG_RUN)
+		fail_msg("%s", err.text);
+	assert_string_equal(config->stats_ep, "ipc:///run/stats");
+	assert_string_equal(config->sched_ep, "ipc:///var/run/virtio-forwarder/core_sched");
+	assert_true(config->poll_interval_s == 0.5 && config->sensitivity == 0.5);
+	assert_int_equal(config->log_level, 7);
+	assert_true(config->global_numa_opt);
+	config_sched_free(config);
+
+	argc = split("--sensitivity=1.5", copy, argv);
+	assert_int_equal(config_load_sched(argc, argv, &config, &err), -EINVAL);
+	assert_string_equal(err.text, "--sensitivity: '1.5' is no fraction; 0 to 1");
+}
+
+static void machine_has_a_usable_cpu(void **state)
+{
+	struct machine m;
+
+	assert_int_equal(machine_probe(&m, NULL), 0);
+	assert_true(cpu_set_count(&m.usable) >= 1);
+	for (int cpu = cpu_set_next(&m.usable, 0); cpu >= 0;
+		cpu = cpu_set_next(&m.usable, (unsigned)cpu + 1))
+		assert_true(cpu_set_has(&m.online, (unsigned)cpu));
+}
+
+static int make_file(void **state)
+{
+	_cleanup_close_ int fd = mkstemp(file_path);
+
+	return fd < 0;
+}
+
+static int remove_file(void **state)
+{
+	return unlink(file_path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(blank_values_are_defaults),
+		cmocka_unit_test(file_values),
+		cmocka_unit_test(options_override_the_file),
+		cmocka_unit_test(pins),
+		cmocka_unit_test(static_vfs),
+		cmocka_unit_test(port_control_precedence),
+		cmocka_unit_test(core_sched_needs_its_switch),
+		cmocka_unit_test(shipped_values_run),
+		cmocka_unit_test(missing_default_accounts_are_noticed),
+		cmocka_unit_test(tcp_where_it_is_allowed),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(pending_options_are_refused),
+		cmocka_unit_test(scheduler),
+		cmocka_unit_test(machine_has_a_usable_cpu),
+	};
+
+	return cmocka_run_group_tests(tests, make_file, remove_file);
+}

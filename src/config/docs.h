@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The documents that the option table drives: the shipped /etc/default/virtioforwarder and the
+ * lists in the man pages. Only the build uses this, not the programs.
+ */
+
+#include <stdio.h>
+
+/* The shipped file. */
+void docs_write_file(FILE *out);
+
+/*
+ * Copies a man page's template. A line "@OPTIONS@" becomes the daemon's options, "@VARIABLES@" the
+ * variables of the file; "@VERSION@" within a line becomes the project's version.
+ */
+void docs_write_man(FILE *template, FILE *out);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The configuration file. Its form is the part of the shell's that such files use: assignments,
+ * comments, quotes, backslash, arrays. Nothing is expanded or run; where a shell would do so we
+ * refuse.
+ */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/setting.h"
+
+#define FILE_SIZE_MAX (1024 * 1024)
+
+struct cursor {
+	const char *path;
+	const char *at;
+	unsigned line;
+	enum program program;
+	struct settings *settings;
+	struct err *err;
+};
+
+_printf_(3, 4) static int fail_at(struct cursor *c, unsigned line, const char *fmt, ...)
+{
+	char text[ERR_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return err_set(c->err, EINVAL, "%s:%u: %s", c->path, line, text);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void skip_blanks(struct cursor *c)
+{
+	while (is_blank(*c->at))
+		c->at++;
+}
+
+/* Skips what stands between two assignments or two items of an array. */
+static void skip_lines(struct cursor *c)
+{
+	for (;; c->at++) {
+		skip_blanks(c);
+		if (*c->at == '#')
+			c->at += strcspn(c->at, "\n");
+		if (*c->at != '\n')
+			return;
+		c->line++;
+	}
+}
+
+static int refuse_expansion(struct cursor *c)
+{
+	return fail_at(c, c->line,
+		"'%c' would need a shell, and this file is not read by one; write the value "
+	        "itself, "
+		"or '%c' in single quotes",
+		*c->at, *c->at);
+}
+
+/* Reads what follows an opening quote, up to and with the closing one; appends to *text. */
+static int read_quoted(struct cursor *c, char quote, char **text)
+{
+	unsigned line = c->line;
+
+	for (; *c->at != quote; c->at++) {
+		if (!*c->at || *c->at == '\n')
+			return fail_at(c, line, "no closing %c on this line", quote);
+		if (quote == '"') {
+			if (*c->at == '$' || *c->at == '`')
+				return refuse_expansion(c);
+			if (*c->at == '\\' && c->at[1] && strchr("\"\\$`", c->at[1]))
+				c->at++;
+		}
+		*(*text)++ = *c->at;
+	}
+	c->at++;
+	return 0;
+}
+
+/* Reads a word, up to a blank, the end of the line, or an unquoted ')' where that ends an array. */
+static int read_word(struct cursor *c, bool in_array, char **ret_word)
+{
+	_cleanup_free_ char *word = malloc(strcspn(c->at, "\n") + 1);
+	char *end = word;
+	int r;
+
+	if (!word)
+		return err_set(c->err, ENOMEM, "out of memory");
+	while (*c->at && *c->at != '\n' && !is_blank(*c->at) && !(in_array && *c->at == ')')) {
+		switch (*c->at) {
+		case '$':
+		case '`':
+			return refuse_expansion(c);
+		case '\'':
+		case '"':
+			c->at++;
+			r = read_quoted(c, c->at[-1], &end);
+			if (r < 0)
+				return r;
+			break;
+		case '\\':
+			c->at++;
+			if (!*c->at || *c->at == '\n')
+				return fail_at(c, c->line, "a value cannot go on in the next line");
+			/* fall through */
+		default:
+			*end++ = *c->at++;
+		}
+	}
+	*end = '\0';
+	*ret_word = word;
+	word = NULL;
+	return 0;
+}
+
+static int add(struct cursor *c, enum option_id id, const char *text)
+{
+	char origin[ERR_TEXT_SIZE];
+
+	snprintf(
+		origin, sizeof(origin), "%s:%u: %s", c->path, c->line, config_options[id].variable);
+	return settings_add(c->settings, id, text, origin, c->err);
+}
+
+/* Reads "(a b c)", which may go on over several lines, from behind its '('. */
+static int read_array(struct cursor *c, enum option_id id)
+{
+	const char *variable = config_options[id].variable;
+	unsigned line = c->line;
+	int r;
+
+	if (!config_options[id].list)
+		return fail_at(c, line, "%s takes one value, not an array", variable);
+	r = add(c, id, "");
+	for (skip_lines(c); r == 0 && *c->at != ')'; skip_lines(c)) {
+		_cleanup_free_ char *word = NULL;
+
+		if (!*c->at)
+			return fail_at(c, line, "%s: no ')' ends the array", variable);
+		r = read_word(c, true, &word);
+		if (r == 0 && *word)
+			r = add(c, id, word);
+	}
+	c->at++;
+	return r;
+}
+
+static int read_value(struct cursor *c, enum option_id id)
+{
+	_cleanup_free_ char *word = NULL;
+	int r;
+
+	if (*c->at == '(') {
+		c->at++;
+		return read_array(c, id);
+	}
+	r = read_word(c, false, &word);
+	return r < 0 ? r : add(c, id, word);
+}
+
+static int read_name(struct cursor *c, enum option_id *ret_id)
+{
+	const char *name = c->at;
+	int length;
+
+	while (*c->at && *c->at != '\n' && *c->at != '=' && !is_blank(*c->at))
+		c->at++;
+	length = (int)(c->at - name);
+	if (is_blank(*c->at) && strspn(c->at, " \t=") > strspn(c->at, " \t"))
+		return fail_at(c, c->line, "no blank may stand before the '='");
+	if (*c->at != '=' || length == 0)
+		return fail_at(c, c->line, "'%.*s' is no variable=value", length, name);
+	c->at++;
+
+	_cleanup_free_ char *variable = strndup(name, (size_t)length);
+
+	if (!variable)
+		return err_set(c->err, ENOMEM, "out of memory");
+	*ret_id = option_by_variable(c->program, variable);
+	if (*ret_id == OPT_N)
+		return fail_at(c, c->line, "unknown variable '%s'; virtioforwarder(5) lists them",
+			variable);
+	return 0;
+}
+
+static int read_assignment(struct cursor *c)
+{
+	struct setting *setting;
+	unsigned line = c->line;
+	enum option_id id;
+	int r;
+
+	r = read_name(c, &id);
+	if (r < 0)
+		return r;
+	setting = &c->settings->of[id];
+	if (setting->given)
+		return fail_at(c, line, "%s is already set in line %u; remove one of them",
+			config_options[id].variable, setting->line);
+	r = read_value(c, id);
+	if (r < 0)
+		return r;
+	setting->line = line;
+	skip_blanks(c);
+	if (*c->at && *c->at != '\n' && *c->at != '#')
+		return fail_at(c, c->line,
+			"%s: '%.*s' follows the value; put a value that holds blanks in quotes",
+			config_options[id].variable, (int)strcspn(c->at, " \t\r\n"), c->at);
+	c->at += strcspn(c->at, "\n");
+	return 0;
+}
+
+/* Values end in log lines and names of files: no control characters but the line's own. */
+static int check_characters(struct cursor *c, const char *text)
+{
+	unsigned line = 1;
+
+	for (; *text; text++) {
+		if (*text == '\n')
+			line++;
+		else if (iscntrl((unsigned char)*text) && !is_blank(*text))
+			return fail_at(c, line, "control character 0x%02x",
+				(unsigned)(unsigned char)*text);
+	}
+	return 0;
+}
+
+int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
+	struct err *err)
+{
+	struct cursor c = {path, text, 1, program, settings, err};
+	int r;
+
+	r = check_characters(&c, text);
+	for (skip_lines(&c); r == 0 && *c.at; skip_lines(&c))
+		r = read_assignment(&c);
+	return r;
+}
+
+int file_read(const char *path, enum program program, struct settings *settings, struct err *err)
+{
+	_cleanup_free_ char *text = malloc(FILE_SIZE_MAX + 1);
+	size_t length;
+	FILE *file;
+	int code;
+
+	if (!text)
+		return err_set(err, ENOMEM, "out of memory");
+	file = fopen(path, "re");
+	if (!file)
+		return err_set(err, errno, "%s: cannot be opened: %s", path, strerror(errno));
+	length = fread(text, 1, FILE_SIZE_MAX + 1, file);
+	code = ferror(file) ? errno : 0;
+	fclose(file);
+	if (code)
+		return err_set(err, code, "%s: cannot be read: %s", path, strerror(code));
+	if (length > FILE_SIZE_MAX)
+		return err_set(err, EFBIG, "%s: larger than %d bytes", path, FILE_SIZE_MAX);
+	text[length] = '\0';
+	if (strlen(text) < length)
+		return err_set(err, EINVAL, "%s: holds a NUL byte; it is no text file", path);
+	return file_parse(path, text, program, settings, err);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* config_load() on a given machine, for its unit test. */
+
+#include "config/check.h"
+
+/* As config_load(); "--help" and "--version" go to stdout. */
+int load_daemon(int argc, char **argv, const struct machine *machine, struct config **ret_config,
+	struct err *err);

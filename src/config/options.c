@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config/option.h"
+
+#include <string.h>
+
+#include "config/config.h"
+#include "config/value.h"
+
+#define AT(member) .offset = offsetof(struct config, member)
+#define SCHED_AT(member) .offset = offsetof(struct config_sched, member)
+
+/* Stands before each row of the daemon's flags. */
+#define DAEMON .programs = PROGRAM_DAEMON
+#define SCHED .programs = PROGRAM_SCHED
+#define FLAG .arg = ARG_FLAG, .metavar = "BOOL", .parse = value_bool, .default_text = "false"
+#define ENDPOINT .arg = ARG_OPTIONAL, .metavar = "ENDPOINT", .parse = value_endpoint
+
+#define PORT_CONTROL_EP "ipc:///var/run/virtio-forwarder/port_control"
+#define STATS_EP "ipc:///var/run/virtio-forwarder/stats"
+#define CONFIG_EP "ipc:///var/run/virtio-forwarder/config"
+#define CORE_SCHED_EP "ipc:///var/run/virtio-forwarder/core_sched"
+
+/* clang-format off */
+const struct config_option config_options[OPT_N] = {
+	[OPT_CPUS] = {
+		DAEMON, .section = "CPUs",
+		.variable = "VIRTIOFWD_CPU_MASK", .long_name = "cpus", .short_name = 'C',
+		.arg = ARG_REQUIRED, .metavar = "CPUS",
+		.parse = value_cpu_set, AT(worker_cpus), .default_text = "1,2", .shipped = "1,2",
+		.help = "worker CPUs, as a list (1,2 or 4-7) or a mask (0x6)",
+		.detail = "The workers poll: give them CPUs that nothing else uses, on the NUMA "
+			"node of the devices.",
+	},
+	[OPT_MASTER_LCORE] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_MASTER_LCORE", .long_name = "master-lcore", .short_name = 'M',
+		.arg = ARG_REQUIRED, .metavar = "CPU",
+		.parse = value_cpu, AT(master_cpu), .default_text = "0",
+		.help = "CPU of the control thread, not one of the worker CPUs",
+	},
+	[OPT_CPU_PINS] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_CPU_PINS", .long_name = "virtio-cpu", .short_name = 'c',
+		.arg = ARG_REQUIRED, .metavar = "RELAY:CPU[,CPU]", .list = true,
+		.parse = value_pin,
+		.help = "worker CPUs of a relay, first that of VF to VM, then that of VM to VF",
+		.detail = "Where one CPU is given it does both. Several pins are separated by ';', "
+			"stand in an array, as in (0:1,2 1:2), or in repeated options. "
+			"Relays without a pin are placed by the daemon.",
+	},
+	[OPT_STATIC_VFS] = {
+		DAEMON, .section = "Devices",
+		.variable = "VIRTIOFWD_STATIC_VFS", .long_name = "add-pci-vf", .short_name = 'P',
+		.arg = ARG_REQUIRED, .metavar = "DEVICE=RELAY", .list = true,
+		.parse = value_static_vf,
+		.help = "attach a device to a relay (0 to 63) at start",
+		.detail = "The device is a PCI address (0000:05:08.1) or a DPDK device "
+			"(net_af_packet0,iface=eth1); the last '=' stands before the relay. "
+			"Several stand in an array, as in (0000:05:08.1=1 0000:05:08.2=2), "
+			"or in repeated options. Not together with dynamic sockets.",
+	},
+	[OPT_BIND_VFIO_PCI] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
+		.parse = value_text, AT(bind_vfio_pci), .pending = true,
+		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
+		.detail = "A network interface means all its VFs, with :n the first n.",
+	},
+	[OPT_VFIO_VF_TOKEN] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_VFIO_VF_TOKEN", .long_name = "vfio-vf-token", .short_name = 't',
+		.arg = ARG_REQUIRED, .metavar = "UUID",
+		.parse = value_vf_token, AT(vfio_vf_token),
+		.help = "VF token that a PF bound to vfio-pci asks for; 0 for " VALUE_DEFAULT_VF_TOKEN,
+	},
+	[OPT_SOCKET_DIR] = {
+		DAEMON, .section = "Sockets of the VMs",
+		.variable = "VIRTIOFWD_SOCKET_DIR", .long_name = "vhost-path", .short_name = 'V',
+		.arg = ARG_REQUIRED, .metavar = "DIR",
+		.parse = value_path, AT(socket_dir), .default_text = "/tmp",
+		.shipped = "/tmp/virtio-forwarder",
+		.help = "directory of the vhost-user sockets",
+	},
+	[OPT_SOCKET_PATTERN] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_SOCKET_FNAME_PATTERN", .long_name = "vhost-socket",
+		.short_name = 'S', .arg = ARG_REQUIRED, .metavar = "PATTERN",
+		.parse = value_socket_pattern, AT(socket_pattern),
+		.default_text = "virtio-forwarder%u.sock",
+		.help = "names of the vhost-user sockets; %u stands for the relay",
+	},
+	[OPT_SOCKET_OWNER] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_SOCKET_OWNER", .long_name = "vhost-username", .short_name = 'u',
+		.arg = ARG_REQUIRED, .metavar = "USER",
+		.parse = value_text, AT(socket_owner), .default_text = "libvirt-qemu",
+		.help = "owner of the vhost-user sockets",
+		.detail = "Where the default account does not exist the owner is left alone.",
+	},
+	[OPT_SOCKET_GROUP] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_SOCKET_GROUP", .long_name = "vhost-groupname", .short_name = 'g',
+		.arg = ARG_REQUIRED, .metavar = "GROUP",
+		.parse = value_text, AT(socket_group), .default_text = "kvm",
+		.help = "group of the vhost-user sockets",
+		.detail = "Where the default group does not exist the group is left alone.",
+	},
+	[OPT_VHOST_CLIENT] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_VHOST_CLIENT", .long_name = "vhostuser-client", .short_name = 'i',
+		FLAG, AT(vhost_client), .shipped = "true",
+		.help = "connect to sockets that QEMU listens on, instead of listening",
+		.detail = "In this mode a running VM gets its network back after a restart of the "
+			"daemon.",
+	},
+	[OPT_DYNAMIC_SOCKETS] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_DYNAMIC_SOCKETS", .long_name = "dynamic-sockets",
+		.short_name = 'd', FLAG, AT(dynamic_sockets),
+		.help = "open no sockets at start, only where port control asks for one",
+	},
+	[OPT_JUMBO] = {
+		DAEMON, .section = "Packets",
+		.variable = "VIRTIOFWD_JUMBO", .long_name = "enable-jumbo", .short_name = 'J',
+		FLAG, AT(jumbo), .shipped = "true",
+		.help = "jumbo frames, MTU 9000",
+	},
+	[OPT_MRGBUF] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_MRGBUF", .long_name = "enable-mrgbuf", .short_name = 'R',
+		FLAG, AT(mrgbuf), .shipped = "true",
+		.help = "offer mergeable receive buffers to VMs",
+	},
+	[OPT_TSO] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_TSO", .long_name = "enable-tso", .short_name = 'T',
+		FLAG, AT(tso), .pending = true,
+		.help = "offer TCP segmentation offload to VMs",
+	},
+	[OPT_ZERO_COPY] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_ZERO_COPY", .long_name = "zero-copy", .short_name = '0',
+		FLAG, AT(zero_copy), .pending = true,
+		.help = "send packets of VMs without copying them",
+	},
+	[OPT_HUGE_DIR] = {
+		DAEMON, .section = "Memory",
+		.variable = "VIRTIOFWD_HUGETLBFS_MOUNT_POINT", .long_name = "huge-dir",
+		.short_name = 'H', .arg = ARG_REQUIRED, .metavar = "DIR",
+		.parse = value_path, AT(huge_dir), .default_text = "/mnt/huge",
+		.shipped = "/dev/hugepages",
+		.help = "mount point of hugetlbfs",
+	},
+	[OPT_NO_HUGE] = {
+		DAEMON,
+		.long_name = "no-huge", FLAG, AT(no_huge),
+		.help = "do without hugepages, for trying out",
+		.detail = "Slower, and devices that need DMA do not work.",
+	},
+	[OPT_SAME_NUMA] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_CPU_NIC_SAME_NUMA", .long_name = "same-numa", .short_name = 'a',
+		FLAG, AT(same_numa), .pending = true,
+		.help = "reserve memory only on the NUMA nodes of the worker CPUs",
+	},
+	[OPT_ZMQ_PORT_CONTROL] = {
+		DAEMON, .section = "Ways in",
+		.variable = "VIRTIOFWD_ZMQ_PORT_CONTROL_EP", .long_name = "zmq-port-control-ep",
+		.short_name = 'Z', ENDPOINT, AT(zmq_port_control_ep),
+		.when_true = PORT_CONTROL_EP, .shipped = "true",
+		.help = "port control over ZeroMQ",
+		.detail = "Takes precedence over the command file and OVSDB.",
+	},
+	[OPT_ZMQ_STATS] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_ZMQ_STATS_EP", .long_name = "zmq-stats-ep", .short_name = 'z',
+		ENDPOINT, AT(zmq_stats_ep), .when_true = STATS_EP, .shipped = "true",
+		.help = "statistics over ZeroMQ",
+	},
+	[OPT_ZMQ_CONFIG] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "zmq-config-ep", .short_name = 'Y',
+		ENDPOINT, AT(zmq_config_ep), .when_true = CONFIG_EP, .pending = true,
+		.help = "queries of the configuration over ZeroMQ",
+	},
+	[OPT_ZMQ_CORE_SCHED] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "zmq-core-sched-ep",
+		.short_name = 's', ENDPOINT, AT(zmq_core_sched_ep),
+		.when_true = CORE_SCHED_EP, .shipped = "true", .pending = true,
+		.help = "moves of relays between worker CPUs over ZeroMQ",
+		.detail = "Opened only where VIO4WD_CORE_SCHED_ENABLE is true.",
+	},
+	[OPT_CORE_SCHED_ENABLE] = {
+		DAEMON,
+		.variable = "VIO4WD_CORE_SCHED_ENABLE",
+		.parse = value_bool, AT(core_sched_enable), .default_text = "false",
+		.shipped = "true",
+		.help = "open the endpoint of the core scheduler",
+	},
+	[OPT_ALLOW_TCP] = {
+		DAEMON,
+		.long_name = "allow-tcp-endpoints", FLAG, AT(allow_tcp_endpoints),
+		.help = "allow endpoints that are not local (ipc://)",
+		.detail = "Such an endpoint asks for no password: whoever reaches it over the "
+			"network controls the daemon.",
+	},
+	[OPT_IPC] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_IPC_PORT_CONTROL", .long_name = "ipc", .short_name = 'I',
+		FLAG, AT(ipc_port_control), .pending = true,
+		.help = "port control by command file",
+		.detail = "Takes precedence over OVSDB.",
+	},
+	[OPT_OVSDB_SOCK] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_OVSDB_SOCK_PATH", .long_name = "ovsdb-sock", .short_name = 'O',
+		.arg = ARG_REQUIRED, .metavar = "PATH",
+		.parse = value_path, AT(ovsdb_sock),
+		.default_text = "/usr/local/var/run/openvswitch/db.sock", .pending = true,
+		.help = "port control by OVSDB, through its socket",
+		.detail = "Used where this is configured and both other ways of port control are "
+			"off.",
+	},
+	[OPT_LOG_LEVEL] = {
+		DAEMON, .section = "Process",
+		.variable = "VIRTIOFWD_LOG_LEVEL", .long_name = "loglevel", .short_name = 'l',
+		.arg = ARG_REQUIRED, .metavar = "LEVEL",
+		.parse = value_log_level, AT(log_level), .default_text = "6",
+		.help = "least important messages to log, 0 (emergency) to 7 (debug)",
+	},
+	[OPT_NODAEMON] = {
+		DAEMON,
+		.long_name = "nodaemon", .short_name = 'n',
+		.arg = ARG_OPTIONAL, .metavar = "log_syslog", .parse = value_nodaemon,
+		.help = "stay in the foreground and log to stderr, or to syslog as well as a daemon",
+	},
+	[OPT_PID_DIR] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_PID_DIR", .long_name = "pid-path", .short_name = 'p',
+		.arg = ARG_REQUIRED, .metavar = "DIR",
+		.parse = value_path, AT(pid_dir), .default_text = "/var/run",
+		.help = "directory of virtio-forwarder.pid",
+	},
+	[OPT_BINARY] = {
+		.variable = "VIRTIOFWD_BINARY",
+		.help = "program that the service script starts, where it is not the installed one",
+	},
+	[OPT_SCHED_STATS_EP] = {
+		SCHED, .section = "Core scheduler",
+		.variable = "VIRTIOFWD_ZMQ_STATS_EP", .long_name = "stats-ep",
+		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
+		SCHED_AT(stats_ep), .default_text = STATS_EP, .when_true = STATS_EP,
+		.help = "the daemon's statistics endpoint",
+	},
+	[OPT_SCHED_SCHED_EP] = {
+		SCHED,
+		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "sched-ep",
+		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
+		SCHED_AT(sched_ep), .default_text = CORE_SCHED_EP, .when_true = CORE_SCHED_EP,
+		.help = "the daemon's core scheduler endpoint",
+	},
+	[OPT_SCHED_POLL_INTERVAL] = {
+		SCHED,
+		.variable = "VIO4WD_CORE_SCHED_POLL_INTERVAL", .long_name = "poll-interval",
+		.arg = ARG_REQUIRED, .metavar = "SECONDS",
+		.parse = value_interval, SCHED_AT(poll_interval_s), .default_text = "5",
+		.help = "seconds between two looks at the load",
+	},
+	[OPT_SCHED_SENSITIVITY] = {
+		SCHED,
+		.variable = "VIO4WD_CORE_SCHED_SENSITIVITY", .long_name = "sensitivity",
+		.arg = ARG_REQUIRED, .metavar = "FRACTION",
+		.parse = value_fraction, SCHED_AT(sensitivity), .default_text = "0.25",
+		.help = "improvement that is worth a move, 0 to 1",
+	},
+	[OPT_SCHED_GLOBAL_NUMA] = {
+		SCHED,
+		.variable = "VIO4WD_CORE_SCHED_GLOBAL_NUMA_OPT", .long_name = "global-numa-opt",
+		FLAG, SCHED_AT(global_numa_opt),
+		.help = "balance across NUMA nodes",
+	},
+	[OPT_SCHED_LOG_LEVEL] = {
+		SCHED,
+		.variable = "VIO4WD_CORE_SCHED_LOG_LEVEL", .long_name = "loglevel",
+		.arg = ARG_REQUIRED, .metavar = "LEVEL",
+		.parse = value_log_level, SCHED_AT(log_level), .default_text = "7",
+		.help = "least important messages to log, 0 (emergency) to 7 (debug)",
+	},
+	[OPT_CONFIG] = {
+		.programs = PROGRAM_DAEMON | PROGRAM_SCHED, .section = "General",
+		.long_name = "config", .arg = ARG_REQUIRED, .metavar = "FILE",
+		.default_text = CONFIG_FILE_DEFAULT,
+		.help = "read this file, which must exist, instead of the default one",
+	},
+	[OPT_HELP] = {
+		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
+		.long_name = "help", .short_name = 'h', .arg = ARG_NONE,
+		.help = "print this list",
+	},
+	[OPT_VERSION] = {
+		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
+		.long_name = "version", .short_name = 'v', .arg = ARG_NONE,
+		.help = "print the version",
+	},
+};
+/* clang-format on */
+
+enum option_id option_by_variable(enum program program, const char *variable)
+{
+	enum option_id other = OPT_N;
+
+	for (enum option_id id = 0; id < OPT_N; id++) {
+		const struct config_option *option = &config_options[id];
+
+		if (!option->variable || strcmp(option->variable, variable) != 0)
+			continue;
+		if (option->programs & program)
+			return id;
+		other = id;
+	}
+	return other;
+}
+
+const char *option_default_name(const struct config_option *option)
+{
+	if (option->default_text)
+		return option->parse == value_bool ? "off" : option->default_text;
+	return option->parse == value_endpoint || option->parse == value_nodaemon ? "off" : "none";
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* The texts that one source (the file, or the command line) gives for the options, unread. */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "config/option.h"
+
+struct value {
+	char *text;   /* not blank */
+	char *origin; /* "<file>:<line>: <variable>" or "--option", for messages */
+};
+
+struct setting {
+	bool given;    /* true with n == 0: blank, which means the default */
+	unsigned line; /* of the file, where it was first given */
+	unsigned n;    /* more than one only where the option is a list */
+	struct value *values;
+};
+
+struct settings {
+	struct setting of[OPT_N];
+};
+
+/*
+ * Notes a text for an option: one more of a list, else in place of what was there. Blank text takes
+ * back what was there. `origin` is copied. Returns 0 or -ENOMEM.
+ */
+int settings_add(struct settings *settings, enum option_id id, const char *text, const char *origin,
+	struct err *err);
+
+/* True where the setting switches its option on: neither blank nor a boolean false. */
+bool setting_is_on(const struct setting *setting);
+
+void settings_fini(struct settings *settings);
+
+/*
+ * Reads the text of a configuration file. On failure err begins with "<path>:<line>: ". Returns
+ * -EINVAL or -ENOMEM.
+ */
+int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
+	struct err *err);
+
+/* Reads and parses the file; -ENOENT where it does not exist, or what else went wrong. */
+int file_read(const char *path, enum program program, struct settings *settings, struct err *err);
+
+/*
+ * Reads the command line; argv may be permuted. OPT_HELP and OPT_VERSION are given without a value.
+ * Uses getopt's global state: one thread at a time.
+ */
+int cmdline_parse(
+	int argc, char **argv, enum program program, struct settings *settings, struct err *err);

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config/value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/config.h"
+#include "config/option.h"
+
+static void *field(const struct config_option *option, void *target)
+{
+	return (char *)target + option->offset;
+}
+
+static int store(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	char **at = field(option, target), *copy = NULL;
+
+	if (text) {
+		copy = strdup(text);
+		if (!copy)
+			return err_set(err, ENOMEM, "out of memory");
+	}
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+int value_as_bool(const char *text)
+{
+	static const char *const spellings[2][5] = {
+		{"false", "no", "off", "n", "0"}, {"true", "yes", "on", "y", "1"}};
+
+	for (int value = 0; value < 2; value++)
+		for (unsigned i = 0; i < ARRAY_SIZE(spellings[value]); i++)
+			if (strcasecmp(text, spellings[value][i]) == 0)
+				return value;
+	return -1;
+}
+
+int value_bool(const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	int value = value_as_bool(text);
+
+	if (value < 0)
+		return err_set(err, EINVAL,
+			"'%s' is no boolean; use true or false (yes/no, on/off, y/n, 1/0)", text);
+	*(bool *)field(option, target) = value;
+	return 0;
+}
+
+int value_text(const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	return store(option, text, target, err);
+}
+
+int value_path(const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	if (text[0] != '/')
+		return err_set(err, EINVAL, "'%s' is no absolute path; start it with '/'", text);
+	return store(option, text, target, err);
+}
+
+int value_socket_pattern(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	const char *percent = strchr(text, '%');
+
+	if (strchr(text, '/'))
+		return err_set(err, EINVAL,
+			"'%s' holds a '/'; the directory is set by VIRTIOFWD_SOCKET_DIR or "
+			"--vhost-path",
+			text);
+	if (!percent || percent[1] != 'u' || strchr(percent + 1, '%'))
+		return err_set(err, EINVAL,
+			"'%s' must hold exactly one %%u, for the relay, and no other '%%'", text);
+	return store(option, text, target, err);
+}
+
+int value_endpoint(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	static const char ipc[] = "ipc://";
+	const size_t ipc_length = strlen(ipc);
+	const char *scheme_end = strstr(text, "://");
+	int as_bool = value_as_bool(text);
+
+	if (as_bool >= 0)
+		return store(option, as_bool ? option->when_true : NULL, target, err);
+	if (!scheme_end || scheme_end == text || !scheme_end[3])
+		return err_set(err, EINVAL,
+			"'%s' is neither an endpoint (%s) nor a boolean (true, false)", text,
+			option->when_true);
+	if (strncmp(text, ipc, ipc_length) != 0)
+		return store(option, text, target, err);
+	/* A relative path, or an abstract socket, which no file mode protects. */
+	if (text[ipc_length] != '/')
+		return err_set(err, EINVAL,
+			"'%s' names no absolute path; write ipc:///directory/file", text);
+	if (strlen(text) >= ipc_length + SOCKET_PATH_SIZE)
+		return err_set(err, EINVAL, "'%s' is longer than a socket's path may be (%d)", text,
+			SOCKET_PATH_SIZE - 1);
+	return store(option, text, target, err);
+}
+
+int value_vf_token(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	bool matches = strlen(text) == strlen(form);
+
+	if (strcmp(text, "0") == 0)
+		return store(option, VALUE_DEFAULT_VF_TOKEN, target, err);
+	for (size_t i = 0; matches && form[i]; i++)
+		matches = form[i] == '-' ? text[i] == '-' : isxdigit((unsigned char)text[i]) != 0;
+	if (!matches)
+		return err_set(err, EINVAL,
+			"'%s' is no UUID (" VALUE_DEFAULT_VF_TOKEN "); 0 stands for that one",
+			text);
+	return store(option, text, target, err);
+}
+
+int value_cpu_set(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	return cpu_set_parse(text, field(option, target), err);
+}
+
+/* Reads 0..max, decimal digits and nothing else. */
+static int read_number(const char *text, unsigned max, unsigned *ret_number)
+{
+	unsigned long number = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (!isdigit((unsigned char)*text))
+			return -EINVAL;
+		number = number * 10 + (unsigned long)(*text - '0');
+		if (number > max)
+			return -EINVAL;
+	}
+	*ret_number = (unsigned)number;
+	return 0;
+}
+
+int value_cpu(const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	if (read_number(text, CPU_SET_MAX - 1, field(option, target)) < 0)
+		return err_set(err, EINVAL, "'%s' is no CPU (0 to %d)", text, CPU_SET_MAX - 1);
+	return 0;
+}
+
+int value_log_level(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	unsigned level;
+
+	if (read_number(text, 7, &level) < 0)
+		return err_set(
+			err, EINVAL, "'%s' is no log level; 0 (emergency) to 7 (debug)", text);
+	*(int *)field(option, target) = (int)level;
+	return 0;
+}
+
+/* Reads a decimal number of min..max. */
+static int read_decimal(const char *text, double min, double max, double *ret_number)
+{
+	double number;
+	char *end;
+
+	if (!*text || text[strspn(text, "0123456789.")])
+		return -EINVAL;
+	number = strtod(text, &end);
+	if (*end || number < min || number > max)
+		return -EINVAL;
+	*ret_number = number;
+	return 0;
+}
+
+int value_interval(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	if (read_decimal(text, 0.1, 86400, field(option, target)) < 0)
+		return err_set(err, EINVAL, "'%s' is no interval; 0.1 to 86400 seconds", text);
+	return 0;
+}
+
+int value_fraction(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	if (read_decimal(text, 0, 1, field(option, target)) < 0)
+		return err_set(err, EINVAL, "'%s' is no fraction; 0 to 1", text);
+	return 0;
+}
+
+int value_nodaemon(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	struct config *config = target;
+	bool log_syslog = strcmp(text, "log_syslog") == 0;
+	int as_bool = value_as_bool(text);
+
+	if (as_bool < 0 && !log_syslog)
+		return err_set(err, EINVAL, "'%s' is unknown; log_syslog is the only value", text);
+	config->foreground = log_syslog || as_bool;
+	config->log_syslog = log_syslog;
+	return 0;
+}
+
+int value_pin(const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	struct config *config = target;
+	unsigned relay_id, vf_to_vm_cpu, vm_to_vf_cpu;
+	_cleanup_free_ char *copy = strdup(text);
+	char *first, *second;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "out of memory");
+	first = strchr(copy, ':');
+	if (!first)
+		return err_set(
+			err, EINVAL, "'%s' is no pin; write RELAY:CPU or RELAY:CPU,CPU", text);
+	*first++ = '\0';
+	second = strchr(first, ',');
+	if (second)
+		*second++ = '\0';
+	else
+		second = first;
+	if (read_number(copy, RELAYS_MAX - 1, &relay_id) < 0)
+		return err_set(err, EINVAL, "'%s': '%s' is no relay (0 to %d)", text, copy,
+			RELAYS_MAX - 1);
+	if (read_number(first, CPU_SET_MAX - 1, &vf_to_vm_cpu) < 0 ||
+		read_number(second, CPU_SET_MAX - 1, &vm_to_vf_cpu) < 0)
+		return err_set(
+			err, EINVAL, "'%s' names no CPUs; write RELAY:CPU or RELAY:CPU,CPU", text);
+	if (config->pins[relay_id].set)
+		return err_set(err, EINVAL, "'%s': relay %u is pinned twice", text, relay_id);
+	config->pins[relay_id] = (struct config_pin){true, (int)vf_to_vm_cpu, (int)vm_to_vf_cpu};
+	return 0;
+}
+
+int value_static_vf(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	struct config *config = target;
+	const char *equals = strrchr(text, '=');
+	_cleanup_free_ char *device = NULL;
+	struct config_vf vf;
+	int r;
+
+	if (!equals)
+		return err_set(err, EINVAL, "'%s' names no relay; write DEVICE=RELAY", text);
+	if (read_number(equals + 1, RELAYS_MAX - 1, &vf.relay_id) < 0)
+		return err_set(err, EINVAL, "'%s': '%s' is no relay (0 to %d); write DEVICE=RELAY",
+			text, equals + 1, RELAYS_MAX - 1);
+	device = strndup(text, (size_t)(equals - text));
+	if (!device)
+		return err_set(err, ENOMEM, "out of memory");
+	r = device_id_parse(device, &vf.device, err);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < config->n_vfs; i++) {
+		if (config->vfs[i].relay_id == vf.relay_id)
+			return err_set(err, EINVAL, "'%s': relay %u already has device %s", text,
+				vf.relay_id, config->vfs[i].device.text);
+		if (device_id_equal(&config->vfs[i].device, &vf.device))
+			return err_set(err, EINVAL, "'%s': device %s is already on relay %u", text,
+				vf.device.name, config->vfs[i].relay_id);
+	}
+	config->vfs[config->n_vfs++] = vf; /* no more than relays, as no relay has two */
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Parsers of single values, for the option table. Each reads a text that is not blank into
+ * `target + option->offset`, or into the members of struct config at `target` that its name tells.
+ * A text that was there before is replaced. They return 0, or -EINVAL with the reason in err and
+ * the target untouched, or -ENOMEM.
+ */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#define VALUE_DEFAULT_VF_TOKEN "14d63f20-8445-11ea-8900-1f9ce7d5650d"
+
+struct config_option;
+
+/* True, false or neither (-1), of the spellings that every boolean takes. */
+int value_as_bool(const char *text);
+
+#define VALUE_PARSER(name)                                                           \
+	int name(const struct config_option *option, const char *text, void *target, \
+		struct err *err)
+
+VALUE_PARSER(value_bool);           /* bool */
+VALUE_PARSER(value_text);           /* char * */
+VALUE_PARSER(value_path);           /* char *, absolute */
+VALUE_PARSER(value_socket_pattern); /* char *, one %u */
+VALUE_PARSER(value_endpoint);       /* char *, an endpoint, or a boolean: when_true or NULL */
+VALUE_PARSER(value_vf_token);       /* char *, UUID */
+VALUE_PARSER(value_cpu_set);        /* struct cpu_set */
+VALUE_PARSER(value_cpu);            /* unsigned */
+VALUE_PARSER(value_log_level);      /* int */
+VALUE_PARSER(value_interval);       /* double, seconds */
+VALUE_PARSER(value_fraction);       /* double, 0..1 */
+VALUE_PARSER(value_nodaemon);       /* foreground, log_syslog */
+VALUE_PARSER(value_pin);            /* one more of pins */
+VALUE_PARSER(value_static_vf);      /* one more of vfs */
