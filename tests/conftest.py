@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures for every test: a directory, network namespaces, daemons. Whatever a test makes with them
+is gone after it; where it fails, the ends of its logs are in the report."""
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lib.forwarder import Forwarder  # noqa: E402
+from lib.net import Netns, Veth  # noqa: E402
+
+LOG_TAIL_LINES = 40
+
+
+def pytest_collection_modifyitems(items):
+    if items and os.geteuid() != 0:
+        pytest.exit("the tests make network namespaces: run them as root", returncode=2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    directory = getattr(item, "funcargs", {}).get("workdir")
+    if report.failed and directory and directory.exists():
+        for log in sorted(directory.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if lines:
+                report.sections.append((log.name, "\n".join(lines[-LOG_TAIL_LINES:])))
+
+
+@pytest.fixture
+def workdir():
+    """A directory of this test, with a path short enough for sockets."""
+    path = Path(tempfile.mkdtemp(prefix="vio4wd-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def stack(workdir):
+    """Context managers entered here are left after the test, in reverse."""
+    with ExitStack() as exit_stack:
+        yield exit_stack
+
+
+@pytest.fixture
+def host(stack):
+    """The namespace that the daemon and its devices live in."""
+    return stack.enter_context(Netns("vio4wd-host", ipv6=False))
+
+
+@pytest.fixture
+def wire(stack):
+    """The namespace on the other side of the devices."""
+    return stack.enter_context(Netns("vio4wd-wire"))
+
+
+@pytest.fixture
+def veth(wire, host):
+    """A device for the daemon, as its kernel interface; 10.0.0.1 is at its far end."""
+    return Veth(wire, host, "10.0.0.1/24")
+
+
+@pytest.fixture
+def make_forwarder(request, workdir, stack, host):
+    """Starts a daemon in the namespace `host`; arguments are Forwarder's. It must stop cleanly at the
+    end of the test, unless the test has failed or has stopped it."""
+    started = []
+
+    def make(devices=None, **arguments):
+        name = arguments.pop("name", f"forwarder{len(started)}")
+        directory = workdir / name
+        directory.mkdir()
+        forwarder = Forwarder(directory, devices, netns=host, name=name, **arguments)
+        started.append(stack.enter_context(forwarder))
+        return forwarder
+
+    return make

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network namespaces and veth pairs, so that no test packet leaves the machine."""
+
+import json
+import secrets
+from pathlib import Path
+
+from lib.proc import run
+
+
+class Netns:
+    """A network namespace of our own; whatever is in it goes with it."""
+
+    def __init__(self, prefix="vio4wd", ipv6=True):
+        """ipv6=False: no addresses, hence none of the packets that Linux sends to make some."""
+        self.name = f"{prefix}-{secrets.token_hex(3)}"
+        run(["ip", "netns", "add", self.name])
+        try:
+            if not ipv6:
+                self.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+                self.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+            self.ip("link", "set", "lo", "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def argv(self, command):
+        """The command line that runs a command in here."""
+        return ["ip", "netns", "exec", self.name, *map(str, command)]
+
+    def run(self, command, timeout=60, check=True):
+        return run(self.argv(command), timeout, check)
+
+    def ip(self, *arguments):
+        return run(["ip", "-n", self.name, *arguments])
+
+    def sysctl(self, name, value):
+        """Sets a net.* setting of this namespace; one that this kernel has not is left alone."""
+        path = Path("/proc/sys") / name.replace(".", "/")
+        if path.exists():
+            self.run(["sh", "-c", f"echo {value} > {path}"])
+
+    def counters(self, interface):
+        """The kernel's counters of an interface, as {"rx": {"packets": n, "bytes": n, ...}, "tx":
+        ...}."""
+        return json.loads(self.ip("-s", "-j", "link", "show", "dev", interface))[0]["stats64"]
+
+    def ping(self, address, count=5, interval=0.1, wait=1):
+        """Pings an address; returns how many answers came."""
+        output = self.run(["ping", "-n", "-q", "-c", count, "-i", interval, "-W", wait, address],
+                          timeout=30 + count * (interval + wait), check=False)
+        words = output.replace(",", "").split()
+        return int(words[words.index("received") - 1]) if "received" in words else 0
+
+    def close(self):
+        run(["ip", "netns", "del", self.name], check=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Veth:
+    """A veth pair from a wire to a daemon: the end `inner` in the namespace `wire` has the address,
+    the end `outer` in the namespace `host` is the daemon's device. Offloads are off on both ends,
+    as on a cable: complete checksums, no oversized frames. It goes with either namespace."""
+
+    def __init__(self, wire, host, address=None, inner="wire", mtu=1500):
+        """address: with its prefix length, "10.0.0.1/24"."""
+        self.wire, self.host = wire, host
+        self.inner = inner
+        self.outer = f"vio{secrets.token_hex(4)}"
+        host.ip("link", "add", self.outer, "type", "veth", "peer", "name", inner, "netns",
+                wire.name)
+        for netns, name in ((host, self.outer), (wire, inner)):
+            netns.run(["ethtool", "-K", name, "tx", "off", "gso", "off", "tso", "off", "gro", "off"])
+            netns.ip("link", "set", name, "mtu", str(mtu), "up")
+        if address:
+            wire.ip("addr", "add", address, "dev", inner)
+
+    def set_link(self, up):
+        self.wire.ip("link", "set", self.inner, "up" if up else "down")

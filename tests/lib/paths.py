@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where the tree, the programs under test and the cached VM images are."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+
+
+def build_dir():
+    return Path(os.environ.get("VIO4WD_BUILD", ROOT / "build"))
+
+
+def cache_dir():
+    """Kernel, initramfs and what else is fetched once (see scripts/vm-image)."""
+    return Path(os.environ.get("VIO4WD_CACHE", ROOT / "build" / "vm"))
+
+
+def program(name):
+    """A program of the build under test, by name."""
+    path = build_dir() / "bin" / name
+    if not path.exists():
+        path = build_dir() / "src" / "bin" / name
+    if not path.exists():
+        raise FileNotFoundError(f"{name} is not built in {build_dir()}: run make")
+    return path

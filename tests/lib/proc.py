@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Child processes with captured output, and waits that have a bound.
+
+Every child is ended by its process id, and the kernel kills it should we die first (so a Process
+must be started by a thread that outlives it: the main one)."""
+
+import codecs
+import os
+import pty
+import re
+import signal
+import subprocess
+import termios
+import threading
+import time
+
+TAIL_CHARS = 2000  # of a child's output, shown when a wait fails
+
+
+class WaitTimeout(AssertionError):
+    """What was waited for did not happen in time."""
+
+
+def wait_until(condition, timeout, what, interval=0.05):
+    """Calls condition() until it returns something true, and returns that; fails after timeout
+    seconds, naming what was waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() >= deadline:
+            raise WaitTimeout(f"{what}: not within {timeout} s")
+        time.sleep(interval)
+
+
+def run(argv, timeout=60, check=True, **options):
+    """Runs a command to its end; returns what it printed (both streams)."""
+    result = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                            timeout=timeout, **options)
+    if check and result.returncode:
+        raise RuntimeError(f"{' '.join(map(str, argv))}: exit code {result.returncode}\n"
+                           f"{result.stdout[-TAIL_CHARS:]}")
+    return result.stdout
+
+
+class Stream:
+    """Everything that arrives on a file descriptor, read by a thread of its own (a pipe or pty
+    that nobody reads blocks its writer). expect() goes through it like a reader with a finger."""
+
+    def __init__(self, fd, name, log_path=None):
+        self.name = name
+        self._fd = fd
+        self._log = open(log_path, "w", encoding="utf-8") if log_path else None
+        self._text = ""
+        self._seen = 0  # expect() has matched up to here
+        self._eof = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, name=f"read-{name}", daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while True:
+            try:
+                data = os.read(self._fd, 65536)
+            except OSError:  # a pty whose other end is closed
+                data = b""
+            text = decoder.decode(data, final=not data).replace("\r", "")
+            with self._changed:
+                self._text += text
+                self._eof = not data
+                self._changed.notify_all()
+            if self._log:
+                self._log.write(text)
+                self._log.flush()
+            if not data:
+                if self._log:
+                    self._log.close()
+                return
+
+    @property
+    def text(self):
+        with self._changed:
+            return self._text
+
+    def tail(self):
+        return self.text[-TAIL_CHARS:]
+
+    def expect(self, pattern, timeout):
+        """Waits for a match behind the last one; returns it."""
+        regex = re.compile(pattern, re.S | re.M)
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                match = regex.search(self._text, self._seen)
+                if match:
+                    self._seen = match.end()
+                    return match
+                left = deadline - time.monotonic()
+                if self._eof or left <= 0:
+                    reason = "its output ended" if self._eof else f"not within {timeout} s"
+                    raise WaitTimeout(f"{self.name}: no {pattern!r}, {reason}; the end of it:\n"
+                                      f"{self._text[-TAIL_CHARS:]}")
+                self._changed.wait(left)
+
+    def join(self, timeout=5):
+        """Waits for the end of the stream, so that text is complete."""
+        self._thread.join(timeout)
+
+
+class Process:
+    """A running child. As a context manager it is killed at the end, unless it was stopped."""
+
+    def __init__(self, argv, name, log_path=None, tty=False, env=None, cwd=None):
+        """tty: the child gets a terminal (line buffered output, prompts) and send() writes to it."""
+        self.argv = ["setpriv", "--pdeathsig", "KILL", "--"] + [str(a) for a in argv]
+        self.name = name
+        environment = {**os.environ, **(env or {})}
+        if tty:
+            self._master, child_fd = pty.openpty()
+            attributes = termios.tcgetattr(child_fd)
+            attributes[3] &= ~termios.ECHO
+            termios.tcsetattr(child_fd, termios.TCSANOW, attributes)
+            child_in = child_fd
+        else:
+            self._master, child_fd = os.pipe()
+            child_in = subprocess.DEVNULL
+        try:
+            self._child = subprocess.Popen(
+                self.argv, stdin=child_in, stdout=child_fd, stderr=child_fd,
+                start_new_session=True, env=environment, cwd=cwd)
+        except BaseException:
+            os.close(self._master)
+            raise
+        finally:
+            os.close(child_fd)
+        self.output = Stream(self._master, name, log_path)
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def running(self):
+        return self._child.poll() is None
+
+    def send(self, text):
+        os.write(self._master, text.encode())
+
+    def expect(self, pattern, timeout):
+        return self.output.expect(pattern, timeout)
+
+    def signal(self, number):
+        if self.running():
+            self._child.send_signal(number)
+
+    def wait(self, timeout):
+        """Waits for its end; returns the exit code, negative for a signal."""
+        try:
+            code = self._child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise WaitTimeout(f"{self.name} did not end within {timeout} s; its output:\n"
+                              f"{self.output.tail()}") from None
+        self.output.join()
+        return code
+
+    def kill(self):
+        """kill -9, and waits for the end."""
+        self.signal(signal.SIGKILL)
+        return self.wait(10)
+
+    def terminate(self, timeout=10):
+        """SIGTERM; returns the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.running():
+            self.kill()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+
+def memory_kib(pid):
+    """Resident memory of a process in KiB, as the kernel counts it (VmRSS)."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    raise RuntimeError(f"process {pid} has no memory")
+
+
+def open_files(pid):
+    """How many descriptors a process holds."""
+    return len(os.listdir(f"/proc/{pid}/fd"))

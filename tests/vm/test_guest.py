@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Linux guest under QEMU reaches the network through a relay, whatever happens to either."""
+
+import pytest
+
+from lib.net import Netns, Veth
+from lib.proc import wait_until
+from lib.qemu import Nic
+from lib.traffic import tcp_from_guest, tcp_to_guest
+
+WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
+RETURN_TIMEOUT_S = 15  # DPDK and QEMU look for their lost peer once a second
+
+both_modes = pytest.mark.parametrize(
+    "client", [pytest.param(False, id="server", marks=pytest.mark.ci),
+               pytest.param(True, id="client", marks=pytest.mark.ci)])
+
+
+def device(veth):
+    """The veth as a device, with a ring that holds more than a TCP window."""
+    return f"net_af_packet0,iface={veth.outer},framecnt=8192"
+
+
+def wait_ping(wire, address=GUEST_IP):
+    wait_until(lambda: wire.ping(address, count=1), RETURN_TIMEOUT_S, f"{address} answers a ping")
+
+
+def assert_works(wire, guest):
+    """Pings and TCP both ways, nothing lost and nothing altered."""
+    assert wire.ping(GUEST_IP) == 5
+    assert guest.ping(WIRE_IP) == 5
+    assert tcp_to_guest(wire, guest, GUEST_IP).intact
+    assert tcp_from_guest(wire, guest, WIRE_IP).intact
+
+
+@both_modes
+def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
+    forwarder = make_forwarder({0: device(veth)}, client=client)
+    guest = boot(forwarder)
+    assert_works(wire, guest)
+    state = forwarder.stats(0)
+    assert state["active"]
+    for direction, received, sent in (("vf_to_vm", "pkts_rx_from_vf", "pkts_tx_to_vm"),
+                                      ("vm_to_vf", "pkts_rx_from_vm", "pkts_tx_to_vf")):
+        # 4 MiB of TCP and its answers; what was received went out again.
+        assert state[direction][received] > 3000
+        assert state[direction][sent] == state[direction][received]
+
+
+@both_modes
+def test_guest_reboots(make_forwarder, boot, wire, veth, client):
+    guest = boot(make_forwarder({0: device(veth)}, client=client))
+    assert wire.ping(GUEST_IP) == 5
+    guest.reboot()
+    wait_ping(wire)
+    assert_works(wire, guest)
+
+
+@both_modes
+def test_guest_is_killed_and_another_comes(make_forwarder, boot, wire, veth, client):
+    forwarder = make_forwarder({0: device(veth)}, client=client)
+    first = boot(forwarder, name="first")
+    assert wire.ping(GUEST_IP) == 5
+    first.kill()
+    forwarder.wait_vm(0, attached=False)
+    if client:
+        forwarder.socket(0).unlink()  # QEMU's, which had no time to
+    second = boot(forwarder, name="second")
+    wait_ping(wire)
+    assert_works(wire, second)
+
+
+@pytest.mark.parametrize("how", [pytest.param("kill", marks=pytest.mark.ci), "stop"])
+def test_running_guest_has_its_network_again_after_daemon(make_forwarder, boot, wire, veth, how):
+    """Client mode: QEMU's socket is still there when the next daemon looks for it."""
+    forwarder = make_forwarder({0: device(veth)}, client=True)
+    guest = boot(forwarder)
+    assert wire.ping(GUEST_IP) == 5
+    getattr(forwarder, how)()
+    assert wire.ping(GUEST_IP, count=1) == 0
+    forwarder.start()
+    wait_ping(wire)
+    assert_works(wire, guest)
+
+
+def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot, wire, veth):
+    """QEMU connects again to the socket that the next daemon has made in place of the stale one."""
+    forwarder = make_forwarder({0: device(veth)})
+    guest = boot(forwarder)
+    assert wire.ping(GUEST_IP) == 5
+    forwarder.kill()
+    forwarder.start()
+    wait_ping(wire)
+    assert_works(wire, guest)
+
+
+def test_guest_is_there_before_the_daemon(make_forwarder, boot, wire, veth):
+    forwarder = make_forwarder({0: device(veth)}, client=True)
+    forwarder.stop()
+    guest = boot(forwarder)
+    assert wire.ping(GUEST_IP, count=1) == 0
+    forwarder.start()
+    wait_ping(wire)
+    assert_works(wire, guest)
+
+
+@pytest.mark.ci
+def test_two_relays_do_not_mix(make_forwarder, boot, host, wire, veth, stack):
+    """A guest on each; their networks use the same addresses, and one guest dies."""
+    other_wire = stack.enter_context(Netns("vio4wd-wire"))
+    other_veth = Veth(other_wire, host, f"{WIRE_IP}/24")
+    forwarder = make_forwarder({0: device(veth),
+                                63: f"net_af_packet1,iface={other_veth.outer}"})
+    first = boot(forwarder, name="first")
+    second = boot(name="second", nics=[Nic(forwarder.socket(63), address=f"{GUEST_IP}/24")])
+    assert_works(wire, first)
+    assert_works(other_wire, second)
+
+    before = forwarder.stats(63)["vm_to_vf"]["pkts_rx_from_vm"]
+    first.kill()
+    assert other_wire.ping(GUEST_IP, count=20) == 20
+    assert wire.ping(GUEST_IP, count=1) == 0
+    assert forwarder.stats(63)["vm_to_vf"]["pkts_rx_from_vm"] >= before + 20
