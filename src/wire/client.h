@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The client side of every endpoint. Each function asks once and blocks for at most
+ * CLIENT_TIMEOUT_MS; any thread. It returns 0, -ETIMEDOUT where nobody answered, or another
+ * negative errno, with the reason in err.
+ */
+
+#include "control/op.h"
+#include "wire/core_sched_codec.h"
+#include "wire/stats_codec.h"
+
+#define CLIENT_PORT_CONTROL_ENDPOINT "ipc:///var/run/virtio-forwarder/port_control"
+#define CLIENT_STATS_ENDPOINT "ipc:///var/run/virtio-forwarder/stats"
+#define CLIENT_CORE_SCHED_ENDPOINT "ipc:///var/run/virtio-forwarder/core_sched"
+#define CLIENT_CONFIG_ENDPOINT "ipc:///var/run/virtio-forwarder/config"
+
+#define CLIENT_TIMEOUT_MS 2000
+
+/*
+ * Has the daemon do `op`. Whether it did is in *ret_result: 0 is returned for a refusal too. What
+ * is not set in `op` is not sent; a bond's mode goes with its name.
+ */
+int client_port_control(
+	const char *endpoint, const struct op *op, struct op_result *ret_result, struct err *err);
+
+struct stats_reply {
+	ProtobufCMessage *message; /* the whole answer, for printing */
+	unsigned n;
+	struct relay_stats relays[RELAYS_MAX]; /* texts point into the message */
+	struct relay_rates rates[RELAYS_MAX];
+};
+
+/*
+ * Asks for statistics; waits for the request's delay on top of the timeout. A daemon that does not
+ * tell drops by reason has them all under DROP_QUEUE_FULL and DROP_NOT_CONNECTED.
+ */
+int client_stats(const char *endpoint, const struct stats_request *request,
+	struct stats_reply **ret_reply, struct err *err);
+
+struct stats_reply *stats_reply_free(struct stats_reply *reply);
+
+/* Moves relays to other worker CPUs, all or none. */
+int client_core_sched_move(
+	const char *endpoint, const struct core_move *moves, unsigned n, struct err *err);
+
+/* Which CPUs are workers. */
+int client_core_sched_cpus(const char *endpoint, struct cpu_set *ret_cpus, struct err *err);
+
+/* What the daemon says about itself: a ConfigResponse, for printing; free with
+ * protobuf_c_message_free_unpacked(). */
+int client_config(const char *endpoint, ProtobufCMessage **ret_reply, struct err *err);

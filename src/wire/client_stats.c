@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wire/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "virtioforwarder.pb-c.h"
+#include "wire/call.h"
+
+typedef Virtioforwarder__StatsRequest Request;
+typedef Virtioforwarder__StatsResponse Response;
+typedef Virtioforwarder__StatsResponse__RelayState RelayState;
+typedef Virtioforwarder__StatsResponse__Drop Drop;
+
+static void read_drops(Drop *const *drops, size_t n, struct packet_count dropped[DROP_N])
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned reason = 0; reason < DROP_N; reason++)
+			if (strcmp(drops[i]->name, drop_reason_name(reason)) == 0)
+				dropped[reason] =
+					(struct packet_count){drops[i]->packets, drops[i]->bytes};
+}
+
+#define COUNT(message, name) \
+	((struct packet_count){(message)->pkts_##name, (message)->bytes_##name})
+
+/* The two directions have the same fields but for the names of source and destination. */
+#define READ_DIRECTION(message, stats, rates, source, destination)                        \
+	do {                                                                              \
+		(stats)->active = (message)->active;                                      \
+		(stats)->internal_state = (message)->internal_state;                      \
+		(stats)->received = COUNT(message, rx_from_##source);                     \
+		(stats)->sent = COUNT(message, tx_to_##destination);                      \
+		if ((message)->n_drop > 0) {                                              \
+			read_drops((message)->drop, (message)->n_drop, (stats)->dropped); \
+		} else {                                                                  \
+			(stats)->dropped[DROP_QUEUE_FULL] =                               \
+				COUNT(message, dropped_##destination##_queue_full);       \
+			(stats)->dropped[DROP_NOT_CONNECTED] =                            \
+				COUNT(message, dropped_##destination##_not_connected);    \
+		}                                                                         \
+		(stats)->backlog.packets = (message)->backlog_packets;                    \
+		(stats)->backlog.bytes = (message)->backlog_bytes;                        \
+		(rates)->received_packets = (double)(message)->pkt_rate_rx_from_##source; \
+		(rates)->received_bytes = (double)(message)->byte_rate_rx_from_##source;  \
+		(rates)->sent_packets = (double)(message)->pkt_rate_tx_to_##destination;  \
+		(rates)->sent_bytes = (double)(message)->byte_rate_tx_to_##destination;   \
+	} while (0)
+
+static void read_text(char *ret_text, size_t size, const char *text)
+{
+	snprintf(ret_text, size, "%s", text ? text : "");
+}
+
+static void read_relay(
+	const RelayState *state, struct relay_stats *relay, struct relay_rates *rates)
+{
+	relay->id = state->id;
+	relay->active = state->active;
+	relay->socket_id = state->socket_id;
+	read_text(relay->ident, sizeof(relay->ident), state->ident);
+	read_text(relay->device, sizeof(relay->device), state->vf ? state->vf->pci_addr_str : NULL);
+	if (strcmp(state->vhost->vhost_socket_name, "NONE") != 0)
+		read_text(relay->vhost_path, sizeof(relay->vhost_path),
+			state->vhost->vhost_socket_name);
+	READ_DIRECTION(state->vf_to_vm, &relay->vf_to_vm, &rates->vf_to_vm, vf, vm);
+	READ_DIRECTION(state->vm_to_vf, &relay->vm_to_vf, &rates->vm_to_vf, vm, vf);
+	relay->vf_to_vm.cpu = state->cpu && state->cpu->has_vf_to_vm ? state->cpu->vf_to_vm : -1;
+	relay->vm_to_vf.cpu = state->cpu && state->cpu->has_vm_to_vf ? state->cpu->vm_to_vf : -1;
+}
+
+static int check_status(const Response *response, struct err *err)
+{
+	switch ((int)response->status) {
+	case VIRTIOFORWARDER__STATS_RESPONSE__STATUS__OK:
+		return 0;
+	case VIRTIOFORWARDER__STATS_RESPONSE__STATUS__E2BIG:
+		return err_set(err, E2BIG,
+			"the daemon refused the request: too many relays, or a delay over %d ms",
+			STATS_DELAY_MAX_MS);
+	case VIRTIOFORWARDER__STATS_RESPONSE__STATUS__ENOMEM:
+		return err_set(err, ENOMEM, "the daemon has no memory left for the answer");
+	default:
+		return err_set(err, EBADR, "the daemon could not read the request (status %d)",
+			(int)response->status);
+	}
+}
+
+static int read_response(ProtobufCMessage *message, struct stats_reply **ret_reply, struct err *err)
+{
+	const Response *response = (const Response *)message;
+	struct stats_reply *reply;
+	int r = check_status(response, err);
+
+	if (r < 0)
+		return r;
+	reply = calloc(1, sizeof(*reply));
+	if (!reply)
+		return err_set(err, ENOMEM, "out of memory");
+	reply->message = message;
+	reply->n = (unsigned)MIN(response->n_relay, (size_t)RELAYS_MAX);
+	for (unsigned i = 0; i < reply->n; i++)
+		read_relay(response->relay[i], &reply->relays[i], &reply->rates[i]);
+	*ret_reply = reply;
+	return 0;
+}
+
+int client_stats(const char *endpoint, const struct stats_request *request,
+	struct stats_reply **ret_reply, struct err *err)
+{
+	Request wire = VIRTIOFORWARDER__STATS_REQUEST__INIT;
+	uint32_t relays[RELAYS_MAX];
+	ProtobufCMessage *message;
+	int r;
+
+	wire.relay = relays;
+	for (uint32_t id = 0; id < RELAYS_MAX && request->relays != UINT64_MAX; id++)
+		if (request->relays >> id & 1)
+			relays[wire.n_relay++] = id;
+	wire.has_include_inactive = wire.has_delay = true;
+	wire.include_inactive = request->include_inactive;
+	wire.delay = request->delay_ms;
+
+	r = wire_call(endpoint, CLIENT_TIMEOUT_MS + (int)request->delay_ms, &wire.base,
+		&virtioforwarder__stats_response__descriptor, &message, err);
+	if (r < 0)
+		return r;
+	r = read_response(message, ret_reply, err);
+	if (r < 0)
+		protobuf_c_message_free_unpacked(message, NULL);
+	return r;
+}
+
+struct stats_reply *stats_reply_free(struct stats_reply *reply)
+{
+	if (reply)
+		protobuf_c_message_free_unpacked(reply->message, NULL);
+	free(reply);
+	return NULL;
+}

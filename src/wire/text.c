@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wire/text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * The length of the UTF-8 sequence at `text`, or 0 where there is none or it is a control
+ * character. Looks at no byte behind the terminating NUL.
+ */
+static size_t sequence_length(const unsigned char *text)
+{
+	unsigned length, code;
+
+	if (text[0] < 0x80)
+		return text[0] >= 0x20 && text[0] != 0x7f;
+	if (text[0] >= 0xc2 && text[0] < 0xe0)
+		length = 2;
+	else if (text[0] >= 0xe0 && text[0] < 0xf0)
+		length = 3;
+	else if (text[0] >= 0xf0 && text[0] < 0xf5)
+		length = 4;
+	else
+		return 0;
+
+	code = text[0] & (0x7f >> length);
+	for (unsigned i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	/* C1 controls, overlong forms, surrogates, beyond Unicode. */
+	if (code < 0xa0 || (length == 3 && code < 0x800) || (length == 4 && code < 0x10000) ||
+		(code >= 0xd800 && code < 0xe000) || code > 0x10ffff)
+		return 0;
+	return length;
+}
+
+bool wire_text_valid(const char *text)
+{
+	while (*text) {
+		size_t length = sequence_length((const unsigned char *)text);
+
+		if (length == 0)
+			return false;
+		text += length;
+	}
+	return true;
+}
+
+void wire_text_copy(char *ret_text, size_t size, const char *text)
+{
+	while (*text) {
+		size_t length = sequence_length((const unsigned char *)text);
+		size_t taken = length ? length : 1;
+
+		if (taken >= size)
+			break;
+		if (length)
+			memcpy(ret_text, text, length);
+		else
+			*ret_text = '?';
+		ret_text += taken;
+		size -= taken;
+		text += taken;
+	}
+	*ret_text = '\0';
+}
+
+/* Reads a varint at *at and moves on; false where there is none before `end`. */
+static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+		uint8_t byte = *(*at)++;
+
+		value |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			*ret_value = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool wire_has_nul(const void *data, size_t length, const unsigned *fields, size_t n_fields)
+{
+	const uint8_t *at = data, *end = at + length;
+	uint64_t tag, size;
+
+	while (at < end && read_varint(&at, end, &tag)) {
+		switch (tag & 7) {
+		case 0: /* varint */
+			if (!read_varint(&at, end, &size))
+				return false;
+			continue;
+		case 1: /* 64 bits */
+			size = 8;
+			break;
+		case 2: /* length-delimited */
+			if (!read_varint(&at, end, &size))
+				return false;
+			break;
+		case 5: /* 32 bits */
+			size = 4;
+			break;
+		default: /* groups: protobuf-c refuses the message */
+			return false;
+		}
+		if (size > (uint64_t)(end - at))
+			return false;
+		for (size_t i = 0; i < n_fields; i++)
+			if ((tag & 7) == 2 && tag >> 3 == fields[i] && memchr(at, 0, size))
+				return true;
+		at += size;
+	}
+	return false;
+}
