@@ -4,7 +4,7 @@
  * packet-peer: both far ends of a relay, or one of them, in one polling thread.
  *
  * Prints lines of JSON: {"event": "ready"} once the links are up, {"event": "first", "stream": …}
- * with the first packet of a direction, {"event": "link", …} when a link changes, and one line with
+ * with the first packet of each sender, {"event": "link", …} when a link changes, and one line with
  * "ok" and the results at the end.
  */
 
@@ -197,12 +197,11 @@ static unsigned poll_stream(struct peer *peer, struct stream *stream, uint64_t n
 	if (end_is_up(peer, stream->from))
 		moved += stream_send(stream, now_tsc);
 	if (end_is_up(peer, stream->to) && (stream != peer->into_vm || vm_reads(peer, now_tsc))) {
-		bool first = stream->received == 0;
-		unsigned received = stream_receive(stream, now_tsc);
+		unsigned senders = stream->senders;
 
-		if (first && received)
+		moved += stream_receive(stream, now_tsc);
+		if (stream->senders != senders)
 			say("first", "stream", stream->name);
-		moved += received;
 	}
 	return moved;
 }

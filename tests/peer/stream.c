@@ -82,7 +82,7 @@ static unsigned allowance(const struct stream *stream, unsigned want, uint64_t n
 		uint64_t due = (uint64_t)(seconds * (double)o->rate_pps) + 1;
 
 		want = due > stream->made ? (unsigned)RTE_MIN((uint64_t)want, due - stream->made)
-					  : 0;
+		                          : 0;
 	}
 	return want;
 }
@@ -146,6 +146,16 @@ unsigned stream_send(struct stream *stream, uint64_t now_tsc)
 	return total;
 }
 
+static void note(struct stream *stream, const struct frame_id *id)
+{
+	if (!stream->senders || epoch_is_newer(id->epoch, stream->newest_epoch)) {
+		stream->newest_epoch = id->epoch;
+		stream->senders++;
+	}
+	track_note(&stream->tracks[id->flow], &stream->counts, id->epoch, id->seq,
+		epoch_is_newer(stream->epoch, id->epoch));
+}
+
 static void check(struct stream *stream, const struct rte_mbuf *packet)
 {
 	struct frame_id id;
@@ -154,7 +164,7 @@ static void check(struct stream *stream, const struct rte_mbuf *packet)
 	if (frame_check(packet, &id) || id.origin != stream->origin || id.flow >= MAX_FLOWS)
 		stream->altered++;
 	else
-		track_note(&stream->tracks[id.flow], &stream->counts, id.epoch, id.seq);
+		note(stream, &id);
 }
 
 unsigned stream_receive(struct stream *stream, uint64_t now_tsc)

@@ -34,14 +34,16 @@ struct stream {
 
 	int from; /* port of the sender, -1: elsewhere */
 	bool sending;
-	uint32_t epoch;
+	uint32_t epoch;          /* of the sender, and when the checker began */
 	uint64_t seq[MAX_FLOWS]; /* of the next packet */
 	struct stream_queue queues[MAX_QUEUES];
 	uint64_t made;
 	uint64_t sent; /* taken by the port */
 	uint64_t sent_bytes;
 
-	int to; /* port of the checker, -1: elsewhere */
+	int to;                /* port of the checker, -1: elsewhere */
+	uint32_t newest_epoch; /* of a sender seen */
+	unsigned senders;      /* epochs seen */
 	struct track tracks[MAX_FLOWS];
 	struct track_counts counts;
 	uint64_t received; /* all, duplicates and altered ones too */

@@ -14,9 +14,9 @@ static uint64_t bit_of(uint64_t seq)
 	return 1UL << seq % 64;
 }
 
-static void restart(struct track *track, uint32_t epoch, uint64_t seq)
+static void restart(struct track *track, uint32_t epoch, uint64_t base)
 {
-	*track = (struct track){.started = true, .epoch = epoch, .base = seq, .next = seq};
+	*track = (struct track){.started = true, .epoch = epoch, .base = base, .next = base};
 }
 
 /* Moves the window so that `seq` is its last; what lies between is missing until it comes. */
@@ -48,11 +48,12 @@ static void note_late(struct track *track, struct track_counts *counts, uint64_t
 		counts->missing--;
 }
 
-void track_note(struct track *track, struct track_counts *counts, uint32_t epoch, uint64_t seq)
+void track_note(
+	struct track *track, struct track_counts *counts, uint32_t epoch, uint64_t seq, bool joined)
 {
-	if (!track->started || (int32_t)(epoch - track->epoch) > 0)
-		restart(track, epoch, seq);
-	else if (epoch != track->epoch) {
+	if (!track->started || epoch_is_newer(epoch, track->epoch)) {
+		restart(track, epoch, joined ? seq : 0);
+	} else if (epoch != track->epoch) {
 		counts->received++;
 		counts->reordered++;
 		return;

@@ -4,9 +4,9 @@
 /*
  * What became of the packets of one flow: which sequence numbers came, in which order.
  *
- * The first packet of an epoch sets the base, so that a receiver that joins a running sender does
- * not count what was sent before it came; who knows how many were sent compares the totals. A
- * packet of a newer epoch starts the flow anew (its sender was restarted).
+ * An epoch is one run of the sender; a packet of a newer one starts the flow anew. Where the sender
+ * was there before us, its first packet that we see sets the base: what it sent before we came is
+ * not missing.
  */
 
 #include <stdbool.h>
@@ -17,7 +17,7 @@
 struct track {
 	bool started;
 	uint32_t epoch;
-	uint64_t base; /* first sequence number seen of this epoch */
+	uint64_t base; /* the first sequence number that we could see */
 	uint64_t next; /* one more than the highest seen */
 	uint64_t seen[TRACK_WINDOW /
 		      64]; /* bit seq % TRACK_WINDOW: came; of the last TRACK_WINDOW */
@@ -30,5 +30,12 @@ struct track_counts {
 	uint64_t duplicated; /* came before */
 };
 
-/* Notes the arrival of packet `seq`, of which there may be several. */
-void track_note(struct track *track, struct track_counts *counts, uint32_t epoch, uint64_t seq);
+/* Notes the arrival of packet `seq`. `joined`: the sender was there before us. */
+void track_note(struct track *track, struct track_counts *counts, uint32_t epoch, uint64_t seq,
+	bool joined);
+
+/* Whether epoch `a` began after `b`: they count milliseconds and wrap. */
+static inline bool epoch_is_newer(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}

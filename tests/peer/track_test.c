@@ -16,7 +16,7 @@ struct fixture {
 
 static void note(struct fixture *f, uint32_t epoch, uint64_t seq)
 {
-	track_note(&f->track, &f->counts, epoch, seq);
+	track_note(&f->track, &f->counts, epoch, seq, true);
 }
 
 static void expect(const struct fixture *f, uint64_t received, uint64_t missing, uint64_t reordered,
@@ -68,7 +68,7 @@ static void the_window_forgets_what_it_passed(void **state)
 
 	note(&f, 1, 5);
 	note(&f, 1, 5 + 2 * TRACK_WINDOW - 1); /* jumps over the whole window */
-	note(&f, 1, 5 + TRACK_WINDOW);	       /* was never seen, though its bit once was */
+	note(&f, 1, 5 + TRACK_WINDOW);         /* was never seen, though its bit once was */
 	expect(&f, 3, 2 * TRACK_WINDOW - 3, 1, 0);
 }
 
@@ -79,6 +79,16 @@ static void who_joins_late_misses_nothing(void **state)
 	note(&f, 1, 1000);
 	note(&f, 1, 1001);
 	expect(&f, 2, 0, 0, 0);
+}
+
+static void who_was_there_first_misses_the_start(void **state)
+{
+	struct fixture f = {0};
+
+	track_note(&f.track, &f.counts, 1, 3, false);
+	expect(&f, 1, 3, 0, 0);
+	track_note(&f.track, &f.counts, 1, 0, false);
+	expect(&f, 2, 2, 1, 0);
 }
 
 static void a_new_epoch_starts_anew(void **state)
@@ -110,6 +120,7 @@ int main(void)
 		cmocka_unit_test(second_copies_are_duplicates),
 		cmocka_unit_test(the_window_forgets_what_it_passed),
 		cmocka_unit_test(who_joins_late_misses_nothing),
+		cmocka_unit_test(who_was_there_first_misses_the_start),
 		cmocka_unit_test(a_new_epoch_starts_anew),
 		cmocka_unit_test(epochs_wrap),
 	};
