@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The clients: each is a program of its own under its compatible name and a command of vio4wd.
+ * Exit code 0: done; 1: refused, or no answer; 2: bad usage.
+ */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#define EXIT_REFUSED 1
+#define EXIT_USAGE 2
+
+/*
+ * A program: argv[0] is its name for help and messages. `compatible`: called by its old name, so it
+ * prints nothing that the old one did not have. Returns the exit code; bad usage and --help exit.
+ */
+typedef int client_main(int argc, char **argv, bool compatible);
+
+client_main port_control_main;
+client_main stats_main;
+client_main core_pinner_main;
+client_main config_main;
+
+/* Prints the reason on standard error; returns EXIT_REFUSED. */
+int client_fail(const char *program, const struct err *err);
+
+/* Reads a whole decimal number, 0..max. Returns 0 or -EINVAL. */
+int client_parse_number(const char *text, unsigned long max, unsigned *ret_number);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Shows on which CPUs the relays run, and moves them. */
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bin/clients/clients.h"
+#include "wire/client.h"
+
+enum {
+	KEY_STATS_ENDPOINT = 256,
+	KEY_SCHED_ENDPOINT,
+	KEY_VIRTIO_CPU,
+	KEY_PRINT,
+	KEY_JSON,
+};
+
+static const struct argp_option options[] = {
+	{"virtio-cpu", KEY_VIRTIO_CPU, "RN:Ci[,Cj]", 0,
+		"run relay RN on CPU Ci from VF to VM and on Cj (the same, where left out) from VM "
+		"to VF; may be repeated",
+		0},
+	{"print-core-map", KEY_PRINT, NULL, 0,
+		"print the map, after the moves; so does a call without --virtio-cpu", 0},
+	{"stats-ep", KEY_STATS_ENDPOINT, "ENDPOINT", 0,
+		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
+	{"sched-ep", KEY_SCHED_ENDPOINT, "ENDPOINT", 0,
+		"core scheduler endpoint (default: " CLIENT_CORE_SCHED_ENDPOINT ")", 0},
+	{"json", KEY_JSON, NULL, 0, "print the map as JSON", 0},
+	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
+	{},
+};
+
+struct arguments {
+	const char *stats_endpoint;
+	const char *sched_endpoint;
+	bool print;
+	bool json;
+	unsigned n_moves;
+	struct core_move moves[RELAYS_MAX];
+};
+
+/* Reads "RN:Ci[,Cj]". */
+static int parse_move(const char *text, struct core_move *ret_move)
+{
+	struct core_move move;
+	char copy[64];
+	char *cpus, *second;
+
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
+		return -1;
+	cpus = strchr(copy, ':');
+	if (!cpus)
+		return -1;
+	*cpus++ = '\0';
+	second = strchr(cpus, ',');
+	if (second)
+		*second++ = '\0';
+	else
+		second = cpus;
+	if (client_parse_number(copy, RELAYS_MAX - 1, &move.relay_id) < 0 ||
+		client_parse_number(cpus, CPU_SET_MAX - 1, &move.vf_to_vm_cpu) < 0 ||
+		client_parse_number(second, CPU_SET_MAX - 1, &move.vm_to_vf_cpu) < 0)
+		return -1;
+	*ret_move = move;
+	return 0;
+}
+
+static void add_move(struct arguments *arguments, const char *text, struct argp_state *state)
+{
+	struct core_move move;
+
+	if (parse_move(text, &move) < 0)
+		argp_error(state,
+			"--virtio-cpu: '%s' is not RN:Ci,Cj with a relay 0-%d and CPUs 0-%d", text,
+			RELAYS_MAX - 1, CPU_SET_MAX - 1);
+	/* The relay ids differ, so there are never more than fit. */
+	for (unsigned i = 0; i < arguments->n_moves; i++)
+		if (arguments->moves[i].relay_id == move.relay_id)
+			argp_error(state, "--virtio-cpu: relay %u is given twice", move.relay_id);
+	arguments->moves[arguments->n_moves++] = move;
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case KEY_VIRTIO_CPU:
+		add_move(arguments, value, state);
+		return 0;
+	case KEY_PRINT:
+		arguments->print = true;
+		return 0;
+	case KEY_STATS_ENDPOINT:
+		arguments->stats_endpoint = value;
+		return 0;
+	case KEY_SCHED_ENDPOINT:
+		arguments->sched_endpoint = value;
+		return 0;
+	case KEY_JSON:
+		arguments->json = true;
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Shows on which worker CPUs virtio-forwarder's relays run, and moves them.\v"
+	       "The map has one line RN:Ci,Cj a relay that runs, as --virtio-cpu takes it. Moves "
+	       "are done all or none.\n"
+	       "Exit code: 0 done, 1 refused or no answer within 2 s, 2 bad usage.",
+};
+
+static void print_map(const struct stats_reply *reply)
+{
+	for (unsigned i = 0; i < reply->n; i++) {
+		const struct relay_stats *relay = &reply->relays[i];
+
+		if (relay->vf_to_vm.cpu >= 0 && relay->vm_to_vf.cpu >= 0)
+			printf("%u:%d,%d\n", relay->id, relay->vf_to_vm.cpu, relay->vm_to_vf.cpu);
+	}
+}
+
+static void print_json_map(const struct stats_reply *reply)
+{
+	json_t *map = json_array();
+
+	for (unsigned i = 0; i < reply->n; i++) {
+		const struct relay_stats *relay = &reply->relays[i];
+
+		if (relay->vf_to_vm.cpu >= 0 && relay->vm_to_vf.cpu >= 0)
+			json_array_append_new(
+				map, json_pack("{sisisi}", "relay", (int)relay->id, "vf_to_vm",
+					     relay->vf_to_vm.cpu, "vm_to_vf", relay->vm_to_vf.cpu));
+	}
+	json_dumpf(map, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(map);
+}
+
+int core_pinner_main(int argc, char **argv, bool compatible)
+{
+	struct arguments arguments = {
+		.stats_endpoint = CLIENT_STATS_ENDPOINT,
+		.sched_endpoint = CLIENT_CORE_SCHED_ENDPOINT,
+	};
+	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	struct stats_reply *reply;
+	struct err err = {};
+
+	argp_parse(&argp, argc, argv, ARGP_NO_ARGS, NULL, &arguments);
+	if (arguments.n_moves > 0 && client_core_sched_move(arguments.sched_endpoint,
+					     arguments.moves, arguments.n_moves, &err) < 0)
+		return client_fail(argv[0], &err);
+	if (arguments.n_moves > 0 && !arguments.print)
+		return 0;
+	if (client_stats(arguments.stats_endpoint, &request, &reply, &err) < 0)
+		return client_fail(argv[0], &err);
+	if (arguments.json)
+		print_json_map(reply);
+	else
+		print_map(reply);
+	stats_reply_free(reply);
+	return 0;
+}
