@@ -253,9 +253,9 @@ static int check_endpoints(
 			strncmp(endpoint, "inproc://", 9) != 0)
 			return refuse(sources, all[i].id, err,
 				"'%s' would let anyone on the network control the daemon, without "
-			        "a "
+				"a "
 				"password; use ipc://, or --allow-tcp-endpoints where you want "
-			        "that",
+				"that",
 				endpoint);
 		for (unsigned j = 0; j < i; j++)
 			if (all[j].endpoint && strcmp(endpoint, all[j].endpoint) == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -390,15 +391,23 @@ static void scheduler(void **state)
 	assert_string_equal(err.text, "--sensitivity: '1.5' is no fraction; 0 to 1");
 }
 
-static void machine_has_a_usable_cpu(void **state)
+/* isolcpus and CPUAffinity= start us outside the workers' CPUs. */
+static void affinity_does_not_limit_the_workers(void **state)
 {
-	struct machine m;
+	struct machine wide, narrow;
+	cpu_set_t before, one, after;
 
-	assert_int_equal(machine_probe(&m, NULL), 0);
-	assert_true(cpu_set_count(&m.usable) >= 1);
-	for (int cpu = cpu_set_next(&m.usable, 0); cpu >= 0;
-		cpu = cpu_set_next(&m.usable, (unsigned)cpu + 1))
-		assert_true(cpu_set_has(&m.online, (unsigned)cpu));
+	assert_int_equal(machine_probe(&wide, NULL), 0);
+	assert_true(cpu_set_count(&wide.usable) >= 1);
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)cpu_set_next(&wide.usable, 0), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	assert_int_equal(machine_probe(&narrow, NULL), 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_memory_equal(&narrow, &wide, sizeof(wide));
+	assert_true(CPU_EQUAL(&after, &one));
 }
 
 static int make_file(void **state)
@@ -430,7 +439,7 @@ int main(void)
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(pending_options_are_refused),
 		cmocka_unit_test(scheduler),
-		cmocka_unit_test(machine_has_a_usable_cpu),
+		cmocka_unit_test(affinity_does_not_limit_the_workers),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
