@@ -183,7 +183,9 @@ class Guest:
         self._commands = 0
         self._qmp = None
         run_id = secrets.token_hex(2)
-        serial_path = directory / f"{name}.{run_id}.serial"
+        self._serial_path = directory / f"{name}.{run_id}.serial"
+        self._serial = None
+        self._console = None
         self._qmp_path = directory / f"{name}.{run_id}.qmp"
         append = [KERNEL_ARGUMENTS, kernel_arguments]
         arguments = []
@@ -196,31 +198,32 @@ class Guest:
             "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
             "-numa", "node,memdev=memory",
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append", " ".join(append),
-            "-serial", f"unix:{serial_path},server=on,wait=off",
+            "-serial", f"unix:{self._serial_path},server=on,wait=off",
             "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
             *arguments, *(["-incoming", "defer"] if incoming else []), *extra]
         self.process = Process(netns.argv(argv) if netns else argv, f"qemu-{name}",
                                log_path=directory / f"{name}.{run_id}.qemu.log")
-        try:
-            self._serial = self._connect(serial_path)
-            self.console = Stream(self._serial.fileno(), f"console of {name}",
-                                  directory / f"{name}.{run_id}.console.log")
-        except BaseException:
-            self.process.__exit__()
-            raise
 
-    def _connect(self, path):
-        def attempt():
-            if not self.process.running():
-                raise GuestError(f"QEMU of {self.name} has ended:\n{self.process.output.tail()}")
-            client = socket.socket(socket.AF_UNIX)
-            try:
-                client.connect(str(path))
-                return client
-            except OSError:
-                client.close()
-                return None
-        return wait_until(attempt, 20, f"QEMU of {self.name} opens {path.name}", interval=0.02)
+    @property
+    def console(self):
+        """What the serial line says. QEMU opens it once it has found its vhost-user backends."""
+        if self._console is None:
+            self._serial = wait_until(self._connect_serial, 30, f"serial line of {self.name}",
+                                      interval=0.02)
+            self._console = Stream(self._serial.fileno(), f"console of {self.name}",
+                                   self._serial_path.with_suffix(".console.log"))
+        return self._console
+
+    def _connect_serial(self):
+        if not self.process.running():
+            raise GuestError(f"QEMU of {self.name} has ended:\n{self.process.output.tail()}")
+        client = socket.socket(socket.AF_UNIX)
+        try:
+            client.connect(str(self._serial_path))
+            return client
+        except OSError:
+            client.close()
+            return None
 
     @property
     def pid(self):
@@ -246,9 +249,10 @@ class Guest:
         """Runs a shell command in the guest; returns what it printed."""
         self._commands += 1
         tag = f"@@{self._commands}:"
+        console = self.console
         # Written in two parts, so that a shell that echoes its input is not taken for the answer.
         self._serial.sendall(f"{{ {command}\n}} </dev/null; echo '@''@{tag[2:]}'$?@\n".encode())
-        match = self.console.expect(rf"(.*?){re.escape(tag)}(\d+)@\n", timeout)
+        match = console.expect(rf"(.*?){re.escape(tag)}(\d+)@\n", timeout)
         if check and match[2] != "0":
             raise GuestError(f"{self.name}: {command}: exit code {match[2]}\n{match[1]}")
         return match[1]
@@ -308,8 +312,9 @@ class Guest:
     def __exit__(self, *_):
         self._close()
         self.process.__exit__()
-        self.console.join()
-        self._serial.close()
+        if self._console is not None:
+            self._console.join()
+            self._serial.close()
 
 
 def migrate(source, destination, timeout=90, downtime_ms=1000):

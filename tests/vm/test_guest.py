@@ -3,6 +3,7 @@
 
 import pytest
 
+from lib.forwarder import accepts
 from lib.net import Netns, Veth
 from lib.proc import wait_until
 from lib.qemu import Nic
@@ -40,11 +41,12 @@ def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
     assert_works(wire, guest)
     state = forwarder.stats(0)
     assert state["active"]
-    for direction, received, sent in (("vf_to_vm", "pkts_rx_from_vf", "pkts_tx_to_vm"),
-                                      ("vm_to_vf", "pkts_rx_from_vm", "pkts_tx_to_vf")):
-        # 4 MiB of TCP and its answers; what was received went out again.
-        assert state[direction][received] > 3000
-        assert state[direction][sent] == state[direction][received]
+    to_vm, to_vf = state["vf_to_vm"], state["vm_to_vf"]
+    assert to_vm["bytes_rx_from_vf"] > 4 << 20 and to_vf["bytes_rx_from_vm"] > 4 << 20
+    # The network may have said something before the VM was there; nothing else is lost.
+    assert (to_vm["pkts_tx_to_vm"] + to_vm["pkts_dropped_vm_not_connected"]
+            == to_vm["pkts_rx_from_vf"])
+    assert to_vf["pkts_tx_to_vf"] == to_vf["pkts_rx_from_vm"]
 
 
 @both_modes
@@ -97,10 +99,10 @@ def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot
 def test_guest_is_there_before_the_daemon(make_forwarder, boot, wire, veth):
     forwarder = make_forwarder({0: device(veth)}, client=True)
     forwarder.stop()
-    guest = boot(forwarder)
-    assert wire.ping(GUEST_IP, count=1) == 0
+    guest = boot(forwarder, wait=False)
+    wait_until(lambda: accepts(forwarder.socket(0)), 20, "QEMU listens")
     forwarder.start()
-    wait_ping(wire)
+    guest.wait_ready()
     assert_works(wire, guest)
 
 
