@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/command_file/command_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "control/command_file/commands.h"
+#include "host/netdev.h"
+#include "host/sysfs.h"
+
+#define FILE_SIZE_MAX 4096
+
+/* What the file has added, so that it can be deleted when its interface is gone. */
+struct added_port {
+	char netdev[IFNAMSIZ]; /* "" for none */
+	struct device_id device;
+};
+
+struct command_file {
+	char path[PATH_MAX];
+	const char *name; /* the last part of the path */
+	char *sysfs;
+	int directory_fd;
+	command_file_apply *apply;
+	void *userdata;
+	sd_event_source *watch;
+	sd_event_source *first_look;
+	struct log_limit warnings;
+	struct added_port added[RELAYS_MAX];
+};
+
+/* Why a file may not be taken, or NULL where it may. */
+static const char *refusal(const struct stat *status)
+{
+	if (!S_ISREG(status->st_mode))
+		return "it is no regular file";
+	if (status->st_uid != 0 && status->st_uid != geteuid())
+		return "it belongs neither to root nor to the daemon's user";
+	if (status->st_mode & S_IWOTH)
+		return "everybody may write it";
+	if ((status->st_mode & S_IWGRP) && status->st_gid != 0 && status->st_gid != getegid())
+		return "a group other than root's or the daemon's may write it";
+	if (status->st_nlink > 1)
+		return "it has a second name (hard link)";
+	if (status->st_size > FILE_SIZE_MAX)
+		return "it is longer than " STRINGIFY(FILE_SIZE_MAX) " bytes";
+	return NULL;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Unlinks the name if it still means the file that was read. One that took its place is taken next.
+ */
+static int unlink_same(const struct command_file *file, const struct stat *status)
+{
+	struct stat now;
+
+	if (fstatat(file->directory_fd, file->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!is_same_file(status, &now))
+		return 0;
+	return unlinkat(file->directory_fd, file->name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/*
+ * Reads the file and unlinks it. Returns its length; 0 where there is none, or an empty one, which
+ * its writer may still fill; or a negative errno, with the file left alone.
+ */
+static ssize_t take_file(
+	const struct command_file *file, char ret_text[static FILE_SIZE_MAX + 1], struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	const char *reason;
+	struct stat status;
+	ssize_t n;
+	int r;
+
+	fd = openat(file->directory_fd, file->name,
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT  ? 0
+		       : errno == ELOOP ? err_set(err, ELOOP, "it is a symbolic link")
+		                        : err_set(err, errno, "%s", strerror(errno));
+	if (fstat(fd, &status) < 0)
+		return err_set(err, errno, "%s", strerror(errno));
+	reason = refusal(&status);
+	if (reason)
+		return err_set(err, EPERM, "%s", reason);
+	n = read(fd, ret_text, FILE_SIZE_MAX + 1);
+	if (n < 0)
+		return err_set(err, errno, "%s", strerror(errno));
+	if (n > FILE_SIZE_MAX)
+		return err_set(err, EFBIG, "it grows");
+	if (n == 0)
+		return 0;
+	r = unlink_same(file, &status);
+	return r < 0 ? err_set(err, -r, "cannot unlink it: %s", strerror(-r)) : n;
+}
+
+/* The port that a command means. */
+static int find_port(const struct command_file *file, const struct command *command,
+	int *ret_relay_id, struct device_id *ret_device, struct err *err)
+{
+	struct host_vf vf;
+	int r;
+
+	for (int i = 0; i < RELAYS_MAX && !command->add; i++)
+		if (!strcmp(file->added[i].netdev, command->netdev)) {
+			*ret_relay_id = i;
+			*ret_device = file->added[i].device;
+			return 0;
+		}
+	r = host_vf_from_netdev(file->sysfs, command->netdev, &vf, err);
+	if (r < 0)
+		return r;
+	if (vf.number >= RELAYS_MAX)
+		return err_set(err, EINVAL, "interface %s is VF %d, and relays end at %d",
+			command->netdev, vf.number, RELAYS_MAX - 1);
+	*ret_relay_id = vf.number;
+	device_id_from_pci(&vf.addr, ret_device);
+	return 0;
+}
+
+static void execute(struct command_file *file, const struct command *command)
+{
+	struct op op = {.kind = command->add ? OP_ADD : OP_REMOVE, .conditional = true};
+	const char *verb = command->add ? "add_port" : "del_port";
+	struct op_result result = {0};
+	struct added_port *added;
+
+	op.device.n_members = 1;
+	result.code = -find_port(file, command, &op.relay_id, &op.device.members[0], &result.err);
+	if (result.code == 0)
+		file->apply(file->userdata, &op, &result);
+	if (result.code != 0) {
+		log_error("%s: %s %s: %s", file->path, verb, command->netdev,
+			result.err.text[0] ? result.err.text : strerror(result.code));
+		return;
+	}
+	log_notice("%s: %s %s: done, relay %d, device %s", file->path, verb, command->netdev,
+		op.relay_id, op.device.members[0].text);
+	added = &file->added[op.relay_id];
+	*added = (struct added_port){.device = op.device.members[0]};
+	if (command->add)
+		strcpy(added->netdev, command->netdev);
+}
+
+/* Takes the file, if there is one. A text that is not understood is taken too, but not done in
+ * part. */
+static void look(struct command_file *file)
+{
+	_cleanup_free_ struct command *commands = NULL;
+	char text[FILE_SIZE_MAX + 1];
+	struct err err = {""};
+	unsigned n = 0;
+	ssize_t length;
+
+	length = take_file(file, text, &err);
+	if (length < 0) {
+		if (log_limit_pass(&file->warnings))
+			log_warning("%s is left alone: %s", file->path, err.text);
+		return;
+	}
+	if (commands_parse(text, (size_t)length, &commands, &n, &err) < 0)
+		log_error("%s: nothing is done: %s", file->path, err.text);
+	for (unsigned i = 0; i < n; i++)
+		execute(file, &commands[i]);
+}
+
+static int on_first_look(sd_event_source *source, void *userdata)
+{
+	look(userdata);
+	return 0;
+}
+
+static int on_directory(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+	struct command_file *file = userdata;
+
+	if (event->mask & IN_IGNORED)
+		log_error("%s: its directory is gone; no more commands are taken", file->path);
+	else if ((event->mask & IN_Q_OVERFLOW) ||
+		 (event->len > 0 && !strcmp(event->name, file->name)))
+		look(file);
+	return 0;
+}
+
+static int open_directory(struct command_file *file, const char *path, struct err *err)
+{
+	char directory[PATH_MAX];
+	const char *slash;
+
+	if (path[0] != '/' || strlen(path) >= sizeof(file->path) || strrchr(path, '/')[1] == '\0')
+		return err_set(
+			err, EINVAL, "command file \"%s\": not the absolute path of a file", path);
+	strcpy(file->path, path);
+	slash = strrchr(file->path, '/');
+	file->name = slash + 1;
+	snprintf(directory, sizeof(directory), "%.*s", (int)MAX(slash - file->path, 1), file->path);
+	file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (file->directory_fd < 0)
+		return err_set(err, errno, "command file %s: cannot open the directory: %s", path,
+			strerror(errno));
+	return 0;
+}
+
+int command_file_new(struct command_file **ret_file, sd_event *event,
+	const struct command_file_options *options, command_file_apply *apply, void *userdata,
+	struct err *err)
+{
+	struct command_file *file = calloc(1, sizeof(*file));
+	int r;
+
+	if (!file)
+		return err_set(err, ENOMEM, "out of memory");
+	file->apply = apply;
+	file->userdata = userdata;
+	file->warnings = (struct log_limit)LOG_LIMIT(5);
+	file->directory_fd = -1;
+	r = open_directory(file, options->path ? options->path : COMMAND_FILE_DEFAULT, err);
+	if (r < 0)
+		goto failed;
+	file->sysfs = strdup(options->sysfs ? options->sysfs : SYSFS_ROOT);
+	r = file->sysfs ? 0 : -ENOMEM;
+	if (r >= 0)
+		r = sd_event_add_inotify_fd(event, &file->watch, file->directory_fd,
+			IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &file->first_look, on_first_look, file);
+	if (r < 0) {
+		err_set(err, -r, "command file %s: cannot be watched: %s", file->path,
+			strerror(-r));
+		goto failed;
+	}
+	*ret_file = file;
+	return 0;
+failed:
+	command_file_free(file);
+	return r;
+}
+
+struct command_file *command_file_free(struct command_file *file)
+{
+	if (!file)
+		return NULL;
+	sd_event_source_disable_unref(file->watch);
+	sd_event_source_disable_unref(file->first_look);
+	if (file->directory_fd >= 0)
+		close(file->directory_fd);
+	free(file->sysfs);
+	free(file);
+	return NULL;
+}

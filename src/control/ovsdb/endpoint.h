@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Where a database listens, as ovs-vsctl's --db writes it: "unix:PATH" or a bare path,
+ * "tcp:IP[:PORT]", "ssl:IP[:PORT]"; an IPv6 address stands in brackets. Names are not looked up,
+ * since that may block.
+ */
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <netinet/in.h>
+
+#include "base/err.h"
+
+#define ENDPOINT_PORT_DEFAULT 6640
+
+struct endpoint {
+	char text[160]; /* for messages: "unix:/run/openvswitch/db.sock" */
+	bool tls;
+	union {
+		struct sockaddr any;
+		struct sockaddr_un local;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} addr;
+	socklen_t addr_size;
+};
+
+int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *err);
+
+/* The path of a unix socket, or NULL for the other kinds. */
+const char *endpoint_path(const struct endpoint *endpoint);
+
+/*
+ * Starts to connect: a non-blocking socket, which becomes writable when it is connected or has
+ * failed. The caller closes it. Or a negative errno.
+ */
+int endpoint_connect(const struct endpoint *endpoint);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/ovsdb/ports.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/netdev.h"
+
+static bool parse_relay_id(const char *text, unsigned *ret_id)
+{
+	unsigned long id;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	id = strtoul(text, &end, 10);
+	if (*end || id >= RELAYS_MAX)
+		return false;
+	*ret_id = (unsigned)id;
+	return true;
+}
+
+/* The VF that the interface stands for; an earlier answer holds while there is no new one. */
+static int resolve_interface(struct row *row, const char *sysfs, bool look_again, struct err *err)
+{
+	int r;
+
+	if (row->resolved && !look_again)
+		return 0;
+	r = host_vf_from_netdev(sysfs, row->name, &row->vf, err);
+	if (r == 0)
+		row->resolved = true;
+	return row->resolved ? 0 : r;
+}
+
+static int find_device(struct row *row, const char *sysfs, bool look_again,
+	struct device_id *ret_device, struct err *err)
+{
+	int r;
+
+	if (row->device) {
+		r = device_id_parse(row->device, ret_device, err);
+		return r < 0 ? err_prefix(err, r, "external_ids:virtio_forwarder_device") : 0;
+	}
+	r = resolve_interface(row, sysfs, look_again, err);
+	if (r >= 0)
+		device_id_from_pci(&row->vf.addr, ret_device);
+	return r;
+}
+
+static int find_relay(const struct row *row, const char *sysfs, const struct device_id *device,
+	unsigned *ret_id, struct err *err)
+{
+	struct host_vf vf = row->vf;
+	int r;
+
+	if (row->relay_id) {
+		if (parse_relay_id(row->relay_id, ret_id))
+			return 0;
+		return err_set(err, EINVAL,
+			"external_ids:virtio_forwarder_id is \"%s\", not a relay id (0..%d)",
+			row->relay_id, RELAYS_MAX - 1);
+	}
+	if (row->device && !device->is_pci)
+		return err_set(err, EINVAL,
+			"%s has no VF number; name the relay by external_ids:virtio_forwarder_id",
+			device->name);
+	if (row->device) {
+		r = host_vf_from_pci(sysfs, &device->pci, &vf, err);
+		if (r < 0)
+			return r;
+	}
+	if (vf.number >= RELAYS_MAX)
+		return err_set(err, EINVAL,
+			"it is VF %d, and relays end at %d; name one by "
+			"external_ids:virtio_forwarder_id",
+			vf.number, RELAYS_MAX - 1);
+	*ret_id = (unsigned)vf.number;
+	return 0;
+}
+
+/* What the row asks for. Returns its relay id or a negative errno. */
+static int find_port(
+	struct row *row, const char *sysfs, bool look_again, struct port *ret_port, struct err *err)
+{
+	struct port port = {.set = true};
+	unsigned relay_id;
+	int r;
+
+	r = find_device(row, sysfs, look_again, &port.device, err);
+	if (r >= 0)
+		r = find_relay(row, sysfs, &port.device, &relay_id, err);
+	if (r < 0)
+		return r;
+	snprintf(port.ident, sizeof(port.ident), "%s", row->ident ? row->ident : "");
+	strcpy(port.interface, row->name);
+	*ret_port = port;
+	return (int)relay_id;
+}
+
+/* A port's place in the list, unless an earlier claim stands against it. */
+static int claim(
+	struct port want[RELAYS_MAX], unsigned relay_id, const struct port *port, struct err *err)
+{
+	if (want[relay_id].set)
+		return err_set(err, EEXIST, "relay %u is claimed by interface %s already", relay_id,
+			want[relay_id].interface);
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (want[i].set && device_id_equal(&want[i].device, &port->device))
+			return err_set(err, EEXIST, "device %s is claimed by interface %s already",
+				port->device.name, want[i].interface);
+	want[relay_id] = *port;
+	return 0;
+}
+
+struct claimant {
+	struct row *row;
+	bool first; /* it has its relay now, and is not to lose it to another row */
+};
+
+static int compare_claimants(const void *left, const void *right)
+{
+	const struct claimant *a = left, *b = right;
+
+	if (a->first != b->first)
+		return a->first ? -1 : 1;
+	return strcmp(a->row->name, b->row->name);
+}
+
+static bool has_port(const struct port have[RELAYS_MAX], const char *interface)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (have[i].set && !strcmp(have[i].interface, interface))
+			return true;
+	return false;
+}
+
+void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], const char *sysfs,
+	bool look_again, struct port ret_want[RELAYS_MAX])
+{
+	_cleanup_free_ struct claimant *claimants = calloc(rows->n + 1, sizeof(*claimants));
+	struct port port;
+	int r;
+
+	if (!claimants) { /* stay as we are */
+		memcpy(ret_want, have, RELAYS_MAX * sizeof(*have));
+		return;
+	}
+	memset(ret_want, 0, RELAYS_MAX * sizeof(*ret_want));
+	for (unsigned i = 0; i < rows->n; i++)
+		claimants[i] =
+			(struct claimant){&rows->rows[i], has_port(have, rows->rows[i].name)};
+	qsort(claimants, rows->n, sizeof(*claimants), compare_claimants);
+	for (unsigned i = 0; i < rows->n; i++) {
+		struct row *row = claimants[i].row;
+
+		row->problem.text[0] = '\0';
+		r = find_port(row, sysfs, look_again, &port, &row->problem);
+		if (r >= 0)
+			r = claim(ret_want, (unsigned)r, &port, &row->problem);
+		row->retry = r == -ENODEV;
+	}
+}
+
+unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],
+	struct port_step ret_steps[PORT_STEPS_MAX])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (have[i].set &&
+			(!want[i].set || strcmp(have[i].device.text, want[i].device.text) != 0))
+			ret_steps[n++] = (struct port_step){.add = false, .relay_id = i};
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (want[i].set &&
+			(!have[i].set || strcmp(have[i].device.text, want[i].device.text) != 0 ||
+				strcmp(have[i].ident, want[i].ident) != 0))
+			ret_steps[n++] = (struct port_step){.add = true, .relay_id = i};
+	return n;
+}
+
+void port_step_op(const struct port_step *step, const struct port *port, struct op *ret_op)
+{
+	memset(ret_op, 0, sizeof(*ret_op));
+	ret_op->kind = step->add ? OP_ADD : OP_REMOVE;
+	ret_op->relay_id = (int)step->relay_id;
+	ret_op->device.n_members = 1;
+	ret_op->device.members[0] = port->device;
+	ret_op->conditional = true;
+	if (step->add)
+		strcpy(ret_op->ident, port->ident);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/ovsdb/reconciler.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+/* Logs what has changed of the rows' problems. */
+static void tell_problems(struct rows *rows)
+{
+	for (unsigned i = 0; i < rows->n; i++) {
+		struct row *row = &rows->rows[i];
+
+		if (!strcmp(row->problem.text, row->told.text))
+			continue;
+		if (row->problem.text[0])
+			log_warning("OVSDB: interface %s is not relayed: %s%s", row->name,
+				row->problem.text, row->retry ? "; trying again" : "");
+		else
+			log_notice("OVSDB: interface %s is relayed now", row->name);
+		row->told = row->problem;
+	}
+}
+
+static void note_not_added(struct rows *rows, const char *interface, const struct err *err)
+{
+	for (unsigned i = 0; i < rows->n; i++)
+		if (!strcmp(rows->rows[i].name, interface)) {
+			rows->rows[i].problem = *err;
+			rows->rows[i].retry = true;
+		}
+}
+
+static void note_not_removed(
+	struct reconciler *reconciler, unsigned relay_id, const struct err *err)
+{
+	struct err *told = &reconciler->not_removed[relay_id];
+
+	if (strcmp(told->text, err->text) != 0)
+		log_error("OVSDB: cannot take %s from relay %u: %s; trying again",
+			reconciler->have[relay_id].device.text, relay_id, err->text);
+	*told = *err;
+}
+
+/* Returns true where the relay is as it should be now. */
+static bool take_step(
+	struct reconciler *reconciler, const struct port_step *step, const struct port *want)
+{
+	struct port *have = &reconciler->have[step->relay_id];
+	struct op_result result = {0};
+	struct op op;
+
+	if (step->add && have->set && strcmp(have->device.text, want->device.text) != 0)
+		return false; /* the removal has failed */
+	port_step_op(step, step->add ? want : have, &op);
+	reconciler->apply(reconciler->userdata, &op, &result);
+	if (result.code != 0) {
+		if (!result.err.text[0])
+			err_set(&result.err, result.code, "%s", strerror(result.code));
+		if (step->add)
+			note_not_added(&reconciler->rows, want->interface, &result.err);
+		else
+			note_not_removed(reconciler, step->relay_id, &result.err);
+		return false;
+	}
+	if (step->add)
+		*have = *want;
+	else
+		*have = (struct port){0};
+	reconciler->not_removed[step->relay_id].text[0] = '\0';
+	return true;
+}
+
+bool reconciler_run(struct reconciler *reconciler, bool look_again)
+{
+	struct port want[RELAYS_MAX];
+	struct port_step steps[PORT_STEPS_MAX];
+	bool retry = false;
+	unsigned n;
+
+	ports_from_rows(&reconciler->rows, reconciler->have, reconciler->sysfs, look_again, want);
+	n = ports_diff(reconciler->have, want, steps);
+	for (unsigned i = 0; i < RELAYS_MAX;
+		i++) /* a device may pass from one interface to another */
+		if (reconciler->have[i].set && want[i].set)
+			strcpy(reconciler->have[i].interface, want[i].interface);
+	for (unsigned i = 0; i < n; i++)
+		if (!take_step(reconciler, &steps[i], &want[steps[i].relay_id]))
+			retry = true;
+	for (unsigned i = 0; i < reconciler->rows.n; i++)
+		retry = retry || reconciler->rows.rows[i].retry;
+	tell_problems(&reconciler->rows);
+	return retry;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/ovsdb/rows.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void row_fini(struct row *row)
+{
+	free(row->relay_id);
+	free(row->device);
+	free(row->ident);
+}
+
+void rows_fini(struct rows *rows)
+{
+	for (unsigned i = 0; i < rows->n; i++)
+		row_fini(&rows->rows[i]);
+	free(rows->rows);
+	*rows = (struct rows){0};
+}
+
+static struct row *find_uuid(struct rows *rows, const char *uuid)
+{
+	for (unsigned i = 0; i < rows->n; i++)
+		if (!strcmp(rows->rows[i].uuid, uuid))
+			return &rows->rows[i];
+	return NULL;
+}
+
+static struct row *find_name(struct rows *rows, const char *name)
+{
+	for (unsigned i = 0; i < rows->n; i++)
+		if (!strcmp(rows->rows[i].name, name))
+			return &rows->rows[i];
+	return NULL;
+}
+
+static void row_remove(struct rows *rows, struct row *row)
+{
+	row_fini(row);
+	*row = rows->rows[--rows->n];
+}
+
+static int row_append(struct rows *rows, const struct row *row)
+{
+	struct row *grown = reallocarray(rows->rows, rows->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	grown[rows->n++] = *row;
+	rows->rows = grown;
+	return 0;
+}
+
+/* The pairs of a map: ["map", [[key, value], ...]]; NULL where it is none. */
+static const json_t *map_pairs(const json_t *map)
+{
+	const char *kind = json_string_value(json_array_get(map, 0));
+	const json_t *pairs = json_array_get(map, 1);
+
+	return kind && !strcmp(kind, "map") && json_is_array(pairs) ? pairs : NULL;
+}
+
+/* The value of a key; NULL where the map has none. */
+static const char *map_get(const json_t *pairs, const char *key)
+{
+	const char *name;
+
+	for (size_t i = 0; i < json_array_size(pairs); i++) {
+		name = json_string_value(json_array_get(json_array_get(pairs, i), 0));
+		if (name && !strcmp(name, key))
+			return json_string_value(json_array_get(json_array_get(pairs, i), 1));
+	}
+	return NULL;
+}
+
+static int copy_value(char **ret_copy, const json_t *pairs, const char *key)
+{
+	const char *value = map_get(pairs, key);
+
+	if (!value || !value[0])
+		return 0;
+	*ret_copy = strdup(value);
+	return *ret_copy ? 0 : -ENOMEM;
+}
+
+/* Returns 1 where the row asks for a relay, 0 where it does not, or a negative errno. */
+static int row_read(struct row *ret_row, const char *uuid, const json_t *columns)
+{
+	const json_t *pairs = map_pairs(json_object_get(columns, "external_ids"));
+	const char *name = json_string_value(json_object_get(columns, "name"));
+	struct row row = {0};
+
+	if (!pairs || !name || strlen(uuid) >= sizeof(row.uuid))
+		return -EPROTO;
+	if (!map_get(pairs, "virtio_forwarder") && !map_get(pairs, "virtio_relay"))
+		return 0;
+	strcpy(row.uuid, uuid);
+	snprintf(row.name, sizeof(row.name), "%s", name);
+	if (copy_value(&row.relay_id, pairs, "virtio_forwarder_id") < 0 ||
+		copy_value(&row.device, pairs, "virtio_forwarder_device") < 0 ||
+		copy_value(&row.ident, pairs, "iface-id") < 0) {
+		row_fini(&row);
+		return -ENOMEM;
+	}
+	*ret_row = row;
+	return 1;
+}
+
+/* What is known of an interface stays known while its name is the same. */
+static void row_inherit(struct row *row, const struct row *former)
+{
+	if (!former || strcmp(row->name, former->name) != 0)
+		return;
+	row->resolved = former->resolved;
+	row->vf = former->vf;
+	row->told = former->told;
+}
+
+/* One row of the update goes into `rows`; `former` are those before the update, maybe the same. */
+static int take_row(struct rows *rows, struct rows *former, const char *uuid, const json_t *update)
+{
+	const json_t *columns = json_object_get(update, "new");
+	struct row *known = former == rows ? find_uuid(rows, uuid) : NULL;
+	struct row row;
+	int r;
+
+	if (!json_is_object(update))
+		return -EPROTO;
+	r = columns ? row_read(&row, uuid, columns) : 0;
+	if (r > 0) {
+		row_inherit(&row, known ? known : find_name(former, row.name));
+		if (!known) {
+			r = row_append(rows, &row);
+			if (r < 0)
+				row_fini(&row);
+			return r;
+		}
+		row_fini(known);
+		*known = row;
+	} else if (r == 0 && known) {
+		row_remove(rows, known);
+	}
+	return MIN(r, 0);
+}
+
+static int take_table(struct rows *rows, struct rows *former, const json_t *table)
+{
+	const char *uuid;
+	json_t *update;
+	int r;
+
+	json_object_foreach((json_t *)table, uuid, update)
+	{
+		r = take_row(rows, former, uuid, update);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int rows_take(struct rows *rows, const json_t *table_updates, bool initial, struct err *err)
+{
+	const json_t *table = json_object_get(table_updates, "Interface");
+	struct rows fresh = {0};
+	int r;
+
+	if (!json_is_object(table_updates) || (table && !json_is_object(table)))
+		return err_set(err, EPROTO, "the server sent a malformed update");
+	r = take_table(initial ? &fresh : rows, rows, table);
+	if (r < 0) {
+		rows_fini(&fresh);
+		return err_set(err, -r,
+			r == -ENOMEM ? "out of memory" : "the server sent a malformed row");
+	}
+	if (initial) {
+		rows_fini(rows);
+		*rows = fresh;
+	}
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A client's byte stream over a non-blocking socket, plain or TLS. Control thread; nothing blocks.
+ * Where a call returns -EAGAIN, stream_events() tells what the socket must be ready for.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "control/ovsdb/endpoint.h"
+
+/* PEM files, as ovs-vsctl's --private-key, --certificate and --ca-cert; needed for TLS only. */
+struct stream_credentials {
+	const char *private_key;
+	const char *certificate;
+	const char *ca_cert;
+};
+
+struct stream;
+
+/* Starts to connect. `credentials` is read before this returns and may be NULL for a plain stream.
+ */
+int stream_open(struct stream **ret_stream, const struct endpoint *endpoint,
+	const struct stream_credentials *credentials, struct err *err);
+struct stream *stream_free(struct stream *stream);
+
+int stream_fd(const struct stream *stream);
+
+/* The epoll events to wait for before the call that returned -EAGAIN is worth another try. */
+uint32_t stream_events(const struct stream *stream);
+
+/* Goes on with connecting. Returns 0 when done, -EAGAIN where more must come, or another errno. */
+int stream_establish(struct stream *stream, struct err *err);
+
+/* Like read() and write(): the number of bytes, 0 for the end of the stream, or a negative errno.
+ */
+ssize_t stream_read(struct stream *stream, void *ret_data, size_t size, struct err *err);
+ssize_t stream_write(struct stream *stream, const void *data, size_t size, struct err *err);
