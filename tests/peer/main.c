@@ -301,6 +301,7 @@ int main(int argc, char **argv)
 	frame_init();
 	if (ports_open(&peer.ports, &peer.options) < 0)
 		return EXIT_CANNOT_RUN;
+	signal(SIGPIPE, SIG_IGN);        /* the relay may leave first */
 	setvbuf(stdin, NULL, _IONBF, 0); /* so that poll() sees all that was not read */
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);

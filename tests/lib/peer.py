@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""packet-peer, the program that plays the far ends of a relay, and what its results must be."""
+
+import json
+import os
+
+from lib.paths import build_dir, program
+from lib.proc import Process, WaitTimeout, run, wait_until
+
+EOF = "\x04"  # what a terminal sends for it
+
+
+def memif_device(directory, relay=0):
+    """A device for the daemon whose far end is net_socket(directory, relay). Lossless, with back
+    pressure. The daemon must let go of it before the peer leaves: DPDK's memif driver unmaps the
+    rings of a peer that went away while they are being polled."""
+    return f"net_memif{relay},role=server,socket={net_socket(directory, relay)}"
+
+
+def net_socket(directory, relay=0):
+    """An abstract socket: nothing to remove, and seen in its network namespace only."""
+    return f"{directory}/net{relay}"
+
+
+class Peer:
+    """A packet-peer: the VM's side of a relay, its network's side, or both. It sends after start(),
+    until its count is reached or stop(); result() is what came of it, and its ends stay until
+    finish(). As a context manager it is killed at the end, unless it was finished."""
+
+    def __init__(self, directory, name="peer", vm=None, net=None, **options):
+        """vm: a vhost-user socket; net: net_socket(). options: those of packet-peer, count=0,
+        packed=True, pause_vm="1000,500", ..."""
+        arguments = {"vm": vm, "net": net, "control": True,
+                     "cpu": min(os.sched_getaffinity(0)), **options}
+        argv = [build_dir() / "tests" / "peer" / "packet-peer"]
+        for option, value in arguments.items():
+            option = "--" + option.replace("_", "-")
+            if value is True:
+                argv.append(option)
+            elif value is not None and value is not False:
+                argv.append(f"{option}={value}")
+        self.name = name
+        self._process = Process(argv, name, tty=True, log_path=directory / f"{name}.log")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def _messages(self):
+        """The lines of JSON that it has printed so far."""
+        return [json.loads(line) for line in self._process.output.text.splitlines(keepends=True)
+                if line.startswith("{") and line.endswith("}\n")]
+
+    def _wait_messages(self, count, matches, timeout, what):
+        """Waits until it has printed so many messages that match; returns them."""
+        def look():
+            running = self._process.running()
+            if not running:
+                self._process.output.join()
+            found = [message for message in self._messages() if matches(message)]
+            if len(found) >= count:
+                return found
+            if not running:
+                raise WaitTimeout(f"{self.name} has ended before {what}:\n"
+                                  f"{self._process.output.tail()}")
+            return None
+
+        return wait_until(look, timeout, f"{self.name}: {what}", interval=0.02)
+
+    def wait_event(self, event, timeout=30, count=1, **fields):
+        """Waits until it has reported an event so often: wait_event("first", stream="vf_to_vm")."""
+        expected = {"event": event, **fields}
+        self._wait_messages(count, lambda message: expected.items() <= message.items(), timeout,
+                            f"{count} * {expected}")
+
+    def start(self, timeout=60):
+        """Waits until its links are up, and starts to send."""
+        self.wait_event("ready", timeout)
+        self._process.send("start\n")
+
+    def stop(self):
+        """Ends sending; what is under way is still received."""
+        self._process.send("stop\n")
+
+    def result(self, timeout=120):
+        """Waits until all is received; returns {"ok": ..., "vm_to_vf": {"sent": ...}, ...}."""
+        return self._wait_messages(1, lambda message: "ok" in message, timeout, "its result")[0]
+
+    def finish(self, timeout=20):
+        """Lets it go; returns its exit code: 0 where nothing was lost, reordered or altered."""
+        self._process.send(EOF)
+        code = self._process.wait(timeout)
+        self._process.__exit__()
+        return code
+
+    def kill(self):
+        """kill -9"""
+        self._process.kill()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.__exit__()
+
+
+def wait_active(forwarder, relay=0, active=True, timeout=30):
+    """Waits until device and VM of a relay are both ready, or not."""
+    wait_until(lambda: forwarder.stats(relay)["active"] == active, timeout,
+               f"relay {relay} {'active' if active else 'inactive'}")
+
+
+# The counters of a direction: received, sent, and dropped for whatever reason.
+COUNTERS = {
+    "vm_to_vf": ("rx_from_vm", "tx_to_vf", ("dropped_vf_queue_full", "dropped_vf_not_connected")),
+    "vf_to_vm": ("rx_from_vf", "tx_to_vm", ("dropped_vm_queue_full", "dropped_vm_not_connected")),
+}
+
+
+def counted(forwarder, direction, relay=0):
+    """A direction's counters as {"pkts": (received, sent, dropped), "bytes": ...}."""
+    received, sent, drops = COUNTERS[direction]
+    counters = forwarder.stats(relay)[direction]
+    return {unit: (counters[f"{unit}_{received}"], counters[f"{unit}_{sent}"],
+                   sum(counters[f"{unit}_{drop}"] for drop in drops))
+            for unit in ("pkts", "bytes")}
+
+
+def assert_nothing_lost(forwarder, result, relay=0, directions=("vm_to_vf", "vf_to_vm")):
+    """Of a peer that played both ends: all that was sent came, as it was and in order, and the
+    daemon has counted just that."""
+    assert result["ok"], result
+    for direction in directions:
+        seen = result[direction]
+        assert seen["sent"] == seen["received"] > 0, result
+        assert counted(forwarder, direction, relay) == {
+            "pkts": (seen["sent"], seen["received"], 0),
+            "bytes": (seen["sent_bytes"], seen["received_bytes"], 0)}, direction
+
+
+def assert_balanced(forwarder, relay=0):
+    """Of a relay at work: received = sent + dropped + backlog, in one snapshot."""
+    state = forwarder.stats(relay)
+    for direction, (received, sent, drops) in COUNTERS.items():
+        counters = state[direction]
+        for unit, backlog in (("pkts", "backlog_packets"), ("bytes", "backlog_bytes")):
+            accounted = (counters[f"{unit}_{sent}"] + counters[backlog]
+                         + sum(counters[f"{unit}_{drop}"] for drop in drops))
+            assert counters[f"{unit}_{received}"] == accounted, (relay, direction, counters)
+
+
+def _port_control(forwarder, command, relay, device):
+    run([program("virtioforwarder_port_control.py"), command, f"--virtio-id={relay}",
+         f"--pci-addr={device}", f"--zmq_ep={forwarder.port_control_endpoint}"])
+
+
+def attach(forwarder, relay, device):
+    """Attaches a device to a relay while the daemon runs."""
+    _port_control(forwarder, "add", relay, device)
+
+
+def detach(forwarder, relay, device):
+    _port_control(forwarder, "remove", relay, device)
