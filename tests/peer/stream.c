@@ -194,7 +194,7 @@ unsigned stream_receive(struct stream *stream, uint64_t now_tsc)
 
 static bool quiet_for(const struct stream *stream, uint64_t now_tsc, unsigned ms)
 {
-	return now_tsc - stream->last_tsc > ms * (rte_get_tsc_hz() / 1000);
+	return now_tsc > stream->last_tsc + ms * (rte_get_tsc_hz() / 1000);
 }
 
 static bool has_unsent(const struct stream *stream)
