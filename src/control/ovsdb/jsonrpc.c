@@ -243,7 +243,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		jsonrpc_fail(rpc, "%s for %u ms", rpc->established ? "no answer" : "not connected",
 			rpc->probe_ms * (1 + rpc->established));
 	if (rpc->failed) {
-		rpc->callbacks->closed(rpc->userdata, &rpc->reason);
+		struct err reason = rpc->reason; /* the owner may free the connection */
+
+		rpc->callbacks->closed(rpc->userdata, &reason);
 		return 0;
 	}
 	rpc->probing = !rpc->heard;

@@ -18,7 +18,7 @@
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 8000
 #define STABLE_MS 10000 /* a connection that lasted so long was a good one: no waiting after it */
-#define RETRY_MIN_MS 1000
+#define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
 #define SETTLE_MS 100 /* after the kernel's announcement: more of them follow */
 

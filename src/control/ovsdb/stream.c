@@ -81,8 +81,9 @@ ssize_t stream_read(struct stream *stream, void *ret_data, size_t size, struct e
 	n = recv(stream->fd, ret_data, size, 0);
 	if (n >= 0)
 		return n;
-	return errno == EAGAIN || errno == EINTR ? -EAGAIN
-	                                         : err_set(err, errno, "%s", strerror(errno));
+	return errno == EAGAIN || errno == EINTR
+	               ? -EAGAIN
+	               : err_set(err, errno, "broken: %s", strerror(errno));
 }
 
 ssize_t stream_write(struct stream *stream, const void *data, size_t size, struct err *err)
@@ -94,6 +95,7 @@ ssize_t stream_write(struct stream *stream, const void *data, size_t size, struc
 	n = send(stream->fd, data, size, MSG_NOSIGNAL);
 	if (n >= 0)
 		return n;
-	return errno == EAGAIN || errno == EINTR ? -EAGAIN
-	                                         : err_set(err, errno, "%s", strerror(errno));
+	return errno == EAGAIN || errno == EINTR
+	               ? -EAGAIN
+	               : err_set(err, errno, "broken: %s", strerror(errno));
 }

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control/ovsdb/ports.h"
+#include "host/fake_sysfs.h"
+
+struct bed {
+	struct fake_sysfs fs;
+	struct rows rows;
+	struct port have[RELAYS_MAX];
+	char log[1024]; /* the steps, as text */
+};
+
+static int make_bed(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+
+	fake_sysfs_init(&bed->fs);
+	fake_sysfs_pci(&bed->fs, "0000:05:00.0", "nfp", 1);
+	fake_sysfs_netdev(&bed->fs, "p0", "0000:05:00.0", "aa", "p0");
+	for (int i = 0; i < 4; i++) {
+		char addr[32], name[16], port[16];
+
+		snprintf(addr, sizeof(addr), "0000:05:08.%d", i);
+		snprintf(name, sizeof(name), "eth%d", i);
+		snprintf(port, sizeof(port), "pf0vf%d", i);
+		fake_sysfs_pci(&bed->fs, addr, "vfio-pci", 2 + i);
+		fake_sysfs_vf(&bed->fs, "0000:05:00.0", addr, i);
+		fake_sysfs_netdev(&bed->fs, name, NULL, "aa", port);
+	}
+	*state = bed;
+	return 0;
+}
+
+static int remove_bed(void **state)
+{
+	struct bed *bed = *state;
+
+	rows_fini(&bed->rows);
+	fake_sysfs_fini(&bed->fs);
+	free(bed);
+	return 0;
+}
+
+static void take(struct bed *bed, bool initial, const char *fmt, ...) _printf_(3, 4);
+
+/* Takes an update, in which ' stands for ". */
+static void take(struct bed *bed, bool initial, const char *fmt, ...)
+{
+	char text[4096];
+	struct err err = {""};
+	json_error_t error;
+	json_t *update;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	for (char *c = text; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	update = json_loads(text, 0, &error);
+	if (!update)
+		fail_msg("%s: %s", text, error.text);
+	if (rows_take(&bed->rows, update, initial, &err) < 0)
+		fail_msg("%s", err.text);
+	json_decref(update);
+}
+
+/* A row as the server tells it; `ids` are the pairs of external_ids. */
+#define ROW(uuid, name, ids) \
+	"'" uuid "':{'new':{'name':'" name "','external_ids':['map',[" ids "]]}}"
+#define MARK "['virtio_forwarder','1']"
+#define INTERFACES(rows) "{'Interface':{" rows "}}"
+
+/* Takes the steps to what the rows ask for, all of them successful; bed->log tells them. */
+static void follow(struct bed *bed, bool look_again)
+{
+	struct port_step steps[PORT_STEPS_MAX];
+	struct port want[RELAYS_MAX];
+	struct op op;
+	unsigned n;
+
+	bed->log[0] = '\0';
+	ports_from_rows(&bed->rows, bed->have, bed->fs.root, look_again, want);
+	n = ports_diff(bed->have, want, steps);
+	for (unsigned i = 0; i < n; i++) {
+		struct port *have = &bed->have[steps[i].relay_id], *to = &want[steps[i].relay_id];
+		size_t length = strlen(bed->log);
+
+		port_step_op(&steps[i], steps[i].add ? to : have, &op);
+		assert_true(op.conditional);
+		assert_int_equal(op.device.n_members, 1);
+		snprintf(bed->log + length, sizeof(bed->log) - length, "%s %d %s%s%s;",
+			op.kind == OP_ADD ? "add" : "remove", op.relay_id,
+			op.device.members[0].text, op.ident[0] ? " " : "", op.ident);
+		*have = steps[i].add ? *to : (struct port){0};
+	}
+}
+
+static const struct row *row_of(const struct bed *bed, const char *name)
+{
+	for (unsigned i = 0; i < bed->rows.n; i++)
+		if (!strcmp(bed->rows.rows[i].name, name))
+			return &bed->rows.rows[i];
+	fail_msg("no row %s", name);
+	return NULL;
+}
+
+static void expect_problem(const struct bed *bed, const char *name, const char *part, bool retry)
+{
+	const struct row *row = row_of(bed, name);
+
+	if (!strstr(row->problem.text, part))
+		fail_msg("%s: \"%s\" does not say \"%s\"", name, row->problem.text, part);
+	assert_int_equal(row->retry, retry);
+}
+
+static void rows_come_change_and_go(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true,
+		INTERFACES(
+			ROW("u1", "eth1", MARK ",['iface-id','port-1']") "," ROW("u2", "br0", "")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 1 0000:05:08.1 port-1;");
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+
+	take(bed, false, INTERFACES(ROW("u3", "eth3", "['x','y'],['virtio_relay','']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 3 0000:05:08.3;");
+	/* the key goes, an ident changes */
+	take(bed, false,
+		INTERFACES(ROW("u3", "eth3", "['x','y']") "," ROW(
+			"u1", "eth1", MARK ",['iface-id','other']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 3 0000:05:08.3;add 1 0000:05:08.1 other;");
+	/* the key comes, in one update with a row's end, whose mark does not matter */
+	take(bed, false,
+		INTERFACES(
+			ROW("u3", "eth3", MARK) ",'u1':{'old':{'name':'eth1'}},'u2':{'old':{}}"));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 1 0000:05:08.1;add 3 0000:05:08.3;");
+	take(bed, false, "{}");
+	take(bed, true, "{}");
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 3 0000:05:08.3;");
+}
+
+static void a_new_initial_state_is_compared(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true, INTERFACES(ROW("u0", "eth0", MARK) "," ROW("u1", "eth1", MARK)));
+	follow(bed, false);
+	take(bed, true, INTERFACES(ROW("v1", "eth1", MARK) "," ROW("v2", "eth2", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 0 0000:05:08.0;add 2 0000:05:08.2;");
+}
+
+static void ids_and_devices_may_be_named(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true,
+		INTERFACES(ROW("u1", "eth1", MARK ",['virtio_forwarder_id','63']") "," ROW("u2",
+			"any-name-at-all",
+			MARK ",['virtio_forwarder_id','0'],['virtio_forwarder_device','net_null0,"
+			     "size=64']") "," ROW("u3", "tap7",
+			MARK ",['virtio_forwarder_device','05:08.2']")));
+	follow(bed, false);
+	assert_string_equal(
+		bed->log, "add 0 net_null0,size=64;add 2 0000:05:08.2;add 63 0000:05:08.1;");
+	/* another relay for the device: taken away first */
+	take(bed, false, INTERFACES(ROW("u1", "eth1", MARK ",['virtio_forwarder_id','1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 63 0000:05:08.1;add 1 0000:05:08.1;");
+	/* another device for the relay */
+	take(bed, false,
+		INTERFACES(ROW("u2", "x",
+			MARK
+			",['virtio_forwarder_id','0'],['virtio_forwarder_device','net_null1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 0 net_null0,size=64;add 0 net_null1;");
+}
+
+static void bad_rows_harm_no_others(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true,
+		INTERFACES(ROW("u1", "eth1", MARK) "," ROW(
+			"b1", "eth2", MARK ",['virtio_forwarder_id','64']") "," ROW("b2", "eth3",
+			MARK ",['virtio_forwarder_id','-1']") "," ROW("b3", "b3",
+			MARK ",['virtio_forwarder_id','3x']") "," ROW("b4", "b4",
+			MARK ",['virtio_forwarder_id','3'],['virtio_forwarder_device','rm "
+			     "-rf']") "," ROW("b5", "b5",
+			MARK ",['virtio_forwarder_device','net_null0']") "," ROW("b6", "b6",
+			MARK ",['virtio_forwarder_device','05:00.0']") "," ROW("b7", "p0",
+			MARK) "," ROW("b8", "../../etc", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 1 0000:05:08.1;");
+	expect_problem(bed, "eth1", "", false);
+	assert_string_equal(row_of(bed, "eth1")->problem.text, "");
+	expect_problem(bed, "eth2", "\"64\"", false);
+	expect_problem(bed, "eth3", "\"-1\"", false);
+	expect_problem(bed, "b3", "there is no interface b3", true);
+	expect_problem(bed, "b4", "virtio_forwarder_device", false);
+	expect_problem(bed, "b5", "virtio_forwarder_id", false);
+	expect_problem(bed, "b6", "0000:05:00.0 is no VF", false);
+	expect_problem(bed, "p0", "neither", false);
+	expect_problem(bed, "../../etc", "no interface's name", false);
+}
+
+static void who_has_a_relay_keeps_it(void **state)
+{
+	struct bed *bed = *state;
+
+	/* by name at first, in whatever order they come */
+	take(bed, true,
+		INTERFACES(ROW("u2", "eth2", MARK ",['virtio_forwarder_id','1']") "," ROW(
+			"u1", "eth1", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 1 0000:05:08.1;");
+	expect_problem(bed, "eth2", "relay 1 is claimed by interface eth1", false);
+	/* eth0 would come first by name */
+	take(bed, false, INTERFACES(ROW("u0", "eth0", MARK ",['virtio_forwarder_id','1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "eth0", "relay 1 is claimed by interface eth1", false);
+	/* a device can be in one relay only */
+	take(bed, false,
+		INTERFACES(ROW("u3", "a",
+			MARK
+			",['virtio_forwarder_id','9'],['virtio_forwarder_device','05:08.1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "a", "device 0000:05:08.1 is claimed by interface eth1", false);
+	/* it is given up: the next by name */
+	take(bed, false, INTERFACES("'u1':{'old':{}},'u3':{'old':{}}"));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 1 0000:05:08.1;add 1 0000:05:08.0;");
+	expect_problem(bed, "eth2", "eth0", false);
+}
+
+static void a_row_waits_for_its_vf_and_keeps_it(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true, INTERFACES(ROW("u9", "eth9", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "eth9", "no interface eth9", true);
+	fake_sysfs_netdev(&bed->fs, "eth9", NULL, "aa", "pf0vf9");
+	follow(bed, true);
+	expect_problem(bed, "eth9", "no VF 9", true);
+	fake_sysfs_pci(&bed->fs, "0000:05:09.1", "", 9);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 9 0000:05:09.1;");
+
+	/* a VF's own interface goes when another driver takes the VF, and its relay must not */
+	fake_sysfs_remove(&bed->fs, "class/net/eth9");
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	take(bed, true, INTERFACES(ROW("v9", "eth9", MARK)));
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	/* it comes back as another VF's */
+	fake_sysfs_netdev(&bed->fs, "x", NULL, "aa", "pf0vf0");
+	fake_sysfs_link(&bed->fs, "class/net/eth9", "devices/virtual/net/x");
+	follow(bed, false);
+	assert_string_equal(bed->log, "");
+	follow(bed, true);
+	assert_string_equal(bed->log, "remove 9 0000:05:09.1;add 0 0000:05:08.0;");
+}
+
+static void malformed_updates_are_refused(void **state)
+{
+	struct bed *bed = *state;
+	const char *const bad[] = {"[]", "{\"Interface\":[]}", "{\"Interface\":{\"u\":[]}}",
+		"{\"Interface\":{\"u\":{\"new\":{}}}}",
+		"{\"Interface\":{\"u\":{\"new\":{\"name\":\"x\"}}}}",
+		"{\"Interface\":{\"u\":{\"new\":{\"name\":1,\"external_ids\":[\"map\",[]]}}}}",
+		"{\"Interface\":{\"u\":{\"new\":{\"name\":\"x\",\"external_ids\":[\"set\",[]]}}}}",
+		"{\"Interface\":{\"0123456789012345678901234567890123456789\":"
+		"{\"new\":{\"name\":\"x\",\"external_ids\":[\"map\",[]]}}}}"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		json_t *update = json_loads(bad[i], 0, NULL);
+		struct err err = {""};
+
+		assert_non_null(update);
+		assert_int_equal(rows_take(&bed->rows, update, i % 2, &err), -EPROTO);
+		assert_string_not_equal(err.text, "");
+		json_decref(update);
+	}
+	assert_int_equal(rows_take(&bed->rows, NULL, true, NULL), -EPROTO);
+}
+
+#define IN_BED(test) cmocka_unit_test_setup_teardown(test, make_bed, remove_bed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_BED(rows_come_change_and_go),
+		IN_BED(a_new_initial_state_is_compared),
+		IN_BED(ids_and_devices_may_be_named),
+		IN_BED(bad_rows_harm_no_others),
+		IN_BED(who_has_a_relay_keeps_it),
+		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
+		IN_BED(malformed_updates_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
