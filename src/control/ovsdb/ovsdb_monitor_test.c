@@ -23,6 +23,7 @@
 	"{\"Interface\":{\"u5\":{\"new\":{\"name\":\"a\",\"external_ids\":[\"map\",[" \
 	"[\"virtio_forwarder\",\"1\"],[\"virtio_forwarder_id\",\"5\"],"               \
 	"[\"virtio_forwarder_device\",\"net_null5\"]]]}}}}"
+#define BAD_ROW "{\"id\":1,\"result\":{\"Interface\":{\"u\":{\"new\":{\"name\":1}}}}}"
 #define NO_ROW "{\"Interface\":{\"u5\":{\"old\":{}}}}"
 
 struct bed {
@@ -281,8 +282,7 @@ static void breaches_end_the_connection_only(void **state)
 		"{\"a\":}",
 		"{\"id\":1,\"result\":null,\"error\":\"unknown database\"}",
 		"{\"id\":1,\"result\":{\"Interface\":[]},\"error\":null}",
-		"{\"id\":1,\"result\":{\"Interface\":{\"u\":{\"new\":{\"name\":1}}}},\"error\":"
-		"null}",
+		BAD_ROW,
 	};
 	const char *const harmless[] = {
 		"{}",
