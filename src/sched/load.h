@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * How much of a core a lane needs: from its packet rates where nobody has measured it, and smoothed
+ * over samples. Pure.
+ */
+
+#include <stdbool.h>
+
+#include "sched/policy.h"
+
+/* The share of one core that a lane of that traffic needs, by the published weights. */
+double load_from_rates(enum sched_direction direction, double packets_per_s, double bytes_per_s);
+
+/*
+ * A smoothed load. Noise is averaged away, but a step is believed at once: a sample that is far
+ * outside the deviation seen so far replaces the mean. As the step then counts as deviation, a load
+ * that jumps to and fro at every sample is averaged, too.
+ */
+struct load_estimate {
+	bool known;
+	double mean;
+	double deviation; /* mean absolute difference of a sample from the mean */
+};
+
+void load_estimate_add(struct load_estimate *estimate, double sample);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sched/policy.h"
+
+#include <math.h>
+
+#include "sched/search.h"
+
+static struct sched_spread measure(const struct search *search, int domain)
+{
+	struct sched_spread spread = {};
+	double sum = 0, squares = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < search->input->n_workers; i++) {
+		double load = search->load[i];
+
+		if (search->domain[i] != domain)
+			continue;
+		n++;
+		sum += load;
+		squares += load * load;
+		spread.worst = fmax(spread.worst, load);
+	}
+	if (sum > 0) {
+		double mean = sum / n;
+
+		spread.variation = sqrt(fmax(0, squares / n - mean * mean)) / mean;
+		spread.imbalance = spread.worst / mean - 1;
+	}
+	return spread;
+}
+
+static unsigned least_loaded(const struct search *search, int domain)
+{
+	unsigned best = SCHED_WORKERS_MAX;
+
+	for (unsigned i = 0; i < search->input->n_workers; i++)
+		if (search->domain[i] == domain &&
+			(best == SCHED_WORKERS_MAX || search->load[i] < search->load[best]))
+			best = i;
+	return best;
+}
+
+static void add_move(struct sched_plan *plan, unsigned lane, unsigned to, enum sched_reason reason)
+{
+	plan->moves[plan->n_moves++] = (struct sched_move){lane, to, reason};
+}
+
+/*
+ * Brings lanes to the node of their memory, which lasts, so that no hysteresis is needed. A lane
+ * whose node has no room stays.
+ */
+static void bring_home(struct search *search, struct sched_plan *plan)
+{
+	for (unsigned i = 0; i < search->input->n_lanes; i++) {
+		unsigned from = search->at[i];
+		double load = search->input->lanes[i].load;
+		unsigned to;
+
+		if (!search->movable[i] || search->home[i] == search->domain[from])
+			continue;
+		to = least_loaded(search, search->home[i]);
+		if (search->load[to] + load < fmax(SCHED_SATURATED, search->load[from])) {
+			search_place(search, i, to);
+			add_move(plan, i, to, SCHED_LOCALITY);
+		}
+	}
+}
+
+/* The most that a worker of the domain is relieved by. */
+static double relief(const struct search *before, const struct search *after, int domain)
+{
+	double most = 0;
+
+	for (unsigned i = 0; i < before->input->n_workers; i++)
+		if (before->domain[i] == domain)
+			most = fmax(most, before->load[i] - after->load[i]);
+	return most;
+}
+
+static enum sched_verdict judge(
+	const struct search *before, const struct search *after, const struct sched_finding *found)
+{
+	double sensitivity = before->input->sensitivity;
+	const struct sched_spread *now = &found->now, *then = &found->then;
+
+	if (found->n_moves == 0)
+		return SCHED_VERDICT_EVEN;
+	if (now->worst >= SCHED_SATURATED && now->worst - then->worst >= SCHED_RELIEF_MIN)
+		return SCHED_VERDICT_RELIEVE;
+	if (relief(before, after, found->numa_node) >= SCHED_RELIEF_MIN &&
+		(now->variation - then->variation >= sensitivity ||
+			now->imbalance - then->imbalance >= sensitivity))
+		return SCHED_VERDICT_BALANCE;
+	return SCHED_VERDICT_STAY;
+}
+
+/* A move that the locality of the lane has brought about already gets its final place. */
+static void adopt(const struct search *before, const struct search *after,
+	const struct sched_finding *found, struct sched_plan *plan)
+{
+	enum sched_reason reason =
+		found->verdict == SCHED_VERDICT_RELIEVE ? SCHED_OVERLOAD : SCHED_BALANCE;
+
+	for (unsigned i = 0; i < before->input->n_lanes; i++) {
+		unsigned known = 0;
+
+		if (before->at[i] == after->at[i])
+			continue;
+		while (known < plan->n_moves && plan->moves[known].lane != i)
+			known++;
+		if (known < plan->n_moves)
+			plan->moves[known].to = after->at[i];
+		else
+			add_move(plan, i, after->at[i], reason);
+	}
+}
+
+static void plan_domain(struct search *search, int domain, struct sched_plan *plan)
+{
+	struct search improved = *search;
+	struct sched_finding *found = &plan->findings[plan->n_findings++];
+
+	search_improve(&improved, domain);
+	*found = (struct sched_finding){
+		.numa_node = domain,
+		.now = measure(search, domain),
+		.then = measure(&improved, domain),
+	};
+	for (unsigned i = 0; i < search->input->n_lanes; i++)
+		found->n_moves += search->at[i] != improved.at[i];
+	found->verdict = judge(search, &improved, found);
+	if (found->verdict == SCHED_VERDICT_BALANCE || found->verdict == SCHED_VERDICT_RELIEVE) {
+		adopt(search, &improved, found, plan);
+		*search = improved;
+	}
+}
+
+static bool is_known(const struct sched_plan *plan, int domain)
+{
+	for (unsigned i = 0; i < plan->n_findings; i++)
+		if (plan->findings[i].numa_node == domain)
+			return true;
+	return false;
+}
+
+void sched_plan(const struct sched_input *input, struct sched_plan *ret_plan)
+{
+	struct search search;
+
+	ret_plan->n_moves = ret_plan->n_findings = 0;
+	search_init(&search, input);
+	bring_home(&search, ret_plan);
+	for (unsigned i = 0; i < input->n_workers; i++)
+		if (!is_known(ret_plan, search.domain[i]))
+			plan_domain(&search, search.domain[i], ret_plan);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Which lane should run on which worker: a pure function from a picture of the machine to a few
+ * moves.
+ *
+ * Theory. A lane is one direction of one relay; it runs on one worker and moves whole. Loads are
+ * shares of one core. The workers of a NUMA node form a domain, within which lanes are balanced
+ * (with global_numa all workers are one domain).
+ *
+ * In each domain a search starts from the present placement and takes, again and again, the move of
+ * one lane or the exchange of two that lowers the load of the most loaded worker the most, until no
+ * such step is worth its moves (SCHED_MOVE_COST of a core each). Where a most loaded worker cannot
+ * be relieved, the next one is tried. As the search starts from what is there, it needs few moves,
+ * unlike one that deals out all lanes afresh.
+ *
+ * Then the result is weighed. Its imbalance is the worst worker's load above the mean, relative to
+ * the mean: with two workers exactly the coefficient of variation, and unlike that it does not fade
+ * among many workers. The moves are made
+ * - where the coefficient of variation or the imbalance falls by `sensitivity` or more,
+ * - or where they relieve a saturated worker (SCHED_SATURATED), which loses packets,
+ * and in both cases only where some worker is relieved by SCHED_RELIEF_MIN of a core: how evenly
+ * next to nothing is spread does not matter.
+ *
+ * The work is bounded by SCHED_LANES_MAX steps of SCHED_LANES_MAX * SCHED_LANES_MAX trials.
+ */
+
+#include <stdbool.h>
+
+#include "base/limits.h"
+
+#define SCHED_WORKERS_MAX 128
+#define SCHED_LANES_MAX (2 * RELAYS_MAX)
+
+#define SCHED_MOVE_COST 0.01   /* what a move must gain, in cores */
+#define SCHED_REMOTE_COST 0.05 /* so a lane's place on another node than its own */
+#define SCHED_RELIEF_MIN 0.05  /* what a plan must gain, in cores */
+#define SCHED_SATURATED 0.95   /* load of a worker that is about to lose packets */
+
+enum sched_direction { SCHED_VF_TO_VM, SCHED_VM_TO_VF, SCHED_DIRECTIONS_N };
+
+struct sched_worker {
+	unsigned cpu;
+	int numa_node; /* -1: unknown */
+};
+
+struct sched_lane {
+	unsigned relay_id;
+	enum sched_direction direction;
+	unsigned worker; /* that runs it: an index into the workers */
+	double load;     /* share of one core, >= 0 */
+	int numa_node;   /* of the VM's memory and the packet pool; -1: unknown */
+	bool pinned;     /* must stay where it is */
+};
+
+struct sched_input {
+	unsigned n_workers; /* 1..SCHED_WORKERS_MAX */
+	unsigned n_lanes;   /* 0..SCHED_LANES_MAX */
+	struct sched_worker workers[SCHED_WORKERS_MAX];
+	struct sched_lane lanes[SCHED_LANES_MAX];
+	double sensitivity; /* 0..1 */
+	bool global_numa;   /* place lanes on any node */
+};
+
+enum sched_reason {
+	SCHED_BALANCE,  /* the load becomes more even */
+	SCHED_OVERLOAD, /* a saturated worker is relieved */
+	SCHED_LOCALITY, /* the lane comes to the node of its memory */
+};
+
+struct sched_move {
+	unsigned lane; /* an index into the lanes */
+	unsigned to;   /* an index into the workers */
+	enum sched_reason reason;
+};
+
+/* How the load of a domain is spread. */
+struct sched_spread {
+	double worst;     /* the most loaded worker's load, in cores */
+	double variation; /* coefficient of variation: standard deviation / mean */
+	double imbalance; /* worst / mean - 1 */
+};
+
+enum sched_verdict {
+	SCHED_VERDICT_EVEN,    /* no step is worth its moves */
+	SCHED_VERDICT_STAY,    /* a better placement is known, but not better enough */
+	SCHED_VERDICT_BALANCE, /* better by the sensitivity or more */
+	SCHED_VERDICT_RELIEVE, /* a saturated worker must be relieved */
+};
+
+/* What was found in one domain. */
+struct sched_finding {
+	int numa_node; /* -1: all, or unknown */
+	enum sched_verdict verdict;
+	struct sched_spread now;
+	struct sched_spread then; /* with the best placement found, taken or not */
+	unsigned n_moves;         /* that it needs */
+};
+
+struct sched_plan {
+	unsigned n_moves; /* no lane twice */
+	struct sched_move moves[SCHED_LANES_MAX];
+	unsigned n_findings;
+	struct sched_finding findings[SCHED_WORKERS_MAX];
+};
+
+/* Plans moves; the same input gives the same plan. Pure; any thread; does not fail. */
+void sched_plan(const struct sched_input *input, struct sched_plan *ret_plan);
