@@ -36,7 +36,7 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		relay_report_guest(&forwarder->relays[i]);
+		relay_follow_guest(&forwarder->relays[i]);
 	return 0;
 }
 

@@ -6,48 +6,71 @@
 
 #include "base/log.h"
 #include "control/placement.h"
-#include "core/vf.h"
 
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
 
+static struct lane *get_lane(struct relay *relay, enum direction direction, unsigned slice)
+{
+	return direction == VF_TO_VM ? &relay->vf_to_vm[slice].lane : &relay->vm_to_vf[slice].lane;
+}
+
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
-	*relay = (struct relay){.id = id, .env = env};
-	for (unsigned i = 0; i < DIRECTIONS_N; i++)
-		lane_init(&relay->lanes[i], env->discard_pool);
+	*relay = (struct relay){.id = id, .env = env, .n_slices = 1};
+	for (unsigned i = 0; i < VF_QUEUES_MAX; i++) {
+		vf_to_vm_init(&relay->vf_to_vm[i], i);
+		vm_to_vf_init(&relay->vm_to_vf[i], i, env->discard_pool);
+	}
+}
+
+static void drain_lanes(struct relay *relay)
+{
+	for (unsigned i = 0; i < VF_QUEUES_MAX; i++) {
+		vf_to_vm_drain(&relay->vf_to_vm[i]);
+		vm_to_vf_drain(&relay->vm_to_vf[i]);
+	}
 }
 
 void relay_fini(struct relay *relay)
 {
 	relay_close_socket(relay);
 	relay_detach(relay);
-	for (unsigned i = 0; i < DIRECTIONS_N; i++)
-		lane_drain(&relay->lanes[i]);
+	drain_lanes(relay);
 }
 
 static void retract_lanes(struct relay *relay)
 {
-	for (unsigned i = 0; i < DIRECTIONS_N; i++)
-		workers_retract(relay->env->workers, i, &relay->lanes[i]);
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+			workers_retract(relay->env->workers, d, get_lane(relay, d, i));
+}
+
+static void grant_direction(struct relay *relay, enum direction direction)
+{
+	const struct config_pin *pin = &relay->env->config->pins[relay->id];
+	struct workers *workers = relay->env->workers;
+
+	for (unsigned i = 0; i < relay->n_slices; i++) {
+		struct lane *lane = get_lane(relay, direction, i);
+		lane->vf = relay->vf;
+		lane->guest = relay->guest;
+		lane->n_slices = relay->n_slices;
+		workers_grant(workers, placement_choose(workers, pin, direction), direction, lane);
+	}
 }
 
 /* Gives the lanes that have something to poll to workers, with the ends as they are now. */
 static void grant_lanes(struct relay *relay)
 {
-	const struct config_pin *pin = &relay->env->config->pins[relay->id];
-	bool wanted[DIRECTIONS_N] = {
-		[VF_TO_VM] = relay->vf != NULL,
-		[VM_TO_VF] = relay->guest != NULL,
-	};
-
-	for (unsigned i = 0; i < DIRECTIONS_N; i++) {
-		relay->lanes[i].vf = relay->vf;
-		relay->lanes[i].guest = relay->guest;
-		if (wanted[i])
-			workers_grant(relay->env->workers,
-				placement_choose(relay->env->workers, pin, i), i, &relay->lanes[i]);
-	}
+	relay->n_slices = relay->vf != NULL
+	                          ? MIN(relay->vf->n_queues, workers_count(relay->env->workers))
+	                          : 1;
+	if (relay->vf != NULL)
+		grant_direction(relay, VF_TO_VM);
+	if (relay->guest != NULL)
+		grant_direction(relay, VM_TO_VF);
+	relay->n_spread = 0;
 }
 
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
@@ -74,8 +97,7 @@ void relay_detach(struct relay *relay)
 	if (relay->vf == NULL)
 		return;
 	retract_lanes(relay);
-	for (unsigned i = 0; i < DIRECTIONS_N; i++)
-		lane_drain(&relay->lanes[i]);
+	drain_lanes(relay);
 	log_info("relay %u: device %s detached", relay->id, relay->vf->name);
 	relay->vf = vf_close(relay->vf);
 	relay->device = (struct op_device){0};
@@ -90,6 +112,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 		.client = mode == SOCKET_MODE_CLIENT ||
 	                  (mode == SOCKET_MODE_DEFAULT && env->config->vhost_client),
 		.mergeable = env->config->mrgbuf,
+		.tso = env->config->tso,
 		.uid = env->socket_uid,
 		.gid = env->socket_gid,
 		.epoch = workers_epoch(env->workers),
@@ -125,19 +148,17 @@ const char *relay_socket(const struct relay *relay)
 
 void relay_move(struct relay *relay, enum direction direction, unsigned worker)
 {
-	struct lane *lane = &relay->lanes[direction];
-
-	if (lane->worker < 0 || lane->worker == (int)worker)
-		return;
-	workers_retract(relay->env->workers, direction, lane);
-	workers_grant(relay->env->workers, worker, direction, lane);
+	for (unsigned i = 0; i < relay->n_slices; i++) {
+		struct lane *lane = get_lane(relay, direction, i);
+		if (lane->worker < 0 || lane->worker == (int)worker)
+			continue;
+		workers_retract(relay->env->workers, direction, lane);
+		workers_grant(relay->env->workers, worker, direction, lane);
+	}
 }
 
-void relay_report_guest(struct relay *relay)
+static void log_guest(struct relay *relay)
 {
-	if (relay->guest == NULL)
-		return;
-
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
 	bool ready = guest_ready(relay->guest);
 	bool returned = n_sessions != relay->n_sessions_seen;
@@ -150,25 +171,41 @@ void relay_report_guest(struct relay *relay)
 	relay->ready_seen = ready;
 }
 
-static struct packet_count count_of(struct tally tally)
+void relay_follow_guest(struct relay *relay)
 {
-	return (struct packet_count){.packets = tally.packets, .bytes = tally.bytes};
+	if (relay->guest == NULL)
+		return;
+	log_guest(relay);
+	unsigned n_queues = guest_receive_queues(relay->guest);
+	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
+		return;
+	vf_spread(relay->vf, n_queues);
+	relay->n_spread = n_queues;
 }
 
+static void add_count(struct packet_count *to, struct tally what)
+{
+	to->packets += what.packets;
+	to->bytes += what.bytes;
+}
+
+/* The sum over the slices; those not in use now may have counted before. */
 static void read_direction(
 	const struct relay *relay, enum direction direction, struct direction_stats *ret_stats)
 {
-	const struct lane *lane = &relay->lanes[direction];
+	struct relay *lanes = (struct relay *)relay; /* get_lane() serves readers and writers */
 	struct counters_snapshot counters;
+	int worker = get_lane(lanes, direction, 0)->worker;
 
-	counters_read(&lane->counters, &counters);
-	ret_stats->cpu =
-		lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker) : -1;
-	ret_stats->received = count_of(counters.received);
-	ret_stats->sent = count_of(counters.sent);
-	ret_stats->backlog = count_of(counters.backlog);
-	for (unsigned i = 0; i < DROP_N; i++)
-		ret_stats->dropped[i] = count_of(counters.dropped[i]);
+	ret_stats->cpu = worker >= 0 ? (int)workers_cpu(relay->env->workers, worker) : -1;
+	for (unsigned slice = 0; slice < VF_QUEUES_MAX; slice++) {
+		counters_read(&get_lane(lanes, direction, slice)->counters, &counters);
+		add_count(&ret_stats->received, counters.received);
+		add_count(&ret_stats->sent, counters.sent);
+		add_count(&ret_stats->backlog, counters.backlog);
+		for (unsigned i = 0; i < DROP_N; i++)
+			add_count(&ret_stats->dropped[i], counters.dropped[i]);
+	}
 }
 
 static void format_device(const struct relay *relay, char ret_text[static DEVICE_TEXT_SIZE])

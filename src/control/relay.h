@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * A relay: one device (or bond) and one vhost-user socket, and a lane for each direction between
- * them. Either end may come and go while the other stays.
+ * A relay: one device (or bond) and one vhost-user socket, and the lanes between them, each
+ * direction in as many slices as device queues and workers allow. Either end may come and go while
+ * the other stays.
  *
  * A lane runs on a worker while there is something to poll: vf_to_vm while a device is attached,
- * vm_to_vf while the socket is open. To change an end, both lanes are retracted first and granted
+ * vm_to_vf while the socket is open. To change an end, all lanes are retracted first and granted
  * again afterwards.
  *
  * All functions: control thread. What fails leaves the relay as it was.
@@ -19,9 +20,8 @@
 #include "control/stats.h"
 #include "core/guest.h"
 #include "core/lane.h"
+#include "core/vf.h"
 #include "core/workers.h"
-
-struct vf;
 
 /* What all relays share; outlives them. */
 struct relay_env {
@@ -41,9 +41,13 @@ struct relay {
 	struct vf *vf;
 	struct guest *guest;
 	char ident[IDENT_SIZE];
-	struct lane lanes[DIRECTIONS_N];
+	unsigned n_slices; /* 1..VF_QUEUES_MAX: lanes in use each way */
+	struct vf_to_vm vf_to_vm[VF_QUEUES_MAX];
+	struct vm_to_vf vm_to_vf[VF_QUEUES_MAX];
 	unsigned n_sessions_seen; /* of the guest, for what is logged */
 	bool ready_seen;
+	unsigned n_spread; /* guest queues for which the device's RSS table is laid out, 0 for none
+	                    */
 };
 
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env);
@@ -72,10 +76,10 @@ static inline bool relay_has_device(const struct relay *relay)
 /* The path of its socket, "" without one. */
 const char *relay_socket(const struct relay *relay);
 
-/* Moves a lane to another worker, without loss or reordering. */
+/* Moves a direction, all its slices, to one worker, without loss or reordering. */
 void relay_move(struct relay *relay, enum direction direction, unsigned worker);
 
-/* Logs what the guest did since the last call. */
-void relay_report_guest(struct relay *relay);
+/* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
+void relay_follow_guest(struct relay *relay);
 
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats);

@@ -38,12 +38,22 @@ static char *lcores_argument(const struct eal_options *options)
 	return text;
 }
 
+/*
+ * DPDK makes a directory for what processes share, and has nothing to put there: it goes at once,
+ * so that no end of the daemon can leave it behind.
+ */
+static void remove_runtime_dir(void)
+{
+	rmdir(rte_eal_get_runtime_dir());
+}
+
 static int init(int argc, char **argv, struct err *err)
 {
 	dpdk_log_capture_start();
 	int r = rte_eal_init(argc, argv);
 	const char *said = dpdk_log_capture_end();
 
+	remove_runtime_dir();
 	if (r < 0)
 		return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s",
 			said[0] ? said : rte_strerror(rte_errno));

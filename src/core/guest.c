@@ -14,17 +14,18 @@
 #include "core/epoch.h"
 
 /*
- * What is not offered: offloads, which need the device or software of ours to finish the job, and
- * several queue pairs. GSO, ECN and UFO are named too: a guest takes each of them as leave to send
- * what nobody here would segment.
+ * What the library would offer and we do not, because neither a device nor software of ours would
+ * finish it. GSO is the legacy driver's name for all of them together, so a legacy guest would take
+ * it as leave to send what nobody here segments.
  */
-#define FEATURES_NOT_OFFERED                                                                      \
-	(1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GSO | \
-		1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |               \
-		1ULL << VIRTIO_NET_F_GUEST_ECN | 1ULL << VIRTIO_NET_F_GUEST_UFO |                 \
-		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 |                 \
-		1ULL << VIRTIO_NET_F_HOST_ECN | 1ULL << VIRTIO_NET_F_HOST_UFO |                   \
-		1ULL << VIRTIO_NET_F_MQ)
+#define NEVER_OFFERED                                                            \
+	(1ULL << VIRTIO_NET_F_GSO | 1ULL << VIRTIO_NET_F_GUEST_ECN |             \
+		1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN | \
+		1ULL << VIRTIO_NET_F_HOST_UFO)
+
+#define TSO_FEATURES                                                         \
+	(1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 | \
+		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6)
 
 /*
  * The library's callbacks bring a device number, and the path by it; this table leads from the path
@@ -177,6 +178,7 @@ static int on_vring_state_changed(int vid, uint16_t ring, int enabled)
 		atomic_fetch_or(mask, 1u << queue_pair);
 	else
 		atomic_fetch_and(mask, ~(1u << queue_pair));
+	changed(guest);
 	return 0;
 }
 
@@ -188,12 +190,15 @@ static const struct rte_vhost_device_ops callbacks = {
 	.vring_state_changed = on_vring_state_changed,
 };
 
+/* The same for every device and after every start, or a running guest could not come back. */
 static int set_features(const char *path, const struct guest_options *options)
 {
-	uint64_t off = FEATURES_NOT_OFFERED;
+	uint64_t off = NEVER_OFFERED;
 
 	if (!options->mergeable)
 		off |= 1ULL << VIRTIO_NET_F_MRG_RXBUF;
+	if (!options->tso)
+		off |= TSO_FEATURES;
 	return rte_vhost_driver_disable_features(path, off);
 }
 
@@ -221,7 +226,8 @@ static int start(struct guest *guest, struct err *err)
 int guest_open(struct guest **ret_guest, const char *path, const struct guest_options *options,
 	struct err *err)
 {
-	uint64_t flags = options->client ? RTE_VHOST_USER_CLIENT : 0;
+	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
+	                 (options->client ? RTE_VHOST_USER_CLIENT : 0);
 
 	if (strlen(path) >= SOCKET_PATH_SIZE)
 		return err_set(err, ENAMETOOLONG,
@@ -270,4 +276,12 @@ struct guest *guest_close(struct guest *guest)
 	table_remove(guest);
 	free(guest);
 	return NULL;
+}
+
+unsigned guest_receive_queues(struct guest *guest)
+{
+	struct guest_session *session = guest_session(guest);
+
+	/* The memory is the guest's own, so what is read may be out of date but is there. */
+	return session != NULL ? __builtin_popcount(atomic_load(&session->vf_to_vm_enabled)) : 0;
 }

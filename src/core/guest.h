@@ -33,7 +33,8 @@ struct epoch;
 struct guest_options {
 	unsigned relay_id;
 	bool client;    /* true: QEMU listens and we connect, again and again; false: we listen */
-	bool mergeable; /* offer mergeable receive buffers */
+	bool mergeable; /* offer mergeable receive buffers, */
+	bool tso;       /* and TCP segmentation, each way */
 	uid_t uid;      /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
@@ -106,3 +107,7 @@ static inline bool guest_ready(struct guest *guest)
 {
 	return guest != NULL && atomic_load_explicit(&guest->session, memory_order_relaxed) != NULL;
 }
+
+/* How many receive queues the guest has enabled, 0 without a session. Control thread: a moment's
+ * view. */
+unsigned guest_receive_queues(struct guest *guest);

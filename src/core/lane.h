@@ -2,18 +2,24 @@
 #pragma once
 
 /*
- * A lane is one direction of one relay: what a worker polls. It belongs to whoever may touch it:
- * to the one worker whose plan holds it, else to the control thread (workers.h moves it between
- * them).
+ * A lane is what a worker polls: one direction of one relay, or a slice of it. A device with
+ * several queues is shared out among several slices, which may run on different workers: slice s of
+ * n takes the device's receive queues and the guest's transmit rings whose number is s modulo n,
+ * and sends on the device's transmit queue s.
  *
- * The counters may be read by any thread at any time; everything else only by the owner.
+ * A lane belongs to whoever may touch it: to the one worker whose plan holds it, else to the
+ * control thread (workers.h moves it between them). The counters may be read by any thread at any
+ * time; everything else only by the owner.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "core/counters.h"
+#include "core/gso.h"
 #include "core/stash.h"
+#include "core/steer.h"
 
 struct guest;
 struct rte_mempool;
@@ -22,23 +28,52 @@ struct vf;
 struct lane {
 	struct vf *vf;       /* NULL: none attached */
 	struct guest *guest; /* NULL: no socket */
-	struct stash stash;
-	uint64_t stuck_since; /* vf_to_vm: TSC when the oldest packet was first refused, 0 for never
-	                       */
-	/* Where packets of the VM go that no device will take. Shared by all relays. */
-	struct rte_mempool *discard_pool;
-	struct counters counters;
+	uint16_t slice;      /* 0..n_slices-1 */
+	uint16_t n_slices;
 	int worker; /* whose plan holds the lane, -1 for none; the control thread's */
+	struct counters counters;
 };
 
-void lane_init(struct lane *lane, struct rte_mempool *discard_pool);
+/*
+ * VF to VM. Packets wait in an outbox for each of the guest's rings. While one waits the device is
+ * not read: it feels the guest's back pressure, and nothing that was taken is lost. With several
+ * rings that would let a full one starve the others, so an outbox may hold the device back only for
+ * a moment; a ring that stays full beyond it loses what does not fit, and the others go on.
+ */
+struct vf_to_vm {
+	struct lane lane;
+	uint32_t waiting;    /* bit q: outbox q is not empty */
+	uint16_t next_queue; /* of the device, to be read first */
+	struct steer steer;
+	struct stash outbox[QUEUE_PAIRS_MAX];
+	uint64_t waiting_since[QUEUE_PAIRS_MAX]; /* TSC, while its bit in `waiting` is set */
+};
+
+/* VM to VF. Packets wait in the inbox for the device; the rings are not read meanwhile. */
+struct vm_to_vf {
+	struct lane lane;
+	uint16_t next_ring; /* of the guest, queue pair to be read first */
+	bool to_cut;        /* the inbox may hold packets that are to be segmented, */
+	bool to_prepare;    /* or that ask the device for an offload */
+	struct stash inbox;
+	/* The oldest packet of the inbox, while it is being cut: it leaves after its last segment.
+	 */
+	struct gso gso;
+	struct stash segments;
+	/* Where packets go that no device will take. Shared by all relays. */
+	struct rte_mempool *discard_pool;
+};
+
+void vf_to_vm_init(struct vf_to_vm *lane, uint16_t slice);
+void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool);
 
 /* Passes on what it can of one burst. Returns the packets moved, 0 when idle. The owner. */
-unsigned vf_to_vm_poll(struct lane *lane);
-unsigned vm_to_vf_poll(struct lane *lane);
+unsigned vf_to_vm_poll(struct vf_to_vm *lane);
+unsigned vm_to_vf_poll(struct vm_to_vf *lane);
 
 /*
  * Drops the backlog, because the device or VM it stands for is taken away. The owner, with the lane
  * in no plan.
  */
-void lane_drain(struct lane *lane);
+void vf_to_vm_drain(struct vf_to_vm *lane);
+void vm_to_vf_drain(struct vm_to_vf *lane);

@@ -8,7 +8,9 @@
  */
 
 #include <rte_mbuf.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/counters.h"
 
@@ -48,6 +50,11 @@ static inline struct tally packets_tally(struct rte_mbuf *const *packets, uint16
 	return tally;
 }
 
+static inline struct tally tally_add(struct tally a, struct tally b)
+{
+	return (struct tally){.packets = a.packets + b.packets, .bytes = a.bytes + b.bytes};
+}
+
 static inline struct tally stash_tally(struct stash *stash)
 {
 	return packets_tally(stash_oldest(stash), stash->n);
@@ -63,22 +70,41 @@ static inline struct tally stash_drop(struct stash *stash, uint16_t n)
 	return dropped;
 }
 
-/* Frees the packets of more than `max_bytes`, keeping the order of the others. */
-static inline struct tally stash_drop_longer(struct stash *stash, unsigned max_bytes)
+/* Adds the newest packet. False where there is no room. */
+static inline bool stash_append(struct stash *stash, struct rte_mbuf *packet)
 {
-	struct rte_mbuf **packets = stash_oldest(stash);
-	struct tally dropped = {0};
+	if (unlikely(stash->n == LANE_BURST))
+		return false;
+	if (unlikely(stash->head + stash->n == LANE_BURST)) {
+		memmove(stash->packets, stash_oldest(stash), stash->n * sizeof(stash->packets[0]));
+		stash->head = 0;
+	}
+	stash->packets[stash->head + stash->n++] = packet;
+	return true;
+}
+
+/* Frees one packet and counts it. */
+static inline void count_and_free(struct tally *tally, struct rte_mbuf *packet)
+{
+	tally->packets++;
+	tally->bytes += packet->pkt_len;
+	rte_pktmbuf_free(packet);
+}
+
+/*
+ * Frees and counts the packets of more than `max_bytes`, keeping the order of the others. Returns
+ * how many are left.
+ */
+static inline uint16_t drop_longer(
+	struct rte_mbuf **packets, uint16_t n, unsigned max_bytes, struct tally *dropped)
+{
 	uint16_t kept = 0;
 
-	for (uint16_t i = 0; i < stash->n; i++) {
-		if (likely(packets[i]->pkt_len <= max_bytes)) {
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely(packets[i]->pkt_len <= max_bytes))
 			packets[kept++] = packets[i];
-			continue;
-		}
-		dropped.packets++;
-		dropped.bytes += packets[i]->pkt_len;
-		rte_pktmbuf_free(packets[i]);
+		else
+			count_and_free(dropped, packets[i]);
 	}
-	stash->n = kept;
-	return dropped;
+	return kept;
 }

@@ -7,20 +7,33 @@
 #include <rte_mbuf.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "core/pool.h"
 #include "core/port.h"
 #include "core/stash.h"
+#include "core/steer.h"
 
-#define RING_SIZE 1024      /* descriptors a queue; fewer where the device has fewer */
+#define RING_SIZE 1024      /* descriptors of an only queue; fewer where the device has fewer */
+#define RINGS_TOTAL 4096    /* descriptors of all queues of a direction together */
 #define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4)  /* two VLAN tags beyond the MTU and the Ethernet header */
 #define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
 
-/* Enough for both rings full, a burst in each lane, and the workers' caches. */
-static unsigned packets_needed(unsigned ring_rx, unsigned ring_tx)
+static unsigned ring_size(unsigned n_queues)
 {
-	return ring_rx + ring_tx + 2 * LANE_BURST + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
+	return MIN(RING_SIZE, RINGS_TOTAL / n_queues);
+}
+
+/*
+ * Enough for all rings full, an outbox waiting for each of many guest queues, the bursts in the
+ * lanes, and the workers' caches.
+ */
+static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
+{
+	unsigned lanes = n_queues * 3 * LANE_BURST + QUEUE_PAIRS_MAX * LANE_BURST / 2;
+
+	return n_queues * (ring_rx + ring_tx) + lanes + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
 }
 
 static unsigned frame_bytes(unsigned mtu)
@@ -30,7 +43,7 @@ static unsigned frame_bytes(unsigned mtu)
 
 uint64_t vf_memory_bytes(void)
 {
-	return pool_bytes(packets_needed(RING_SIZE, RING_SIZE), SEGMENT_BYTES);
+	return pool_bytes(packets_needed(1, RING_SIZE, RING_SIZE), SEGMENT_BYTES);
 }
 
 static void set_mtu(struct vf *vf, unsigned wanted)
@@ -47,8 +60,23 @@ static void set_mtu(struct vf *vf, unsigned wanted)
 	vf->max_frame_bytes = frame_bytes(mtu);
 }
 
-/* What the device offers of what the relay can use. */
-static struct rte_eth_conf port_conf(const struct rte_eth_dev_info *info, unsigned mtu)
+#define TX_CHECKSUMS                                                    \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+
+static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
+{
+	struct offload_caps caps;
+
+	caps.checksum = (info->tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
+	caps.tso = caps.checksum && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
+	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	return caps;
+}
+
+/* What the relay can use of what the device offers. */
+static struct rte_eth_conf port_conf(
+	const struct vf *vf, const struct rte_eth_dev_info *info, unsigned mtu)
 {
 	struct rte_eth_conf conf = {0};
 
@@ -56,6 +84,17 @@ static struct rte_eth_conf port_conf(const struct rte_eth_dev_info *info, unsign
 	if (frame_bytes(mtu) > SEGMENT_BYTES)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (vf->offloads.checksum)
+		conf.txmode.offloads |= TX_CHECKSUMS;
+	if (vf->offloads.tso)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	if (vf->n_queues > 1 && info->flow_type_rss_offloads != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info->flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	}
 	return conf;
 }
 
@@ -71,7 +110,7 @@ static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
 static int configure(struct vf *vf, const struct vf_options *options, struct err *err)
 {
 	struct rte_eth_dev_info info;
-	uint16_t ring_rx = RING_SIZE, ring_tx = RING_SIZE;
+	uint16_t ring_rx, ring_tx;
 	char pool_name[RTE_MEMPOOL_NAMESIZE];
 
 	int r = rte_eth_dev_info_get(vf->port, &info);
@@ -79,11 +118,15 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 		return err_set(
 			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
 
-	struct rte_eth_conf conf = port_conf(&info, options->mtu);
-	r = rte_eth_dev_configure(vf->port, 1, 1, &conf);
+	vf->n_queues = MIN(MIN(info.max_rx_queues, info.max_tx_queues), VF_QUEUES_MAX);
+	vf->n_queues = MAX(vf->n_queues, 1);
+	vf->offloads = offload_caps(&info);
+	struct rte_eth_conf conf = port_conf(vf, &info, options->mtu);
+	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
 	if (r != 0)
 		return err_set(
 			err, -r, "device %s: cannot be configured: %s", vf->name, strerror(-r));
+	ring_rx = ring_tx = ring_size(vf->n_queues);
 	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &ring_rx, &ring_tx);
 	if (r != 0)
 		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
@@ -92,14 +135,16 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 
 	vf->socket = rte_eth_dev_socket_id(vf->port);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
-	r = pool_create(&vf->pool, pool_name, packets_needed(ring_rx, ring_tx),
+	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_rx, ring_tx),
 		room_bytes(&info, vf->mtu), vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
 
-	r = rte_eth_rx_queue_setup(vf->port, 0, ring_rx, vf->socket, NULL, vf->pool);
-	if (r == 0)
-		r = rte_eth_tx_queue_setup(vf->port, 0, ring_tx, vf->socket, NULL);
+	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
+		r = rte_eth_rx_queue_setup(vf->port, q, ring_rx, vf->socket, NULL, vf->pool);
+		if (r == 0)
+			r = rte_eth_tx_queue_setup(vf->port, q, ring_tx, vf->socket, NULL);
+	}
 	if (r != 0)
 		return err_set(
 			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
@@ -149,6 +194,26 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	}
 	*ret_vf = vf;
 	return 0;
+}
+
+void vf_spread(const struct vf *vf, unsigned n)
+{
+	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE] =
+		{0};
+	struct rte_eth_dev_info info;
+
+	if (vf->n_queues == 1 || rte_eth_dev_info_get(vf->port, &info) != 0 ||
+		info.reta_size == 0 || info.reta_size > RTE_ETH_RSS_RETA_SIZE_512)
+		return;
+	for (unsigned i = 0; i < info.reta_size; i++) {
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ULL << i % RTE_ETH_RETA_GROUP_SIZE;
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+			i % STEER_BUCKETS % n % vf->n_queues;
+	}
+	int r = rte_eth_dev_rss_reta_update(vf->port, reta, info.reta_size);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: RSS table refused (%s): its own spreading is kept",
+			vf->name, strerror(-r));
 }
 
 struct vf *vf_close(struct vf *vf)

@@ -14,8 +14,11 @@
 
 #include "base/device_id.h"
 #include "base/err.h"
+#include "core/offload.h"
 
 struct rte_mempool;
+
+#define VF_QUEUES_MAX 8
 
 struct vf_options {
 	unsigned relay_id; /* for the name of the pool */
@@ -29,7 +32,9 @@ struct vf {
 	bool needs_polling; /* the bond's own protocol runs inside transmit calls, even of nothing
 	                     */
 	uint16_t port;      /* DPDK's port number */
-	unsigned mtu;       /* as the device accepted it */
+	uint16_t n_queues;  /* each way, 1..VF_QUEUES_MAX */
+	struct offload_caps offloads;
+	unsigned mtu;             /* as the device accepted it */
 	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
 	int socket;               /* NUMA node of the pool */
 	struct rte_mempool *pool; /* owned */
@@ -44,6 +49,13 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
  * may hold a packet of its pool. Returns NULL.
  */
 struct vf *vf_close(struct vf *vf);
+
+/*
+ * Lays out the device's RSS table for a guest with `n` receive queues enabled, so that each of them
+ * gets its flows from a queue of its own where there are as many; see steer.h. Does nothing where
+ * the device has no such table.
+ */
+void vf_spread(const struct vf *vf, unsigned n);
 
 /* Bytes of packet memory that a device usually needs, for a check before the start. */
 uint64_t vf_memory_bytes(void);

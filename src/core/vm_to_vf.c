@@ -1,27 +1,79 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * VM to VF: from the guest's transmit rings into the device's transmit queue.
+ * VM to VF: from the guest's transmit rings into one of the device's transmit queues.
  */
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_vhost.h>
-#include <stdbool.h>
 
 #include "core/guest.h"
 #include "core/lane.h"
+#include "core/offload.h"
 #include "core/vf.h"
 
-/* Takes up to `n` packets of the VM into `packets`, as copies from `pool`. */
-static uint16_t receive(
-	struct lane *lane, struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n)
+void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool)
 {
-	struct guest_session *session = lane->guest != NULL ? guest_session(lane->guest) : NULL;
+	*lane = (struct vm_to_vf){
+		.lane = {.slice = slice, .n_slices = 1, .worker = -1},
+		.discard_pool = discard_pool,
+	};
+}
+
+static void forget_segments(struct vm_to_vf *lane)
+{
+	stash_drop(&lane->segments, lane->segments.n);
+	lane->gso = (struct gso){0};
+}
+
+void vm_to_vf_drain(struct vm_to_vf *lane)
+{
+	struct burst_account account = {0};
+
+	forget_segments(lane);
+	account.dropped[DROP_DETACHED] = stash_drop(&lane->inbox, lane->inbox.n);
+	counters_publish(&lane->lane.counters, &account);
+}
+
+/* The rings of this slice that the guest has enabled. */
+static uint32_t rings_mask(const struct vm_to_vf *lane, const struct guest_session *session)
+{
+	uint32_t enabled = atomic_load_explicit(&session->vm_to_vf_enabled, memory_order_relaxed);
+	uint32_t mask = 0;
+
+	if (lane->lane.n_slices == 1)
+		return enabled;
+	for (unsigned ring = lane->lane.slice; ring < QUEUE_PAIRS_MAX; ring += lane->lane.n_slices)
+		mask |= enabled & 1u << ring;
+	return mask;
+}
+
+/*
+ * Takes up to `n` packets of the VM into `packets`, as copies from `pool`: a share of each ring,
+ * the first one in turn.
+ */
+static uint16_t take_from_guest(
+	struct vm_to_vf *lane, struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n)
+{
+	struct guest_session *session =
+		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+	uint16_t taken = 0;
 
 	if (session == NULL)
 		return 0;
-	return rte_vhost_dequeue_burst(session->vid, GUEST_TRANSMIT_RING(0), pool, packets, n);
+	uint32_t rings = rings_mask(lane, session);
+	if (rings == 0)
+		return 0;
+	uint32_t from_next = rings & ~0u << lane->next_ring;
+	for (unsigned i = __builtin_popcount(rings); i > 0 && taken < n; i--) {
+		unsigned ring = __builtin_ctz(from_next != 0 ? from_next : rings);
+		taken += rte_vhost_dequeue_burst(
+			session->vid, GUEST_TRANSMIT_RING(ring), pool, packets + taken, n - taken);
+		lane->next_ring = (ring + 1) % QUEUE_PAIRS_MAX;
+		from_next = rings & ~0u << lane->next_ring;
+	}
+	return taken;
 }
 
 static bool is_announcement(const struct rte_mbuf *packet)
@@ -33,71 +85,171 @@ static bool is_announcement(const struct rte_mbuf *packet)
 /*
  * With no device to send to, the VM's packets are consumed and dropped, or its sockets would hang.
  * But the announcement of its new place after a migration (RARP) is made only once, so the last one
- * waits in the stash for the device.
+ * waits in the inbox for the device.
  */
-static unsigned discard(struct lane *lane)
+static unsigned discard(struct vm_to_vf *lane)
 {
-	struct stash *stash = &lane->stash;
+	struct stash *inbox = &lane->inbox;
 	struct burst_account account = {0};
+	struct tally *dropped = &account.dropped[DROP_NOT_CONNECTED];
 	struct rte_mbuf *packets[LANE_BURST], *announcement = NULL;
 
-	uint16_t n = receive(lane, lane->discard_pool, packets, LANE_BURST);
+	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST);
 	if (n == 0)
 		return 0;
 	account.received = packets_tally(packets, n);
-	if (stash->n > 0) {
-		announcement = *stash_oldest(stash);
-		stash_take(stash, 1);
-	}
-	struct tally dropped = {0};
+	if (inbox->n > 0)
+		announcement = *stash_oldest(inbox);
 	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *unwanted = packets[i];
-		if (is_announcement(packets[i])) {
-			unwanted = announcement;
-			announcement = packets[i];
-		}
-		if (unwanted == NULL)
+		if (!is_announcement(packets[i])) {
+			count_and_free(dropped, packets[i]);
 			continue;
-		dropped.packets++;
-		dropped.bytes += unwanted->pkt_len;
-		rte_pktmbuf_free(unwanted);
+		}
+		if (announcement != NULL)
+			count_and_free(dropped, announcement);
+		announcement = packets[i];
 	}
 	if (announcement != NULL) {
-		stash->packets[0] = announcement;
-		stash_fill(stash, 1);
+		inbox->packets[0] = announcement;
+		stash_fill(inbox, 1);
 	}
-	account.dropped[DROP_NOT_CONNECTED] = dropped;
-	account.backlog = stash_tally(stash);
-	counters_publish(&lane->counters, &account);
+	account.backlog = stash_tally(inbox);
+	counters_publish(&lane->lane.counters, &account);
 	return n;
 }
 
-unsigned vm_to_vf_poll(struct lane *lane)
+/*
+ * Finishes what the guest left to its device, and sorts out what cannot be sent. Notes whether
+ * packets are left that must be cut.
+ */
+static uint16_t prepare(
+	struct vm_to_vf *lane, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
-	struct stash *stash = &lane->stash;
+	const struct vf *vf = lane->lane.vf;
+	uint16_t kept = 0;
+
+	lane->to_cut = lane->to_prepare = false;
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *packet = packets[i];
+		if (unlikely(offload_needed(packet)) && !offload_prepare(packet, &vf->offloads)) {
+			count_and_free(&account->dropped[DROP_MALFORMED], packet);
+			continue;
+		}
+		if (unlikely(offload_frame_bytes(packet) > vf->max_frame_bytes)) {
+			count_and_free(&account->dropped[DROP_OVERSIZE], packet);
+			continue;
+		}
+		lane->to_cut |= (packet->ol_flags & RTE_MBUF_F_RX_LRO) != 0;
+		/* The segments of one to be cut will ask as well. */
+		lane->to_prepare |=
+			vf->offloads.checksum &&
+			(packet->ol_flags & (RTE_MBUF_F_TX_OFFLOAD_MASK | RTE_MBUF_F_RX_LRO)) != 0;
+		packets[kept++] = packet;
+	}
+	return kept;
+}
+
+/*
+ * Sends the `n` oldest packets of a stash; returns how many are out of it. One whose offload the
+ * driver refuses is dropped: it would be refused for ever.
+ */
+static uint16_t transmit(
+	struct vm_to_vf *lane, struct stash *stash, uint16_t n, struct tally *malformed)
+{
+	const uint16_t port = lane->lane.vf->port, queue = lane->lane.slice;
+
+	if (lane->to_prepare) {
+		n = rte_eth_tx_prepare(port, queue, stash_oldest(stash), n);
+		if (unlikely(n == 0)) {
+			count_and_free(malformed, *stash_oldest(stash));
+			stash_take(stash, 1);
+			return 1;
+		}
+	}
+	n = rte_eth_tx_burst(port, queue, stash_oldest(stash), n);
+	stash_take(stash, n);
+	return n;
+}
+
+/* Cuts the oldest packet of the inbox and sends a burst of its segments. True when all have left.
+ */
+static bool cut_and_send(struct vm_to_vf *lane)
+{
+	const struct vf *vf = lane->lane.vf;
+	struct rte_mbuf *packet = *stash_oldest(&lane->inbox);
+	struct tally not_counted = {0}; /* a segment is none of the guest's packets */
+
+	if (lane->segments.n == 0)
+		stash_fill(&lane->segments,
+			gso_cut(&lane->gso, packet, vf->pool, vf->offloads.checksum,
+				lane->segments.packets, LANE_BURST));
+	if (lane->segments.n > 0)
+		transmit(lane, &lane->segments, lane->segments.n, &not_counted);
+	if (lane->segments.n > 0 || !gso_done(&lane->gso, packet))
+		return false;
+	lane->gso = (struct gso){0};
+	return true;
+}
+
+/*
+ * Sends an inbox with packets to be cut: whole packets in runs, and a burst of segments, with which
+ * the poll ends, so that one lane cannot keep the worker.
+ */
+static void send_with_cutting(struct vm_to_vf *lane, struct tally *malformed)
+{
+	struct stash *inbox = &lane->inbox;
+	uint16_t run = 0;
+
+	while (run < inbox->n && !(stash_oldest(inbox)[run]->ol_flags & RTE_MBUF_F_RX_LRO))
+		run++;
+	if (run > 0 && transmit(lane, inbox, run, malformed) < run)
+		return;
+	if (inbox->n == 0)
+		return;
+	struct rte_mbuf *packet = *stash_oldest(inbox);
+	if (cut_and_send(lane)) {
+		stash_take(inbox, 1);
+		rte_pktmbuf_free(packet);
+	}
+}
+
+/* Moves the inbox on; what left it was sent, unless it was dropped. */
+static void send_inbox(struct vm_to_vf *lane, struct burst_account *account)
+{
+	struct stash *inbox = &lane->inbox;
+	struct tally *malformed = &account->dropped[DROP_MALFORMED], refused = {0};
+	struct tally before = stash_tally(inbox);
+
+	if (likely(!lane->to_cut))
+		transmit(lane, inbox, inbox->n, &refused);
+	else
+		send_with_cutting(lane, &refused);
+	account->backlog = stash_tally(inbox);
+	account->sent.packets = before.packets - account->backlog.packets - refused.packets;
+	account->sent.bytes = before.bytes - account->backlog.bytes - refused.bytes;
+	*malformed = tally_add(*malformed, refused);
+}
+
+unsigned vm_to_vf_poll(struct vm_to_vf *lane)
+{
+	const struct vf *vf = lane->lane.vf;
+	struct stash *inbox = &lane->inbox;
 	struct burst_account account = {0};
 
-	if (unlikely(lane->vf == NULL))
+	if (unlikely(vf == NULL))
 		return discard(lane);
-	if (stash->n == 0) {
-		uint16_t n = receive(lane, lane->vf->pool, stash->packets, LANE_BURST);
+	if (inbox->n == 0) {
+		uint16_t n = take_from_guest(lane, vf->pool, inbox->packets, LANE_BURST);
 		if (n == 0) {
-			if (lane->vf->needs_polling)
-				rte_eth_tx_burst(lane->vf->port, 0, NULL, 0);
+			if (vf->needs_polling)
+				rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
 			return 0;
 		}
-		stash_fill(stash, n);
-		account.received = stash_tally(stash);
-		account.dropped[DROP_OVERSIZE] =
-			stash_drop_longer(stash, lane->vf->max_frame_bytes);
+		account.received = packets_tally(inbox->packets, n);
+		stash_fill(inbox, prepare(lane, inbox->packets, n, &account));
 	}
-
-	/* The bytes are summed before: what was sent is the device's. */
-	struct tally before = stash_tally(stash);
-	stash_take(stash, rte_eth_tx_burst(lane->vf->port, 0, stash_oldest(stash), stash->n));
-	account.backlog = stash_tally(stash);
-	account.sent.packets = before.packets - account.backlog.packets;
-	account.sent.bytes = before.bytes - account.backlog.bytes;
-	counters_publish(&lane->counters, &account);
+	if (inbox->n > 0)
+		send_inbox(lane, &account);
+	counters_publish(&lane->lane.counters, &account);
 	return account.received.packets + account.sent.packets;
 }

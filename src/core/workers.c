@@ -10,11 +10,14 @@
 
 #include "base/limits.h"
 #include "core/epoch.h"
+#include "core/vf.h"
+
+#define LANES_MAX (RELAYS_MAX * VF_QUEUES_MAX) /* of a direction */
 
 /* What a worker polls. Constant while published. */
 struct plan {
 	unsigned n[DIRECTIONS_N];
-	struct lane *lanes[DIRECTIONS_N][RELAYS_MAX];
+	struct lane *lanes[DIRECTIONS_N][LANES_MAX];
 };
 
 struct worker {
@@ -45,9 +48,9 @@ static int worker_main(void *argument)
 		unsigned moved = 0;
 
 		for (unsigned i = 0; i < plan->n[VF_TO_VM]; i++)
-			moved += vf_to_vm_poll(plan->lanes[VF_TO_VM][i]);
+			moved += vf_to_vm_poll((struct vf_to_vm *)plan->lanes[VF_TO_VM][i]);
 		for (unsigned i = 0; i < plan->n[VM_TO_VF]; i++)
-			moved += vm_to_vf_poll(plan->lanes[VM_TO_VF][i]);
+			moved += vm_to_vf_poll((struct vm_to_vf *)plan->lanes[VM_TO_VF][i]);
 		epoch_quiescent(worker->epoch, worker->index);
 		if (moved == 0)
 			rte_pause();
@@ -157,7 +160,7 @@ void workers_grant(
 {
 	struct plan *plan = next_plan(&workers->workers[worker]);
 
-	assert(lane->worker < 0 && plan->n[direction] < RELAYS_MAX);
+	assert(lane->worker < 0 && plan->n[direction] < LANES_MAX);
 	plan->lanes[direction][plan->n[direction]++] = lane;
 	lane->worker = worker;
 	publish(workers, &workers->workers[worker], plan);

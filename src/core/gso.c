@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/gso.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+
+#include "core/offload.h"
+
+static uint32_t header_bytes(const struct rte_mbuf *packet)
+{
+	return packet->l2_len + packet->l3_len + packet->l4_len;
+}
+
+static uint32_t payload_bytes(const struct rte_mbuf *packet)
+{
+	return packet->pkt_len - header_bytes(packet);
+}
+
+bool gso_done(const struct gso *gso, const struct rte_mbuf *packet)
+{
+	return gso->next >= payload_bytes(packet);
+}
+
+/* Appends `length` bytes of `packet` from `offset` on, chaining buffers as they are needed. */
+static bool append(struct rte_mbuf *segment, struct rte_mempool *pool,
+	const struct rte_mbuf *packet, uint32_t offset, uint32_t length)
+{
+	struct rte_mbuf *last = rte_pktmbuf_lastseg(segment);
+
+	while (length > 0) {
+		if (rte_pktmbuf_tailroom(last) == 0) {
+			struct rte_mbuf *more = rte_pktmbuf_alloc(pool);
+			if (more == NULL || rte_pktmbuf_chain(segment, more) != 0) {
+				rte_pktmbuf_free(more);
+				return false;
+			}
+			last = more;
+		}
+		uint32_t part = RTE_MIN(length, rte_pktmbuf_tailroom(last));
+		char *to = rte_pktmbuf_mtod_offset(last, char *, last->data_len);
+		const void *from = rte_pktmbuf_read(packet, offset, part, to);
+		if (from == NULL)
+			return false;
+		if (from != to)
+			rte_memcpy(to, from, part);
+		last->data_len += part;
+		segment->pkt_len += part;
+		offset += part;
+		length -= part;
+	}
+	return true;
+}
+
+/* Each segment has an IP header of its own: lengths, and for IPv4 identification and checksum. */
+static uint16_t finish_ip(struct rte_mbuf *segment, bool ipv4, uint16_t n_cut)
+{
+	uint32_t l4_bytes = segment->pkt_len - segment->l2_len - segment->l3_len;
+	void *header = rte_pktmbuf_mtod_offset(segment, void *, segment->l2_len);
+
+	if (ipv4) {
+		struct rte_ipv4_hdr *ip = header;
+		ip->total_length = rte_cpu_to_be_16(segment->l3_len + l4_bytes);
+		ip->packet_id = rte_cpu_to_be_16(rte_be_to_cpu_16(ip->packet_id) + n_cut);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		return rte_ipv4_phdr_cksum(ip, 0);
+	}
+
+	struct rte_ipv6_hdr *ip = header;
+	ip->payload_len = rte_cpu_to_be_16(segment->pkt_len - segment->l2_len - sizeof(*ip));
+	/* The pseudo-header names TCP and its length, not the extension header that comes first. */
+	struct rte_ipv6_hdr pseudo = *ip;
+	pseudo.proto = IPPROTO_TCP;
+	pseudo.payload_len = rte_cpu_to_be_16(l4_bytes);
+	return rte_ipv6_phdr_cksum(&pseudo, 0);
+}
+
+/* RFC 9293: FIN and PSH belong to the last segment only, CWR to the first only (RFC 3168, 6.1.2).
+ */
+static void finish_tcp(
+	struct rte_mbuf *segment, uint32_t position, uint16_t n_cut, bool last, uint16_t pseudo_sum)
+{
+	uint32_t offset = segment->l2_len + segment->l3_len;
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(segment, struct rte_tcp_hdr *, offset);
+
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + position);
+	if (!last)
+		tcp->tcp_flags &= ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+	if (n_cut > 0)
+		tcp->tcp_flags &= ~RTE_TCP_CWR_FLAG;
+	tcp->cksum = pseudo_sum;
+	if (!(segment->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM))
+		tcp->cksum = offload_l4_checksum(segment, offset);
+}
+
+static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *packet,
+	struct rte_mempool *pool, bool device_checksum)
+{
+	uint32_t left = payload_bytes(packet) - gso->next;
+	uint32_t length = RTE_MIN(left, (uint32_t)packet->tso_segsz);
+	struct rte_mbuf *segment = rte_pktmbuf_alloc(pool);
+
+	if (segment == NULL)
+		return NULL;
+	if (!append(segment, pool, packet, 0, header_bytes(packet)) ||
+		!append(segment, pool, packet, header_bytes(packet) + gso->next, length)) {
+		rte_pktmbuf_free(segment);
+		return NULL;
+	}
+	segment->l2_len = packet->l2_len;
+	segment->l3_len = packet->l3_len;
+	segment->l4_len = packet->l4_len;
+	uint64_t family = packet->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
+	if (device_checksum)
+		segment->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | family;
+	uint16_t pseudo_sum = finish_ip(segment, family == RTE_MBUF_F_TX_IPV4, gso->n_cut);
+	finish_tcp(segment, gso->next, gso->n_cut, length == left, pseudo_sum);
+	return segment;
+}
+
+uint16_t gso_cut(struct gso *gso, const struct rte_mbuf *packet, struct rte_mempool *pool,
+	bool device_checksum, struct rte_mbuf **ret_segments, uint16_t n)
+{
+	uint16_t cut = 0;
+
+	while (cut < n && !gso_done(gso, packet)) {
+		struct rte_mbuf *segment = cut_one(gso, packet, pool, device_checksum);
+		if (segment == NULL)
+			break;
+		ret_segments[cut++] = segment;
+		gso->next += packet->tso_segsz;
+		gso->n_cut++;
+	}
+	return cut;
+}
