@@ -353,7 +353,7 @@ static void a_plan_is_told_in_words(void **state)
 	assert_int_equal(plan.n_moves, 1);
 	explain_move(&input, &plan.moves[0], text);
 	assert_string_equal(
-		text, "relay 0 VF to VM (31.0 % of a core): CPU 10 -> CPU 11, to balance the load");
+		text, "relay 0 VM to VF (30.0 % of a core): CPU 10 -> CPU 11, to balance the load");
 	explain_finding(&input, &plan.findings[0], text);
 	assert_string_equal(text, "NUMA node 0: worst CPU 61.0 -> 31.0 %, imbalance 1.00 -> 0.02, "
 				  "variation 1.00 -> 0.02: 1 move, worth the sensitivity of 0.25");

@@ -9,7 +9,8 @@ struct step {
 	unsigned lane;
 	unsigned back; /* NONE: a mere move */
 	unsigned to;
-	double gain; /* what it takes from the more loaded of the two workers, less its cost */
+	double gain;  /* what it takes from the more loaded of the two workers, less its cost */
+	double there; /* load of `to` after it: the lower the better among equal gains */
 };
 
 static bool has_worker_on(const struct sched_input *input, int numa_node)
@@ -74,8 +75,10 @@ static void try_step(
 		return;
 	if (back != NONE)
 		cost += place_cost(search, back, from) - place_cost(search, back, to);
-	if (gain - cost > best->gain + EPSILON)
-		*best = (struct step){lane, back, to, gain - cost};
+	gain -= cost;
+	if (gain > best->gain + EPSILON ||
+		(gain > best->gain - EPSILON && there < best->there - EPSILON))
+		*best = (struct step){lane, back, to, gain, there};
 }
 
 /* The best step that relieves the worker `from`; its gain is 0 where there is none. */
@@ -128,7 +131,7 @@ static bool take_step(struct search *search, int domain)
 	for (unsigned i = 0; i + 1 < n; i++) {
 		struct step step = best_step(search, workers[i]);
 
-		if (step.gain <= 0)
+		if (step.gain <= EPSILON)
 			continue;
 		search_place(search, step.lane, step.to);
 		if (step.back != NONE)
