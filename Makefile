@@ -14,6 +14,7 @@ all: build/build.ninja
 	@ln -sfn src/bin build/bin
 
 .PHONY: demo
+demo: NINJA = ninja --quiet -C
 demo: all ## a small VM talks through a relay to a network namespace
 	@$(DEPS) demo
 	@/usr/bin/python3 scripts/demo
