@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VMs and daemons that come, go and die under load: the relay serves the next one, nothing grows,
+and the neighbour never notices."""
+
+import os
+import time
+
+import pytest
+from lib.forwarder import Forwarder
+from lib.peer import (Peer, assert_nothing_lost, counted, memif_device, net_socket, wait_active)
+from lib.proc import memory_kib, open_files, wait_until
+
+KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
+SETTLED_AFTER = min(3, KILLS - 1)  # kills; then the daemon's memory has its size
+MEMORY_GROWTH_KIB = 4096           # of noise, however many kills
+LOAD_PPS = 50_000                  # each way, so that two relays and their ends fit two CPUs
+
+pytestmark = pytest.mark.timeout(300 + 10 * KILLS)
+
+modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
+
+
+@pytest.fixture
+def make_forwarder(workdir, stack):
+    """Starts a daemon with the given relays attached to memif devices."""
+    def make(relays=(0,), **arguments):
+        devices = {relay: memif_device(workdir, relay) for relay in relays}
+        return stack.enter_context(Forwarder(workdir, devices, **arguments))
+
+    return make
+
+
+@pytest.fixture
+def make_peer(workdir, stack):
+    """Starts a peer that sends until it is stopped."""
+    def make(name, **options):
+        arguments = {"count": 0, "rate": LOAD_PPS, **options}
+        return stack.enter_context(Peer(workdir, name, **arguments))
+
+    return make
+
+
+def has_traffic(network, vm):
+    """Waits until packets of this VM have reached the network, and the network's this VM."""
+    network.wait_event("first", stream="vm_to_vf")
+    vm.wait_event("first", stream="vf_to_vm")
+
+
+@modes
+@pytest.mark.sanitizers
+def test_killed_vm(make_forwarder, make_peer, workdir, client):
+    forwarder = make_forwarder(relays=(0, 1), client=client)
+    neighbour = make_peer("neighbour", vm=forwarder.socket(1), net=net_socket(workdir, 1),
+                          server=client)
+    neighbour.start()
+    wait_active(forwarder, 1)
+    network = make_peer("network", net=net_socket(workdir, 0))
+    network.start()
+
+    settled = None
+    for kill in range(KILLS):
+        vm = make_peer(f"vm{kill}", vm=forwarder.socket(0), server=client, packed=bool(kill % 2))
+        vm.start()
+        vm.wait_event("first", stream="vf_to_vm")
+        network.wait_event("first", count=kill + 1, stream="vm_to_vf")
+        vm.kill()
+        wait_active(forwarder, 0, False)
+        if kill == SETTLED_AFTER:
+            settled = memory_kib(forwarder.pid), open_files(forwarder.pid)
+
+    assert open_files(forwarder.pid) == settled[1]
+    assert memory_kib(forwarder.pid) <= settled[0] + MEMORY_GROWTH_KIB
+
+    network.stop()
+    neighbour.stop()
+    survived, victims = neighbour.result(), network.result()
+    assert_nothing_lost(forwarder, survived, relay=1)
+    assert_consistent(forwarder, victims)
+    forwarder.stop()
+    assert neighbour.finish() == 0
+
+
+def assert_consistent(forwarder, victims):
+    """Of the network whose VMs were killed: what a VM sent before it died came completely and in
+    order, and the daemon can account for each packet that it took."""
+    from_vm = victims["vm_to_vf"]
+    assert not any(from_vm[fault] for fault in ("lost", "reordered", "duplicated", "altered")), \
+        victims
+    for direction in ("vm_to_vf", "vf_to_vm"):
+        for received, sent, dropped in counted(forwarder, direction).values():
+            assert received == sent + dropped, direction
+    received, _, dropped = counted(forwarder, "vf_to_vm")["pkts"]
+    assert received == victims["vf_to_vm"]["sent"]
+    assert dropped > 0, "no packet came while there was no VM"
+    assert counted(forwarder, "vm_to_vf")["pkts"] == (from_vm["received"], from_vm["received"], 0)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_killed_daemon(make_forwarder, make_peer, workdir, packed):
+    """In client mode a running VM has its network again after the restart, by itself."""
+    forwarder = make_forwarder(client=True)
+    vm = make_peer("vm", vm=forwarder.socket(), server=True, packed=packed)
+    vm.start()
+    network = make_peer("network", net=net_socket(workdir))
+    network.start()
+    has_traffic(network, vm)
+
+    forwarder.kill()
+    vm.wait_event("link", vm="down")
+    network.kill()
+    forwarder.start()
+    network = make_peer("next_network", net=net_socket(workdir))
+    network.start()
+    vm.wait_event("link", vm="up")
+    network.wait_event("first", stream="vm_to_vf")
+    vm.wait_event("first", count=2, stream="vf_to_vm")
+
+    network.stop()
+    vm.stop()
+    assert network.result()["vm_to_vf"]["altered"] == 0
+    received = vm.result()["vf_to_vm"]
+    assert received["altered"] == received["reordered"] == 0, received
+    forwarder.stop()
+
+
+@modes
+def test_graceful_vm(make_forwarder, make_peer, workdir, client):
+    """A VM that goes of its own accord, and its successor."""
+    forwarder = make_forwarder(client=client)
+    network = make_peer("network", net=net_socket(workdir))
+    network.start()
+    for turn in range(3):
+        vm = make_peer(f"vm{turn}", vm=forwarder.socket(), server=client)
+        vm.start()
+        vm.wait_event("first", stream="vf_to_vm")
+        network.wait_event("first", count=turn + 1, stream="vm_to_vf")
+        vm.stop()
+        vm.result()
+        vm.finish()
+        wait_active(forwarder, 0, False)
+    network.stop()
+    assert_consistent(forwarder, network.result())
+    forwarder.stop()
+
+
+@modes
+def test_terminated_under_load(make_forwarder, make_peer, workdir, client):
+    """SIGTERM: gone within a second, with its files."""
+    forwarder = make_forwarder(client=client)
+    vm = make_peer("vm", vm=forwarder.socket(), server=client)
+    vm.start()
+    network = make_peer("network", net=net_socket(workdir))
+    network.start()
+    has_traffic(network, vm)
+
+    begin = time.monotonic()
+    forwarder.stop(timeout=10)
+    assert time.monotonic() - begin < 1
