@@ -38,8 +38,8 @@ static bool has_ip_address(const char *netdev)
 		return false;
 	for (a = list; a && !found; a = a->ifa_next)
 		found = !strcmp(a->ifa_name, netdev) && a->ifa_addr &&
-			(a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
-			!is_link_local(a->ifa_addr);
+		        (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
+		        !is_link_local(a->ifa_addr);
 	freeifaddrs(list);
 	return found;
 }

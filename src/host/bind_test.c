@@ -19,8 +19,8 @@
 static struct {
 	struct fake_sysfs fs;
 	char override[PATH_MAX]; /* the driver asked for last, "" for none */
-	const char *refused;	 /* the driver that will not probe, NULL for none */
-	int write_error;	 /* what each write fails with, 0 for none */
+	const char *refused;     /* the driver that will not probe, NULL for none */
+	int write_error;         /* what each write fails with, 0 for none */
 	char reports[1024];
 	int probes;
 } kernel;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define KERNEL_GROUP 1	      /* what the kernel itself says; 2 is udev */
+#define KERNEL_GROUP 1        /* what the kernel itself says; 2 is udev */
 #define MESSAGE_SIZE 8192     /* the kernel's are up to 2 KiB of variables and a path */
 #define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
 
