@@ -14,8 +14,8 @@ class Netns:
     def __init__(self, prefix="vio4wd", ipv6=True):
         """ipv6=False: no addresses, hence none of the packets that Linux sends to make some."""
         self.name = f"{prefix}-{secrets.token_hex(3)}"
-        run(["ip", "netns", "add", self.name])
         try:
+            run(["ip", "netns", "add", self.name])
             if not ipv6:
                 self.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
                 self.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
