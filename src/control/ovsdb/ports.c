@@ -85,7 +85,7 @@ static int find_port(
 	struct row *row, const char *sysfs, bool look_again, struct port *ret_port, struct err *err)
 {
 	struct port port = {.set = true};
-	unsigned relay_id;
+	unsigned relay_id = 0;
 	int r;
 
 	r = find_device(row, sysfs, look_again, &port.device, err);
