@@ -107,6 +107,20 @@ static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
 	return chains ? SEGMENT_BYTES : MAX((unsigned)SEGMENT_BYTES, frame_bytes(mtu));
 }
 
+/*
+ * With RSS as many queues as are of use. A device without it that has a few spreads over all of
+ * them by itself (af_packet's fanout), so all are needed; one that could have any number has no
+ * more than its peer asks for (memif), and one is what every peer has.
+ */
+static uint16_t queue_count(const struct rte_eth_dev_info *info)
+{
+	uint16_t max = MIN(info->max_rx_queues, info->max_tx_queues);
+
+	if (info->flow_type_rss_offloads == 0 && max > VF_QUEUES_MAX)
+		return 1;
+	return MAX(1, MIN(max, VF_QUEUES_MAX));
+}
+
 static int configure(struct vf *vf, const struct vf_options *options, struct err *err)
 {
 	struct rte_eth_dev_info info;
@@ -118,8 +132,7 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 		return err_set(
 			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
 
-	vf->n_queues = MIN(MIN(info.max_rx_queues, info.max_tx_queues), VF_QUEUES_MAX);
-	vf->n_queues = MAX(vf->n_queues, 1);
+	vf->n_queues = queue_count(&info);
 	vf->offloads = offload_caps(&info);
 	struct rte_eth_conf conf = port_conf(vf, &info, options->mtu);
 	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
