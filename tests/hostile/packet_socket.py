@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Raw frames on an interface in another network namespace."""
+
+import ctypes
+import os
+import select
+import socket
+import threading
+import time
+
+ETH_P_ALL = 3
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _open(netns, interface):
+    """In a thread of its own, which alone enters the namespace: a socket stays where it was made."""
+    result = []
+
+    def open_there():
+        fd = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+        try:
+            if _libc.setns(fd, CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"namespace {netns}")
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            opened.bind((interface, 0))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+            result.append(opened)
+        finally:
+            os.close(fd)
+
+    thread = threading.Thread(target=open_there)
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+class PacketSocket:
+    """Sends and receives whole frames; of those received, only the ethertype that is asked for."""
+
+    def __init__(self, netns, interface):
+        self._socket = _open(netns, interface)
+
+    def send(self, frame):
+        self._socket.send(frame)
+
+    def wait_frames(self, count, ethertype, timeout=5):
+        """The next frames with this ethertype that came in (not those that went out from here)."""
+        frames, deadline = [], time.monotonic() + timeout
+        while len(frames) < count:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+                raise AssertionError(f"{len(frames)} of {count} frames within {timeout} s")
+            frame, address = self._socket.recvfrom(65536)
+            if (address[2] != socket.PACKET_OUTGOING
+                    and frame[12:14] == ethertype.to_bytes(2, "big")):
+                frames.append(frame)
+        return frames
+
+    def close(self):
+        self._socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A driver written by hand on the daemon: what a guest may do, and what it must get for it."""
+
+import random
+import struct
+
+import pytest
+from packet_socket import PacketSocket
+
+from lib.net import Netns
+from lib.proc import wait_until
+from lib.vhostuser import (F_EVENT_IDX, F_MQ, F_MRG_RXBUF, F_PROTOCOL, LOG_PAGE, P_STATUS, Connection,
+                           Frontend, Request, u64)
+from lib.virtqueue import Memory
+
+ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
+RARP = 0x8035
+GUEST_MAC, WIRE_MAC = bytes.fromhex("020000000002"), bytes.fromhex("020000000001")
+
+
+def frame(number, size=100, source=GUEST_MAC):
+    """A numbered frame with contents that differ from the next one's."""
+    body = random.Random(number).randbytes(size - 18)
+    return (WIRE_MAC if source == GUEST_MAC else GUEST_MAC) + source + struct.pack(
+        ">HI", ETHERTYPE, number) + body
+
+
+@pytest.fixture
+def wire(stack):
+    """Silent: only frames of ours."""
+    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+
+
+@pytest.fixture
+def wire_socket(wire, veth, stack):
+    return stack.enter_context(PacketSocket(wire.name, veth.inner))
+
+
+@pytest.fixture
+def forwarder(make_forwarder, veth):
+    return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"}, options=["--enable-mrgbuf"])
+
+
+@pytest.fixture
+def attach(forwarder, stack):
+    """A frontend on relay 0, started; arguments are Frontend's."""
+
+    def attach(start=True, **arguments):
+        frontend = stack.enter_context(Frontend(forwarder.socket(0), **arguments))
+        if start:
+            frontend.start()
+            forwarder.wait_vm(0)
+        return frontend
+
+    return attach
+
+
+def assert_frames_pass(frontend, wire_socket, count=200, sizes=(60, 1514), queue=0, parts=1):
+    """Numbered frames both ways; all of them arrive once, in order and as they were."""
+    lengths = [random.Random(i).randint(*sizes) for i in range(count)]
+    out = [frame(i, length) for i, length in enumerate(lengths)]
+    step = min(8, frontend.queue_size // (2 * parts) or 1)
+    for at in range(0, count, step):
+        for one in out[at:at + step]:
+            frontend.send(one, queue, parts=parts)
+        frontend.wait_sent(queue)
+    assert wire_socket.wait_frames(count, ETHERTYPE) == out
+
+    back = [frame(i, length, source=WIRE_MAC) for i, length in enumerate(lengths)]
+    received = []
+    for at in range(0, count, step):
+        for one in back[at:at + step]:
+            wire_socket.send(one)
+        received += frontend.wait_frames(len(back[at:at + step]), queue)
+    assert [data for _, data in received] == back
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+@pytest.mark.parametrize("mergeable", [False, True], ids=["single", "mergeable"])
+@pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
+def test_frames_both_ways(attach, wire_socket, packed, mergeable, indirect):
+    features = Frontend.FEATURES & ~(0 if mergeable else F_MRG_RXBUF)
+    frontend = attach(start=False, packed=packed, features=features,
+                      memory=Memory((2 << 20, 2 << 20)))
+    for ring in frontend.rings:
+        ring.indirect = indirect
+    frontend.start()
+    assert bool(frontend.features & F_MRG_RXBUF) == mergeable
+    assert_frames_pass(frontend, wire_socket)
+    # The header of its own, the frame in two pieces: chains of several descriptors.
+    assert_frames_pass(frontend, wire_socket, count=20, parts=3)
+
+
+@pytest.mark.parametrize("size", [2, 256, 1024])
+def test_ring_sizes(attach, wire_socket, size):
+    frontend = attach(queue_size=size, memory=Memory((1 << 20, 8 << 20)))
+    assert_frames_pass(frontend, wire_socket, count=100)
+
+
+def test_packed_ring_of_any_size(attach, wire_socket):
+    """A packed ring need not be a power of two."""
+    assert_frames_pass(attach(packed=True, queue_size=100), wire_socket)
+
+
+def test_memory_in_eight_regions(attach, wire_socket):
+    """A frame crosses from the end of one region into the next, in physical addresses."""
+    memory = Memory((1 << 20,) * 8)
+    assert_frames_pass(attach(memory=memory), wire_socket)
+
+
+def test_memory_at_an_offset_of_its_file(attach, wire_socket):
+    assert_frames_pass(attach(memory=Memory((2 << 20, 2 << 20), offset=0x200000)), wire_socket)
+
+
+def test_many_small_buffers_take_one_frame(attach, wire_socket, forwarder):
+    """Mergeable buffers: a frame spans as many as it needs, and the header counts them."""
+    frontend = attach(start=False)
+    frontend.connect().negotiate().share_memory()
+    frontend.post(count=32, size=256)
+    frontend.set_up_rings().enable_rings()
+    forwarder.wait_vm(0)
+    expected = frame(1, 1514, source=WIRE_MAC)
+    wire_socket.send(expected)
+    [(header, received)] = frontend.wait_frames(1)
+    assert received == expected
+    assert struct.unpack_from("=H", header, 10)[0] == -(-(len(header) + len(expected)) // 256)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_calls_come_when_wanted(attach, wire_socket, packed):
+    """No call where the driver suppresses them, one as soon as it does not."""
+    frontend = attach(packed=packed)
+    frontend.rx().suppress_calls()
+    frontend.rx().calls()
+    wire_socket.send(frame(1, source=WIRE_MAC))
+    frontend.wait_frames(1)
+    frontend.rx().suppress_calls(False)
+    assert frontend.rx().calls() == 0
+    wire_socket.send(frame(2, source=WIRE_MAC))
+    frontend.wait_frames(1)
+    wait_until(frontend.rx().calls, 5, "a call for a frame")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_event_index(attach, wire_socket, packed):
+    """The driver names the frame that it wants to be called for."""
+    frontend = attach(packed=packed, features=Frontend.FEATURES | F_EVENT_IDX)
+    assert frontend.features & F_EVENT_IDX
+    wire_socket.send(frame(0, source=WIRE_MAC))  # the first one always calls
+    frontend.wait_frames(1)
+    wait_until(frontend.rx().calls, 5, "the first call")
+    frontend.rx().call_after(4)  # the fifth, counted from 0
+    for number in range(1, 4):
+        wire_socket.send(frame(number, source=WIRE_MAC))
+        frontend.wait_frames(1)
+    assert frontend.rx().calls() == 0
+    wire_socket.send(frame(4, source=WIRE_MAC))
+    frontend.wait_frames(1)
+    wait_until(frontend.rx().calls, 5, "the call for the fifth")
+
+
+def test_kicks_are_not_asked_for(attach):
+    """The daemon polls and says so, so that the guest need not leave for a kick."""
+    frontend = attach()
+    used_flags = frontend.memory.load16(frontend.tx().used)
+    assert used_flags == 1  # VRING_USED_F_NO_NOTIFY
+
+
+def test_disabled_transmit_ring_sends_nothing(attach, wire_socket, forwarder):
+    """Receiving goes on meanwhile, and sending when the ring is enabled again."""
+    frontend = attach()
+    assert_frames_pass(frontend, wire_socket, count=8)
+    frontend.enable_ring(1, False)
+    sent_before = forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"]
+    frontend.send(frame(1000))
+    for number in range(8):
+        wire_socket.send(frame(number, source=WIRE_MAC))
+    frontend.wait_frames(8)
+    assert forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"] == sent_before
+    frontend.enable_ring(1)
+    frontend.wait_sent()
+    wire_socket.send(frame(1, source=WIRE_MAC))
+    frontend.wait_frames(1)
+
+
+def test_disabled_receive_ring_is_not_written(attach, wire_socket, forwarder):
+    frontend = attach()
+    frontend.enable_ring(0, False)
+    posted = frontend.memory.read(frontend.rx().used, 4)
+    dropped = forwarder.stats(0)["vf_to_vm"]["pkts_dropped_vm_not_connected"]
+    for number in range(8):
+        wire_socket.send(frame(number, source=WIRE_MAC))
+    wait_until(lambda: forwarder.stats(0)["vf_to_vm"]["pkts_dropped_vm_not_connected"]
+               >= dropped + 8, 5, "the frames are dropped")
+    assert frontend.memory.read(frontend.rx().used, 4) == posted
+    frontend.enable_ring(0)
+    assert_frames_pass(frontend, wire_socket, count=8)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_stopped_and_started_where_it_stopped(attach, wire_socket, packed):
+    """The base that the daemon returns is the one to go on from: nothing is sent twice."""
+    frontend = attach(packed=packed)
+    assert_frames_pass(frontend, wire_socket, count=8)
+    receive_base, transmit_base = frontend.stop()
+    assert transmit_base == frontend.tx().base
+    assert receive_base == frontend.rx().base
+    frontend.set_up_rings().enable_rings()
+    assert_frames_pass(frontend, wire_socket, count=50)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_written_pages_are_logged(attach, wire_socket, packed):
+    """During a migration: every page that the daemon writes, and no other."""
+    frontend = attach(packed=packed)
+    assert_frames_pass(frontend, wire_socket, count=8)
+    frontend.start_log()
+    for number in range(20):
+        before = [bytes(region.bytes) for region in frontend.memory.regions]
+        wire_socket.send(frame(number, 1000, source=WIRE_MAC))
+        frontend.wait_frames(1, repost=False)
+        written = {region.gpa + at
+                   for region, old in zip(frontend.memory.regions, before)
+                   for at in range(0, region.size, LOG_PAGE)
+                   if bytes(region.bytes[at:at + LOG_PAGE]) != old[at:at + LOG_PAGE]}
+        assert frontend.take_dirty() == written
+        frontend.post(count=1)
+    frontend.stop_log()
+    assert_frames_pass(frontend, wire_socket, count=8)
+
+
+def test_announcement_after_migration(attach, wire_socket):
+    """SEND_RARP: the wire hears where the VM lives now, without waiting for its traffic."""
+    frontend = attach()
+    frontend.tell(Request.SEND_RARP, GUEST_MAC + bytes(2))
+    [rarp] = wire_socket.wait_frames(1, RARP)
+    assert rarp[:14] == b"\xff" * 6 + GUEST_MAC + RARP.to_bytes(2, "big")
+    assert rarp[14:22] == bytes.fromhex("0001080006040003")  # Ethernet, IPv4, request reverse
+    assert rarp[22:28] == rarp[32:38] == GUEST_MAC
+
+
+@pytest.mark.parametrize("mtu, expected", [(68, True), (9000, True), (67, False), (70000, False)])
+def test_mtu_is_checked(attach, mtu, expected):
+    frontend = attach(start=False).connect().negotiate()
+    connection = frontend.connection
+    connection.send(Request.NET_SET_MTU, u64(mtu), flags=9)
+    assert (connection.receive().u64 == 0) == expected
+
+
+def test_what_is_offered_does_not_change(attach, forwarder):
+    """After a disconnect and after a restart: QEMU will not take less than it had."""
+    def offered():
+        with Connection.connect(forwarder.socket(0)) as connection:
+            return (connection.ask(Request.GET_FEATURES).u64,
+                    connection.ask(Request.GET_PROTOCOL_FEATURES).u64)
+
+    first = offered()
+    attach().close()
+    assert offered() == first
+    forwarder.stop()
+    forwarder.start()
+    assert offered() == first
+
+
+def test_ready_only_when_the_driver_says_so(attach, forwarder):
+    """With STATUS, rings that are enabled are not yet a driver that is ready."""
+    frontend = attach(start=False, protocol=Frontend.PROTOCOL | P_STATUS)
+    frontend.connect().negotiate().share_memory()
+    if not frontend.protocol & P_STATUS:
+        pytest.skip("STATUS is not offered")
+    frontend.protocol &= ~P_STATUS
+    frontend.set_up_rings().enable_rings()
+    assert not forwarder.stats(0)["active"]
+    frontend.tell(Request.SET_STATUS, u64(0x0f))
+    forwarder.wait_vm(0)
+
+
+def test_without_protocol_features(attach, wire_socket):
+    """The oldest frontends: rings are enabled as they are started."""
+    frontend = attach(start=False, features=Frontend.FEATURES & ~F_PROTOCOL)
+    frontend.connect()
+    connection = frontend.connection
+    frontend.features &= connection.ask(Request.GET_FEATURES).u64
+    frontend.protocol = 0
+    connection.send(Request.SET_OWNER)
+    connection.send(Request.SET_FEATURES, u64(frontend.features))
+    frontend.share_memory()
+    frontend.post()
+    frontend.set_up_rings()
+    assert_frames_pass(frontend, wire_socket, count=20)
+
+
+def test_latest_of_two_frontends_is_served(attach, wire_socket, forwarder):
+    """A VM that was killed and started again may be there before its past has gone."""
+    first = attach()
+    second = attach()
+    assert_frames_pass(second, wire_socket, count=8)
+    first.connection.close()
+    assert_frames_pass(second, wire_socket, count=8)
+    second.connection.close()
+    forwarder.wait_vm(0, attached=False)
+
+
+def queues_offered(forwarder):
+    with Connection.connect(forwarder.socket(0)) as connection:
+        if not connection.ask(Request.GET_FEATURES).u64 & F_MQ:
+            return 1
+        return connection.ask(Request.GET_QUEUE_NUM).u64
+
+
+def spread(wire_socket, count=256):
+    """Frames of many UDP flows towards the VM; returns them."""
+    frames = []
+    for number in range(count):
+        address = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, 17, 0,
+                              bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+        udp = struct.pack(">HHHH", 1024 + number, 9, 26, 0) + struct.pack(">I", number) + bytes(14)
+        frames.append(GUEST_MAC + WIRE_MAC + b"\x08\x00" + address + udp)
+        wire_socket.send(frames[-1])
+    return frames
+
+
+def test_only_enabled_queues_are_used(attach, wire_socket, forwarder):
+    """Queues 1 and 3 alone: every flow finds one of them, and both are used."""
+    if queues_offered(forwarder) < 4:
+        pytest.skip("several queue pairs are not offered")
+    frontend = attach(start=False, queue_pairs=4, enabled={1, 3}, queue_size=512)
+    frontend.start()
+    sent = set(spread(wire_socket))
+    received = {1: [], 3: []}
+
+    def all_came():
+        for queue, frames in received.items():
+            frames += [data for _, data in frontend.receive(queue)]
+        return sum(map(len, received.values())) >= len(sent)
+
+    wait_until(all_came, 10, "every frame is on queue 1 or 3", interval=0.005)
+    assert set(received[1]) | set(received[3]) == sent
+    assert received[1] and received[3]
+    assert not frontend.receive(0) and not frontend.receive(2)
+    for queue in (1, 3):
+        frontend.send(frame(queue), queue)
+    assert sorted(wire_socket.wait_frames(2, ETHERTYPE)) == sorted([frame(1), frame(3)])
+
+
+def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket, forwarder):
+    """One receive ring has no buffers: the others get all their frames."""
+    if queues_offered(forwarder) < 4:
+        pytest.skip("several queue pairs are not offered")
+    frontend = attach(start=False, queue_pairs=4, queue_size=512)
+    frontend.connect().negotiate().share_memory()
+    for queue in (0, 1, 3):
+        frontend.post(queue)
+    frontend.set_up_rings().enable_rings()
+    flows = [spread(wire_socket) for _ in range(2)][0]
+    received = []
+
+    def others_came():
+        for queue in (0, 1, 3):
+            received.extend(data for _, data in frontend.receive(queue))
+        return len(received) > len(flows)  # of two rounds, most of the flows of three queues
+
+    wait_until(others_came, 10, "the other queues go on", interval=0.005)
+    first = set(received)
+    received.clear()
+    sent = [data for data in spread(wire_socket) if data in first]
+    wait_until(lambda: others_came() or set(received) >= set(sent), 10, "their next frames",
+               interval=0.005)
+    assert set(received) == set(sent)
