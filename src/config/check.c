@@ -81,7 +81,7 @@ static int resolve_port_control(struct config *config, struct sources *sources, 
 		winner = "port control by command file takes precedence";
 	if (r == 0 && winner && sources->of[OPT_OVSDB_SOCK]->n > 0)
 		r = switch_off(config, sources, OPT_OVSDB_SOCK, winner, err);
-	config->ovsdb = sources->of[OPT_OVSDB_SOCK]->n > 0;
+	config->ovsdb = winner == NULL;
 	return r;
 }
 

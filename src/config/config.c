@@ -175,6 +175,10 @@ struct config *config_free(struct config *config)
 	free(config->pid_dir);
 	free(config->huge_dir);
 	free(config->ovsdb_sock);
+	free(config->ovsdb_private_key);
+	free(config->ovsdb_certificate);
+	free(config->ovsdb_ca_cert);
+	free(config->ipc_path);
 	free(config->zmq_config_ep);
 	free(config->zmq_port_control_ep);
 	free(config->zmq_stats_ep);
@@ -198,6 +202,7 @@ struct config_sched *config_sched_free(struct config_sched *config)
 		return NULL;
 	free(config->stats_ep);
 	free(config->sched_ep);
+	free(config->config_ep);
 	free(config);
 	return NULL;
 }

@@ -38,9 +38,13 @@ struct config {
 	bool same_numa; /* memory on the workers' nodes only */
 	char *pid_dir;
 	char *huge_dir;
-	char *ovsdb_sock;
+	char *ovsdb_sock;        /* "PATH", "tcp:IP:PORT" or "ssl:IP:PORT" */
+	char *ovsdb_private_key; /* NULL: none; so are the next two */
+	char *ovsdb_certificate;
+	char *ovsdb_ca_cert;
 	bool ovsdb; /* OVSDB port control: on where neither ZMQ nor IPC port control is */
 	bool ipc_port_control;
+	char *ipc_path;      /* the command file */
 	char *zmq_config_ep; /* NULL: off; so are the other endpoints */
 	char *zmq_port_control_ep;
 	char *zmq_stats_ep;
@@ -67,12 +71,15 @@ struct config {
 
 /* The same for vio4wd_core_scheduler. */
 struct config_sched {
-	char *stats_ep;
+	char *stats_ep; /* NULL: off; so is sched_ep */
 	char *sched_ep;
 	double poll_interval_s;
 	int log_level;      /* 0..7 */
 	double sensitivity; /* 0..1: the improvement that is worth a move */
 	bool global_numa_opt;
+	char *config_ep; /* NULL: off */
+	bool dry_run;    /* move nothing */
+	bool watch;      /* of a dry run: go on */
 };
 
 enum config_outcome {

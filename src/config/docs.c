@@ -109,12 +109,12 @@ static void write_roff_option(FILE *out, const struct config_option *option)
 	write_roff_description(out, option);
 }
 
-static void write_roff_options(FILE *out)
+static void write_roff_options(FILE *out, enum program program)
 {
 	for (unsigned id = 0; id < OPT_N; id++) {
 		const struct config_option *option = &config_options[id];
 
-		if (!(option->programs & PROGRAM_DAEMON))
+		if (!(option->programs & program))
 			continue;
 		if (option->section)
 			fprintf(out, ".SS %s\n", option->section);
@@ -153,7 +153,9 @@ void docs_write_man(FILE *template, FILE *out)
 		char *at = strstr(line, version);
 
 		if (strcmp(line, "@OPTIONS@\n") == 0)
-			write_roff_options(out);
+			write_roff_options(out, PROGRAM_DAEMON);
+		else if (strcmp(line, "@SCHED_OPTIONS@\n") == 0)
+			write_roff_options(out, PROGRAM_SCHED);
 		else if (strcmp(line, "@VARIABLES@\n") == 0)
 			write_roff_variables(out);
 		else if (at)

@@ -12,7 +12,8 @@
 void docs_write_file(FILE *out);
 
 /*
- * Copies a man page's template. A line "@OPTIONS@" becomes the daemon's options, "@VARIABLES@" the
- * variables of the file; "@VERSION@" within a line becomes the project's version.
+ * Copies a man page's template. A line "@OPTIONS@" becomes the daemon's options, "@SCHED_OPTIONS@"
+ * the core scheduler's, "@VARIABLES@" the variables of the file; "@VERSION@" within a line becomes
+ * the project's version.
  */
 void docs_write_man(FILE *template, FILE *out);

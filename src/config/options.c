@@ -62,7 +62,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_BIND_VFIO_PCI] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
-		.parse = value_text, AT(bind_vfio_pci), .pending = true,
+		.parse = value_text, AT(bind_vfio_pci),
 		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
 		.detail = "A network interface means all its VFs, with :n the first n.",
 	},
@@ -134,7 +134,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_TSO] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_TSO", .long_name = "enable-tso", .short_name = 'T',
-		FLAG, AT(tso), .pending = true,
+		FLAG, AT(tso),
 		.help = "offer TCP segmentation offload to VMs",
 	},
 	[OPT_ZERO_COPY] = {
@@ -180,14 +180,14 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_ZMQ_CONFIG] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "zmq-config-ep", .short_name = 'Y',
-		ENDPOINT, AT(zmq_config_ep), .when_true = CONFIG_EP, .pending = true,
+		ENDPOINT, AT(zmq_config_ep), .when_true = CONFIG_EP,
 		.help = "queries of the configuration over ZeroMQ",
 	},
 	[OPT_ZMQ_CORE_SCHED] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "zmq-core-sched-ep",
 		.short_name = 's', ENDPOINT, AT(zmq_core_sched_ep),
-		.when_true = CORE_SCHED_EP, .shipped = "true", .pending = true,
+		.when_true = CORE_SCHED_EP, .shipped = "true",
 		.help = "moves of relays between worker CPUs over ZeroMQ",
 		.detail = "Opened only where VIO4WD_CORE_SCHED_ENABLE is true.",
 	},
@@ -208,19 +208,48 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_IPC] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_IPC_PORT_CONTROL", .long_name = "ipc", .short_name = 'I',
-		FLAG, AT(ipc_port_control), .pending = true,
+		FLAG, AT(ipc_port_control),
 		.help = "port control by command file",
 		.detail = "Takes precedence over OVSDB.",
+	},
+	[OPT_IPC_PATH] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_IPC_PATH", .long_name = "ipc-path",
+		.arg = ARG_REQUIRED, .metavar = "FILE",
+		.parse = value_path, AT(ipc_path), .default_text = "/tmp/vio_cmd",
+		.help = "the command file: add_port NETDEV or del_port NETDEV, a command a line",
+		.detail = "It is read once and removed. Only files of root or of the daemon's own "
+			"user that nobody else may write are taken.",
 	},
 	[OPT_OVSDB_SOCK] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_OVSDB_SOCK_PATH", .long_name = "ovsdb-sock", .short_name = 'O',
-		.arg = ARG_REQUIRED, .metavar = "PATH",
-		.parse = value_path, AT(ovsdb_sock),
-		.default_text = "/usr/local/var/run/openvswitch/db.sock", .pending = true,
-		.help = "port control by OVSDB, through its socket",
-		.detail = "Used where this is configured and both other ways of port control are "
-			"off.",
+		.arg = ARG_REQUIRED, .metavar = "DATABASE",
+		.parse = value_text, AT(ovsdb_sock),
+		.default_text = "/usr/local/var/run/openvswitch/db.sock",
+		.help = "the Open vSwitch database: a socket's path, tcp:IP:PORT or ssl:IP:PORT",
+		.detail = "Port control by the database is on where both other ways are off.",
+	},
+	[OPT_OVSDB_PRIVATE_KEY] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_OVSDB_PRIVATE_KEY", .long_name = "ovsdb-private-key",
+		.arg = ARG_REQUIRED, .metavar = "FILE",
+		.parse = value_path, AT(ovsdb_private_key),
+		.help = "our private key, for a database behind ssl: (PEM)",
+	},
+	[OPT_OVSDB_CERTIFICATE] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_OVSDB_CERTIFICATE", .long_name = "ovsdb-certificate",
+		.arg = ARG_REQUIRED, .metavar = "FILE",
+		.parse = value_path, AT(ovsdb_certificate),
+		.help = "our certificate, for a database behind ssl: (PEM)",
+	},
+	[OPT_OVSDB_CA_CERT] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_OVSDB_CA_CERT", .long_name = "ovsdb-ca-cert",
+		.arg = ARG_REQUIRED, .metavar = "FILE",
+		.parse = value_path, AT(ovsdb_ca_cert),
+		.help = "the certificate that signs that of a database behind ssl: (PEM)",
 	},
 	[OPT_LOG_LEVEL] = {
 		DAEMON, .section = "Process",
@@ -286,6 +315,20 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "LEVEL",
 		.parse = value_log_level, SCHED_AT(log_level), .default_text = "7",
 		.help = "least important messages to log, 0 (emergency) to 7 (debug)",
+	},
+	[OPT_SCHED_CONFIG_EP] = {
+		SCHED,
+		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "config-ep",
+		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
+		SCHED_AT(config_ep), .default_text = CONFIG_EP, .when_true = CONFIG_EP,
+		.help = "the daemon's config endpoint, which tells the pinned relays",
+	},
+	[OPT_SCHED_DRY_RUN] = {
+		SCHED,
+		.long_name = "dry-run", .arg = ARG_OPTIONAL, .metavar = "watch",
+		.parse = value_dry_run,
+		.help = "print what would be done and why, once or (watch) at every poll, and move "
+			"nothing",
 	},
 	[OPT_CONFIG] = {
 		.programs = PROGRAM_DAEMON | PROGRAM_SCHED, .section = "General",

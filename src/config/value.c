@@ -212,6 +212,20 @@ int value_nodaemon(
 	return 0;
 }
 
+int value_dry_run(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	struct config_sched *config = target;
+	bool watch = strcmp(text, "watch") == 0;
+	int as_bool = value_as_bool(text);
+
+	if (as_bool < 0 && !watch)
+		return err_set(err, EINVAL, "'%s' is unknown; watch is the only value", text);
+	config->dry_run = watch || as_bool;
+	config->watch = watch;
+	return 0;
+}
+
 int value_pin(const struct config_option *option, const char *text, void *target, struct err *err)
 {
 	struct config *config = target;

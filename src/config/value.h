@@ -35,5 +35,6 @@ VALUE_PARSER(value_log_level);      /* int */
 VALUE_PARSER(value_interval);       /* double, seconds */
 VALUE_PARSER(value_fraction);       /* double, 0..1 */
 VALUE_PARSER(value_nodaemon);       /* foreground, log_syslog */
+VALUE_PARSER(value_dry_run);        /* dry_run, watch */
 VALUE_PARSER(value_pin);            /* one more of pins */
 VALUE_PARSER(value_static_vf);      /* one more of vfs */

@@ -29,6 +29,17 @@ struct direction_stats {
 	struct packet_count sent;
 	struct packet_count dropped[DROP_N];
 	struct packet_count backlog;
+	bool pinned;      /* to its worker by the configuration */
+	bool measured;    /* busy_ns is known */
+	uint64_t busy_ns; /* time that workers have spent on it, ever growing */
+};
+
+/* Times are ever growing; what is neither busy nor asleep, the worker has polled in vain. */
+struct worker_stats {
+	unsigned cpu;
+	int numa_node; /* -1: unknown */
+	uint64_t busy_ns;
+	uint64_t sleep_ns;
 };
 
 struct relay_stats {

@@ -102,7 +102,7 @@ static void answer_snapshot(struct stats_service *service, struct zmq_request *r
 		fill_rates(&counts->vm_to_vf_received, &counts->vm_to_vf_sent, &relay->vm_to_vf,
 			seconds, &service->rates[i].vm_to_vf);
 	}
-	r = stats_response_encode(asked, service->relays, service->rates, n, &message);
+	r = stats_response_encode(asked, service->relays, service->rates, n, NULL, &message);
 	answer(request, r, &message);
 }
 

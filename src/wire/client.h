@@ -25,11 +25,15 @@
 int client_port_control(
 	const char *endpoint, const struct op *op, struct op_result *ret_result, struct err *err);
 
+#define STATS_WORKERS_MAX 128
+
 struct stats_reply {
 	ProtobufCMessage *message; /* the whole answer, for printing */
 	unsigned n;
 	struct relay_stats relays[RELAYS_MAX]; /* texts point into the message */
 	struct relay_rates rates[RELAYS_MAX];
+	unsigned n_workers; /* 0 where the daemon does not tell */
+	struct worker_stats workers[STATS_WORKERS_MAX];
 };
 
 /*
@@ -47,6 +51,10 @@ int client_core_sched_move(
 
 /* Which CPUs are workers. */
 int client_core_sched_cpus(const char *endpoint, struct cpu_set *ret_cpus, struct err *err);
+
+/* Which relays are pinned by the configuration, and where. */
+int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MAX], unsigned *ret_n,
+	struct err *err);
 
 /* What the daemon says about itself: a ConfigResponse, for printing; free with
  * protobuf_c_message_free_unpacked(). */

@@ -42,6 +42,9 @@ static void read_drops(Drop *const *drops, size_t n, struct packet_count dropped
 		}                                                                         \
 		(stats)->backlog.packets = (message)->backlog_packets;                    \
 		(stats)->backlog.bytes = (message)->backlog_bytes;                        \
+		(stats)->measured = (message)->has_busy_ns;                               \
+		(stats)->busy_ns = (message)->busy_ns;                                    \
+		(stats)->pinned = (message)->pinned;                                      \
 		(rates)->received_packets = (double)(message)->pkt_rate_rx_from_##source; \
 		(rates)->received_bytes = (double)(message)->byte_rate_rx_from_##source;  \
 		(rates)->sent_packets = (double)(message)->pkt_rate_tx_to_##destination;  \
@@ -68,6 +71,15 @@ static void read_relay(
 	READ_DIRECTION(state->vm_to_vf, &relay->vm_to_vf, &rates->vm_to_vf, vm, vf);
 	relay->vf_to_vm.cpu = state->cpu && state->cpu->has_vf_to_vm ? state->cpu->vf_to_vm : -1;
 	relay->vm_to_vf.cpu = state->cpu && state->cpu->has_vm_to_vf ? state->cpu->vm_to_vf : -1;
+}
+
+static void read_worker(
+	const Virtioforwarder__StatsResponse__Worker *message, struct worker_stats *worker)
+{
+	worker->cpu = message->cpu;
+	worker->numa_node = message->has_numa_node ? message->numa_node : -1;
+	worker->busy_ns = message->busy_ns;
+	worker->sleep_ns = message->sleep_ns;
 }
 
 static int check_status(const Response *response, struct err *err)
@@ -102,6 +114,9 @@ static int read_response(ProtobufCMessage *message, struct stats_reply **ret_rep
 	reply->n = (unsigned)MIN(response->n_relay, (size_t)RELAYS_MAX);
 	for (unsigned i = 0; i < reply->n; i++)
 		read_relay(response->relay[i], &reply->relays[i], &reply->rates[i]);
+	reply->n_workers = (unsigned)MIN(response->n_worker, (size_t)STATS_WORKERS_MAX);
+	for (unsigned i = 0; i < reply->n_workers; i++)
+		read_worker(response->worker[i], &reply->workers[i]);
 	*ret_reply = reply;
 	return 0;
 }

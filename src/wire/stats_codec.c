@@ -12,6 +12,7 @@ typedef Virtioforwarder__StatsRequest Request;
 typedef Virtioforwarder__StatsResponse Response;
 typedef Virtioforwarder__StatsResponse__RelayState RelayState;
 typedef Virtioforwarder__StatsResponse__Drop Drop;
+typedef Virtioforwarder__StatsResponse__Worker Worker;
 
 int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request)
 {
@@ -113,6 +114,9 @@ static void fill_drops(const struct direction_stats *stats, struct drop_list *li
 		(message)->has_backlog_packets = (message)->has_backlog_bytes = true;    \
 		(message)->backlog_packets = (stats)->backlog.packets;                   \
 		(message)->backlog_bytes = (stats)->backlog.bytes;                       \
+		(message)->has_busy_ns = (stats)->measured;                              \
+		(message)->busy_ns = (stats)->busy_ns;                                   \
+		(message)->has_pinned = (message)->pinned = (stats)->pinned;             \
 	} while (0)
 
 static void fill_vf_to_vm(const struct direction_stats *stats, const struct direction_rates *rates,
@@ -182,14 +186,29 @@ static bool asked_for(const struct stats_request *request, const struct relay_st
 	       (relay->active || request->include_inactive);
 }
 
+static void fill_worker(const struct worker_stats *stats, Worker *worker)
+{
+	virtioforwarder__stats_response__worker__init(worker);
+	worker->cpu = stats->cpu;
+	worker->has_numa_node = stats->numa_node >= 0;
+	worker->numa_node = stats->numa_node;
+	worker->has_busy_ns = worker->has_sleep_ns = true;
+	worker->busy_ns = stats->busy_ns;
+	worker->sleep_ns = stats->sleep_ns;
+}
+
 int stats_response_encode(const struct stats_request *request, const struct relay_stats *relays,
-	const struct relay_rates *rates, unsigned n, struct wire_message *ret_message)
+	const struct relay_rates *rates, unsigned n, const struct stats_workers *workers,
+	struct wire_message *ret_message)
 {
 	Response response = VIRTIOFORWARDER__STATS_RESPONSE__INIT;
 	_cleanup_free_ struct relay_frame *frames = calloc(n + 1, sizeof(*frames));
 	_cleanup_free_ RelayState **states = calloc(n + 1, sizeof(*states));
+	unsigned n_workers = workers ? workers->n : 0;
+	_cleanup_free_ Worker *worker_frames = calloc(n_workers + 1, sizeof(*worker_frames));
+	_cleanup_free_ Worker **worker_list = calloc(n_workers + 1, sizeof(*worker_list));
 
-	if (!frames || !states)
+	if (!frames || !states || !worker_frames || !worker_list)
 		return -ENOMEM;
 	response.status = VIRTIOFORWARDER__STATS_RESPONSE__STATUS__OK;
 	response.relay = states;
@@ -198,6 +217,11 @@ int stats_response_encode(const struct stats_request *request, const struct rela
 			continue;
 		fill_relay(&relays[i], &rates[i], &frames[i]);
 		states[response.n_relay++] = &frames[i].state;
+	}
+	response.worker = worker_list;
+	for (unsigned i = 0; i < n_workers; i++) {
+		fill_worker(&workers->workers[i], &worker_frames[i]);
+		worker_list[response.n_worker++] = &worker_frames[i];
 	}
 	return wire_message_pack(&response.base, ret_message);
 }

@@ -73,6 +73,9 @@ static struct relay_stats *make_relays(void)
 	relays[1].vf_to_vm.internal_state = "DPDK_READY";
 	relays[1].vf_to_vm.cpu = 3;
 	relays[1].vm_to_vf.cpu = 0;
+	relays[1].vm_to_vf.pinned = true;
+	relays[1].vm_to_vf.measured = true;
+	relays[1].vm_to_vf.busy_ns = 123;
 	strcpy(relays[1].ident, "port");
 	strcpy(relays[1].vhost_path, "/tmp/\xff.sock");
 	strcpy(relays[1].device, "0000:0A:08.1");
@@ -83,11 +86,15 @@ static struct relay_stats *make_relays(void)
 
 static Response *encode(const struct stats_request *request, const struct relay_rates *rates)
 {
+	static const struct worker_stats list[] = {
+		{.cpu = 3, .numa_node = 1, .busy_ns = UINT64_C(1) << 40, .sleep_ns = 7},
+		{.cpu = 4, .numa_node = -1}};
+	const struct stats_workers workers = {list, ARRAY_SIZE(list)};
 	struct relay_stats *relays = make_relays();
 	struct wire_message message;
 	Response *response;
 
-	assert_int_equal(stats_response_encode(request, relays, rates, 3, &message), 0);
+	assert_int_equal(stats_response_encode(request, relays, rates, 3, &workers, &message), 0);
 	response = virtioforwarder__stats_response__unpack(NULL, message.length, message.data);
 	assert_non_null(response);
 	free(message.data);
@@ -130,6 +137,22 @@ static void check_active_relay(const Virtioforwarder__StatsResponse__RelayState 
 	assert_true(relay->vm_to_vf->pkt_rate_rx_from_vm == 12.5f);
 	assert_true(relay->vm_to_vf->byte_rate_tx_to_vf == 1e9f);
 	assert_true(relay->vf_to_vm->pkt_rate_tx_to_vm == 0.0f);
+	assert_false(relay->vf_to_vm->has_busy_ns);
+	assert_false(relay->vf_to_vm->has_pinned);
+	assert_true(relay->vm_to_vf->has_busy_ns);
+	assert_int_equal(relay->vm_to_vf->busy_ns, 123);
+	assert_true(relay->vm_to_vf->pinned);
+}
+
+static void check_workers(const Response *response)
+{
+	assert_int_equal(response->n_worker, 2);
+	assert_int_equal(response->worker[0]->cpu, 3);
+	assert_int_equal(response->worker[0]->numa_node, 1);
+	assert_true(response->worker[0]->busy_ns == UINT64_C(1) << 40);
+	assert_int_equal(response->worker[0]->sleep_ns, 7);
+	assert_int_equal(response->worker[1]->cpu, 4);
+	assert_false(response->worker[1]->has_numa_node);
 }
 
 static void test_response(void **state)
@@ -142,6 +165,7 @@ static void test_response(void **state)
 	rates[1].vm_to_vf.sent_bytes = 1e9;
 	response = encode(&request, rates);
 	assert_int_equal(response->status, VIRTIOFORWARDER__STATS_RESPONSE__STATUS__OK);
+	check_workers(response);
 	assert_int_equal(response->n_relay, 3);
 	check_active_relay(response->relay[1]);
 	assert_string_equal(response->relay[0]->vhost->vhost_socket_name, "NONE");
