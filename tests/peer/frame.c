@@ -112,8 +112,8 @@ static void head_write(struct frame_head *head, const struct frame_id *id, uint1
 				.packet_id = rte_cpu_to_be_16((uint16_t)id->seq),
 				.time_to_live = 64,
 				.next_proto_id = IPPROTO_UDP,
-				.src_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, id->origin, 1)),
-				.dst_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, peer, 1)),
+				.src_addr = rte_cpu_to_be_32(RTE_IPV4(198U, 18, id->origin, 1)),
+				.dst_addr = rte_cpu_to_be_32(RTE_IPV4(198U, 18, peer, 1)),
 			},
 		.udp =
 			{
