@@ -19,6 +19,7 @@
 #include "control/pid_file.h"
 #include "control/services.h"
 #include "core/eal.h"
+#include "host/bind.h"
 
 #define PROGRAM "virtio-forwarder"
 #define EXIT_USAGE 2
@@ -84,6 +85,14 @@ static int make_event_loop(sd_event **ret_event, struct err *err)
 	return 0;
 }
 
+static void report_binding(void *userdata, const char *name, int r, const struct err *err)
+{
+	if (r < 0)
+		log_error("%s", err->text);
+	else if (r > 0)
+		log_info("%s bound to " HOST_BIND_DRIVER, name);
+}
+
 static int start(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -100,6 +109,9 @@ static int start(struct daemon *daemon, struct err *err)
 		r = daemonize_start(&daemon->daemonize, err);
 	if (r == 0)
 		r = pid_file_write(&daemon->pid_file, err);
+	/* A device that cannot be bound is told here, and again by whatever needs it. */
+	if (r == 0 && config->bind_vfio_pci != NULL)
+		host_bind("/sys", config->bind_vfio_pci, report_binding, NULL);
 	if (r == 0)
 		r = eal_start(&eal_options, err);
 	if (r < 0)

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "control/forwarder_internal.h"
+#include "control/placement.h"
 #include "core/hugepages.h"
 #include "core/pool.h"
 #include "core/vf.h"
@@ -186,4 +187,24 @@ unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_read_stats(&forwarder->relays[i], &ret_stats[i]);
 	return RELAYS_MAX;
+}
+
+void forwarder_move(
+	struct forwarder *forwarder, unsigned relay_id, int vf_to_vm_cpu, int vm_to_vf_cpu)
+{
+	int vf_to_vm = placement_worker_on(forwarder->workers, vf_to_vm_cpu);
+	int vm_to_vf = placement_worker_on(forwarder->workers, vm_to_vf_cpu);
+
+	if (vf_to_vm >= 0)
+		relay_move(&forwarder->relays[relay_id], VF_TO_VM, vf_to_vm);
+	if (vm_to_vf >= 0)
+		relay_move(&forwarder->relays[relay_id], VM_TO_VF, vm_to_vf);
+}
+
+unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)
+{
+	*ret_cpus = (struct cpu_set){0};
+	for (unsigned i = 0; i < workers_count(forwarder->workers); i++)
+		cpu_set_add(ret_cpus, workers_cpu(forwarder->workers, i));
+	return workers_count(forwarder->workers);
 }

@@ -34,3 +34,13 @@ void forwarder_apply(
 
 /* Fills in all relays; returns how many (RELAYS_MAX). */
 unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_stats[RELAYS_MAX]);
+
+/*
+ * Moves the two directions of a relay to the workers on these CPUs, without loss. A direction that
+ * has nothing to do stays where it is: nowhere.
+ */
+void forwarder_move(
+	struct forwarder *forwarder, unsigned relay_id, int vf_to_vm_cpu, int vm_to_vf_cpu);
+
+/* Fills in the CPUs of the workers; returns how many. */
+unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus);

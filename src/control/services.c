@@ -4,13 +4,23 @@
 #include <errno.h>
 #include <zmq.h>
 
+#include "base/log.h"
+#include "control/command_file/command_file.h"
+#include "control/config_service.h"
+#include "control/core_sched_service.h"
+#include "control/ovsdb/ovsdb_monitor.h"
 #include "control/port_control_service.h"
 #include "control/stats_service.h"
+#include "core/eal.h"
 
 struct services {
 	void *zmq;
 	struct port_control_service *port_control;
 	struct stats_service *stats;
+	struct core_sched_service *core_sched;
+	struct config_service *config;
+	struct command_file *command_file;
+	struct ovsdb_monitor *ovsdb;
 };
 
 static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
@@ -23,9 +33,47 @@ static unsigned snapshot(void *userdata, struct relay_stats ret_relays[RELAYS_MA
 	return forwarder_snapshot(userdata, ret_relays);
 }
 
-static int open_all(struct services *services, const struct config *config,
+static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)
+{
+	for (unsigned i = 0; i < n; i++)
+		forwarder_move(
+			userdata, moves[i].relay_id, moves[i].vf_to_vm_cpu, moves[i].vm_to_vf_cpu);
+	return 0;
+}
+
+static unsigned worker_cpus(void *userdata, struct cpu_set *ret_cpus)
+{
+	return forwarder_worker_cpus(userdata, ret_cpus);
+}
+
+static int open_config(struct services *services, const struct config *config,
+	const struct zmq_endpoint *endpoint, struct err *err)
+{
+	const char *features[8];
+	unsigned n = 0;
+
+	if (config->jumbo)
+		features[n++] = "jumbo";
+	if (config->mrgbuf)
+		features[n++] = "mrgbuf";
+	if (config->tso)
+		features[n++] = "tso";
+	if (config->dynamic_sockets)
+		features[n++] = "dynamic_sockets";
+	if (config->vhost_client)
+		features[n++] = "vhost_client";
+	features[n] = NULL;
+	return config_service_new(&services->config, endpoint, config->pins,
+		&(struct config_service_versions){
+			.daemon = VERSION, .dpdk = eal_version(), .features = features},
+		err);
+}
+
+static int open_zmq(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
+	static const struct core_sched_callbacks core_sched = {
+		.move = move, .worker_cpus = worker_cpus};
 	struct zmq_endpoint endpoint = {.event = event, .zmq_ctx = services->zmq};
 	int r = 0;
 
@@ -38,7 +86,47 @@ static int open_all(struct services *services, const struct config *config,
 		endpoint.address = config->zmq_stats_ep;
 		r = stats_service_new(&services->stats, &endpoint, snapshot, forwarder, err);
 	}
+	if (r == 0 && config->zmq_core_sched_ep != NULL) {
+		endpoint.address = config->zmq_core_sched_ep;
+		r = core_sched_service_new(
+			&services->core_sched, &endpoint, &core_sched, forwarder, err);
+	}
+	if (r == 0 && config->zmq_config_ep != NULL) {
+		endpoint.address = config->zmq_config_ep;
+		r = open_config(services, config, &endpoint, err);
+	}
 	return r;
+}
+
+/* The ways of port control beside ZeroMQ. The configuration lets one of the three through. */
+static int open_others(struct services *services, const struct config *config,
+	struct forwarder *forwarder, sd_event *event, struct err *err)
+{
+	if (config->ipc_port_control)
+		return command_file_new(&services->command_file, event,
+			&(struct command_file_options){.path = config->ipc_path}, apply, forwarder,
+			err);
+	if (config->ovsdb)
+		return ovsdb_monitor_new(&services->ovsdb, event,
+			&(struct ovsdb_monitor_options){.endpoint = config->ovsdb_sock,
+				.credentials = {.private_key = config->ovsdb_private_key,
+					.certificate = config->ovsdb_certificate,
+					.ca_cert = config->ovsdb_ca_cert}},
+			apply, forwarder, err);
+	return 0;
+}
+
+static void log_port_control(const struct config *config)
+{
+	if (config->zmq_port_control_ep != NULL)
+		log_notice("port control over ZeroMQ at %s; command file and OVSDB are off",
+			config->zmq_port_control_ep);
+	else if (config->ipc_port_control)
+		log_notice("port control by command file %s; ZeroMQ and OVSDB are off",
+			config->ipc_path);
+	else
+		log_notice("port control by OVSDB at %s; ZeroMQ and command file are off",
+			config->ovsdb_sock);
 }
 
 int services_new(struct services **ret_services, const struct config *config,
@@ -49,12 +137,15 @@ int services_new(struct services **ret_services, const struct config *config,
 	if (services == NULL)
 		return err_set(err, ENOMEM, "out of memory");
 	services->zmq = zmq_ctx_new();
-	int r = services->zmq != NULL ? open_all(services, config, forwarder, event, err)
+	int r = services->zmq != NULL ? open_zmq(services, config, forwarder, event, err)
 	                              : err_set(err, ENOMEM, "no ZeroMQ context");
+	if (r == 0)
+		r = open_others(services, config, forwarder, event, err);
 	if (r < 0) {
 		services_free(services);
 		return r;
 	}
+	log_port_control(config);
 	*ret_services = services;
 	return 0;
 }
@@ -63,8 +154,12 @@ struct services *services_free(struct services *services)
 {
 	if (services == NULL)
 		return NULL;
+	ovsdb_monitor_free(services->ovsdb);
+	command_file_free(services->command_file);
 	port_control_service_free(services->port_control);
 	stats_service_free(services->stats);
+	core_sched_service_free(services->core_sched);
+	config_service_free(services->config);
 	if (services->zmq != NULL)
 		zmq_ctx_term(services->zmq);
 	free(services);

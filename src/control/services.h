@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The ZeroMQ endpoints that the configuration asks for. Control thread. */
+/*
+ * The ways in that the configuration asks for: the ZeroMQ endpoints, the command file, the monitor
+ * of Open vSwitch's database. Control thread.
+ */
 
 #include "control/forwarder.h"
 

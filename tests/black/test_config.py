@@ -93,9 +93,8 @@ FILES = {
                     ["FILE:2: VIRTIOFWD_STATIC_VFS: ", "relay 1 already has device net_null0"]),
     "pin-twice": (f"VIRTIOFWD_CPU_PINS='3:{WORKER};3:{WORKER}'\n",
                   ["FILE:1: VIRTIOFWD_CPU_PINS: ", "relay 3 is pinned twice"]),
-    "tso-pending": ("VIRTIOFWD_TSO=true\n", ["FILE:1: VIRTIOFWD_TSO: ", "not supported yet"]),
-    "bind-pending": ("VIRTIOFWD_BIND_VFIO_PCI=ens3\n",
-                     ["FILE:1: VIRTIOFWD_BIND_VFIO_PCI: ", "not supported yet"]),
+    "zero-copy-pending": ("VIRTIOFWD_ZERO_COPY=true\n",
+                          ["FILE:1: VIRTIOFWD_ZERO_COPY: ", "not supported yet"]),
 }
 
 
@@ -158,8 +157,7 @@ OPTIONS = {
                                                              "VIRTIOFWD_ZMQ_PORT_CONTROL_EP"]),
     "zero-copy-pending": (["-0"], ["--zero-copy: ", "not supported yet"]),
     "same-numa-pending": (["-a"], ["--same-numa: ", "not supported yet"]),
-    "ipc-pending": (["--ipc"], ["--ipc: ", "not supported yet"]),
-    "ovsdb-pending": (["-O/run/db.sock"], ["--ovsdb-sock: ", "not supported yet"]),
+    "ipc-path-relative": (["--ipc", "--ipc-path=cmd"], ["--ipc-path: ", "absolute"]),
 }
 
 
