@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bin/sched/observer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bin/sched/numa.h"
+
+static void add_sample(struct observer *observer, unsigned i, enum sched_direction direction)
+{
+	const struct relay_stats *relay = &observer->meter.now->relays[i];
+	struct load_estimate *estimate = &observer->estimates[relay->id][direction];
+	struct lane_rate rate = meter_lane(&observer->meter, i, direction);
+
+	if (meter_direction(relay, direction)->cpu < 0)
+		*estimate = (struct load_estimate){};
+	else
+		load_estimate_add(estimate,
+			rate.measured
+				? rate.busy
+				: load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s));
+}
+
+bool observer_take(struct observer *observer, const struct cpu_set *workers,
+	struct stats_reply *reply, uint64_t now_ns)
+{
+	bool same_workers =
+		!observer->meter.now || memcmp(workers, &observer->workers, sizeof(*workers)) == 0;
+	bool continues = meter_take(&observer->meter, reply, now_ns) && same_workers;
+
+	observer->workers = *workers;
+	if (!continues) {
+		memset(observer->estimates, 0, sizeof(observer->estimates));
+		memset(observer->pinned, 0, sizeof(observer->pinned));
+	} else if (meter_has_rates(&observer->meter)) {
+		for (unsigned i = 0; i < reply->n; i++)
+			for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+				add_sample(observer, i, d);
+	}
+	return continues;
+}
+
+void observer_reset(struct observer *observer)
+{
+	meter_reset(&observer->meter);
+	*observer = (struct observer){};
+}
+
+/* The daemon knows best; it runs on this machine. */
+static int node_of(const struct stats_reply *reply, unsigned cpu)
+{
+	for (unsigned i = 0; i < reply->n_workers; i++)
+		if (reply->workers[i].cpu == cpu)
+			return reply->workers[i].numa_node;
+	return numa_node_of_cpu(cpu);
+}
+
+static void look_at_workers(const struct observer *observer, struct sched_input *input)
+{
+	input->n_workers = 0;
+	for (int cpu = cpu_set_next(&observer->workers, 0);
+		cpu >= 0 && input->n_workers < SCHED_WORKERS_MAX;
+		cpu = cpu_set_next(&observer->workers, (unsigned)cpu + 1))
+		input->workers[input->n_workers++] = (struct sched_worker){
+			.cpu = (unsigned)cpu,
+			.numa_node = node_of(observer->meter.now, (unsigned)cpu),
+		};
+}
+
+static void look_at_lane(const struct observer *observer, const struct relay_stats *relay,
+	enum sched_direction direction, struct sched_input *input)
+{
+	const struct direction_stats *stats = meter_direction(relay, direction);
+
+	for (unsigned worker = 0; worker < input->n_workers; worker++)
+		if ((int)input->workers[worker].cpu == stats->cpu)
+			input->lanes[input->n_lanes++] = (struct sched_lane){
+				.relay_id = relay->id,
+				.direction = direction,
+				.worker = worker,
+				.load = observer->estimates[relay->id][direction].mean,
+				.numa_node = (int)relay->socket_id,
+				.pinned = stats->pinned || observer->pinned[relay->id],
+			};
+}
+
+bool observer_look(const struct observer *observer, struct sched_input *ret_input)
+{
+	const struct stats_reply *now = observer->meter.now;
+
+	if (!meter_has_rates(&observer->meter))
+		return false;
+	look_at_workers(observer, ret_input);
+	ret_input->n_lanes = 0;
+	for (unsigned i = 0; i < now->n; i++)
+		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+			look_at_lane(observer, &now->relays[i], d, ret_input);
+	return ret_input->n_workers > 0;
+}

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The endpoints that the core scheduler talks to, served by a script: relays with whatever rates, and
+answers that are late, wrong or missing."""
+
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import zmq
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from lib.paths import ROOT
+from lib.vioclient import compat
+
+PROTO = ROOT / "src" / "wire" / "virtioforwarder.proto"
+VF_TO_VM, VM_TO_VF = "vf_to_vm", "vm_to_vf"
+OK, ERROR = 1, 0  # CoreSchedResponse.Status
+UPDATE = 0        # CoreSchedRequest.Op
+
+
+def _classes(path):
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "descriptors"
+        subprocess.run(["protoc", f"--proto_path={path.parent}",
+                        f"--descriptor_set_out={output}", path.name], check=True)
+        file = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file[0]
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    factory = message_factory.MessageFactory(pool)
+    return SimpleNamespace(**{
+        m.name: factory.GetPrototype(pool.FindMessageTypeByName(f"virtioforwarder.{m.name}"))
+        for m in file.message_type})
+
+
+own = _classes(PROTO)  # with the extensions; `compat` has none
+
+
+def zmq_ready(sockets):
+    """The names of those that have a request, after a short wait."""
+    poller = zmq.Poller()
+    for socket in sockets.values():
+        poller.register(socket, zmq.POLLIN)
+    ready = dict(poller.poll(20))
+    return [name for name, socket in sockets.items() if socket in ready]
+
+
+class Lane:
+    """One direction of a relay: `mpps` million packets of 64 bytes a second since `since`."""
+
+    def __init__(self, cpu, mpps, busy=None, pinned=False):
+        self.cpu = cpu
+        self.mpps = mpps
+        self.busy = busy      # measured share of a core, None: not told
+        self.pinned = pinned  # told with the statistics
+
+
+class FakeDaemon:
+    """Serves stats, core_sched and config in a directory. relays: {id: {direction: Lane}}. Public
+    attributes may be changed at any time. A context manager."""
+
+    def __init__(self, directory, cpus, relays, messages=compat, pins=None, nodes=None):
+        self.endpoints = {name: f"ipc://{directory}/{name}"
+                          for name in ("stats", "core_sched", "config")}
+        self.cpus = cpus
+        self.relays = relays
+        self.pins = pins     # {relay: (cpu, cpu)}; None: no config endpoint
+        self.nodes = nodes   # {cpu: node}, told with the statistics
+        self.refusal = None  # text of the answer to UPDATE
+        self.garbage = set()  # endpoints that answer nonsense
+        self.mute = set()    # endpoints that do not answer
+        self.updates = []    # what was asked for: [{relay: (cpu, cpu)}]
+        self.n_stats = 0     # how often statistics were asked for
+        self._messages = messages
+        self._thread = None
+
+    def start(self):
+        self._begin = time.monotonic()
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def stop(self):
+        """Ends as a process does: the sockets are gone, and the counters with it."""
+        self._stop.set()
+        self._thread.join()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def load(self, cpu):
+        """Million packets a second on a CPU."""
+        return sum(lane.mpps for relay in self.relays.values() for lane in relay.values()
+                   if lane.cpu == cpu)
+
+    def _serve(self):
+        with zmq.Context() as context:
+            sockets = {name: self._open(context, name) for name in self.endpoints
+                       if name != "config" or self.pins is not None}
+            self._ready.set()
+            while not self._stop.is_set():
+                for name in zmq_ready(sockets):
+                    if not self._answer(sockets[name], name):
+                        sockets[name].close()
+                        sockets[name] = self._open(context, name)
+            for name, socket in sockets.items():
+                socket.close()
+                Path(self.endpoints[name].removeprefix("ipc://")).unlink(missing_ok=True)
+
+    def _open(self, context, name):
+        socket = context.socket(zmq.REP)
+        socket.linger = 0
+        socket.bind(self.endpoints[name])
+        return socket
+
+    def _answer(self, socket, name):
+        """False where it does not; such a socket takes no other request."""
+        request = socket.recv()
+        if name in self.mute:
+            return False
+        handler = {"stats": self._stats, "core_sched": self._core_sched,
+                   "config": self._config}[name]
+        socket.send(b"\xff\xff\xff" if name in self.garbage
+                    else handler(request).SerializeToString())
+        return True
+
+    def _stats(self, _):
+        self.n_stats += 1
+        elapsed = time.monotonic() - self._begin
+        response = self._messages.StatsResponse(status=0)
+        for number, lanes in self.relays.items():
+            relay = response.relay.add(id=number, active=True, socket_id=0)
+            relay.vhost.vhost_socket_name = "NONE"
+            for direction, (source, target) in {VF_TO_VM: ("vf", "vm"),
+                                                VM_TO_VF: ("vm", "vf")}.items():
+                self._fill(relay, direction, lanes.get(direction), source, target, elapsed)
+        if self.nodes and self._messages is own:
+            for cpu, node in self.nodes.items():
+                response.worker.add(cpu=cpu, numa_node=node, busy_ns=0, sleep_ns=0)
+        return response
+
+    def _fill(self, relay, direction, lane, source, target, elapsed):
+        state = getattr(relay, direction)
+        state.active = lane is not None
+        state.internal_state = "READY"
+        for name in (f"pkt_rate_rx_from_{source}", f"byte_rate_rx_from_{source}",
+                     f"pkt_rate_tx_to_{target}", f"byte_rate_tx_to_{target}"):
+            setattr(state, name, 0)
+        if lane is None:
+            return
+        setattr(relay.cpu, direction, lane.cpu)
+        packets = int(lane.mpps * 1e6 * elapsed)
+        for prefix, factor in (("pkts", 1), ("bytes", 64)):
+            setattr(state, f"{prefix}_rx_from_{source}", packets * factor)
+            setattr(state, f"{prefix}_tx_to_{target}", packets * factor)
+        if self._messages is own:
+            state.pinned = lane.pinned
+            if lane.busy is not None:
+                state.busy_ns = int(lane.busy * elapsed * 1e9)
+
+    def _core_sched(self, data):
+        request = self._messages.CoreSchedRequest.FromString(data)
+        if request.op != UPDATE:
+            return self._messages.CoreSchedResponse(status=OK, eal_cores=self.cpus)
+        moves = {m.relay_number: (m.vf2virtio_cpu, m.virtio2vf_cpu)
+                 for m in request.relay_cpu_map}
+        self.updates.append(moves)
+        if self.refusal:
+            return self._messages.CoreSchedResponse(
+                status=ERROR, error_code=22, error_code_source=self.refusal)
+        for number, cpus in moves.items():
+            for direction, cpu in zip((VF_TO_VM, VM_TO_VF), cpus):
+                if direction in self.relays[number]:
+                    self.relays[number][direction].cpu = cpu
+        return self._messages.CoreSchedResponse(status=OK)
+
+    def _config(self, _):
+        response = self._messages.ConfigResponse(status=0)
+        for number, (vf_to_vm, vm_to_vf) in (self.pins or {}).items():
+            response.relay_cpu_map.add(relay_number=number, vf2virtio_cpu=vf_to_vm,
+                                       virtio2vf_cpu=vm_to_vf)
+        return response
