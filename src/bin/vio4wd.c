@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bin/clients/clients.h"
+#include "bin/sched/top.h"
 
 static const struct command {
 	const char *name;
@@ -19,6 +20,8 @@ static const struct command {
 	{"stats", "virtioforwarder_stats.py", stats_main, "state and counters of the relays"},
 	{"pins", "virtioforwarder_core_pinner.py", core_pinner_main,
 		"on which CPUs the relays run"},
+	{"top", "virtioforwarder_monitor_load.py", top_main,
+		"load of the workers and rates of the relays, refreshed"},
 	{"config", NULL, config_main, "versions, features and configured pins of the daemon"},
 };
 
