@@ -7,8 +7,9 @@ import time
 
 import pytest
 from lib.forwarder import Forwarder
-from lib.peer import (Peer, assert_nothing_lost, counted, memif_device, net_socket, wait_active)
-from lib.proc import memory_kib, open_files, wait_until
+from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach,
+                      memif_device, net_socket, wait_active)
+from lib.proc import memory_kib, open_files
 
 KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
 SETTLED_AFTER = min(3, KILLS - 1)  # kills; then the daemon's memory has its size
@@ -86,13 +87,12 @@ def assert_consistent(forwarder, victims):
     from_vm = victims["vm_to_vf"]
     assert not any(from_vm[fault] for fault in ("lost", "reordered", "duplicated", "altered")), \
         victims
-    for direction in ("vm_to_vf", "vf_to_vm"):
-        for received, sent, dropped in counted(forwarder, direction).values():
-            assert received == sent + dropped, direction
-    received, _, dropped = counted(forwarder, "vf_to_vm")["pkts"]
-    assert received == victims["vf_to_vm"]["sent"]
-    assert dropped > 0, "no packet came while there was no VM"
-    assert counted(forwarder, "vm_to_vf")["pkts"] == (from_vm["received"], from_vm["received"], 0)
+    assert_balanced(forwarder)
+    into_vm, out_of_vm = counted(forwarder, "vf_to_vm"), counted(forwarder, "vm_to_vf")
+    assert into_vm.received[0] == victims["vf_to_vm"]["sent"]
+    assert into_vm.dropped[0] > 0, "no packet came while there was no VM"
+    assert into_vm.backlog == out_of_vm.backlog == out_of_vm.dropped == (0, 0)
+    assert out_of_vm.sent == (from_vm["received"], from_vm["received_bytes"])
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
@@ -124,13 +124,36 @@ def test_killed_daemon(make_forwarder, make_peer, workdir, packed):
 
 
 @modes
+def test_device_after_vm(make_forwarder, make_peer, workdir, client):
+    """The device may come after the VM, go under it, and come again."""
+    forwarder = make_forwarder(relays=(), client=client)
+    vm = make_peer("vm", vm=forwarder.socket(), server=client)
+    vm.start()
+    device = memif_device(workdir, role="client")
+    for turn in range(3):
+        network = make_peer(f"network{turn}", net=net_socket(workdir), net_server=True)
+        network.wait_event("open")
+        attach(forwarder, 0, device)
+        network.start()
+        network.wait_event("first", stream="vm_to_vf")
+        vm.wait_event("first", count=turn + 1, stream="vf_to_vm")
+        detach(forwarder, 0, device)
+        network.kill()
+        assert_balanced(forwarder)
+    vm.stop()
+    received = vm.result()["vf_to_vm"]
+    assert not any(received[fault] for fault in ("reordered", "duplicated", "altered")), received
+    forwarder.stop()
+
+
+@modes
 def test_graceful_vm(make_forwarder, make_peer, workdir, client):
     """A VM that goes of its own accord, and its successor."""
     forwarder = make_forwarder(client=client)
     network = make_peer("network", net=net_socket(workdir))
     network.start()
     for turn in range(3):
-        vm = make_peer(f"vm{turn}", vm=forwarder.socket(), server=client)
+        vm = make_peer(f"vm{turn}", vm=forwarder.socket(), server=client, drain_ms=200)
         vm.start()
         vm.wait_event("first", stream="vf_to_vm")
         network.wait_event("first", count=turn + 1, stream="vm_to_vf")

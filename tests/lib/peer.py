@@ -3,18 +3,24 @@
 
 import json
 import os
+from dataclasses import dataclass
 
-from lib.paths import build_dir, program
-from lib.proc import Process, WaitTimeout, run, wait_until
+from lib import vioclient
+from lib.paths import build_dir
+from lib.proc import Process, WaitTimeout, wait_until
 
 EOF = "\x04"  # what a terminal sends for it
 
 
-def memif_device(directory, relay=0):
+def memif_device(directory, relay=0, role="server"):
     """A device for the daemon whose far end is net_socket(directory, relay). Lossless, with back
-    pressure. The daemon must let go of it before the peer leaves: DPDK's memif driver unmaps the
-    rings of a peer that went away while they are being polled."""
-    return f"net_memif{relay},role=server,socket={net_socket(directory, relay)}"
+    pressure.
+
+    Two traps of DPDK's memif driver: it unmaps the rings of a far end that went away while they are
+    being polled, so the daemon must let go before the peer leaves; and a server never closes its
+    listening socket, so that a device which is to be attached again has the role "client" (the peer
+    is then net_server=True, and open before the device is attached)."""
+    return f"net_memif{relay},role={role},socket={net_socket(directory, relay)}"
 
 
 def net_socket(directory, relay=0):
@@ -106,58 +112,65 @@ class Peer:
 
 def wait_active(forwarder, relay=0, active=True, timeout=30):
     """Waits until device and VM of a relay are both ready, or not."""
-    wait_until(lambda: forwarder.stats(relay)["active"] == active, timeout,
+    wait_until(lambda: vioclient.relay(forwarder.stats_endpoint, relay).active == active, timeout,
                f"relay {relay} {'active' if active else 'inactive'}")
 
 
-# The counters of a direction: received, sent, and dropped for whatever reason.
-COUNTERS = {
-    "vm_to_vf": ("rx_from_vm", "tx_to_vf", ("dropped_vf_queue_full", "dropped_vf_not_connected")),
-    "vf_to_vm": ("rx_from_vf", "tx_to_vm", ("dropped_vm_queue_full", "dropped_vm_not_connected")),
-}
+# What a direction calls its source and its destination.
+ENDS = {"vm_to_vf": ("vm", "vf"), "vf_to_vm": ("vf", "vm")}
+
+
+@dataclass
+class Counted:
+    """The counters of one direction in one snapshot: (packets, bytes)."""
+    received: tuple
+    sent: tuple
+    dropped: tuple  # for whatever reason
+    backlog: tuple
+
+    def balanced(self):
+        return all(received == sum(gone) for received, *gone in
+                   zip(self.received, self.sent, self.dropped, self.backlog))
 
 
 def counted(forwarder, direction, relay=0):
-    """A direction's counters as {"pkts": (received, sent, dropped), "bytes": ...}."""
-    received, sent, drops = COUNTERS[direction]
-    counters = forwarder.stats(relay)[direction]
-    return {unit: (counters[f"{unit}_{received}"], counters[f"{unit}_{sent}"],
-                   sum(counters[f"{unit}_{drop}"] for drop in drops))
-            for unit in ("pkts", "bytes")}
+    source, destination = ENDS[direction]
+    state = getattr(vioclient.relay(forwarder.stats_endpoint, relay), direction)
+    pair = lambda name: tuple(getattr(state, f"{unit}_{name}") for unit in ("pkts", "bytes"))
+    return Counted(pair(f"rx_from_{source}"), pair(f"tx_to_{destination}"),
+                   (sum(drop.packets for drop in state.drop), sum(drop.bytes for drop in state.drop)),
+                   (state.backlog_packets, state.backlog_bytes))
 
 
-def assert_nothing_lost(forwarder, result, relay=0, directions=("vm_to_vf", "vf_to_vm")):
+def assert_balanced(forwarder, relay=0):
+    """At every moment received = sent + dropped + backlog, packets and bytes alike."""
+    for direction in ENDS:
+        counters = counted(forwarder, direction, relay)
+        assert counters.balanced(), (relay, direction, counters)
+
+
+def assert_nothing_lost(forwarder, result, relay=0, directions=tuple(ENDS)):
     """Of a peer that played both ends: all that was sent came, as it was and in order, and the
     daemon has counted just that."""
     assert result["ok"], result
     for direction in directions:
         seen = result[direction]
         assert seen["sent"] == seen["received"] > 0, result
-        assert counted(forwarder, direction, relay) == {
-            "pkts": (seen["sent"], seen["received"], 0),
-            "bytes": (seen["sent_bytes"], seen["received_bytes"], 0)}, direction
+        amount = (seen["sent"], seen["sent_bytes"])
+        assert counted(forwarder, direction, relay) == Counted(
+            received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction
 
 
-def assert_balanced(forwarder, relay=0):
-    """Of a relay at work: received = sent + dropped + backlog, in one snapshot."""
-    state = forwarder.stats(relay)
-    for direction, (received, sent, drops) in COUNTERS.items():
-        counters = state[direction]
-        for unit, backlog in (("pkts", "backlog_packets"), ("bytes", "backlog_bytes")):
-            accounted = (counters[f"{unit}_{sent}"] + counters[backlog]
-                         + sum(counters[f"{unit}_{drop}"] for drop in drops))
-            assert counters[f"{unit}_{received}"] == accounted, (relay, direction, counters)
-
-
-def _port_control(forwarder, command, relay, device):
-    run([program("virtioforwarder_port_control.py"), command, f"--virtio-id={relay}",
-         f"--pci-addr={device}", f"--zmq_ep={forwarder.port_control_endpoint}"])
+def _port_control(forwarder, op, relay, device):
+    response = vioclient.port_control(forwarder.port_control_endpoint, op, virtio_id=relay,
+                                      device=[device], conditional=False)
+    assert response.status == 1, response
 
 
 def attach(forwarder, relay, device):
     """Attaches a device to a relay while the daemon runs."""
-    _port_control(forwarder, "add", relay, device)
+    _port_control(forwarder, 0, relay, device)
 
 
 def detach(forwarder, relay, device):
-    _port_control(forwarder, "remove", relay, device)
+    _port_control(forwarder, 1, relay, device)

@@ -3,9 +3,9 @@
 /*
  * packet-peer: both far ends of a relay, or one of them, in one polling thread.
  *
- * Prints lines of JSON: {"event": "ready"} once the links are up, {"event": "first", "stream": …}
- * with the first packet of each sender, {"event": "link", …} when a link changes, and one line with
- * "ok" and the results at the end.
+ * Prints lines of JSON: {"event": "open"} when the sockets are open, "ready" once the links are up,
+ * "first" with the first packet of each sender, "link" when a link changes, "pause" when the VM
+ * stops reading and when it goes on, and one line with "ok" and the results at the end.
  */
 
 #include <errno.h>
@@ -135,13 +135,9 @@ static void start_senders(struct peer *peer)
 
 static void stop_senders(struct peer *peer)
 {
-	uint64_t now = rte_get_tsc_cycles();
-
 	peer->stopped = true;
-	for (unsigned i = 0; i < peer->stream_count; i++) {
-		peer->streams[i]->sending = false;
-		peer->streams[i]->last_tsc = RTE_MAX(peer->streams[i]->last_tsc, now);
-	}
+	for (unsigned i = 0; i < peer->stream_count; i++)
+		stream_stop(peer->streams[i], rte_get_tsc_cycles());
 }
 
 static void obey(struct peer *peer, const char *line)
@@ -184,7 +180,7 @@ static bool vm_reads(struct peer *peer, uint64_t now_tsc)
 	if (peer->paused && now_tsc > peer->resume_tsc) {
 		peer->paused = false;
 		peer->pause_over = true;
-		peer->into_vm->last_tsc = now_tsc;
+		peer->into_vm->wait_tsc = now_tsc;
 		say("pause", "vm", "end");
 	}
 	return !peer->paused;
@@ -274,6 +270,7 @@ static int play(struct peer *peer)
 	int ret;
 
 	ret = add_streams(peer);
+	say("open", "name", "packet-peer");
 	if (ret == 0)
 		ret = wait_for_links(peer);
 	if (ret < 0) {

@@ -192,9 +192,16 @@ unsigned stream_receive(struct stream *stream, uint64_t now_tsc)
 	return total;
 }
 
-static bool quiet_for(const struct stream *stream, uint64_t now_tsc, unsigned ms)
+void stream_stop(struct stream *stream, uint64_t now_tsc)
 {
-	return now_tsc > stream->last_tsc + ms * (rte_get_tsc_hz() / 1000);
+	stream->sending = false;
+	stream->stop_tsc = now_tsc;
+	stream->wait_tsc = now_tsc;
+}
+
+static bool over(uint64_t since_tsc, unsigned ms, uint64_t now_tsc)
+{
+	return now_tsc > since_tsc + ms * (rte_get_tsc_hz() / 1000);
 }
 
 static bool has_unsent(const struct stream *stream)
@@ -206,14 +213,18 @@ static bool has_unsent(const struct stream *stream)
 
 bool stream_is_done(const struct stream *stream, uint64_t now_tsc)
 {
-	bool stuck = quiet_for(stream, now_tsc, stream->options->drain_ms);
+	uint64_t quiet_since = RTE_MAX(stream->last_tsc, stream->wait_tsc);
+	unsigned drain_ms = stream->options->drain_ms;
+	bool stuck = over(quiet_since, drain_ms, now_tsc);
 
 	if (stream->from >= 0 && has_unsent(stream))
 		return stuck && !stream->options->rate_pps;
 	if (stream->to < 0)
 		return true;
 	if (stream->from >= 0 && stream->received >= stream->sent)
-		return quiet_for(stream, now_tsc, DUPLICATE_WAIT_MS);
+		return over(quiet_since, DUPLICATE_WAIT_MS, now_tsc);
+	if (stream->from < 0 && stream->stop_tsc)
+		return stuck || over(stream->stop_tsc, drain_ms, now_tsc);
 	return stuck;
 }
 

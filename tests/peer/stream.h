@@ -53,6 +53,8 @@ struct stream {
 
 	uint64_t begin_tsc; /* of the first packet sent or received */
 	uint64_t last_tsc;  /* of the last */
+	uint64_t wait_tsc;  /* silence counts from here at the earliest */
+	uint64_t stop_tsc;  /* of stream_stop(), or 0 */
 };
 
 /* One on the heap, with ports not set (-1); `options` and `pool` are borrowed. NULL: no memory. */
@@ -67,7 +69,13 @@ unsigned stream_send(struct stream *stream, uint64_t now_tsc);
 /* Receives and checks what is there, one burst a queue at most. Returns the number of packets. */
 unsigned stream_receive(struct stream *stream, uint64_t now_tsc);
 
-/* Nothing more will come of it: all sent and all here, or quiet for the options' drain time. */
+/* Sends no more than it has made, and waits for what is under way, but no endless time. */
+void stream_stop(struct stream *stream, uint64_t now_tsc);
+
+/*
+ * Nothing more is awaited: all was sent and is here, or nothing moved for the options' drain time.
+ * A sender elsewhere does not stop when we do; it is listened to for that time only.
+ */
 bool stream_is_done(const struct stream *stream, uint64_t now_tsc);
 
 /* Packets that were sent, or, where that is not known, passed over, and did not arrive. */
