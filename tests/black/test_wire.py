@@ -1,0 +1,721 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ZeroMQ endpoints as an independent client sees them: every message, every field, every error,
+and what must not matter (garbage, crowds, clients that never read or vanish)."""
+
+import errno
+import os
+import random
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import zmq
+from lib import vioclient
+from lib.forwarder import Forwarder, accepts
+from lib.proc import memory_kib, open_files, wait_until
+from lib.vioclient import CLIENT, SERVER, compat
+
+ADD, REMOVE, ADD_SOCK, REMOVE_SOCK, QUERY_PCI = range(5)
+ERROR, OK = 0, 1
+STATS_OK, EBADR, E2BIG = 0, 400, 413
+UPDATE, GET_EAL_CORES = 0, 1
+
+RELAYS = 64
+ANSWER_S = 0.1            # within this an honest client is answered, whatever the others do
+VANISHING = 10_000
+CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300))
+GROWTH_KIB = 4096
+
+NO_SUCH_VF = (0xFFFF, 0xFF, 0x1F, 7)
+DROPS = {"queue_full", "not_connected", "oversize", "malformed", "no_buffer", "queue_disabled",
+         "detached"}
+
+
+class Daemon(Forwarder):
+    """A daemon with all four endpoints."""
+
+    def __init__(self, directory, *options, **arguments):
+        self.config_endpoint = f"ipc://{directory}/config"
+        self.core_sched_endpoint = f"ipc://{directory}/core_sched"
+        super().__init__(
+            directory, config="VIO4WD_CORE_SCHED_ENABLE=true\n",
+            options=[f"--zmq-config-ep={self.config_endpoint}",
+                     f"--zmq-core-sched-ep={self.core_sched_endpoint}", *options], **arguments)
+
+    @property
+    def endpoints(self):
+        return {"port_control": self.port_control_endpoint, "stats": self.stats_endpoint,
+                "config": self.config_endpoint, "core_sched": self.core_sched_endpoint}
+
+    def port_control(self, op, **fields):
+        return vioclient.port_control(self.port_control_endpoint, op, **fields)
+
+    def done(self, op, **fields):
+        response = self.port_control(op, **fields)
+        assert response.status == OK, response
+        assert not response.HasField("error_code")
+        assert not response.HasField("error_code_source")
+        return response
+
+    def refused(self, op, **fields):
+        """An ERROR with a reason; returns (code, reason)."""
+        response = self.port_control(op, **fields)
+        assert response.status == ERROR, f"not refused: {op} {fields}"
+        assert response.error_code > 0
+        assert len(response.error_code_source) > 10 and "\n" not in response.error_code_source
+        return response.error_code, response.error_code_source
+
+    def relay(self, number, **fields):
+        return vioclient.relay(self.stats_endpoint, number, **fields)
+
+    def devices(self):
+        """{relay: device} of those that have one."""
+        return {r.id: r.device for r in vioclient.stats(self.stats_endpoint).relay if r.device}
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Starts daemons for the tests of this file; they must end cleanly."""
+    started = []
+
+    def make(*options, **arguments):
+        directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
+        started.append((Daemon(directory, *options, **arguments).start(), directory))
+        return started[-1][0]
+
+    yield make
+    for daemon, directory in started:
+        try:
+            daemon.stop()
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def static_daemon(start):
+    return start("--virtio-cpu=7:{0},{0}".format(max(os.sched_getaffinity(0))))
+
+
+@pytest.fixture(scope="module")
+def dynamic_daemon(start):
+    return start("--dynamic-sockets")
+
+
+@pytest.fixture
+def static(static_daemon):
+    """A daemon with static sockets and no device, before and after."""
+    assert static_daemon.devices() == {}
+    yield static_daemon
+    for relay, device in static_daemon.devices().items():
+        fields = {"name": device} if device.startswith("net_bonding") else {"device": [device]}
+        static_daemon.done(REMOVE, virtio_id=relay, **fields)
+
+
+@pytest.fixture
+def dynamic(dynamic_daemon):
+    """A daemon with dynamic sockets and no relay in use, before and after."""
+    assert dynamic_daemon.devices() == {}
+    yield dynamic_daemon
+    for device in dynamic_daemon.devices().values():
+        fields = {"name": device} if device.startswith("net_bonding") else {"device": [device]}
+        dynamic_daemon.done(REMOVE_SOCK, **fields)
+
+
+# Port control
+
+def test_add_and_remove(static):
+    static.done(ADD, virtio_id=63, device=["net_null0"], ident="a port é")
+    assert static.devices() == {63: "net_null0"}
+    assert static.relay(63).ident == "a port é"
+    static.done(REMOVE, virtio_id=63, device=["net_null0"])
+    assert static.devices() == {}
+    assert not static.relay(63).HasField("ident")
+
+
+def test_conditional(static):
+    add = {"virtio_id": 0, "device": ["net_null0"]}
+    static.done(ADD, conditional=False, **add)
+    static.done(ADD, **add)  # the default is true
+    static.done(ADD, conditional=True, **add)
+    assert static.refused(ADD, conditional=False, **add)[0] == errno.EEXIST
+    static.done(REMOVE, conditional=False, **add)
+    static.done(REMOVE, **add)
+    assert static.refused(REMOVE, conditional=False, **add)[0] == errno.ENOENT
+
+
+def test_conflicts(static):
+    static.done(ADD, virtio_id=1, device=["net_null0"])
+    for conditional in True, False:
+        code, reason = static.refused(
+            ADD, virtio_id=1, device=["net_null1"], conditional=conditional)
+        assert code == errno.EBUSY and "net_null0" in reason
+        code, reason = static.refused(
+            ADD, virtio_id=2, device=["net_null0"], conditional=conditional)
+        assert code == errno.EBUSY and "1" in reason
+    assert static.devices() == {1: "net_null0"}
+
+
+def test_missing_vf(static):
+    """A PCI address that no device has: refused, by its name, with nothing changed."""
+    _, reason = static.refused(ADD, pci=[NO_SUCH_VF], virtio_id=1)
+    assert "ffff:ff:1f.7" in reason.lower()
+    static.refused(ADD, virtio_id=1, device=["net_no_such_driver0"])
+    assert static.devices() == {}
+
+
+def test_compat_client(static):
+    """An old client: no field of ours, and it chokes on none of ours."""
+    static.done(ADD, virtio_id=5, device=["net_null0"])
+    path = str(static.socket(5))
+    response = vioclient.port_control(
+        static.port_control_endpoint, compat.PortControlRequest.QUERY_PCI, messages=compat,
+        vhost_path=path)
+    assert response.status == compat.PortControlResponse.OK
+    assert response.query_string == "net_null0"
+    response = vioclient.port_control(
+        static.port_control_endpoint, compat.PortControlRequest.ADD, messages=compat,
+        pci=[NO_SUCH_VF], virtio_id=6)
+    assert response.status == compat.PortControlResponse.ERROR and response.error_code > 0
+    state = vioclient.relay(static.stats_endpoint, 5, messages=compat)
+    assert state.vf.pci_addr_str == "net_null0" and state.vhost.vhost_socket_name == path
+
+
+def test_query(static):
+    static.done(ADD, virtio_id=2, device=["net_null0,size=128"])
+    assert static.done(QUERY_PCI, vhost_path=str(static.socket(2))).query_string == \
+        "net_null0,size=128"
+    assert static.refused(QUERY_PCI, vhost_path=str(static.socket(3)))[0] == errno.ENOENT
+    assert static.refused(QUERY_PCI, vhost_path="/no/such")[0] == errno.ENOENT
+
+
+@pytest.mark.parametrize("mode", [None, 0, 1, 2, 3, 4, 5])
+def test_bond(static, mode):
+    # Two to eight members; mode 6 wants to set its members' MAC, which net_null cannot.
+    members = [f"net_null{i}" for i in range(2 if mode else 8)]
+    bond = {"virtio_id": 4, "device": members, "name": "net_bonding0"}
+    if mode is not None:
+        bond["mode"] = mode
+    static.done(ADD, **bond)
+    assert static.devices() == {4: "net_bonding0"}
+    assert static.done(QUERY_PCI, vhost_path=str(static.socket(4))).query_string == "net_bonding0"
+    static.done(ADD, **bond)
+    static.refused(ADD, conditional=False, **bond)
+    # A member serves one master, a name one bond.
+    static.refused(ADD, virtio_id=5, device=["net_null1"])
+    static.refused(ADD, virtio_id=5, device=["net_null8", "net_null9"], name="net_bonding0")
+    assert static.devices() == {4: "net_bonding0"}
+    static.done(REMOVE, virtio_id=4, name="net_bonding0")
+    static.done(ADD, virtio_id=5, device=["net_null1"])  # set free
+
+
+def test_half_made_bond_is_undone(static):
+    static.refused(ADD, virtio_id=4, name="net_bonding0",
+                   device=["net_null0", "net_null1", "net_no_such_driver0"])
+    assert static.devices() == {}
+    static.done(ADD, virtio_id=4, device=["net_null1"])
+    static.done(REMOVE, virtio_id=4, device=["net_null1"])
+    static.done(ADD, virtio_id=4, device=["net_null0", "net_null1"], name="net_bonding0")
+
+
+VF = (0, 5, 8, 1)
+VFS = [(0, 5, 8, function) for function in range(8)] + [(0, 5, 9, 0)]
+
+BREACHES = [
+    (ADD, {"pci": [VF]}),
+    (ADD, {"virtio_id": 1}),
+    (ADD, {"pci": [VF], "virtio_id": 64}),
+    (ADD, {"pci": [VF], "virtio_id": 0xFFFFFFFF}),
+    (ADD, {"pci": [(0, 256, 8, 1)], "virtio_id": 1}),
+    (ADD, {"pci": [(0, 5, 32, 1)], "virtio_id": 1}),
+    (ADD, {"pci": [(0, 5, 8, 8)], "virtio_id": 1}),
+    (ADD, {"pci": [(0, 5, 8, 0xFFFFFFFF)], "virtio_id": 1}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1}),
+    (ADD, {"pci": VFS[:1], "virtio_id": 1, "name": "net_bonding0"}),
+    (ADD, {"pci": VFS, "virtio_id": 1, "name": "net_bonding0"}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": "bond0"}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": ""}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": "net_bonding0,mode=1"}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": "net_bonding\0"}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": "net_bonding" + "x" * 64}),
+    (ADD, {"pci": VFS[:2], "virtio_id": 1, "name": "net_bonding0", "mode": 7}),
+    (ADD, {"pci": [VF, VF], "virtio_id": 1, "name": "net_bonding0"}),
+    (ADD, {"pci": [VF], "virtio_id": 1, "mode": 1}),
+    (ADD, {"pci": [VF], "virtio_id": 1, "vhost_path": "/tmp/x"}),
+    (ADD, {"pci": [VF], "virtio_id": 1, "socket_mode": CLIENT}),
+    (ADD, {"pci": [VF], "virtio_id": 1, "device": ["net_null0"]}),
+    (ADD, {"virtio_id": 1, "name": "net_bonding0"}),
+    (ADD, {"virtio_id": 1, "device": [""]}),
+    (ADD, {"virtio_id": 1, "device": ["ens3"]}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0\n"]}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0,size=\0"]}),
+    (ADD, {"virtio_id": 1, "device": ["net_bonding0"]}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0," + "x" * 300]}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0"], "ident": ""}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0"], "ident": "x" * 128}),
+    (ADD, {"virtio_id": 1, "device": ["net_null0"], "ident": "\x1b[2J"}),
+    (REMOVE, {"pci": [VF]}),
+    (REMOVE, {"virtio_id": 1}),
+    (REMOVE, {"pci": VFS[:2], "virtio_id": 1}),
+    (REMOVE, {"pci": [VF], "virtio_id": 1, "ident": "x"}),
+    (ADD_SOCK, {"pci": [VF]}),
+    (ADD_SOCK, {"vhost_path": "/tmp/x"}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": ""}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "x.sock"}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "/tmp/" + "x" * 103}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "/tmp/x\n"}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "/tmp/x\0y"}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "/tmp/x", "virtio_id": 1}),
+    (ADD_SOCK, {"device": ["net_null0"], "vhost_path": "/tmp/x", "socket_mode": 2}),
+    (REMOVE_SOCK, {}),
+    (REMOVE_SOCK, {"vhost_path": "/tmp/x", "virtio_id": 1}),
+    (REMOVE_SOCK, {"vhost_path": "/tmp/x", "socket_mode": SERVER}),
+    (QUERY_PCI, {}),
+    (QUERY_PCI, {"vhost_path": ""}),
+    (QUERY_PCI, {"vhost_path": "/tmp/x", "pci": [VF]}),
+    (QUERY_PCI, {"vhost_path": "/tmp/x", "virtio_id": 1}),
+]
+
+
+def test_breaches(static, dynamic):
+    for daemon in static, dynamic:
+        for op, fields in BREACHES:
+            assert daemon.refused(op, **fields)[0] in (errno.EINVAL, errno.E2BIG,
+                                                       errno.ENAMETOOLONG), (op, fields)
+        assert daemon.devices() == {}
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"\xff", b"\x08", b"\x08\x05", b"\x08\xff\xff\xff\xff\x0f", b"\x12\x00\x08\x00",
+    b"\x08\x00\x12\x02\x08\x00", b"\x18\x01", b"\x08\x00\x3a\xff\xff\xff\xff\x07/x",
+    b"\x08\x04\x3a\x04/a\xff\xfe", b"\x0b\x0b\x0b", b"\0" * 1000])
+def test_unreadable_requests(static, data):
+    response = vioclient.extended.PortControlResponse.FromString(
+        vioclient.exchange(static.port_control_endpoint, data))
+    assert response.status == ERROR
+    assert response.error_code > 0 and response.error_code_source
+
+
+# Dynamic sockets
+
+def test_ops_of_the_other_kind(static, dynamic):
+    assert "dynamic" in static.refused(ADD_SOCK, device=["net_null0"], vhost_path="/tmp/x")[1]
+    assert "dynamic" in static.refused(REMOVE_SOCK, vhost_path="/tmp/x")[1]
+    assert "dynamic" in dynamic.refused(ADD, device=["net_null0"], virtio_id=1)[1]
+    assert "dynamic" in dynamic.refused(REMOVE, device=["net_null0"], virtio_id=1)[1]
+
+
+def test_dynamic_sockets(dynamic):
+    path = dynamic.directory / "a.sock"
+    dynamic.done(ADD_SOCK, device=["net_null0"], vhost_path=str(path), ident="port-a")
+    assert dynamic.devices() == {0: "net_null0"}  # the first free relay
+    assert stat.S_ISSOCK(path.stat().st_mode) and stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert accepts(path)
+    assert dynamic.relay(0).vhost.vhost_socket_name == str(path)
+    assert dynamic.relay(0).ident == "port-a"
+    assert dynamic.relay(1).vhost.vhost_socket_name == "NONE"
+    assert dynamic.done(QUERY_PCI, vhost_path=str(path)).query_string == "net_null0"
+
+    same = {"device": ["net_null0"], "vhost_path": str(path)}
+    dynamic.done(ADD_SOCK, **same)
+    assert dynamic.refused(ADD_SOCK, conditional=False, **same)[0] == errno.EEXIST
+    other = str(dynamic.directory / "b.sock")
+    assert dynamic.refused(ADD_SOCK, device=["net_null0"], vhost_path=other)[0] == errno.EBUSY
+    assert dynamic.refused(ADD_SOCK, device=["net_null1"], vhost_path=str(path))[0] == errno.EBUSY
+
+    dynamic.done(ADD_SOCK, device=["net_null1"], vhost_path=other)
+    assert dynamic.devices() == {0: "net_null0", 1: "net_null1"}
+    dynamic.refused(REMOVE_SOCK, device=["net_null0"], vhost_path=other)
+    assert dynamic.devices() == {0: "net_null0", 1: "net_null1"}
+
+    dynamic.done(REMOVE_SOCK, conditional=False, **same)
+    assert not path.exists()
+    dynamic.done(REMOVE_SOCK, **same)
+    assert dynamic.refused(REMOVE_SOCK, conditional=False, **same)[0] == errno.ENOENT
+    dynamic.done(REMOVE_SOCK, device=["net_null1"])
+    assert dynamic.devices() == {}
+    dynamic.done(ADD_SOCK, **same)
+    dynamic.done(REMOVE_SOCK, vhost_path=str(path))
+
+
+@pytest.mark.parametrize("mode", [SERVER, CLIENT])
+def test_socket_mode(dynamic, mode):
+    """Who listens is chosen by the request, whatever the daemon's default is."""
+    path = dynamic.directory / "mode.sock"
+    with socket.socket(socket.AF_UNIX) as qemu:
+        qemu.settimeout(10)
+        if mode == CLIENT:
+            qemu.bind(str(path))
+            qemu.listen(1)
+        dynamic.done(ADD_SOCK, device=["net_null0"], vhost_path=str(path), socket_mode=mode)
+        if mode == CLIENT:
+            qemu.accept()[0].close()
+        else:
+            qemu.connect(str(path))
+        dynamic.done(REMOVE_SOCK, vhost_path=str(path))
+    if mode == CLIENT:
+        path.unlink()  # the listener's file, so not the daemon's to remove
+    assert not path.exists()
+
+
+def test_occupied_socket(dynamic):
+    """Somebody else listens there: refused, and the device is given back."""
+    path = dynamic.directory / "taken.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen(8)
+        dynamic.refused(ADD_SOCK, device=["net_null0"], vhost_path=str(path), socket_mode=SERVER)
+        assert dynamic.devices() == {}
+        assert accepts(path)
+    path.unlink()
+    dynamic.refused(ADD_SOCK, device=["net_null0"], vhost_path="/no/such/directory/x.sock",
+                    socket_mode=SERVER)
+    assert dynamic.devices() == {}
+
+
+def test_cycles_leak_nothing(dynamic):
+    paths = [str(dynamic.directory / f"cycle{i}.sock") for i in range(2)]
+
+    def cycle(number):
+        fields = {"device": [f"net_null{number % 3}"], "vhost_path": paths[number % 2]}
+        dynamic.done(ADD_SOCK, conditional=False, **fields)
+        dynamic.done(REMOVE_SOCK, conditional=False, **fields)
+
+    for number in range(50):
+        cycle(number)
+    memory, files = memory_kib(dynamic.pid), open_files(dynamic.pid)
+    for number in range(CYCLES):
+        cycle(number)
+    settled(dynamic, files)
+    assert memory_kib(dynamic.pid) - memory < GROWTH_KIB
+    assert dynamic.devices() == {}
+
+
+# Statistics
+
+def total(state, direction, unit):
+    """received, and sent + drops + backlog."""
+    source, destination = direction.split("_to_")
+    state = getattr(state, direction)
+    by_reason = {drop.name: getattr(drop, {"pkts": "packets"}.get(unit, unit))
+                 for drop in state.drop}
+    assert set(by_reason) == DROPS
+    full = getattr(state, f"{unit}_dropped_{destination}_queue_full")
+    gone = getattr(state, f"{unit}_dropped_{destination}_not_connected")
+    assert gone == by_reason["not_connected"] and full + gone == sum(by_reason.values())
+    backlog = state.backlog_packets if unit == "pkts" else state.backlog_bytes
+    return (getattr(state, f"{unit}_rx_from_{source}"),
+            getattr(state, f"{unit}_tx_to_{destination}") + full + gone + backlog)
+
+
+def test_stats_of_an_idle_daemon(static):
+    response = vioclient.stats(static.stats_endpoint)
+    assert response.status == STATS_OK
+    assert [r.id for r in response.relay] == list(range(RELAYS))
+    for state in response.relay:
+        assert not state.active and not state.HasField("vf")
+        assert state.vhost.vhost_socket_name == str(static.socket(state.id))
+        assert (state.vf_to_vm.active, state.vf_to_vm.internal_state) == (False, "DPDK_UNINIT")
+        assert (state.vm_to_vf.active, state.vm_to_vf.internal_state) == (False, "VIRTIO_UNINIT")
+
+
+def test_stats_under_traffic(static):
+    """net_null is an endless source; without a VM all of it is dropped, and counted."""
+    static.done(ADD, virtio_id=9, device=["net_null0,size=100"])
+    first = static.relay(9)
+    assert not first.active
+    assert (first.vf_to_vm.active, first.vf_to_vm.internal_state) == (True, "DPDK_READY")
+    assert first.cpu.vf_to_vm == max(os.sched_getaffinity(0))
+    assert first.vf_to_vm.pkt_rate_rx_from_vf == 0.0  # no delay, no rate
+    start = time.monotonic()
+    later = static.relay(9, delay=300)
+    took = time.monotonic() - start
+    assert 0.3 <= took
+    received = later.vf_to_vm.pkts_rx_from_vf - first.vf_to_vm.pkts_rx_from_vf
+    assert received > 0
+    assert 0 < later.vf_to_vm.pkt_rate_rx_from_vf <= received / 0.3
+    assert later.vf_to_vm.byte_rate_rx_from_vf == pytest.approx(
+        100 * later.vf_to_vm.pkt_rate_rx_from_vf, rel=1e-3)
+    assert later.vf_to_vm.pkt_rate_tx_to_vm == 0.0
+    for unit in "pkts", "bytes":
+        for direction in "vf_to_vm", "vm_to_vf":
+            came, went = total(later, direction, unit)
+            assert came == went
+    assert later.vf_to_vm.bytes_rx_from_vf == 100 * later.vf_to_vm.pkts_rx_from_vf
+
+
+def test_stats_selection(static):
+    def ids(**fields):
+        return [r.id for r in vioclient.stats(static.stats_endpoint, **fields).relay]
+
+    assert ids(relay=[5, 63, 0]) == [0, 5, 63]
+    assert ids(relay=[5, 5, 64, 4_000_000_000]) == [5]
+    assert ids(relay=[64]) == []
+    assert ids(relay=list(range(RELAYS))) == list(range(RELAYS))
+    assert ids(include_inactive=False) == []
+    assert ids(include_inactive=True) == list(range(RELAYS))
+
+
+def test_stats_errors(static):
+    def status(data):
+        response = compat.StatsResponse.FromString(vioclient.exchange(static.stats_endpoint, data))
+        assert not response.relay
+        return response.status
+
+    assert status(compat.StatsRequest(relay=[0] * 65).SerializeToString()) == E2BIG
+    assert status(compat.StatsRequest(delay=60_001).SerializeToString()) == E2BIG
+    assert status(compat.StatsRequest(delay=0xFFFFFFFF).SerializeToString()) == E2BIG
+    for data in b"\xff", b"\x0a\x05\x01", b"\x18", b"\x0b", bytes(100):
+        assert status(data) == EBADR
+
+
+def test_delayed_stats_hold_nobody_up(static):
+    """Clients that wait for rates, more than may: each is answered, and others do not wait."""
+    with zmq.Context() as context:
+        waiting = [context.socket(zmq.REQ) for _ in range(100)]
+        request = compat.StatsRequest(delay=2000, relay=[1]).SerializeToString()
+        for client in waiting:
+            client.linger = 0
+            client.connect(static.stats_endpoint)
+            client.send(request)
+        wait_until(lambda: any(client.poll(0) for client in waiting), 10, "the first early answer")
+        honest_client_is_served(static)
+        for client in waiting:
+            assert client.poll(10_000)
+            assert compat.StatsResponse.FromString(client.recv()).status == STATS_OK
+            client.close()
+
+
+# Core scheduler and configuration
+
+def test_core_sched(static):
+    endpoint = static.core_sched_endpoint
+    worker = max(os.sched_getaffinity(0))
+    response = vioclient.core_sched(endpoint, GET_EAL_CORES)
+    assert response.status == OK and list(response.eal_cores) == [worker]
+    assert not response.HasField("error_code")
+
+    static.done(ADD, virtio_id=3, device=["net_null0"])
+    response = vioclient.core_sched(endpoint, UPDATE, [(3, worker, worker)])
+    assert response.status == OK, response
+    assert static.relay(3).cpu.vf_to_vm == worker
+
+
+@pytest.mark.parametrize("moves", [
+    [(64, "w", "w")], [(-1, "w", "w")], [(0, "w", -1)], [(0, 1023, "w")], [(0, "w", 5000)],
+    [(0, "w", "w"), (0, "w", "w")]])
+def test_core_sched_breaches(static, moves):
+    worker = max(os.sched_getaffinity(0))
+    moves = [tuple(worker if cpu == "w" else cpu for cpu in move) for move in moves]
+    response = vioclient.core_sched(static.core_sched_endpoint, UPDATE, moves)
+    assert response.status == ERROR
+    assert response.error_code == errno.EINVAL and len(response.error_code_source) > 10
+
+
+def test_core_sched_unreadable(static):
+    for data in b"", b"\xff", b"\x08\x02", b"\x08\x01\x12\x06\x08\0\x10\0\x18\0", b"\x08\0\x12\0":
+        response = compat.CoreSchedResponse.FromString(
+            vioclient.exchange(static.core_sched_endpoint, data))
+        assert response.status == ERROR and response.error_code > 0
+        assert response.error_code_source
+
+
+def test_config(static):
+    worker = max(os.sched_getaffinity(0))
+    response = vioclient.config(static.config_endpoint)
+    assert response.status == 0
+    assert [(pin.relay_number, pin.vf2virtio_cpu, pin.virtio2vf_cpu)
+            for pin in response.relay_cpu_map] == [(7, worker, worker)]
+    assert response.daemon_version and "DPDK" in response.dpdk_version
+    old = vioclient.config(static.config_endpoint, messages=compat)
+    assert old.status == 0 and len(old.relay_cpu_map) == 1
+    response = compat.ConfigResponse.FromString(
+        vioclient.exchange(static.config_endpoint, b"\xff"))
+    assert response.status == EBADR and not response.relay_cpu_map
+
+
+# What clients do to us
+
+def honest_client_is_served(daemon):
+    """Each endpoint answers an honest client in time. A machine that stalls for a moment is none of
+    the daemon's business: one answer of three in time will do."""
+    requests = {
+        "port_control": compat.PortControlRequest(op=QUERY_PCI, vhost_path="/x"),
+        "stats": compat.StatsRequest(),
+        "config": compat.ConfigRequest(),
+        "core_sched": compat.CoreSchedRequest(op=GET_EAL_CORES),
+    }
+    for name, endpoint in daemon.endpoints.items():
+        took = []
+        for _ in range(3):
+            start = time.monotonic()
+            vioclient.exchange(endpoint, requests[name].SerializeToString())
+            took.append(time.monotonic() - start)
+        assert min(took) < ANSWER_S, f"{name}: {took}"
+
+
+def connect(endpoint):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(endpoint.removeprefix("ipc://"))
+    return client
+
+
+def settled(daemon, files):
+    wait_until(lambda: open_files(daemon.pid) <= files, 20, "closed connections")
+
+
+@pytest.fixture
+def unmoved(static):
+    """A daemon that must not grow."""
+    honest_client_is_served(static)
+    files = open_files(static.pid)
+    memory = memory_kib(static.pid)
+    yield static
+    honest_client_is_served(static)
+    settled(static, files)
+    assert memory_kib(static.pid) - memory < GROWTH_KIB
+
+
+def test_random_messages(unmoved):
+    rng = random.Random(1)
+    for endpoint in unmoved.endpoints.values():
+        with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+            client.linger = 0
+            client.connect(endpoint)
+            for _ in range(2000):
+                client.send_multipart([b"", rng.randbytes(rng.randrange(200))])
+                if client.poll(0):
+                    client.recv_multipart()
+        honest_client_is_served(unmoved)
+
+
+def test_truncated_and_mutated_messages(unmoved):
+    """Near misses of an honest request: each is answered, and none is done."""
+    rng = random.Random(2)
+    request = vioclient.extended.PortControlRequest(
+        op=ADD, virtio_id=64, name="net_bonding0", vhost_path="/tmp/x", ident="x",
+        device=["net_null0", "net_null1"]).SerializeToString()
+    with zmq.Context() as context, context.socket(zmq.REQ) as client:
+        client.linger = 0
+        client.connect(unmoved.port_control_endpoint)
+        for number in range(3000):
+            data = bytearray(request[:rng.randrange(len(request))])
+            for _ in range(number % 4):
+                if data:
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+            client.send(bytes(data))
+            assert client.poll(5000)
+            assert compat.PortControlResponse.FromString(client.recv()).status == ERROR
+    assert unmoved.devices() == {}
+
+
+def test_wrong_envelopes(unmoved):
+    for endpoint in unmoved.endpoints.values():
+        with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+            client.linger = 0
+            client.connect(endpoint)
+            for frames in [[b"x"], [b""], [b"", b"", b""], [b"x"] * 20, [b"", b"x", b"y"],
+                           [b"x" * 1000, b"", b"x"]]:
+                client.send_multipart(frames)
+            # What a REP socket would have answered is answered: envelopes come back as they went.
+            client.send_multipart([b"tag", b"", b"\xff"])
+            assert client.poll(5000)
+            assert client.recv_multipart()[:2] == [b"tag", b""]
+
+
+def test_oversized_message(unmoved):
+    for endpoint in unmoved.endpoints.values():
+        with zmq.Context() as context, context.socket(zmq.REQ) as client:
+            client.linger = 0
+            client.connect(endpoint)
+            client.send(bytes(50_000_000))
+            assert not client.poll(200)
+
+
+def test_raw_garbage(unmoved):
+    rng = random.Random(3)
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\0NULL"
+    for endpoint in unmoved.endpoints.values():
+        for number in range(300):
+            with connect(endpoint) as client:
+                try:
+                    client.sendall(greeting if number % 2 else b"")
+                    client.sendall(rng.randbytes(rng.randrange(2000)))
+                except BrokenPipeError:
+                    pass  # it has hung up, as it may
+
+
+def test_crowd_that_vanishes(unmoved):
+    endpoints = list(unmoved.endpoints.values())
+    for number in range(VANISHING):
+        with connect(endpoints[number % len(endpoints)]) as client:
+            if number % 3 == 0:
+                client.sendall(b"\xff" + bytes(8) + b"\x7f")
+        if number % 1000 == 0:
+            honest_client_is_served(unmoved)
+
+
+def test_clients_that_leave_before_the_answer(unmoved):
+    request = compat.StatsRequest(delay=300).SerializeToString()
+    for _ in range(20):
+        with zmq.Context() as context:
+            for _ in range(10):
+                client = context.socket(zmq.REQ)
+                client.linger = 50
+                client.connect(unmoved.stats_endpoint)
+                client.send(request)
+                client.close()
+    honest_client_is_served(unmoved)
+
+
+def test_client_that_never_reads(unmoved):
+    request = compat.StatsRequest().SerializeToString()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.rcvhwm = 1
+        client.connect(unmoved.stats_endpoint)
+        sent = 0
+        for _ in range(3000):  # of some 50 KiB of answer each
+            try:
+                client.send_multipart([b"", request], zmq.DONTWAIT)
+                sent += 1
+            except zmq.Again:
+                time.sleep(0.001)
+        assert sent > 1000
+        honest_client_is_served(unmoved)
+
+
+def test_silent_clients(unmoved):
+    """Connections that say nothing, or half a greeting, are given up after a while."""
+    files = open_files(unmoved.pid)
+    clients = [connect(unmoved.stats_endpoint) for _ in range(200)]
+    for client in clients[::2]:
+        client.sendall(b"\xff" + bytes(8) + b"\x7f\x03")
+    honest_client_is_served(unmoved)
+    settled(unmoved, files)
+    for client in clients:
+        client.close()
+
+
+# The endpoints' files
+
+def test_endpoint_files():
+    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
+    try:
+        endpoint = directory / "run" / "virtio-forwarder" / "stats"
+        with Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}"):
+            mode = endpoint.stat().st_mode
+            assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
+            assert stat.S_IMODE(endpoint.parent.stat().st_mode) == 0o755
+        assert not endpoint.exists()
+        # A dead daemon's socket is replaced.
+        daemon = Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}").start()
+        daemon.kill()
+        assert endpoint.exists()
+        with Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}"):
+            assert len(vioclient.stats(f"ipc://{endpoint}").relay) == RELAYS
+    finally:
+        shutil.rmtree(directory)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A client of the ZeroMQ endpoints that shares nothing with the project's own: python3-zmq,
+python3-protobuf, and messages written from the contract (virtioforwarder_compat.proto). What the
+project added to them since is added here, in a second family of messages, from the table below."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import zmq
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+PROTO = Path(__file__).with_name("virtioforwarder_compat.proto")
+PACKAGE = "virtioforwarder"
+TIMEOUT_S = 5
+
+_FIELD = descriptor_pb2.FieldDescriptorProto
+_OPTIONAL, _REPEATED, _REQUIRED = (
+    _FIELD.LABEL_OPTIONAL, _FIELD.LABEL_REPEATED, _FIELD.LABEL_REQUIRED)
+
+# (message, number, name, label, type)
+EXTENSIONS = [
+    ("PortControlRequest", 100, "device", _REPEATED, _FIELD.TYPE_STRING),
+    ("PortControlRequest", 101, "socket_mode", _OPTIONAL, _FIELD.TYPE_INT32),
+    ("PortControlRequest", 102, "ident", _OPTIONAL, _FIELD.TYPE_STRING),
+    ("StatsResponse.RelayState", 100, "device", _OPTIONAL, _FIELD.TYPE_STRING),
+    *((f"StatsResponse.RelayState.{direction}", number, name, label, kind)
+      for direction in ("VFtoVM", "VMtoVF")
+      for number, name, label, kind in (
+          (100, "drop", _REPEATED, "Drop"),
+          (101, "backlog_packets", _OPTIONAL, _FIELD.TYPE_UINT64),
+          (102, "backlog_bytes", _OPTIONAL, _FIELD.TYPE_UINT64))),
+    ("ConfigResponse", 2, "daemon_version", _OPTIONAL, _FIELD.TYPE_STRING),
+    ("ConfigResponse", 3, "dpdk_version", _OPTIONAL, _FIELD.TYPE_STRING),
+    ("ConfigResponse", 4, "features", _REPEATED, _FIELD.TYPE_STRING),
+]
+
+SERVER, CLIENT = 0, 1  # socket_mode
+
+
+def _compile():
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "descriptors"
+        subprocess.run(["protoc", f"--proto_path={PROTO.parent}",
+                        f"--descriptor_set_out={output}", PROTO.name], check=True)
+        return descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file[0]
+
+
+def _find(file, path):
+    """The message with a dotted path."""
+    first, *rest = path.split(".")
+    message = next(m for m in file.message_type if m.name == first)
+    for name in rest:
+        message = next(m for m in message.nested_type if m.name == name)
+    return message
+
+
+def _extended(file):
+    """The same messages with the extensions."""
+    drop = file.message_type.add(name="Drop")
+    for number, name, kind in ((1, "name", _FIELD.TYPE_STRING), (2, "packets", _FIELD.TYPE_UINT64),
+                               (3, "bytes", _FIELD.TYPE_UINT64)):
+        drop.field.add(name=name, number=number, type=kind, label=_REQUIRED)
+    for path, number, name, label, kind in EXTENSIONS:
+        field = _find(file, path).field.add(name=name, number=number, label=label)
+        if kind == "Drop":
+            field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{PACKAGE}.Drop"
+        else:
+            field.type = kind
+    return file
+
+
+def _classes(file):
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    factory = message_factory.MessageFactory(pool)
+    return SimpleNamespace(**{
+        m.name: factory.GetPrototype(pool.FindMessageTypeByName(f"{PACKAGE}.{m.name}"))
+        for m in file.message_type})
+
+
+compat = _classes(_compile())              # what deployed clients have
+extended = _classes(_extended(_compile()))
+
+
+class NoAnswer(AssertionError):
+    """The endpoint did not answer in time."""
+
+
+def exchange(endpoint, data, timeout=TIMEOUT_S):
+    """One request and its answer, both as bytes."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.linger = 0
+        socket.connect(str(endpoint))
+        socket.send(data)
+        if not socket.poll(timeout * 1000):
+            raise NoAnswer(f"{endpoint} did not answer within {timeout} s")
+        return socket.recv()
+
+
+def pci_addresses(request, addresses):
+    """Fills in (domain, bus, slot, function) tuples."""
+    for domain, bus, slot, function in addresses:
+        request.pci_addrs.add(domain=domain, bus=bus, slot=slot, function=function)
+
+
+def port_control(endpoint, op, pci=(), messages=extended, **fields):
+    """A PortControlRequest; returns the response. pci: (domain, bus, slot, function) tuples."""
+    request = messages.PortControlRequest(op=op, **fields)
+    pci_addresses(request, pci)
+    return messages.PortControlResponse.FromString(
+        exchange(endpoint, request.SerializeToString()))
+
+
+def stats(endpoint, messages=extended, **fields):
+    """A StatsRequest; returns the response."""
+    request = messages.StatsRequest(**fields)
+    return messages.StatsResponse.FromString(exchange(
+        endpoint, request.SerializeToString(), TIMEOUT_S + fields.get("delay", 0) / 1000))
+
+
+def relay(endpoint, relay_id, **fields):
+    """The state of one relay."""
+    response = stats(endpoint, relay=[relay_id], **fields)
+    assert response.status == 0 and len(response.relay) == 1, response
+    return response.relay[0]
+
+
+def core_sched(endpoint, op, moves=(), messages=extended):
+    """A CoreSchedRequest; moves: (relay, CPU VF to VM, CPU VM to VF) tuples."""
+    request = messages.CoreSchedRequest(op=op)
+    for number, vf_to_vm, vm_to_vf in moves:
+        request.relay_cpu_map.add(
+            relay_number=number, vf2virtio_cpu=vf_to_vm, virtio2vf_cpu=vm_to_vf)
+    return messages.CoreSchedResponse.FromString(exchange(endpoint, request.SerializeToString()))
+
+
+def config(endpoint, messages=extended):
+    """A ConfigRequest."""
+    return messages.ConfigResponse.FromString(
+        exchange(endpoint, messages.ConfigRequest().SerializeToString()))
