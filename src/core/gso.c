@@ -52,43 +52,52 @@ static bool append(struct rte_mbuf *segment, struct rte_mempool *pool,
 }
 
 /* Each segment has an IP header of its own: lengths, and for IPv4 identification and checksum. */
-static uint16_t finish_ip(struct rte_mbuf *segment, bool ipv4, uint16_t n_cut)
+static void finish_ip(struct rte_mbuf *segment, bool ipv4, uint16_t n_cut)
 {
-	uint32_t l4_bytes = segment->pkt_len - segment->l2_len - segment->l3_len;
+	uint32_t ip_bytes = segment->pkt_len - segment->l2_len;
 	void *header = rte_pktmbuf_mtod_offset(segment, void *, segment->l2_len);
 
 	if (ipv4) {
 		struct rte_ipv4_hdr *ip = header;
-		ip->total_length = rte_cpu_to_be_16(segment->l3_len + l4_bytes);
+		ip->total_length = rte_cpu_to_be_16(ip_bytes);
 		ip->packet_id = rte_cpu_to_be_16(rte_be_to_cpu_16(ip->packet_id) + n_cut);
 		ip->hdr_checksum = 0;
 		ip->hdr_checksum = rte_ipv4_cksum(ip);
-		return rte_ipv4_phdr_cksum(ip, 0);
+	} else {
+		struct rte_ipv6_hdr *ip = header;
+		ip->payload_len = rte_cpu_to_be_16(ip_bytes - sizeof(*ip));
 	}
+}
 
-	struct rte_ipv6_hdr *ip = header;
-	ip->payload_len = rte_cpu_to_be_16(segment->pkt_len - segment->l2_len - sizeof(*ip));
-	/* The pseudo-header names TCP and its length, not the extension header that comes first. */
-	struct rte_ipv6_hdr pseudo = *ip;
-	pseudo.proto = IPPROTO_TCP;
-	pseudo.payload_len = rte_cpu_to_be_16(l4_bytes);
-	return rte_ipv6_phdr_cksum(&pseudo, 0);
+/*
+ * The sum of the pseudo-header with the segment's length in place of the whole packet's. The rest
+ * of it is the guest's, which knows the final destination behind a routing header.
+ */
+static uint16_t pseudo_header_sum(uint16_t of_packet, uint32_t packet_bytes, uint32_t segment_bytes)
+{
+	rte_be32_t old = rte_cpu_to_be_32(packet_bytes), new = rte_cpu_to_be_32(segment_bytes);
+	uint32_t sum = of_packet + (uint16_t)~rte_raw_cksum(&old, sizeof(old)) +
+	               rte_raw_cksum(&new, sizeof(new));
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
 }
 
 /* RFC 9293: FIN and PSH belong to the last segment only, CWR to the first only (RFC 3168, 6.1.2).
  */
 static void finish_tcp(
-	struct rte_mbuf *segment, uint32_t position, uint16_t n_cut, bool last, uint16_t pseudo_sum)
+	const struct gso *gso, const struct rte_mbuf *packet, struct rte_mbuf *segment, bool last)
 {
 	uint32_t offset = segment->l2_len + segment->l3_len;
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(segment, struct rte_tcp_hdr *, offset);
 
-	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + position);
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + gso->next);
 	if (!last)
 		tcp->tcp_flags &= ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
-	if (n_cut > 0)
+	if (gso->next > 0)
 		tcp->tcp_flags &= ~RTE_TCP_CWR_FLAG;
-	tcp->cksum = pseudo_sum;
+	tcp->cksum =
+		pseudo_header_sum(tcp->cksum, packet->pkt_len - offset, segment->pkt_len - offset);
 	if (!(segment->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM))
 		tcp->cksum = offload_l4_checksum(segment, offset);
 }
@@ -110,11 +119,12 @@ static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *pa
 	segment->l2_len = packet->l2_len;
 	segment->l3_len = packet->l3_len;
 	segment->l4_len = packet->l4_len;
-	uint64_t family = packet->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
-	if (device_checksum)
-		segment->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | family;
-	uint16_t pseudo_sum = finish_ip(segment, family == RTE_MBUF_F_TX_IPV4, gso->n_cut);
-	finish_tcp(segment, gso->next, gso->n_cut, length == left, pseudo_sum);
+	bool ipv4 = packet->ol_flags & RTE_MBUF_F_TX_IPV4;
+	if (device_checksum && offload_device_understands(ipv4, packet->l3_len))
+		segment->ol_flags =
+			RTE_MBUF_F_TX_TCP_CKSUM | (ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	finish_ip(segment, ipv4, gso->n_cut);
+	finish_tcp(gso, packet, segment, length == left);
 	return segment;
 }
 

@@ -20,8 +20,8 @@ struct gso {
 /*
  * Cuts up to `n` further segments off `packet` (prepared by offload_prepare() and not changed here)
  * into `ret_segments`, as copies from `pool`, each with its lengths, sequence number, flags and
- * checksums (TCP's left to the device where `device_checksum`). Returns how many; fewer when the
- * packet ends (gso_done()) or buffers run out.
+ * checksums (TCP's left to the device where `device_checksum` and it can). Returns how many; fewer
+ * when the packet ends (gso_done()) or buffers run out.
  */
 uint16_t gso_cut(struct gso *gso, const struct rte_mbuf *packet, struct rte_mempool *pool,
 	bool device_checksum, struct rte_mbuf **ret_segments, uint16_t n);

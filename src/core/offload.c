@@ -6,84 +6,118 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+/* Not by rte_raw_cksum_mbuf(): DPDK 22.11's sums wrongly behind a buffer of odd length. */
 uint16_t offload_l4_checksum(const struct rte_mbuf *packet, uint32_t offset)
 {
-	uint16_t sum = 0;
+	uint32_t sum = 0, summed = 0;
 
-	if (rte_raw_cksum_mbuf(packet, offset, packet->pkt_len - offset, &sum) != 0)
-		return 0;
-	return sum == 0xffff ? sum : (uint16_t)~sum;
+	for (const struct rte_mbuf *part = packet; part != NULL; part = part->next) {
+		uint32_t skip = RTE_MIN(offset, part->data_len), length = part->data_len - skip;
+		uint16_t part_sum =
+			rte_raw_cksum(rte_pktmbuf_mtod_offset(part, const char *, skip), length);
+		sum += summed % 2 == 0 ? part_sum : rte_bswap16(part_sum);
+		summed += length;
+		offset -= skip;
+	}
+	uint16_t folded = __rte_raw_cksum_reduce(sum);
+	return folded == 0xffff ? folded : (uint16_t)~folded;
 }
 
-/* Finds the headers. All of them lie in the first segment, or it is no packet for an offload. */
-static bool parse(struct rte_mbuf *packet, uint32_t *ret_type)
-{
+struct headers {
 	struct rte_net_hdr_lens lengths;
-	uint32_t type = rte_net_get_ptype(
-		packet, &lengths, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
-	uint32_t l4 = type & RTE_PTYPE_L4_MASK;
+	uint32_t l4; /* offset */
+	bool ipv4;
+	bool tcp; /* else UDP */
+};
 
-	if (l4 != RTE_PTYPE_L4_TCP && l4 != RTE_PTYPE_L4_UDP)
+/* Finds the headers. All of them lie in the first segment, or it is no packet for an offload. */
+static bool parse(const struct rte_mbuf *packet, struct headers *ret_headers)
+{
+	struct rte_net_hdr_lens *lengths = &ret_headers->lengths;
+	uint32_t type = rte_net_get_ptype(
+		packet, lengths, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
+	uint32_t l4_type = type & RTE_PTYPE_L4_MASK;
+
+	if (l4_type != RTE_PTYPE_L4_TCP && l4_type != RTE_PTYPE_L4_UDP)
 		return false;
-	if (lengths.l2_len + lengths.l3_len + lengths.l4_len > rte_pktmbuf_data_len(packet))
+	if ((type & RTE_PTYPE_L3_MASK) == 0)
 		return false;
-	packet->l2_len = lengths.l2_len;
-	packet->l3_len = lengths.l3_len;
-	packet->l4_len = lengths.l4_len;
-	*ret_type = type;
+	ret_headers->l4 = lengths->l2_len + lengths->l3_len;
+	ret_headers->ipv4 = RTE_ETH_IS_IPV4_HDR(type);
+	ret_headers->tcp = l4_type == RTE_PTYPE_L4_TCP;
+	if (ret_headers->tcp && lengths->l4_len < sizeof(struct rte_tcp_hdr))
+		return false;
+	return ret_headers->l4 + lengths->l4_len <= rte_pktmbuf_data_len(packet);
+}
+
+static bool device_understands(const struct headers *headers)
+{
+	return offload_device_understands(headers->ipv4, headers->lengths.l3_len);
+}
+
+/* Copies the lengths to where drivers and gso.h look for them. False where they do not fit. */
+static bool set_lengths(struct rte_mbuf *packet, const struct rte_net_hdr_lens *lengths)
+{
+	packet->l2_len = lengths->l2_len;
+	packet->l3_len = lengths->l3_len;
+	packet->l4_len = lengths->l4_len;
+	return packet->l2_len == lengths->l2_len && packet->l3_len == lengths->l3_len &&
+	       packet->l4_len == lengths->l4_len;
+}
+
+static void checksum_in_software(struct rte_mbuf *packet, const struct headers *headers)
+{
+	uint16_t *field = rte_pktmbuf_mtod_offset(packet, uint16_t *,
+		headers->l4 + (headers->tcp ? offsetof(struct rte_tcp_hdr, cksum)
+					    : offsetof(struct rte_udp_hdr, dgram_cksum)));
+
+	*field = offload_l4_checksum(packet, headers->l4);
+}
+
+/* Prepares for the device, or for gso.h. */
+static bool prepare_segmentation(
+	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
+{
+	if (!headers->tcp || packet->tso_segsz == 0 ||
+		packet->pkt_len <= headers->l4 + headers->lengths.l4_len ||
+		!set_lengths(packet, &headers->lengths))
+		return false;
+	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	if (!caps->tso || !device_understands(headers))
+		return true;
+	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+	packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (headers->ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
 	return true;
 }
 
-static void checksum_in_software(struct rte_mbuf *packet, bool tcp)
+static void prepare_checksum(
+	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
 {
-	uint32_t l4 = packet->l2_len + packet->l3_len;
-	uint16_t *field = rte_pktmbuf_mtod_offset(packet, uint16_t *,
-		l4 + (tcp ? offsetof(struct rte_tcp_hdr, cksum)
-			  : offsetof(struct rte_udp_hdr, dgram_cksum)));
-
-	*field = offload_l4_checksum(packet, l4);
-}
-
-static bool segmentation_makes_sense(const struct rte_mbuf *packet, bool tcp)
-{
-	uint32_t headers = packet->l2_len + packet->l3_len + packet->l4_len;
-
-	return tcp && packet->l4_len >= sizeof(struct rte_tcp_hdr) && packet->pkt_len > headers &&
-	       packet->tso_segsz != 0;
+	packet->ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	if (!caps->checksum || !device_understands(headers) ||
+		!set_lengths(packet, &headers->lengths)) {
+		checksum_in_software(packet, headers);
+		return;
+	}
+	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	packet->ol_flags |= headers->tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 }
 
 bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)
 {
 	bool segment = packet->ol_flags & RTE_MBUF_F_RX_LRO;
-	uint32_t type;
+	struct headers headers;
 
 	/* Only these two ask for anything; a checksum that is said to be good or unknown is left.
 	 */
 	if (!segment &&
 		(packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_NONE)
 		return true;
-	if (!parse(packet, &type))
+	if (!parse(packet, &headers))
 		return false;
-
-	bool tcp = (type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP;
-	bool ipv4 = RTE_ETH_IS_IPV4_HDR(type);
-	uint64_t family = ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
-	if (segment && !segmentation_makes_sense(packet, tcp))
-		return false;
-	if (segment && !caps->tso) {
-		packet->ol_flags |= family;
-		return true;
-	}
-
-	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 	if (segment)
-		packet->ol_flags |=
-			RTE_MBUF_F_TX_TCP_SEG | family | (ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
-	else if (caps->checksum)
-		packet->ol_flags |=
-			family | (tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM);
-	else
-		checksum_in_software(packet, tcp);
+		return prepare_segmentation(packet, &headers, caps);
+	prepare_checksum(packet, &headers, caps);
 	return true;
 }
 

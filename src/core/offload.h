@@ -11,6 +11,7 @@
  * Guests lie: every length is checked against the packet.
  */
 
+#include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,16 @@ struct offload_caps {
 static inline bool offload_needed(const struct rte_mbuf *packet)
 {
 	return packet->ol_flags & (RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+}
+
+/*
+ * Whether a device may be asked for a checksum behind an IP header of that length. Drivers make the
+ * pseudo-header from the IPv6 header alone: they find neither the end of a chain of extension
+ * headers nor the final destination in it.
+ */
+static inline bool offload_device_understands(bool ipv4, unsigned ip_bytes)
+{
+	return ipv4 || ip_bytes == sizeof(struct rte_ipv6_hdr);
 }
 
 /*
