@@ -28,7 +28,7 @@ test: all ## everything CI runs, summed up in the last line
 test-unit: all ## unit tests
 	@$(DEPS) test
 	@$(RUN_TESTS) unit
-test-black: all ## the whole programs, without a VM
+test-black: all ## the whole programs, without a VM: all of tests/ but tests/vm
 	@$(DEPS) test
 	@$(RUN_TESTS) black
 test-vm: all ## real Linux guests, all of it (CI runs a selection)
