@@ -53,10 +53,13 @@ static uint32_t ethernet_hash(const struct rte_mbuf *packet)
 /* Adds the ports, which TCP, UDP and SCTP have in the same place. */
 static uint32_t ports_hash(const struct rte_mbuf *packet, uint32_t offset, uint32_t hash)
 {
-	uint16_t buffer[2];
-	const uint16_t *ports = rte_pktmbuf_read(packet, offset, sizeof(buffer), buffer);
+	uint16_t ports[2];
+	const void *at = rte_pktmbuf_read(packet, offset, sizeof(ports), ports);
 
-	return ports != NULL ? mix(ports[0], ports[1], hash) : hash;
+	if (at == NULL)
+		return hash;
+	memmove(ports, at, sizeof(ports)); /* they may stand at an odd address */
+	return mix(ports[0], ports[1], hash);
 }
 
 uint32_t steer_flow_hash(const struct rte_mbuf *packet)
