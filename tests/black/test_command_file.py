@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Port control by /tmp/vio_cmd, in a /tmp of the daemon's own, with a VF that only sysfs knows: that
+the command reaches the device layer is told by its refusal there."""
+
+import os
+
+import pytest
+from lib.forwarder import Forwarder
+from lib.paths import build_dir
+from lib.proc import wait_until
+
+WAIT_S = 20
+PF, VF, NUMBER = "0000:fe:00.0", "0000:fe:08.3", 3
+
+# The daemon's /tmp is another directory, in which the test's own and the build still have their
+# names; of sysfs the interfaces and PCI functions are others.
+ENTER = """set -e
+for kept in "$1" "$2"; do
+	case $kept in
+	/tmp/*) mkdir -p "$1/tmp/${kept#/tmp/}"; mount --bind "$kept" "$1/tmp/${kept#/tmp/}" ;;
+	esac
+done
+mount --bind "$1/sys/class/net" /sys/class/net
+mount --bind "$1/sys/bus/pci/devices" /sys/bus/pci/devices
+mount --rbind "$1/tmp" /tmp
+shift 2
+exec "$@"
+"""
+
+pytestmark = pytest.mark.sanitizers
+
+
+def make_sysfs(sysfs):
+    """A PF, its VF 3, and that VF's own interface."""
+    functions, interface = sysfs / "bus/pci/devices", sysfs / "class/net/vf3"
+    for function in (PF, VF):
+        (functions / function).mkdir(parents=True)
+    (functions / PF / f"virtfn{NUMBER}").symlink_to(f"../{VF}")
+    (functions / VF / "physfn").symlink_to(f"../{PF}")
+    interface.mkdir(parents=True)
+    (interface / "device").symlink_to(f"/sys/bus/pci/devices/{VF}")
+
+
+class CommandFileForwarder(Forwarder):
+    """A daemon that is controlled by the command file alone."""
+
+    def __init__(self, directory):
+        super().__init__(directory, options=["--ipc"])
+        make_sysfs(directory / "sys")
+        tmp = directory / "tmp"
+        tmp.mkdir()
+        tmp.chmod(0o1777)
+        self.command_file = tmp / "vio_cmd"
+        self.argv = ["unshare", "--mount", "sh", "-c", ENTER, "sh", directory, build_dir(),
+                     *(argument for argument in self.argv
+                       if not str(argument).startswith("--zmq-port-control-ep"))]
+
+    def says(self, text, times=1):
+        """Waits until the log has said it so often."""
+        wait_until(lambda: self.output.text.count(text) >= times, WAIT_S, f"{times} * {text!r}")
+
+    def command(self, text):
+        """Leaves a command, as a script does, and waits until it is taken."""
+        self.command_file.write_text(text)
+        wait_until(lambda: not self.command_file.exists(), WAIT_S, f"{text!r} is taken")
+
+
+@pytest.fixture
+def forwarder(workdir, stack):
+    return stack.enter_context(CommandFileForwarder(workdir))
+
+
+def test_commands(forwarder):
+    forwarder.command("add_port vf3\n")
+    forwarder.says(f"add_port vf3: relay {NUMBER}: device {VF}")
+    forwarder.command("del_port vf3\n")
+    forwarder.says(f"del_port vf3: done, relay {NUMBER}, device {VF}")
+    forwarder.command("add_port nosuch0\n")
+    forwarder.says("there is no interface nosuch0")
+    forwarder.command("add_port vf3\nreboot\n")
+    forwarder.says("nothing is done: line 2")
+    assert forwarder.output.text.count("add_port vf3:") == 1
+
+
+def test_refused_files(forwarder):
+    """What others may leave in /tmp is not touched, and stops nothing."""
+    command_file, other = forwarder.command_file, forwarder.command_file.with_name("other")
+    other.write_text("add_port vf3\n")
+    os.chown(other, 65534, 65534)
+    os.rename(other, command_file)
+    forwarder.says("vio_cmd is left alone: it belongs neither")
+    assert command_file.read_text() == "add_port vf3\n"
+    os.unlink(command_file)
+
+    other.write_text("add_port vf3\n")
+    link = command_file.with_name("link")
+    link.symlink_to("other")
+    os.rename(link, command_file)
+    forwarder.says("vio_cmd is left alone: it is a symbolic link")
+    os.unlink(command_file)
+
+    pipe = command_file.with_name("pipe")
+    os.mkfifo(pipe)
+    os.rename(pipe, command_file)
+    forwarder.says("vio_cmd is left alone: it is no regular file")
+    os.unlink(command_file)
+
+    assert "add_port vf3" not in forwarder.output.text
+    forwarder.command("add_port vf3\n")
+    forwarder.says("add_port vf3:")
+
+
+def test_file_from_before(workdir, stack):
+    forwarder = CommandFileForwarder(workdir)
+    forwarder.command_file.write_text("add_port vf3\n")
+    stack.enter_context(forwarder)
+    forwarder.says("add_port vf3:")
+    assert not forwarder.command_file.exists()
