@@ -47,7 +47,9 @@ static int on_poll(sd_event_source *timer, uint64_t time_us, void *userdata)
 
 	if (scheduler->config->dry_run && !scheduler->config->watch && r != 0)
 		return sd_event_exit(event, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	r = sd_event_source_set_time_relative(timer, interval_us);
+	/* Not relative: the event loop's idea of now is from before a poll that may have blocked.
+	 */
+	r = sd_event_source_set_time(timer, meter_clock_ns() / 1000 + interval_us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 	return r;

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The core scheduler, the monitor and the real daemon. net_null devices are endless sources: each
+keeps a worker busy whether or not a VM takes the packets."""
+
+import os
+import subprocess
+
+import pytest
+
+from lib.paths import program
+from lib.proc import Process, run, wait_until
+
+TIMEOUT_S = 30
+POLL_S = 0.5
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def endpoints(workdir):
+    return {"sched": f"ipc://{workdir}/core_sched", "config": f"ipc://{workdir}/config"}
+
+
+@pytest.fixture
+def start(make_forwarder, endpoints):
+    """Starts a daemon with n net_null devices on relays 0 to n-1, and two workers if there are
+    CPUs."""
+    def make(n, *options):
+        return make_forwarder(
+            {i: f"net_null{i}" for i in range(n)}, cpus=(CPUS[0], CPUS[1:3]),
+            config="VIO4WD_CORE_SCHED_ENABLE=true\n",
+            options=[f"--zmq-core-sched-ep={endpoints['sched']}",
+                     f"--zmq-config-ep={endpoints['config']}", *options])
+    return make
+
+
+def scheduler_argv(forwarder, endpoints, *options):
+    return [program("vio4wd_core_scheduler"), f"--config={forwarder.config_file}",
+            f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={endpoints['sched']}",
+            f"--config-ep={endpoints['config']}", f"--poll-interval={POLL_S}", *options]
+
+
+def cpus_of(forwarder):
+    """{relay: (CPU VF to VM, CPU VM to VF)} of the relays that run."""
+    text = run([program("virtioforwarder_core_pinner.py"),
+                f"--stats-ep={forwarder.stats_endpoint}"])
+    pairs = (line.split(":") for line in text.splitlines())
+    return {int(relay): tuple(map(int, cpus.split(","))) for relay, cpus in pairs}
+
+
+def test_dry_run_sees_what_the_daemon_says(start, endpoints):
+    forwarder = start(2)
+    result = subprocess.run(scheduler_argv(forwarder, endpoints, "--dry-run"), timeout=TIMEOUT_S,
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for cpu in CPUS[1:3]:
+        assert f"CPU {cpu}" in result.stdout
+    assert "would move" in result.stdout
+    assert "0.0 % of a core" not in result.stdout.splitlines()[0]
+
+
+def test_monitor_shows_the_load(start, endpoints, stack):
+    forwarder = start(1)
+    process = stack.enter_context(Process(
+        [program("virtioforwarder_monitor_load.py"), f"--stats-ep={forwarder.stats_endpoint}",
+         f"--sched-ep={endpoints['sched']}", "--poll-interval=0.2"], "top"))
+    process.expect(rf"^CPU +{CPUS[1]} \[#+", TIMEOUT_S)
+    process.expect(r"^ +0  up -  \|", TIMEOUT_S)
+    assert process.terminate() == 0
+
+
+def test_the_daemon_is_restarted(start, endpoints, stack):
+    forwarder = start(1)
+    process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+                                          log_path=forwarder.directory / "scheduler.log"))
+    process.expect(r"virtio-forwarder is there: workers on CPUs", TIMEOUT_S)
+    process.expect(r"worst CPU [1-9]", TIMEOUT_S)
+    forwarder.kill()
+    process.expect("warning no answer from", TIMEOUT_S)
+    forwarder.start()
+    process.expect(r"virtio-forwarder is there: workers on CPUs", TIMEOUT_S)
+    process.expect(r"worst CPU [1-9]", TIMEOUT_S)
+    assert process.terminate() == 0
+
+
+@pytest.mark.skipif(len(CPUS) < 3, reason="two workers and the control thread need three CPUs")
+def test_skew_is_balanced(start, endpoints, stack):
+    """All on one worker; relay 0 is pinned there."""
+    first, second = CPUS[1:3]
+    forwarder = start(4, f"--virtio-cpu=0:{first}")
+    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={endpoints['sched']}",
+         *(f"--virtio-cpu={relay}:{first},{first}" for relay in range(4))])
+    process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+                                          log_path=forwarder.directory / "scheduler.log"))
+    process.expect(r"there: workers", TIMEOUT_S)
+    wait_until(lambda: [vf_to_vm for vf_to_vm, _ in cpus_of(forwarder).values()].count(second) == 2,
+               3 * POLL_S, "balance by the second poll", interval=0.1)
+    assert cpus_of(forwarder)[0][0] == first
+    assert process.terminate() == 0
