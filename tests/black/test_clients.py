@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from lib import vioclient
 from lib.forwarder import Forwarder
-from lib.paths import program
+from lib.paths import ROOT, program
 
 PORT_CONTROL = "virtioforwarder_port_control.py"
 STATS = "virtioforwarder_stats.py"
@@ -413,3 +413,36 @@ def test_config(static):
     text = call("vio4wd", "config", endpoint)[1]
     parsed = text_format.Parse(text, vioclient.extended.ConfigResponse())
     assert parsed.daemon_version == answer["daemon_version"]
+
+
+# Shell completion
+
+def complete(*words):
+    """What bash offers for the last word."""
+    script = ROOT / "dist" / "bash-completion" / "vio4wd"
+    result = subprocess.run(
+        ["bash", "-c", 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vio4wd; '
+         'printf "%s\\n" "${COMPREPLY[@]}"', script, *map(str, words)],
+        capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0 and result.stderr == ""
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=" ".join)
+def test_completion_of_options(client):
+    name, *rest = client
+    offered = complete(program(name), *rest, "-")
+    assert {"--help", "--json"} <= offered
+    assert offered == set(re.findall(r"--[a-z_-]+", call(*client, "--usage")[1]))
+
+
+def test_completion_of_words():
+    vio4wd = program("vio4wd")
+    assert {"port", "stats", "pins", "config"} <= complete(vio4wd, "")
+    assert complete(vio4wd, "st") == {"stats"}
+    assert complete(vio4wd, "port", "add") == {"add", "add-sock"}
+    assert complete(program(PORT_CONTROL), "remove") == {"remove", "remove_sock"}
+    assert complete(vio4wd, "port", "add-sock", "--socket-mode", "=", "s") == {"server"}
+    assert complete(vio4wd, "port", "add-sock", "--socket-mode", "=") == {"server", "client"}
+    assert complete(vio4wd, "port", "add-sock", "--socket-mode", "cl") == {"client"}
+    assert complete(program(STATS), "--output-format", "=", "") == {"flat", "protobuf", "json"}
