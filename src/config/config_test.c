@@ -100,9 +100,11 @@ static void defaults(void **state)
 	assert_null(config->bind_vfio_pci);
 	assert_int_equal(config->n_vfs, 0);
 	assert_false(config->foreground || config->log_syslog || config->no_huge ||
-		     config->same_numa || config->ovsdb || config->ipc_port_control ||
-		     config->jumbo || config->mrgbuf || config->tso || config->vhost_client ||
-		     config->zero_copy || config->dynamic_sockets || config->allow_tcp_endpoints);
+		     config->same_numa || config->ipc_port_control || config->jumbo ||
+		     config->mrgbuf || config->tso || config->vhost_client || config->zero_copy ||
+		     config->dynamic_sockets || config->allow_tcp_endpoints);
+	/* Of the three ways of port control the one that is left. */
+	assert_true(config->ovsdb);
 	config_free(config);
 }
 

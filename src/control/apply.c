@@ -121,9 +121,12 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 		return err_set(err, EINVAL,
 			"the daemon runs with dynamic sockets, whose relays are chosen by path: "
 			"use add_sock");
-	if (same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device))
+	if (same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device)) {
+		if (op->conditional)
+			strcpy(relay->ident, op->ident);
 		return unchanged(op, EEXIST, err, "is attached to this relay already",
 			device_name(&op->device));
+	}
 	if (relay_has_device(relay))
 		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
 			device_name(&relay->device));

@@ -17,6 +17,7 @@
 #include "core/vf.h"
 
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
+#define RETRY_US 50000       /* between attempts of a socket in client mode to connect */
 #define DISCARD_BYTES 2048
 
 /* Vhost thread: wakes the control thread. The count that is there says enough if it is full. */
@@ -39,6 +40,25 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_follow_guest(&forwarder->relays[i]);
 	return 0;
+}
+
+/* Sockets in client mode that are not connected try again; see guest_retry(). */
+static int on_retry(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_retry_socket(&forwarder->relays[i]);
+	return sd_event_source_set_time(source, now_us + RETRY_US);
+}
+
+static int start_retrying(struct forwarder *forwarder, sd_event *event, struct err *err)
+{
+	int r = sd_event_add_time_relative(event, &forwarder->retry, CLOCK_MONOTONIC, RETRY_US,
+		RETRY_US / 10, on_retry, forwarder);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(forwarder->retry, SD_EVENT_ON);
+	return r < 0 ? err_set(err, -r, "event loop: %s", strerror(-r)) : 0;
 }
 
 /* The accounts were checked with the configuration; one that is gone since is left alone. */
@@ -140,7 +160,9 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		if (r == 0)
 			r = open_static_sockets(forwarder, err);
 	}
-	return r == 0 ? attach_static_devices(forwarder, err) : r;
+	if (r == 0)
+		r = attach_static_devices(forwarder, err);
+	return r == 0 ? start_retrying(forwarder, event, err) : r;
 }
 
 int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
@@ -175,7 +197,8 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 		relay_fini(&forwarder->relays[i]);
 	workers_stop(forwarder->workers);
 	pool_destroy(forwarder->discard_pool);
-	sd_event_source_unref(forwarder->guest_event);
+	sd_event_source_disable_unref(forwarder->retry);
+	sd_event_source_disable_unref(forwarder->guest_event);
 	if (forwarder->guest_event_fd >= 0)
 		close(forwarder->guest_event_fd);
 	free(forwarder);

@@ -183,6 +183,12 @@ void relay_follow_guest(struct relay *relay)
 	relay->n_spread = n_queues;
 }
 
+void relay_retry_socket(struct relay *relay)
+{
+	if (relay->guest != NULL)
+		guest_retry(relay->guest);
+}
+
 static void add_count(struct packet_count *to, struct tally what)
 {
 	to->packets += what.packets;

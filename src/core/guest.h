@@ -96,6 +96,12 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
  */
 struct guest *guest_close(struct guest *guest);
 
+/*
+ * In client mode, without a connection: tries to connect. Costs next to nothing while the other
+ * side has no socket, so it may be called often. Control thread.
+ */
+void guest_retry(struct guest *guest);
+
 /* The session that a lane may use until its next quiescent state, or NULL. Workers. */
 static inline struct guest_session *guest_session(struct guest *guest)
 {

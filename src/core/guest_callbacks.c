@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What the vhost library calls: the life of connections and sessions. See guest.h for the theory.
+ */
+
+#include "core/guest_internal.h"
+
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <pthread.h>
+#include <rte_ether.h>
+#include <rte_vhost.h>
+#include <string.h>
+
+#include "base/unix_socket.h"
+#include "core/epoch.h"
+
+/* How long a frontend may leave a message unfinished, or a reply unread, while the others wait. */
+#define MESSAGE_TIMEOUT_MS 100
+
+/* The message with which a frontend asks how many queue pairs it may have (vhost-user protocol). */
+#define VHOST_USER_GET_QUEUE_NUM 17
+
+/*
+ * The library's callbacks bring a device number, and the path by it; this table leads from the path
+ * to the guest. The library's interface leaves no other way.
+ */
+static struct {
+	pthread_mutex_t mutex; /* held for a look-up only, never while waiting */
+	struct guest *guests[RELAYS_MAX];
+} table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+int guest_table_insert(struct guest *guest)
+{
+	int r = -ENOSPC;
+
+	pthread_mutex_lock(&table.mutex);
+	for (unsigned i = 0; i < RELAYS_MAX && r < 0; i++) {
+		if (table.guests[i] == NULL) {
+			table.guests[i] = guest;
+			guest->slot = i;
+			r = 0;
+		}
+	}
+	pthread_mutex_unlock(&table.mutex);
+	return r;
+}
+
+void guest_table_remove(struct guest *guest)
+{
+	pthread_mutex_lock(&table.mutex);
+	table.guests[guest->slot] = NULL;
+	pthread_mutex_unlock(&table.mutex);
+}
+
+/* The guest stays open as long as a callback of its socket runs, so the pointer is good. */
+static struct guest *table_find(int vid)
+{
+	char path[SOCKET_PATH_SIZE];
+	struct guest *found = NULL;
+
+	if (rte_vhost_get_ifname(vid, path, sizeof(path)) != 0)
+		return NULL;
+	pthread_mutex_lock(&table.mutex);
+	for (unsigned i = 0; i < RELAYS_MAX && found == NULL; i++)
+		if (table.guests[i] != NULL && strcmp(table.guests[i]->path, path) == 0)
+			found = table.guests[i];
+	pthread_mutex_unlock(&table.mutex);
+	return found;
+}
+
+static void changed(struct guest *guest)
+{
+	guest->options.changed(guest->options.userdata);
+}
+
+static struct guest_session *find_connection(struct guest *guest, int vid)
+{
+	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
+		if (atomic_load(&guest->connections[i].connected) &&
+			guest->connections[i].vid == vid)
+			return &guest->connections[i];
+	return NULL;
+}
+
+/* The head of a message as the library hands it to its external handlers; it is kept for them. */
+struct message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t payload_bytes;
+	uint64_t number;
+} __attribute__((packed));
+
+/* The library would promise more queue pairs than a relay has. */
+static enum rte_vhost_msg_result before_message(int vid, void *context)
+{
+	struct message *message = context;
+
+	if (message->request != VHOST_USER_GET_QUEUE_NUM)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	message->number = QUEUE_PAIRS_MAX;
+	message->payload_bytes = sizeof(message->number);
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static const struct rte_vhost_user_extern_ops message_handlers = {
+	.pre_msg_handle = before_message,
+};
+
+/* vhost thread; in client mode also the control thread, while there is no connection. */
+static int on_new_connection(int vid)
+{
+	struct guest *guest = table_find(vid);
+
+	for (unsigned i = 0; guest != NULL && i < GUEST_CONNECTIONS_MAX; i++) {
+		struct guest_session *connection = &guest->connections[i];
+		if (atomic_load(&connection->connected))
+			continue;
+		connection->vid = vid;
+		atomic_store(&connection->vf_to_vm_enabled, 0);
+		atomic_store(&connection->vm_to_vf_enabled, 0);
+		atomic_store(&connection->connected, true);
+		unix_socket_set_timeout(guest->path, MESSAGE_TIMEOUT_MS);
+		return rte_vhost_extern_callback_register(vid, &message_handlers, NULL);
+	}
+	return -1;
+}
+
+/* vhost thread: the frontend is gone; its session has been taken back before. */
+static void on_destroy_connection(int vid)
+{
+	struct guest *guest = table_find(vid);
+	struct guest_session *connection = guest != NULL ? find_connection(guest, vid) : NULL;
+
+	if (connection == NULL)
+		return;
+	atomic_store(&connection->connected, false);
+	changed(guest);
+}
+
+/* The longest frame that the guest's driver has buffers for. */
+static unsigned max_frame_bytes(int vid, uint64_t features)
+{
+	uint16_t mtu = RTE_ETHER_MTU;
+
+	if (features & 1ULL << VIRTIO_NET_F_MRG_RXBUF)
+		return UINT16_MAX; /* it chains as many as it takes */
+	if (!(features & 1ULL << VIRTIO_NET_F_MTU) || rte_vhost_get_mtu(vid, &mtu) != 0)
+		mtu = RTE_ETHER_MTU;
+	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+}
+
+/* vhost thread: the guest's driver is ready. */
+static int on_new_device(int vid)
+{
+	struct guest *guest = table_find(vid);
+	struct guest_session *session = guest != NULL ? find_connection(guest, vid) : NULL;
+
+	if (session == NULL || rte_vhost_get_negotiated_features(vid, &session->features) != 0)
+		return -1;
+	session->max_frame_bytes = max_frame_bytes(vid, session->features);
+	session->numa_node = rte_vhost_get_numa_node(vid);
+	/* Workers poll: the guest need not kick. */
+	for (uint16_t ring = 0; ring < rte_vhost_get_vring_num(vid); ring++)
+		rte_vhost_enable_guest_notification(vid, ring, 0);
+
+	if (atomic_exchange(&guest->session, session) != NULL)
+		epoch_synchronize(guest->options.epoch, "replace a VM");
+	atomic_fetch_add(&guest->n_sessions, 1);
+	changed(guest);
+	return 0;
+}
+
+/* vhost thread: the guest's memory is about to go away. */
+static void on_destroy_device(int vid)
+{
+	struct guest *guest = table_find(vid);
+
+	if (guest == NULL)
+		return;
+	struct guest_session *session = atomic_load(&guest->session);
+	if (session == NULL || session->vid != vid)
+		return; /* another connection has taken over */
+	atomic_store(&guest->session, NULL);
+	epoch_synchronize(guest->options.epoch, "detach a VM");
+	changed(guest);
+}
+
+/* vhost thread, possibly with every ring lock of the device held: nothing here may wait. */
+static int on_vring_state_changed(int vid, uint16_t ring, int enabled)
+{
+	struct guest *guest = table_find(vid);
+	struct guest_session *connection = guest != NULL ? find_connection(guest, vid) : NULL;
+	unsigned queue_pair = ring / 2;
+
+	if (connection == NULL || queue_pair >= QUEUE_PAIRS_MAX)
+		return 0;
+
+	_Atomic uint32_t *mask = ring == GUEST_RECEIVE_RING(queue_pair)
+	                                 ? &connection->vf_to_vm_enabled
+	                                 : &connection->vm_to_vf_enabled;
+	if (enabled)
+		atomic_fetch_or(mask, 1u << queue_pair);
+	else
+		atomic_fetch_and(mask, ~(1u << queue_pair));
+	changed(guest);
+	return 0;
+}
+
+const struct rte_vhost_device_ops guest_callbacks = {
+	.new_connection = on_new_connection,
+	.destroy_connection = on_destroy_connection,
+	.new_device = on_new_device,
+	.destroy_device = on_destroy_device,
+	.vring_state_changed = on_vring_state_changed,
+};
