@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a guest leaves to its device is finished: on the wire of a device without any offload stands
+exactly what scapy makes of the same packet with its checksums, or of its segments."""
+
+import itertools
+import struct
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
+from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
+
+from lib.capture import Capture
+from lib.net import Netns
+from lib.proc import wait_until
+from lib.vhostuser import (F_CSUM, F_HOST_TSO4, F_HOST_TSO6, F_MRG_RXBUF, F_VERSION_1, F_PROTOCOL,
+                           Frontend)
+from lib.virtqueue import Memory
+
+NEEDS_CSUM = 1
+GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_ECN = 0, 1, 3, 4, 0x80
+GUEST_MAC, WIRE_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
+ETHERNET = Ether(src=GUEST_MAC, dst=WIRE_MAC)
+
+TAGS = {
+    "untagged": ETHERNET,
+    "vlan": ETHERNET / Dot1Q(vlan=5),
+    "qinq": ETHERNET / Dot1AD(vlan=5) / Dot1Q(vlan=6),
+    "vlan-vlan": ETHERNET / Dot1Q(vlan=5) / Dot1Q(vlan=6),
+}
+IPV4 = IP(src="10.0.0.2", dst="10.0.0.1", id=0xfffe)
+IPV6 = IPv6(src="fd00::2", dst="fd00::1")
+NETWORK = {
+    "ipv4": IPV4,
+    "ipv4-options": IP(src="10.0.0.2", dst="10.0.0.1", id=7, options=[IPOption_NOP()] * 40),
+    "ipv6": IPV6,
+    "ipv6-hop-by-hop": IPV6 / IPv6ExtHdrHopByHop(options=[PadN(optdata=b"\0" * 20)]),
+    "ipv6-routing": IPV6 / IPv6ExtHdrRouting(type=2, segleft=1, addresses=["fd00::77"]),
+    "ipv6-chain": IPV6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt()
+    / IPv6ExtHdrRouting(type=2, segleft=1, addresses=["fd00::77"]) / IPv6ExtHdrDestOpt(),
+    "ipv6-long-chain": IPV6 / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 200)] * 3),
+}
+SEGMENTED = [name for name in NETWORK if name != "ipv6-long-chain"]
+TRANSPORT = {
+    "tcp": TCP(sport=40000, dport=5001, seq=0xfffffff0, flags="PA",
+               options=[("NOP", None), ("NOP", None), ("Timestamp", (1, 2))]),
+    "udp": UDP(sport=40000, dport=5001),
+}
+
+
+def payload(length):
+    return bytes(i * 7 % 251 for i in range(length))
+
+
+def one_complement(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data[:len(data) // 2 * 2]))
+    if len(data) % 2:
+        total += data[-1] << 8
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def unfinished(frame, start, offset):
+    """A frame with the sum of the pseudo-header in place of its checksum, which is at start + offset:
+    as it is given to a device."""
+    at = start + offset
+    complement = 0xffff - struct.unpack_from(">H", frame, at)[0]
+    rest = one_complement(frame[start:at] + b"\0\0" + frame[at + 2:])
+    pseudo = (complement - rest) % 0xffff
+    return frame[:at] + struct.pack(">H", pseudo) + frame[at + 2:]
+
+
+def locate(packet, layer):
+    """Where the last layer of this kind begins, and where in it the checksum is."""
+    inner = packet
+    while layer in inner.payload:
+        inner = inner.payload
+    inner = inner[layer]
+    return len(packet) - len(inner), 16 if layer is TCP else 6
+
+
+def net_header(start, offset, gso_type=GSO_NONE, gso_size=0, header_bytes=0):
+    return struct.pack("<BBHHHHH", NEEDS_CSUM, gso_type, header_bytes, gso_size, start, offset, 0)
+
+
+@pytest.fixture
+def wire(stack):
+    """Silent: only frames of ours."""
+    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+
+
+@pytest.fixture
+def forwarder(make_forwarder, veth):
+    return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
+                          options=["--enable-mrgbuf", "--enable-tso"])
+
+
+@pytest.fixture
+def frontend(forwarder, stack):
+    features = (F_VERSION_1 | F_PROTOCOL | F_MRG_RXBUF | F_CSUM | F_HOST_TSO4 | F_HOST_TSO6)
+    frontend = stack.enter_context(Frontend(forwarder.socket(0), features=features,
+                                            memory=Memory((1 << 20, 16 << 20))))
+    frontend.start()
+    assert frontend.features & features == features
+    forwarder.wait_vm(0)
+    return frontend
+
+
+@pytest.fixture
+def capture(wire, veth, workdir, stack):
+    return stack.enter_context(Capture(wire, veth.inner, workdir))
+
+
+def send(frontend, frame, header, parts=1):
+    """Puts a frame of any length on the transmit ring, in so many buffers, and waits until it is
+    taken."""
+    data = header + frame
+    gpa = frontend.memory.alloc(len(data), 64, -1)
+    frontend.memory.write(gpa, data)
+    step = -(-len(data) // parts)
+    ring = frontend.tx()
+    ring.offer([(gpa + at, min(step, len(data) - at), False) for at in range(0, len(data), step)])
+    ring.notify()
+    wait_until(ring.take_used, 5, "frame taken", interval=0.001)
+
+
+def assert_frames(capture, expected):
+    """expected: [(what, frame)]"""
+    for (what, wanted), frame in zip(expected, capture.wait(len(expected)), strict=True):
+        assert frame == wanted, what
+
+
+@pytest.mark.parametrize("tags", TAGS)
+def test_checksum(frontend, capture, tags):
+    """Of all kinds of headers, with odd and even lengths, in one buffer and in several."""
+    expected = []
+    for (network, headers), (transport, l4), length in itertools.product(
+            NETWORK.items(), TRANSPORT.items(), (0, 1, 2, 3, 100, 601)):
+        packet = TAGS[tags] / headers / l4 / payload(length)
+        frame = bytes(packet)
+        start, offset = locate(packet, l4.__class__)
+        send(frontend, unfinished(frame, start, offset), net_header(start, offset),
+             parts=1 + length % 5)
+        expected.append((f"{network} {transport} {length}", frame))
+    assert_frames(capture, expected)
+
+
+def test_udp_checksum_of_zero_is_not_sent_as_none(frontend, capture):
+    packet = ETHERNET / IPV4 / UDP(sport=40000, dport=5001) / b"\0\0"
+    missing = struct.pack(">H", Ether(bytes(packet))[UDP].chksum)
+    frame = bytes(ETHERNET / IPV4 / UDP(sport=40000, dport=5001) / missing)
+    start, offset = locate(packet, UDP)
+    assert frame[start + offset:start + offset + 2] == b"\xff\xff"
+    send(frontend, unfinished(frame, start, offset), net_header(start, offset))
+    assert capture.wait(1) == [frame]
+
+
+@pytest.mark.parametrize("tunnel", [
+    UDP(sport=9, dport=4789, chksum=0) / VXLAN(vni=42, flags=8), GRE(proto=0x6558)],
+    ids=["vxlan", "gre"])
+def test_tunnels(frontend, capture, tunnel):
+    """The inner checksum is finished; what is around it is left as it is."""
+    expected = []
+    for headers, (transport, l4) in itertools.product((IPV4, IPV6), TRANSPORT.items()):
+        packet = ETHERNET / IPV4 / tunnel / ETHERNET / headers / l4 / payload(99)
+        frame = bytes(packet)
+        start, offset = locate(packet, l4.__class__)
+        send(frontend, unfinished(frame, start, offset), net_header(start, offset))
+        expected.append((f"{headers.name} {transport}", frame))
+    assert_frames(capture, expected)
+
+
+def segments(headers, transport, data, size):
+    """What TCP segmentation makes of it (RFC 9293, 3168)."""
+    cut = [data[at:at + size] for at in range(0, len(data), size)]
+    for i, part in enumerate(cut):
+        packet = headers.copy() / transport.copy() / part
+        packet[TCP].seq = (transport.seq + i * size) % (1 << 32)
+        if i > 0:
+            packet[TCP].flags = str(packet[TCP].flags).replace("C", "")
+        if i < len(cut) - 1:
+            packet[TCP].flags = str(packet[TCP].flags).replace("P", "").replace("F", "")
+        if IP in packet:
+            packet[IP].id = (packet[IP].id + i) % (1 << 16)
+        yield bytes(packet)
+
+
+@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
+def test_segmentation(frontend, capture, tags):
+    expected = []
+    for network, (flags, length, size) in itertools.product(SEGMENTED, (
+            ("PA", 20000, 1000), ("FPACE", 1001, 1000), ("A", 8999, 701), ("PA", 40, 1),
+            ("PA", 500, 1000))):
+        headers, transport = TAGS[tags] / NETWORK[network], TRANSPORT["tcp"].copy()
+        transport.flags = flags
+        packet = headers / transport / payload(length)
+        start, offset = locate(packet, TCP)
+        gso_type = GSO_TCPV4 if IP in packet else GSO_TCPV6
+        header = net_header(start, offset, gso_type | (GSO_ECN if "C" in flags else 0), size,
+                            len(packet) - length)
+        send(frontend, unfinished(bytes(packet), start, offset), header, parts=1 + length % 5)
+        expected += [(f"{network} {flags} {length} by {size}", frame)
+                     for frame in segments(headers, transport, payload(length), size)]
+    assert_frames(capture, expected)
+
+
+def test_senseless_requests_are_dropped(frontend, capture):
+    """They leave no trace on the wire, and the good packet behind them does."""
+    tcp = ETHERNET / IPV4 / TRANSPORT["tcp"]
+    start, offset = locate(tcp, TCP)
+    udp = ETHERNET / IPV4 / TRANSPORT["udp"] / payload(3000)
+    short_header = bytearray(bytes(tcp / payload(3000)))
+    short_header[14] = 0x41  # an IPv4 header of 4 bytes
+    no_data_offset = bytearray(bytes(tcp / payload(3000)))
+    no_data_offset[start + 12] = 0
+    for frame, header in (
+            (bytes(udp), net_header(34, 6, GSO_UDP, 1000, 42)),
+            (bytes(tcp / payload(3000)), net_header(start, offset, GSO_TCPV4, 2000, len(tcp))),
+            (bytes(tcp / payload(3000)), net_header(start, offset, GSO_TCPV4, 0, len(tcp))),
+            (bytes(short_header), net_header(start, offset, GSO_TCPV4, 1000, len(tcp))),
+            (bytes(no_data_offset), net_header(start, offset, GSO_TCPV4, 1000, len(tcp)))):
+        send(frontend, frame, header)
+    good = bytes(tcp / payload(10))
+    send(frontend, unfinished(good, start, offset), net_header(start, offset))
+    assert capture.wait(1) == [good]

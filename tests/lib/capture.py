@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What passes on an interface, and whether it is right."""
+
+import contextlib
+import signal
+
+from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet6 import IPv6  # noqa: F401  teaches scapy what the EtherType is
+from scapy.layers.l2 import Ether
+from scapy.utils import RawPcapReader
+
+from lib.proc import Process, wait_until
+
+
+class Capture:
+    """tcpdump on an interface of a namespace, from entering it on."""
+
+    def __init__(self, netns, interface, directory, expression="", name="capture"):
+        """expression: tcpdump's filter."""
+        self._path = directory / f"{name}.pcap"
+        self._process = Process(
+            netns.argv(["tcpdump", "-n", "-U", "-Z", "root", "--immediate-mode", "-B", "65536",
+                        "-s", "0", "-w", self._path, "-i", interface, *expression.split()]), name)
+
+    def __enter__(self):
+        self._process.expect("listening on", 20)
+        return self
+
+    def __exit__(self, *_):
+        self._process.__exit__()
+
+    def _read(self):
+        with contextlib.closing(RawPcapReader(str(self._path))) as reader:
+            return [(about.sec + about.usec / 1e6, frame) for frame, about in reader]
+
+    def wait(self, count, timeout=10):
+        """Waits for so many frames; returns all that there are, as bytes."""
+        def enough():
+            frames = [frame for _, frame in self._read()]
+            return frames if len(frames) >= count else None
+
+        return wait_until(enough, timeout, f"{count} frames captured")
+
+    def stop(self):
+        """Ends it; returns [(time, frame)]. None may have been missed."""
+        self._process.signal(signal.SIGINT)
+        self._process.wait(20)
+        text = self._process.output.text
+        assert "\n0 packets dropped by kernel" in text, text
+        return self._read()
+
+
+def wrong_checksum(frame):
+    """What is wrong with the TCP or UDP checksum of a frame, "" where it is right or has none."""
+    packet = Ether(frame)
+    for layer in (TCP, UDP):
+        if layer not in packet:
+            continue
+        rebuilt = packet.copy()
+        del rebuilt[layer].chksum
+        expected = Ether(bytes(rebuilt))[layer].chksum
+        if packet[layer].chksum != expected:
+            return f"{packet[layer].chksum:#06x} in place of {expected:#06x}: {packet.summary()}"
+    return ""
