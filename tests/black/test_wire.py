@@ -167,6 +167,7 @@ def test_missing_vf(static):
     assert static.devices() == {}
 
 
+@pytest.mark.sanitizers
 def test_compat_client(static):
     """An old client: no field of ours, and it chokes on none of ours."""
     static.done(ADD, virtio_id=5, device=["net_null0"])
@@ -280,6 +281,7 @@ BREACHES = [
 ]
 
 
+@pytest.mark.sanitizers
 def test_breaches(static, dynamic):
     for daemon in static, dynamic:
         for op, fields in BREACHES:
@@ -292,6 +294,7 @@ def test_breaches(static, dynamic):
     b"", b"\xff", b"\x08", b"\x08\x05", b"\x08\xff\xff\xff\xff\x0f", b"\x12\x00\x08\x00",
     b"\x08\x00\x12\x02\x08\x00", b"\x18\x01", b"\x08\x00\x3a\xff\xff\xff\xff\x07/x",
     b"\x08\x04\x3a\x04/a\xff\xfe", b"\x0b\x0b\x0b", b"\0" * 1000])
+@pytest.mark.sanitizers
 def test_unreadable_requests(static, data):
     response = vioclient.extended.PortControlResponse.FromString(
         vioclient.exchange(static.port_control_endpoint, data))
@@ -308,6 +311,7 @@ def test_ops_of_the_other_kind(static, dynamic):
     assert "dynamic" in dynamic.refused(REMOVE, device=["net_null0"], virtio_id=1)[1]
 
 
+@pytest.mark.sanitizers
 def test_dynamic_sockets(dynamic):
     path = dynamic.directory / "a.sock"
     dynamic.done(ADD_SOCK, device=["net_null0"], vhost_path=str(path), ident="port-a")
@@ -459,6 +463,7 @@ def test_stats_selection(static):
     assert ids(include_inactive=True) == list(range(RELAYS))
 
 
+@pytest.mark.sanitizers
 def test_stats_errors(static):
     def status(data):
         response = compat.StatsResponse.FromString(vioclient.exchange(static.stats_endpoint, data))
@@ -472,6 +477,7 @@ def test_stats_errors(static):
         assert status(data) == EBADR
 
 
+@pytest.mark.sanitizers
 def test_delayed_stats_hold_nobody_up(static):
     """Clients that wait for rates, more than may: each is answered, and others do not wait."""
     with zmq.Context() as context:
@@ -515,6 +521,7 @@ def test_core_sched_breaches(static, moves):
     assert response.error_code == errno.EINVAL and len(response.error_code_source) > 10
 
 
+@pytest.mark.sanitizers
 def test_core_sched_unreadable(static):
     for data in b"", b"\xff", b"\x08\x02", b"\x08\x01\x12\x06\x08\0\x10\0\x18\0", b"\x08\0\x12\0":
         response = compat.CoreSchedResponse.FromString(
