@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/dpdk_log.h"
 #include "core/pool.h"
 #include "core/port.h"
 #include "core/stash.h"
@@ -74,16 +75,27 @@ static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
 	return caps;
 }
 
+/* The nearest to `wanted` that the device can be configured with. */
+static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wanted)
+{
+	/* Drivers that do not say what MTU they take say how long a frame may be. */
+	unsigned max =
+		MIN(info->max_mtu, info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN));
+
+	return MIN(MAX(wanted, info->min_mtu), max);
+}
+
 /* What the relay can use of what the device offers. */
 static struct rte_eth_conf port_conf(
 	const struct vf *vf, const struct rte_eth_dev_info *info, unsigned mtu)
 {
 	struct rte_eth_conf conf = {0};
 
-	conf.rxmode.mtu = MIN(MAX(mtu, info->min_mtu), info->max_mtu);
+	conf.rxmode.mtu = possible_mtu(info, mtu);
 	if (frame_bytes(mtu) > SEGMENT_BYTES)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf.intr_conf.rxq = !vf->bond;
 	if (vf->offloads.checksum)
 		conf.txmode.offloads |= TX_CHECKSUMS;
 	if (vf->offloads.tso)
@@ -181,6 +193,23 @@ static int start(struct vf *vf, struct err *err)
 	return 0;
 }
 
+/*
+ * Whether the receive queues interrupt. Some drivers do it always and so have no function to enable
+ * it; those that never do have no descriptor.
+ */
+static bool has_interrupts(const struct vf *vf)
+{
+	for (uint16_t q = 0; q < vf->n_queues; q++) {
+		if (vf->bond || rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q) < 0)
+			return false;
+		int r = rte_eth_dev_rx_intr_enable(vf->port, q);
+		if (r != 0 && r != -ENOTSUP)
+			return false;
+		rte_eth_dev_rx_intr_disable(vf->port, q);
+	}
+	return true;
+}
+
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
 	struct err *err)
 {
@@ -205,6 +234,9 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 		vf_close(vf);
 		return r;
 	}
+	dpdk_log_capture_start(); /* asking is no error */
+	vf->interrupts = has_interrupts(vf);
+	dpdk_log_capture_end();
 	*ret_vf = vf;
 	return 0;
 }
