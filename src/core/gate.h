@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The gate between frontends and DPDK's vhost library.
+ *
+ * Theory. The library reads its connections one after the other in one thread, and blocks where a
+ * message is unfinished or an answer is not read, in places while it holds the locks of rings that
+ * workers wait for. So one frontend could stop every other one, and the packets of its neighbours.
+ * And it believes more than it checks (gate_rules.h). Therefore frontends do not talk to the
+ * library: the gate has their socket, reads every message to its end, judges it, and only then
+ * hands it on, over a connection of its own, with one unanswered message at a time. It never waits
+ * for anybody. The packets know nothing of it.
+ *
+ * It also watches the eventfds by which workers call the guest: one that is full would block the
+ * next worker that writes to it, which an honest guest's never is. It is emptied, and its
+ * connection ends. So does that of a guest whose memory has vanished (fault.h). Who had to be
+ * thrown out for one of these two is not let in again for a second.
+ *
+ * One thread serves all gates. It holds a mutex whenever it touches one, and never waits with it.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct gate;
+struct gatekeeper;
+
+struct gate_options {
+	const char *path; /* of the socket that frontends know */
+	bool client;      /* true: the frontend listens there, and we connect again and again */
+	uid_t uid;        /* owner of the socket in server mode, (uid_t)-1 to leave it */
+	gid_t gid;
+	/* An O_PATH descriptor of the socket on which the library listens; the file may be gone.
+	 * The gate's own once gate_open() has succeeded. */
+	int library_socket;
+};
+
+/* Starts the thread, on the CPUs of the caller; fault_open() has been called. Control thread. */
+int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err);
+
+/* Ends the thread. No gate may be open. Control thread. Returns NULL. */
+struct gatekeeper *gatekeeper_stop(struct gatekeeper *keeper);
+
+/*
+ * Opens a gate. In server mode a file that a dead daemon left is replaced and a live one refused;
+ * the new one gets its owner, and mode 0660. Control thread; does not block.
+ */
+int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
+	struct err *err);
+
+/*
+ * Ends every connection and removes the socket's file in server mode. The library hears of it in
+ * its own thread. Control thread; does not block. Returns NULL.
+ */
+struct gate *gate_close(struct gate *gate);

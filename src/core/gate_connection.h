@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * One frontend's connection through a gate: the messages of the one side, the answers of the other.
+ * Never blocks. The gatekeeper's thread only.
+ */
+
+#include "core/gate_rules.h"
+
+/* What is read or written next. Only one message is on its way at a time. */
+enum gate_phase {
+	GATE_REQUEST,        /* from the frontend */
+	GATE_REQUEST_ONWARD, /* to the library */
+	GATE_ANSWER,         /* from the library */
+	GATE_ANSWER_ONWARD,  /* to the frontend */
+};
+
+#define GATE_FDS_MAX VHOST_USER_REGIONS_MAX
+
+struct gate_connection {
+	int frontend_fd;
+	int library_fd;
+	struct gate_rules rules;
+	enum gate_phase phase;
+	struct vhost_user_message message; /* on its way */
+	size_t done;                       /* bytes of it, header included */
+	int fds[GATE_FDS_MAX];             /* that came with it */
+	unsigned n_fds;
+	int calls[GATE_RINGS_MAX]; /* our own copies of the guest's call eventfds, or -1 */
+};
+
+/* Takes both descriptors over. NULL without memory; then they are closed. */
+struct gate_connection *gate_connection_new(int frontend_fd, int library_fd);
+
+/* Hangs up on both sides. Returns NULL. */
+struct gate_connection *gate_connection_free(struct gate_connection *connection);
+
+/* What poll() has to wait for on either side. */
+short gate_connection_frontend_events(const struct gate_connection *connection);
+short gate_connection_library_events(const struct gate_connection *connection);
+
+/*
+ * Goes on as far as possible without waiting. 0, or a negative errno when the connection is to end:
+ * -ECONNRESET where a side has hung up, else with the frontend's fault in `err`.
+ */
+int gate_connection_proceed(struct gate_connection *connection, struct err *err);
+
+/* Unblocks whoever has written to a full call eventfd; true where there was one. */
+bool gate_connection_relieve(struct gate_connection *connection);
