@@ -30,7 +30,8 @@ struct config_pin {
 struct config {
 	struct cpu_set worker_cpus;
 	unsigned master_cpu;
-	int log_level; /* 0..7 */
+	unsigned idle_latency_us; /* 0: workers never sleep */
+	int log_level;            /* 0..7 */
 	bool foreground;
 	bool log_syslog; /* --nodaemon=log_syslog; a daemonized process always logs to syslog */
 	bool no_huge;    /* --no-huge: ordinary pages, for trying out */

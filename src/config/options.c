@@ -38,6 +38,16 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_cpu, AT(master_cpu), .default_text = "0",
 		.help = "CPU of the control thread, not one of the worker CPUs",
 	},
+	[OPT_IDLE_LATENCY] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_IDLE_LATENCY", .long_name = "idle-latency",
+		.arg = ARG_REQUIRED, .metavar = "MICROSECONDS",
+		.parse = value_idle_latency, AT(idle_latency_us), .default_text = "50",
+		.help = "how late an idle worker may notice a packet, 0 to 10000; 0: it never sleeps",
+		.detail = "A worker with nothing to do sleeps. VMs and devices with interrupts wake "
+			"it at once; from other devices the first packet after a silence may wait "
+			"for so long.",
+	},
 	[OPT_CPU_PINS] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_CPU_PINS", .long_name = "virtio-cpu", .short_name = 'c',

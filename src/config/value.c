@@ -155,6 +155,17 @@ int value_cpu(const struct config_option *option, const char *text, void *target
 	return 0;
 }
 
+int value_idle_latency(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	unsigned latency_us;
+
+	if (read_number(text, 10000, &latency_us) < 0)
+		return err_set(err, EINVAL, "'%s' is no number of microseconds; 0 to 10000", text);
+	*(unsigned *)field(option, target) = latency_us;
+	return 0;
+}
+
 int value_log_level(
 	const struct config_option *option, const char *text, void *target, struct err *err)
 {

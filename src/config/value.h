@@ -31,6 +31,7 @@ VALUE_PARSER(value_endpoint);       /* char *, an endpoint, or a boolean: when_t
 VALUE_PARSER(value_vf_token);       /* char *, UUID */
 VALUE_PARSER(value_cpu_set);        /* struct cpu_set */
 VALUE_PARSER(value_cpu);            /* unsigned */
+VALUE_PARSER(value_idle_latency);   /* unsigned, microseconds */
 VALUE_PARSER(value_log_level);      /* int */
 VALUE_PARSER(value_interval);       /* double, seconds */
 VALUE_PARSER(value_fraction);       /* double, 0..1 */

@@ -39,6 +39,7 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 		return -errno;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_follow_guest(&forwarder->relays[i]);
+	workers_wake(forwarder->workers);
 	return 0;
 }
 
@@ -147,7 +148,7 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
 			-1, err);
 	if (r == 0)
-		r = workers_start(&forwarder->workers, err);
+		r = workers_start(&forwarder->workers, forwarder->config->idle_latency_us, err);
 	if (r < 0)
 		return r;
 

@@ -204,7 +204,11 @@ static void read_direction(
 	int worker = get_lane(lanes, direction, 0)->worker;
 
 	ret_stats->cpu = worker >= 0 ? (int)workers_cpu(relay->env->workers, worker) : -1;
+	ret_stats->pinned = relay->env->config->pins[relay->id].set;
+	ret_stats->measured = true;
 	for (unsigned slice = 0; slice < VF_QUEUES_MAX; slice++) {
+		ret_stats->busy_ns += workers_cycles_to_ns(
+			atomic_load(&get_lane(lanes, direction, slice)->busy_cycles));
 		counters_read(&get_lane(lanes, direction, slice)->counters, &counters);
 		add_count(&ret_stats->received, counters.received);
 		add_count(&ret_stats->sent, counters.sent);

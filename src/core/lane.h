@@ -22,6 +22,7 @@
 #include "core/steer.h"
 
 struct guest;
+struct guest_session;
 struct rte_mempool;
 struct vf;
 
@@ -31,6 +32,9 @@ struct lane {
 	uint16_t slice;      /* 0..n_slices-1 */
 	uint16_t n_slices;
 	int worker; /* whose plan holds the lane, -1 for none; the control thread's */
+	bool armed; /* its source has been asked to wake a worker; the owner's */
+	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
+	_Atomic uint64_t busy_cycles;
 	struct counters counters;
 };
 
@@ -77,3 +81,6 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane);
  */
 void vf_to_vm_drain(struct vf_to_vm *lane);
 void vm_to_vf_drain(struct vm_to_vf *lane);
+
+/* The transmit rings of this slice that the guest has enabled, a bit for each queue pair. */
+uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session);

@@ -16,7 +16,7 @@
 #include "core/steer.h"
 
 #define RING_SIZE 1024      /* descriptors of an only queue; fewer where the device has fewer */
-#define RINGS_TOTAL 4096    /* descriptors of all queues of a direction together */
+#define RINGS_TOTAL 2048    /* descriptors of all queues of a direction together */
 #define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4)  /* two VLAN tags beyond the MTU and the Ethernet header */
 #define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
@@ -130,6 +130,10 @@ static uint16_t queue_count(const struct rte_eth_dev_info *info)
 
 	if (info->flow_type_rss_offloads == 0 && max > VF_QUEUES_MAX)
 		return 1;
+	/* It writes the descriptors of all queues, both ways, into a message with room for eight.
+	 */
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		max = MIN(max, 4);
 	return MAX(1, MIN(max, VF_QUEUES_MAX));
 }
 
@@ -178,10 +182,13 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 
 static int start(struct vf *vf, struct err *err)
 {
+	dpdk_log_capture_start();
 	int r = rte_eth_dev_start(vf->port);
+	const char *said = dpdk_log_capture_end();
 
 	if (r != 0)
-		return err_set(err, -r, "device %s: cannot be started: %s", vf->name, strerror(-r));
+		return err_set(err, -r, "device %s: cannot be started: %s%s%s%s", vf->name,
+			strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
 	r = rte_eth_promiscuous_enable(vf->port);
 	if (r != 0 && r != -ENOTSUP)
 		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "

@@ -29,6 +29,7 @@ struct vf_options {
 struct vf {
 	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
 	bool bond;
+	bool interrupts;    /* each receive queue can wake a sleeping worker */
 	bool needs_polling; /* the bond's own protocol runs inside transmit calls, even of nothing
 	                     */
 	uint16_t port;      /* DPDK's port number */

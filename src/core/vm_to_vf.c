@@ -36,8 +36,7 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 	counters_publish(&lane->lane.counters, &account);
 }
 
-/* The rings of this slice that the guest has enabled. */
-static uint32_t rings_mask(const struct vm_to_vf *lane, const struct guest_session *session)
+uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session)
 {
 	uint32_t enabled = atomic_load_explicit(&session->vm_to_vf_enabled, memory_order_relaxed);
 	uint32_t mask = 0;
@@ -62,7 +61,7 @@ static uint16_t take_from_guest(
 
 	if (session == NULL)
 		return 0;
-	uint32_t rings = rings_mask(lane, session);
+	uint32_t rings = vm_to_vf_rings(lane, session);
 	if (rings == 0)
 		return 0;
 	uint32_t from_next = rings & ~0u << lane->next_ring;

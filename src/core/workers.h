@@ -26,14 +26,31 @@ struct workers;
 
 enum direction { VF_TO_VM, VM_TO_VF, DIRECTIONS_N };
 
-/* Starts one worker on each of the CPUs that eal_start() was given, with empty plans. */
-int workers_start(struct workers **ret_workers, struct err *err);
+/* What a worker did with its time so far; the rest it polled in vain. */
+struct worker_times {
+	uint64_t busy_ns;
+	uint64_t sleep_ns;
+};
+
+/*
+ * Starts one worker on each of the CPUs that eal_start() was given, with empty plans. One with
+ * nothing to do sleeps, and then adds up to `idle_latency_us` to the latency of the first packet
+ * from a source that cannot wake it; 0: it polls for ever.
+ */
+int workers_start(struct workers **ret_workers, unsigned idle_latency_us, struct err *err);
 
 /* Ends all threads; every lane must have been retracted. Returns NULL. */
 struct workers *workers_stop(struct workers *workers);
 
 /* For those who unpublish what workers read, like guest.h. */
 struct epoch *workers_epoch(struct workers *workers);
+
+/* Ends the sleep of all of them: something came that they cannot hear of. */
+void workers_wake(struct workers *workers);
+
+struct worker_times workers_times(const struct workers *workers, unsigned worker);
+int workers_numa_node(const struct workers *workers, unsigned worker);
+uint64_t workers_cycles_to_ns(uint64_t cycles);
 
 unsigned workers_count(const struct workers *workers);
 unsigned workers_cpu(const struct workers *workers, unsigned worker);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/idle.h"
+
+#include <errno.h>
+#include <rte_ethdev.h>
+#include <rte_vhost.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/guest.h"
+#include "core/vf.h"
+
+#define EVENTS_AT_ONCE 16 /* which they are is of no interest, only that there are some */
+
+/*
+ * Edge-triggered: what woke us is not read, so it does not matter whose descriptor it is by then.
+ * One that is watched already stays so; one that was closed has left by itself.
+ */
+static void watch(struct idle *idle, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+	if (fd >= 0)
+		epoll_ctl(idle->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+int idle_init(struct idle *idle)
+{
+	idle->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	idle->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (idle->epoll_fd < 0 || idle->wake_fd < 0)
+		return -errno;
+	watch(idle, idle->wake_fd);
+	return 0;
+}
+
+void idle_fini(struct idle *idle)
+{
+	if (idle->epoll_fd >= 0)
+		close(idle->epoll_fd);
+	if (idle->wake_fd >= 0)
+		close(idle->wake_fd);
+}
+
+void idle_wake(struct idle *idle)
+{
+	uint64_t one = 1;
+
+	if (write(idle->wake_fd, &one, sizeof(one)) < 0)
+		return; /* full of wake-ups already */
+}
+
+bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
+{
+	return lane->waiting == 0 && lane->lane.vf->interrupts;
+}
+
+bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
+{
+	return lane->inbox.n == 0 || lane->lane.vf == NULL;
+}
+
+void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
+{
+	const struct vf *vf = lane->lane.vf;
+
+	lane->lane.armed = on;
+	for (uint16_t q = lane->lane.slice; q < vf->n_queues; q += lane->lane.n_slices) {
+		if (!on) {
+			rte_eth_dev_rx_intr_disable(vf->port, q);
+			continue;
+		}
+		watch(idle, rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q));
+		rte_eth_dev_rx_intr_enable(vf->port, q);
+	}
+}
+
+void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
+{
+	struct guest_session *session =
+		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+	struct rte_vhost_vring vring;
+
+	lane->lane.armed = on;
+	if (session == NULL)
+		return;
+	uint32_t rings = vm_to_vf_rings(lane, session);
+	for (; rings != 0; rings &= rings - 1) {
+		uint16_t ring = GUEST_TRANSMIT_RING(__builtin_ctz(rings));
+		if (on && rte_vhost_get_vhost_vring(session->vid, ring, &vring) == 0)
+			watch(idle, vring.kickfd);
+		rte_vhost_enable_guest_notification(session->vid, ring, on);
+	}
+}
+
+void idle_sleep(struct idle *idle, unsigned max_us)
+{
+	struct timespec limit = {.tv_sec = max_us / 1000000, .tv_nsec = max_us % 1000000 * 1000};
+	struct epoll_event events[EVENTS_AT_ONCE];
+
+	epoll_pwait2(idle->epoll_fd, events, EVENTS_AT_ONCE, &limit, NULL);
+}
