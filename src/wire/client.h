@@ -30,7 +30,8 @@ int client_port_control(
 struct stats_reply {
 	ProtobufCMessage *message; /* the whole answer, for printing */
 	unsigned n;
-	struct relay_stats relays[RELAYS_MAX]; /* texts point into the message */
+	struct relay_stats
+		relays[RELAYS_MAX]; /* ids below RELAYS_MAX; texts point into the message */
 	struct relay_rates rates[RELAYS_MAX];
 	unsigned n_workers; /* 0 where the daemon does not tell */
 	struct worker_stats workers[STATS_WORKERS_MAX];

@@ -111,9 +111,12 @@ static int read_response(ProtobufCMessage *message, struct stats_reply **ret_rep
 	if (!reply)
 		return err_set(err, ENOMEM, "out of memory");
 	reply->message = message;
-	reply->n = (unsigned)MIN(response->n_relay, (size_t)RELAYS_MAX);
-	for (unsigned i = 0; i < reply->n; i++)
-		read_relay(response->relay[i], &reply->relays[i], &reply->rates[i]);
+	for (size_t i = 0; i < response->n_relay && reply->n < RELAYS_MAX; i++) {
+		if (response->relay[i]->id >= RELAYS_MAX)
+			continue;
+		read_relay(response->relay[i], &reply->relays[reply->n], &reply->rates[reply->n]);
+		reply->n++;
+	}
 	reply->n_workers = (unsigned)MIN(response->n_worker, (size_t)STATS_WORKERS_MAX);
 	for (unsigned i = 0; i < reply->n_workers; i++)
 		read_worker(response->worker[i], &reply->workers[i]);
