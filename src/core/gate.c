@@ -20,9 +20,9 @@
 #include "core/gate_connection.h"
 
 #define CONNECTIONS_MAX 4 /* at a time through one gate */
-#define BACKLOG 16
+#define BACKLOG 128
 #define WATCH_MS 20    /* between looks at the call eventfds, and at most a worker's wait for one */
-#define RETRY_MS 100   /* between attempts to connect, in client mode */
+#define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest may come back that did harm */
 #define LOG_BURST 20
 
