@@ -11,8 +11,6 @@
 
 #include "config/value.h"
 
-#define WORKERS_MAX 128 /* RTE_MAX_LCORE of the usual DPDK builds */
-
 /* Refuses for a reason that lies in the value of option `id`. */
 _printf_(4, 5) static int refuse(
 	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)

@@ -206,11 +206,23 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 	return NULL;
 }
 
-unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_stats[RELAYS_MAX])
+void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view)
 {
+	const struct workers *workers = forwarder->workers;
+
+	ret_view->n_relays = RELAYS_MAX;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		relay_read_stats(&forwarder->relays[i], &ret_stats[i]);
-	return RELAYS_MAX;
+		relay_read_stats(&forwarder->relays[i], &ret_view->relays[i]);
+	ret_view->n_workers = MIN(workers_count(workers), WORKERS_MAX);
+	for (unsigned i = 0; i < ret_view->n_workers; i++) {
+		struct worker_times times = workers_times(workers, i);
+		ret_view->workers[i] = (struct worker_stats){
+			.cpu = workers_cpu(workers, i),
+			.numa_node = workers_numa_node(workers, i),
+			.busy_ns = times.busy_ns,
+			.sleep_ns = times.sleep_ns,
+		};
+	}
 }
 
 void forwarder_move(

@@ -32,8 +32,8 @@ struct forwarder *forwarder_free(struct forwarder *forwarder);
 void forwarder_apply(
 	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result);
 
-/* Fills in all relays; returns how many (RELAYS_MAX). */
-unsigned forwarder_snapshot(struct forwarder *forwarder, struct relay_stats ret_stats[RELAYS_MAX]);
+/* Fills in all relays and workers. */
+void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view);
 
 /*
  * Moves the two directions of a relay to the workers on these CPUs, without loss. A direction that

@@ -24,7 +24,7 @@ int pid_file_take(struct pid_file *file, const char *dir, struct err *err)
 		close(fd);
 		return err_set(err, EBUSY,
 			"pid file %s: a daemon runs already (process %s): stop it or choose "
-		        "another directory "
+			"another directory "
 			"with --pid-path",
 			file->path, pid);
 	}

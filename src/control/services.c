@@ -28,9 +28,9 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 	forwarder_apply(userdata, op, ret_result);
 }
 
-static unsigned snapshot(void *userdata, struct relay_stats ret_relays[RELAYS_MAX])
+static void snapshot(void *userdata, struct stats_view *ret_view)
 {
-	return forwarder_snapshot(userdata, ret_relays);
+	forwarder_snapshot(userdata, ret_view);
 }
 
 static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)

@@ -52,3 +52,11 @@ struct relay_stats {
 	struct direction_stats vf_to_vm;
 	struct direction_stats vm_to_vf;
 };
+
+/* Everything at one moment. */
+struct stats_view {
+	unsigned n_relays;
+	struct relay_stats relays[RELAYS_MAX]; /* in the order of their ids */
+	unsigned n_workers;
+	struct worker_stats workers[WORKERS_MAX];
+};

@@ -35,7 +35,7 @@ struct stats_service {
 	void *userdata;
 	struct delayed *delayed[STATS_DELAYED_MAX]; /* NULL: a free place */
 	/* Both for the answer being made only. */
-	struct relay_stats relays[RELAYS_MAX];
+	struct stats_view view;
 	struct relay_rates rates[RELAYS_MAX];
 };
 
@@ -86,13 +86,14 @@ static void fill_rates(const struct packet_count *received_before,
 static void answer_snapshot(struct stats_service *service, struct zmq_request *request,
 	const struct stats_request *asked, const struct relay_counts *before, double seconds)
 {
-	unsigned n = service->snapshot(service->userdata, service->relays);
+	struct stats_view *view = &service->view;
 	struct wire_message message = {};
 	int r;
 
+	service->snapshot(service->userdata, view);
 	memset(service->rates, 0, sizeof(service->rates));
-	for (unsigned i = 0; before && i < n; i++) {
-		const struct relay_stats *relay = &service->relays[i];
+	for (unsigned i = 0; before && i < view->n_relays; i++) {
+		const struct relay_stats *relay = &service->view.relays[i];
 		const struct relay_counts *counts = &before[relay->id];
 
 		if (!counts->present)
@@ -102,7 +103,8 @@ static void answer_snapshot(struct stats_service *service, struct zmq_request *r
 		fill_rates(&counts->vm_to_vf_received, &counts->vm_to_vf_sent, &relay->vm_to_vf,
 			seconds, &service->rates[i].vm_to_vf);
 	}
-	r = stats_response_encode(asked, service->relays, service->rates, n, NULL, &message);
+	r = stats_response_encode(asked, view->relays, service->rates, view->n_relays,
+		&(struct stats_workers){.workers = view->workers, .n = view->n_workers}, &message);
 	answer(request, r, &message);
 }
 
@@ -147,11 +149,10 @@ static struct delayed **free_place(struct stats_service *service)
 
 static void take_first_snapshot(struct stats_service *service, struct delayed *delayed)
 {
-	unsigned n = service->snapshot(service->userdata, service->relays);
-
+	service->snapshot(service->userdata, &service->view);
 	delayed->start_ns = now_ns();
-	for (unsigned i = 0; i < n; i++) {
-		const struct relay_stats *relay = &service->relays[i];
+	for (unsigned i = 0; i < service->view.n_relays; i++) {
+		const struct relay_stats *relay = &service->view.relays[i];
 
 		delayed->before[relay->id] = (struct relay_counts){
 			.present = true,

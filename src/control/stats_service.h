@@ -14,8 +14,8 @@
 
 struct stats_service;
 
-/* Fills one entry for each relay, in the order of their ids; returns how many. Must be quick. */
-typedef unsigned stats_snapshot(void *userdata, struct relay_stats ret_relays[RELAYS_MAX]);
+/* Fills in what there is. Must be quick. */
+typedef void stats_snapshot(void *userdata, struct stats_view *ret_view);
 
 int stats_service_new(struct stats_service **ret_service, const struct zmq_endpoint *endpoint,
 	stats_snapshot *snapshot, void *userdata, struct err *err);

@@ -184,9 +184,10 @@ static void test_nobody_there(void **state)
 	assert_true(now_ms() - start_ms >= CLIENT_TIMEOUT_MS);
 }
 
-static unsigned snapshot(void *userdata, struct relay_stats ret_relays[RELAYS_MAX])
+static void snapshot(void *userdata, struct stats_view *ret_view)
 {
 	struct test *test = userdata;
+	struct relay_stats *ret_relays = ret_view->relays;
 
 	for (unsigned i = 0; i < 2; i++) {
 		ret_relays[i] = (struct relay_stats){
@@ -204,7 +205,8 @@ static unsigned snapshot(void *userdata, struct relay_stats ret_relays[RELAYS_MA
 	ret_relays[0].vm_to_vf.sent = ret_relays[0].vf_to_vm.received;
 	test->packets += test->packets_step;
 	test->n_snapshots++;
-	return 2;
+	ret_view->n_relays = 2;
+	ret_view->n_workers = 0;
 }
 
 static void ask_stats(struct test *test)
