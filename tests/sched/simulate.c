@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * simulate [--polls N] [--recording FILE RELAYS]...: plays loads to the balancing policy and to
- * greedy longest-first, and prints a Markdown table: the worst CPU's load relative to the optimum,
- * and moves an hour. It fails where the policy is worse than greedy in what it promises: fewer
- * moves altogether, and an overall nearer optimum.
+ * simulate [--polls N] [--seed N] [--recording FILE RELAYS]...: plays loads to the balancing policy
+ * and to greedy longest-first, and prints a Markdown table: the worst CPU's load relative to the
+ * optimum, and moves an hour. It fails where the policy is worse than greedy in what it promises:
+ * fewer moves altogether, and an overall nearer optimum.
  */
 
 #include <math.h>
@@ -24,7 +24,24 @@
 #define POLLS_DEFAULT (3600 / POLL_INTERVAL_S)
 #define POLLS_MAX 10000
 
-enum contender { GREEDY, POLICY_WEIGHTS, POLICY_MEASURED, CONTENDERS_N };
+/* Greedy and the policy, each from rates by the published weights and from measured load. */
+enum contender {
+	GREEDY_WEIGHTS,
+	GREEDY_MEASURED,
+	POLICY_WEIGHTS,
+	POLICY_MEASURED,
+	CONTENDERS_N,
+};
+
+static bool is_greedy(enum contender contender)
+{
+	return contender == GREEDY_WEIGHTS || contender == GREEDY_MEASURED;
+}
+
+static bool is_measured(enum contender contender)
+{
+	return contender == GREEDY_MEASURED || contender == POLICY_MEASURED;
+}
 
 struct machine {
 	unsigned n_relays;
@@ -92,22 +109,24 @@ static void observe(struct run *run, enum contender contender, const struct traf
 	carried(run, traffic, share);
 	for (unsigned i = 0; i < run->input.n_lanes; i++) {
 		struct sched_lane *lane = &run->input.lanes[i];
-		double by_weights = load_from_rates(lane->direction,
-			traffic[i].packets_per_s * share[i], traffic[i].bytes_per_s * share[i]);
+		double sample = is_measured(contender)
+		                        ? traffic[i].load * share[i]
+		                        : load_from_rates(lane->direction,
+						  traffic[i].packets_per_s * share[i],
+						  traffic[i].bytes_per_s * share[i]);
 
-		if (contender == GREEDY) {
-			lane->load = by_weights;
+		if (is_greedy(contender)) {
+			lane->load = sample;
 			continue;
 		}
-		load_estimate_add(&run->estimates[i],
-			contender == POLICY_MEASURED ? traffic[i].load * share[i] : by_weights);
+		load_estimate_add(&run->estimates[i], sample);
 		lane->load = run->estimates[i].mean;
 	}
 }
 
 static void decide(struct run *run, enum contender contender)
 {
-	if (contender == GREEDY) {
+	if (is_greedy(contender)) {
 		unsigned at[SCHED_LANES_MAX] = {};
 
 		for (unsigned i = 0; i < run->input.n_lanes; i++)
@@ -225,7 +244,7 @@ static void add(struct totals *totals, const struct summary summaries[CONTENDERS
 	}
 }
 
-static void play_generated(struct totals *totals, unsigned n_polls)
+static void play_generated(struct totals *totals, unsigned n_polls, unsigned seed)
 {
 	for (enum world_kind kind = 0; kind < WORLD_GENERATED_N; kind++) {
 		for (unsigned m = 0; m < ARRAY_SIZE(machines); m++) {
@@ -234,7 +253,7 @@ static void play_generated(struct totals *totals, unsigned n_polls)
 			struct world world;
 
 			world_init(&world, kind, machine->n_relays * 2,
-				machine->n_cpus * UTILISATION, 1 + kind * 100 + m);
+				machine->n_cpus * UTILISATION, 1 + seed * 1000 + kind * 100 + m);
 			play(&world, machine, n_polls, summaries);
 			add(totals, summaries);
 		}
@@ -249,7 +268,7 @@ static void play_recording(struct totals *totals, const char *path, unsigned n_r
 		struct summary summaries[CONTENDERS_N];
 		struct world world;
 
-		world_init_recording(&world, path, n_relays * 2);
+		world_init_recording(&world, path, n_relays * 2, n_cpus * UTILISATION);
 		if (world.n_polls < 2 || world.n_polls > POLLS_MAX) {
 			fprintf(stderr, "%s: too few or too many polls\n", path);
 			exit(1);
@@ -271,9 +290,13 @@ static int conclude(const struct totals *totals)
 		printf(" %.3f (%.3f) | %.0f |", sum[c].mean / n, sum[c].p95 / n,
 			sum[c].moves_per_hour / n);
 	printf("\n");
-	for (unsigned c = POLICY_WEIGHTS; c < CONTENDERS_N; c++)
-		failed |= sum[c].mean >= sum[GREEDY].mean ||
-		          sum[c].moves_per_hour >= sum[GREEDY].moves_per_hour;
+	for (unsigned weights_or_measured = 0; weights_or_measured < 2; weights_or_measured++) {
+		const struct summary *greedy = &sum[GREEDY_WEIGHTS + weights_or_measured];
+		const struct summary *policy = &sum[POLICY_WEIGHTS + weights_or_measured];
+
+		failed |= policy->mean >= greedy->mean ||
+		          policy->moves_per_hour >= greedy->moves_per_hour;
+	}
 	if (failed)
 		fprintf(stderr, "the policy is no better than greedy longest-first\n");
 	return failed;
@@ -282,25 +305,31 @@ static int conclude(const struct totals *totals)
 int main(int argc, char **argv)
 {
 	struct totals totals = {};
-	unsigned n_polls = POLLS_DEFAULT;
+	unsigned n_polls = POLLS_DEFAULT, seed = 0;
 	int i = 1;
 
 	if (i + 1 < argc && strcmp(argv[i], "--polls") == 0) {
 		n_polls = (unsigned)atoi(argv[i + 1]);
 		i += 2;
 	}
+	if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
+		seed = (unsigned)atoi(argv[i + 1]);
+		i += 2;
+	}
 	if (n_polls < 2 || n_polls > POLLS_MAX) {
 		fprintf(stderr, "--polls: 2 to %d\n", POLLS_MAX);
 		return 2;
 	}
-	printf("| load | relays | CPUs | nodes | exact | greedy | moves/h "
-	       "| policy, weights | moves/h | policy, measured | moves/h |\n"
-	       "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-	play_generated(&totals, n_polls);
+	printf("| load | relays | CPUs | nodes | exact | greedy, weights | moves/h "
+	       "| greedy, measured | moves/h | policy, weights | moves/h "
+	       "| policy, measured | moves/h |\n"
+	       "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+	play_generated(&totals, n_polls, seed);
 	for (; i + 2 < argc && strcmp(argv[i], "--recording") == 0; i += 3)
 		play_recording(&totals, argv[i + 1], (unsigned)atoi(argv[i + 2]));
 	if (i < argc) {
-		fprintf(stderr, "usage: simulate [--polls N] [--recording FILE RELAYS]...\n");
+		fprintf(stderr,
+			"usage: simulate [--polls N] [--seed N] [--recording FILE RELAYS]...\n");
 		return 2;
 	}
 	return conclude(&totals);

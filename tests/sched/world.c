@@ -80,10 +80,11 @@ static void fail(const char *path, const char *what)
 	exit(1);
 }
 
-void world_init_recording(struct world *world, const char *path, unsigned n_lanes)
+void world_init_recording(struct world *world, const char *path, unsigned n_lanes, double total)
 {
 	FILE *file = fopen(path, "r");
 	struct traffic traffic;
+	double sum = 0;
 	unsigned n = 0;
 
 	*world = (struct world){.kind = WORLD_RECORDED, .n_lanes = n_lanes};
@@ -95,11 +96,19 @@ void world_init_recording(struct world *world, const char *path, unsigned n_lane
 		if (!world->recording)
 			fail(path, "too long");
 		world->recording[n++] = traffic;
+		sum += traffic.load;
 	}
-	if (!feof(file) || n == 0 || n % n_lanes != 0)
+	if (!feof(file) || sum <= 0 || n % n_lanes != 0)
 		fail(path, "no whole number of polls");
 	fclose(file);
 	world->n_polls = n / n_lanes;
+	for (unsigned i = 0; i < n; i++) {
+		double factor = total * world->n_polls / sum;
+
+		world->recording[i].packets_per_s *= factor;
+		world->recording[i].bytes_per_s *= factor;
+		world->recording[i].load *= factor;
+	}
 }
 
 void world_fini(struct world *world)

@@ -49,9 +49,12 @@ struct world {
 void world_init(
 	struct world *world, enum world_kind kind, unsigned n_lanes, double total, uint64_t seed);
 
-/* Reads lines of "packets bytes busy" a second, space separated, one for each lane of a poll, lanes
- * in the order of relays, VF to VM first. Exits with a message where the file is wrong. */
-void world_init_recording(struct world *world, const char *path, unsigned n_lanes);
+/*
+ * Reads lines of "packets bytes load" a second, one for each lane of a poll, lanes in the order of
+ * relays, VF to VM first, and scales them to `total` cores in the mean. Exits with a message where
+ * the file is wrong.
+ */
+void world_init_recording(struct world *world, const char *path, unsigned n_lanes, double total);
 
 void world_fini(struct world *world);
 
