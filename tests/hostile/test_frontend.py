@@ -324,8 +324,9 @@ def test_only_enabled_queues_are_used(attach, wire_socket, forwarder):
     """Queues 1 and 3 alone: every flow finds one of them, and both are used."""
     if queues_offered(forwarder) < 4:
         pytest.skip("several queue pairs are not offered")
-    frontend = attach(start=False, queue_pairs=4, enabled={1, 3}, queue_size=512)
-    frontend.start()
+    frontend = attach(queue_pairs=4, queue_size=512)
+    for queue in (0, 2):  # the vhost library waits for the first pair before it begins at all
+        frontend.enable(queue, False)
     sent = set(spread(wire_socket))
     received = {1: [], 3: []}
 
@@ -344,26 +345,39 @@ def test_only_enabled_queues_are_used(attach, wire_socket, forwarder):
 
 
 def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket, forwarder):
-    """One receive ring has no buffers: the others get all their frames."""
+    """One receive ring has no buffers left: the others get all their frames, and in the end it gets
+    its own again."""
     if queues_offered(forwarder) < 4:
         pytest.skip("several queue pairs are not offered")
-    frontend = attach(start=False, queue_pairs=4, queue_size=512)
-    frontend.connect().negotiate().share_memory()
-    for queue in (0, 1, 3):
-        frontend.post(queue)
-    frontend.set_up_rings().enable_rings()
-    flows = [spread(wire_socket) for _ in range(2)][0]
-    received = []
+    frontend = attach(queue_pairs=4, queue_size=256)
+    sent, queue_of = set(spread(wire_socket)), {}
 
-    def others_came():
-        for queue in (0, 1, 3):
-            received.extend(data for _, data in frontend.receive(queue))
-        return len(received) > len(flows)  # of two rounds, most of the flows of three queues
+    def receive(stalled=None):
+        for queue in range(4):
+            for _, data in frontend.receive(queue, repost=queue != stalled):
+                queue_of[data] = queue
 
-    wait_until(others_came, 10, "the other queues go on", interval=0.005)
-    first = set(received)
-    received.clear()
-    sent = [data for data in spread(wire_socket) if data in first]
-    wait_until(lambda: others_came() or set(received) >= set(sent), 10, "their next frames",
-               interval=0.005)
-    assert set(received) == set(sent)
+    def wait_for(frames, stalled=None):
+        queue_of.clear()
+        wait_until(lambda: receive(stalled) or set(queue_of) >= set(frames), 10, "the frames",
+                   interval=0.005)
+
+    wait_for(sent)
+    assert set(queue_of.values()) == {0, 1, 2, 3}
+    its_own = [data for data in sent if queue_of[data] == 2]
+    others = [data for data in sent if queue_of[data] != 2]
+
+    left = frontend.queue_size - 1
+    while left > 0:
+        round_of_them = its_own[:left]
+        for data in round_of_them:
+            wire_socket.send(data)
+        wait_for(round_of_them, stalled=2)
+        left -= len(round_of_them)
+    for _ in range(10):
+        for data in others + its_own[:2]:
+            wire_socket.send(data)
+        wait_for(others, stalled=2)
+        assert 2 not in queue_of.values()
+    frontend.post(2, count=64)
+    wait_for(its_own[:2])

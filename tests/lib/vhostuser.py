@@ -303,11 +303,13 @@ class Frontend:
         fields = {"desc": desc, "used": used, "avail": avail, **fields}
         self.tell(Request.SET_VRING_ADDR, vring_addr(index, **fields))
 
-    def start_ring(self, index):
+    def start_ring(self, index, sized=True, base=None, **addr):
+        """base and the fields of SET_VRING_ADDR: where they are not the ring's own."""
         ring = self.rings[index]
-        self.tell(Request.SET_VRING_NUM, vring_state(index, ring.size))
-        self.tell(Request.SET_VRING_BASE, vring_state(index, ring.base))
-        self.set_ring_addr(index)
+        if sized:
+            self.tell(Request.SET_VRING_NUM, vring_state(index, ring.size))
+        self.tell(Request.SET_VRING_BASE, vring_state(index, ring.base if base is None else base))
+        self.set_ring_addr(index, **addr)
         self.tell(Request.SET_VRING_CALL, u64(index), [ring.call])
         self.tell(Request.SET_VRING_KICK, u64(index), [ring.kick])
 

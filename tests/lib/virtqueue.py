@@ -15,6 +15,7 @@ import struct
 
 DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 PACKED_AVAIL, PACKED_USED = 1 << 7, 1 << 15
+MAX_U64 = (1 << 64) - 1
 
 
 def memfd(size, name="guest"):
@@ -153,7 +154,7 @@ class SplitRing(Ring):
 
     def write_desc(self, index, gpa, length, flags=0, following=0):
         self.memory.write(self.desc + 16 * index,
-                          struct.pack("=QIHH", gpa, length, flags, following))
+                          struct.pack("=QIHH", gpa & MAX_U64, length, flags, following))
 
     def publish(self, head):
         """Puts a chain's head into the available ring."""

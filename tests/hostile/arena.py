@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where attacks are run and judged.
+
+A relay program (the daemon, or dpdk-testpmd's vhost port for comparison) has two relays. Relay 0 is
+attacked; its device is an endless source and sink. Relay 1 is a neighbour under load: packet-peer
+sends numbered packets both ways through it. After each attack the program must still be the same
+process, the neighbour's packets must go on, an honest frontend must be served on the attacked
+socket, and no descriptor, no memory and no flood of log lines may be left. At the end the neighbour
+must have lost nothing."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import random
+import select
+import socket
+import time
+from dataclasses import dataclass, field
+
+from catalogue import REFUSED
+
+from lib.forwarder import Forwarder
+from lib.peer import Peer, memif_device, net_socket
+from lib.proc import WaitTimeout, memory_kib, open_files, wait_until
+from lib.testpmd import Testpmd
+from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_HOST_TSO4,
+                           F_HOST_TSO6, NEED_REPLY, P_BACKEND_REQ, P_STATUS, VERSION, Connection,
+                           Disconnected, Frontend, Refused, Request)
+
+ANSWER_TIMEOUT_S = 1
+HONEST_TIMEOUT_S = 4
+MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
+LOG_BYTES_MAX = 256 << 10  # that an attack may cause
+NEIGHBOUR_PPS = 20000      # each way
+F_SEAL_WRITE, F_ADD_SEALS = 8, 1033
+PUNCH_HOLE_KEEP_SIZE = 3
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Accepted(AssertionError):
+    """What had to be refused was not."""
+
+
+class Target:
+    """The attacker's side: what it opens is closed by close()."""
+
+    FEATURES = Frontend.FEATURES
+    OFFLOADS = F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6
+
+    def __init__(self, path):
+        self.path = path
+        self.defaults = {}  # for frontends
+        self._stack = contextlib.ExitStack()
+        self._fds = set()
+
+    # Connections.
+
+    def connect(self):
+        return self._stack.enter_context(Connection.connect(self.path, ANSWER_TIMEOUT_S))
+
+    def frontend(self, **options):
+        """A frontend that has negotiated its features and nothing more."""
+        options = {"protocol": Frontend.PROTOCOL | P_STATUS | P_BACKEND_REQ, **self.defaults,
+                   **options}
+        frontend = Frontend(self.path, connection=self.connect(), **options)
+        self._stack.callback(frontend.close)
+        return frontend.negotiate()
+
+    def ready(self, post=True, **options):
+        """A frontend whose rings run; with receive buffers, or without."""
+        frontend = self.frontend(**options).share_memory()
+        if post:
+            frontend.post()
+        return frontend.set_up_rings().enable_rings()
+
+    def refused(self, connection, request, payload=b"", fds=()):
+        """Sends what must not succeed: a failure or a hang-up is the answer."""
+        try:
+            connection.send(request, payload, fds, flags=VERSION | NEED_REPLY)
+            if connection.receive().u64 == 0:
+                raise Accepted(f"request {request} succeeded")
+        except Disconnected:
+            pass
+
+    def hung_up(self, connection):
+        if not connection.closed_by_peer(ANSWER_TIMEOUT_S):
+            raise Accepted("no hang-up")
+
+    def answers(self, connection, hang_up_is_an_answer=True):
+        """Waits until the other side says something, or hangs up."""
+        try:
+            connection.receive()
+        except Disconnected:
+            if not hang_up_is_an_answer:
+                raise
+
+    def flood(self, connection, request, payload=b"", flags=VERSION):
+        """Sends until nothing more is taken."""
+        for _ in range(20000):
+            if not select.select([], [connection.socket], [], 0.1)[1]:
+                return
+            connection.send(request, payload, flags=flags)
+
+    def attempt(self, action, *arguments, **options):
+        """Something that may well be refused."""
+        with contextlib.suppress(Refused, Disconnected, TimeoutError, BlockingIOError):
+            action(*arguments, **options)
+
+    def work(self, seconds=0.05, action=None):
+        """Lets the workers meet what was prepared, or does something again and again meanwhile."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if action:
+                action()
+            else:
+                time.sleep(left)
+
+    def chance(self):
+        return random.Random(5)
+
+    # Files.
+
+    def _keep(self, fd):
+        self._fds.add(fd)
+        return fd
+
+    def forget(self, fd):
+        self._fds.discard(fd)
+
+    def open(self, path, flags):
+        return self._keep(os.open(path, flags | os.O_CLOEXEC))
+
+    def memfd(self, size):
+        fd = self._keep(os.memfd_create("hostile", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        os.ftruncate(fd, size)
+        return fd
+
+    def pipe(self):
+        return tuple(self._keep(fd) for fd in os.pipe())
+
+    def eventfd(self, blocking):
+        flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
+        return self._keep(os.eventfd(0, flags))
+
+    def timerfd(self):
+        return self._keep(_libc.timerfd_create(1, 0))
+
+    def socketpair(self):
+        return [self._stack.enter_context(one) for one in socket.socketpair()][0]
+
+    def listener(self):
+        listener = self._stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind("")  # an abstract address that the kernel chooses
+        listener.listen()
+        return listener
+
+    def seal_write(self, fd):
+        fcntl.fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)
+
+    def punch_hole(self, fd, size):
+        if _libc.fallocate(fd, PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size)) != 0:
+            raise OSError(ctypes.get_errno(), "fallocate")
+
+    def close(self):
+        self._stack.close()
+        while self._fds:
+            os.close(self._fds.pop())
+
+
+class Daemon:
+    """virtio-forwarder as the program under attack."""
+
+    def __init__(self, directory):
+        devices = {0: "net_null0,size=64", 1: memif_device(directory, 1)}
+        self._forwarder = Forwarder(directory, devices, options=["--enable-mrgbuf"])
+        self._forwarder.start()
+        self.pid = self._forwarder.pid
+        self.sockets = [self._forwarder.socket(0), self._forwarder.socket(1)]
+
+    def running(self):
+        return self._forwarder.running()
+
+    def log_bytes(self):
+        return len(self._forwarder.output.text)
+
+    def tail(self):
+        return self._forwarder.output.tail()
+
+    def neighbour_packets(self):
+        """(from VM to VF, from VF to VM) so far."""
+        state = self._forwarder.stats(1)
+        return state["vm_to_vf"]["pkts_tx_to_vf"], state["vf_to_vm"]["pkts_tx_to_vm"]
+
+    def stop(self):
+        """It must still be able to stop in order."""
+        self._forwarder.stop()
+
+    def kill(self):
+        self._forwarder.__exit__(AssertionError)
+
+
+class VhostPort:
+    """dpdk-testpmd's vhost port, for comparison."""
+
+    def __init__(self, directory):
+        self.sockets = [directory / "vhost0", directory / "vhost1"]
+        vdevs = [f"net_vhost0,iface={self.sockets[0]},queues=1", "net_null0,size=64",
+                 f"net_vhost1,iface={self.sockets[1]},queues=1",
+                 memif_device(directory, 1)]
+        self._testpmd = Testpmd(vdevs, ["--forward-mode=io"], directory=directory)
+        self._testpmd.command("start")
+        self.pid = self._testpmd.pid
+
+    def running(self):
+        """A child that has died stays a zombie until it is waited for."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    def log_bytes(self):
+        return len(self._testpmd.output.text)
+
+    def tail(self):
+        return self._testpmd.output.tail()
+
+    def neighbour_packets(self):
+        stats = self._testpmd.stats()
+        return stats[3]["TX-packets"], stats[2]["TX-packets"]
+
+    def stop(self):
+        self._testpmd.quit()
+        self._testpmd.__exit__()
+
+    def kill(self):
+        self._testpmd.__exit__()
+
+
+@dataclass
+class Verdict:
+    """What an attack came to; faults is empty where nobody suffered."""
+    name: str
+    answer: str
+    faults: list = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self):
+        return "; ".join(self.faults) or "survives"
+
+
+class Arena:
+    """A program under attack, with its neighbour. Restarted where an attack was too much for it."""
+
+    def __init__(self, directory, program=Daemon):
+        self._directory, self._program = directory, program
+        self._runs = 0
+        self.program = self._peer = None
+
+    def start(self):
+        self._runs += 1
+        directory = self._directory / f"run{self._runs}"
+        directory.mkdir()
+        self.program = self._program(directory)
+        self._peer = Peer(directory, vm=self.program.sockets[1], net=net_socket(directory, 1),
+                          count=0, rate=NEIGHBOUR_PPS, flows=4, queue_size=256)
+        self._peer.start()
+        wait_until(lambda: min(self.program.neighbour_packets()) > 0, 20, "the neighbour sends")
+        self._honest_frontend()  # so that what is made once is there
+        self._settle(None)
+        self._files, self._memory = open_files(self.program.pid), memory_kib(self.program.pid)
+        return self
+
+    def _settle(self, files):
+        """Waits for what was closed to be closed there too."""
+        if files is None:
+            last = [0]
+
+            def steady():
+                last.append(open_files(self.program.pid))
+                return last[-1] == last[-2]
+
+            wait_until(steady, 3, "a steady number of descriptors", interval=0.1)
+        else:
+            wait_until(lambda: open_files(self.program.pid) <= files, 2, "descriptors closed",
+                       interval=0.01)
+
+    def _honest_frontend(self):
+        """Somebody who means well is served on the attacked socket: packets both ways."""
+        deadline = time.monotonic() + HONEST_TIMEOUT_S
+        while True:
+            try:
+                with Frontend(self.program.sockets[0]) as frontend:
+                    frontend.start()
+                    frontend.wait_frames(8, timeout=HONEST_TIMEOUT_S / 2)
+                    for _ in range(8):
+                        frontend.send(bytes(64))
+                    frontend.wait_sent(timeout=HONEST_TIMEOUT_S / 2)
+                    return
+            except (Disconnected, ConnectionError, BlockingIOError):
+                # What the attack has opened is still being closed.
+                if time.monotonic() > deadline or not self.program.running():
+                    raise
+                time.sleep(0.02)
+
+    def _neighbour_goes_on(self):
+        before = self.program.neighbour_packets()
+
+        def moved():
+            now = self.program.neighbour_packets()
+            return all(new > old for new, old in zip(now, before))
+
+        wait_until(moved, 4, "packets of the neighbour", interval=0.01)
+
+    def _run(self, attack, target):
+        try:
+            attack.run(target)
+            return "accepted" if attack.expected != REFUSED else "refused"
+        except Refused:
+            return "refused"
+        except Disconnected:
+            return "hung up"
+        except TimeoutError:
+            return "silence"
+        except (ConnectionError, BlockingIOError):
+            return "no connection"
+
+    def _judge(self, verdict, log_before):
+        """Goes through what must hold, from worst to least; the first that does not is the fault."""
+        program = self.program
+        checks = (
+            ("no honest guest is served afterwards", self._honest_frontend),
+            ("the neighbour stands still", self._neighbour_goes_on),
+            ("descriptors are leaked", lambda: self._settle(self._files)))
+        if not program.running():
+            verdict.faults.append("the process dies")
+            return
+        for fault, check in checks:
+            try:
+                check()
+            except (AssertionError, OSError, Disconnected, Refused):
+                if not program.running():
+                    fault = "the process dies"
+                verdict.faults.append(fault)
+                return
+        grown = memory_kib(program.pid) - self._memory
+        if grown > MEMORY_KIB_MAX:
+            verdict.faults.append(f"{grown >> 10} MiB of memory are kept")
+        logged = program.log_bytes() - log_before
+        if logged > LOG_BYTES_MAX:
+            verdict.faults.append(f"{logged >> 10} KiB of log lines")
+
+    def _judge_neighbour(self, verdict):
+        """While the attack is still on: packets of others go on, and other sockets answer."""
+        try:
+            self._neighbour_goes_on()
+            with Connection.connect(self.program.sockets[1], HONEST_TIMEOUT_S / 2) as connection:
+                connection.ask(Request.GET_FEATURES)
+        except WaitTimeout:
+            verdict.faults.append("the neighbour stands still")
+        except (OSError, Disconnected):
+            verdict.faults.append("the neighbour's socket does not answer")
+
+    def strike(self, attack):
+        """Runs an attack and judges it."""
+        if self.program is None:
+            self.start()
+        start, log_before = time.monotonic(), self.program.log_bytes()
+        target = Target(self.program.sockets[0])
+        verdict = Verdict(attack.name, "")
+        try:
+            try:
+                verdict.answer = self._run(attack, target)
+            except Accepted as accepted:
+                verdict.answer = "accepted"
+                verdict.faults.append(f"not refused: {accepted}")
+            if attack.hold and self.program.running():
+                self._judge_neighbour(verdict)
+        finally:
+            target.close()
+        if not any("neighbour" in fault for fault in verdict.faults):
+            self._judge(verdict, log_before)
+        verdict.seconds = time.monotonic() - start
+        if any(not fault.startswith("not refused") for fault in verdict.faults):
+            self.abandon()
+        return verdict
+
+    def abandon(self):
+        """Ends everything, in whatever state it is; the next attack has it started again."""
+        if self.program:
+            self.program.kill()
+            self._peer.__exit__()
+        self.program = self._peer = None
+
+    def finish(self):
+        """Ends in order; returns the neighbour's result, or None where nothing ran."""
+        if self.program is None:
+            return None
+        try:
+            self._peer.stop()
+            result = self._peer.result(30)
+            self.program.stop()  # before the peer leaves, see memif_device()
+            self._peer.finish()
+            return result
+        finally:
+            self.abandon() if self.program.running() else None
+            self.program = self._peer = None

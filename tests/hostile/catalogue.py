@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The catalogue: every attack by its name.
+
+An attack is a function of attacks/*.py that takes a Target, whose docstring says what it does. What
+it must come to is always the same (see arena.py: nobody else suffers); REFUSED ones must, besides,
+be answered with failure or a hang-up."""
+
+from dataclasses import dataclass
+
+REFUSED = "refused"
+HARMLESS = "harmless"
+
+CATALOGUE = {}
+
+
+@dataclass
+class Attack:
+    name: str
+    what: str
+    expected: str
+    hold: bool  # its connections stay open while the honest frontend is served
+    run: object
+
+
+def add(name, what, run, expected=HARMLESS, hold=False):
+    assert name not in CATALOGUE and what, name
+    CATALOGUE[name] = Attack(name, what, expected, hold, run)
+
+
+def attack(expected=HARMLESS, hold=False):
+    """Decorates an attack."""
+    def register(function):
+        add(function.__name__, " ".join(function.__doc__.split()), function, expected, hold)
+        return function
+    return register
+
+
+def load():
+    """Imports every part; returns the catalogue."""
+    # The parts register themselves; they need this module to be there first.
+    from attacks import descriptors, floods, memory, messages, migration, packets, rings  # noqa: F401
+    return CATALOGUE
