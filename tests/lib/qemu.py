@@ -137,10 +137,10 @@ class Nic:
 class Qmp:
     """QEMU's control socket. Events are kept in `events` as they pass by."""
 
-    def __init__(self, path):
-        self._socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, connection):
+        """connection: a connected socket."""
+        self._socket = connection
         self._socket.settimeout(30)
-        self._socket.connect(str(path))
         self._file = self._socket.makefile("rw", encoding="utf-8")
         self.events = []
         self._receive()  # the greeting
@@ -208,22 +208,25 @@ class Guest:
     def console(self):
         """What the serial line says. QEMU opens it once it has found its vhost-user backends."""
         if self._console is None:
-            self._serial = wait_until(self._connect_serial, 30, f"serial line of {self.name}",
-                                      interval=0.02)
+            self._serial = self._connect(self._serial_path, "serial line")
             self._console = Stream(self._serial.fileno(), f"console of {self.name}",
                                    self._serial_path.with_suffix(".console.log"))
         return self._console
 
-    def _connect_serial(self):
-        if not self.process.running():
-            raise GuestError(f"QEMU of {self.name} has ended:\n{self.process.output.tail()}")
-        client = socket.socket(socket.AF_UNIX)
-        try:
-            client.connect(str(self._serial_path))
-            return client
-        except OSError:
-            client.close()
-            return None
+    def _connect(self, path, what):
+        """To a socket that QEMU will open."""
+        def connect():
+            if not self.process.running():
+                raise GuestError(f"QEMU of {self.name} has ended:\n{self.process.output.tail()}")
+            client = socket.socket(socket.AF_UNIX)
+            try:
+                client.connect(str(path))
+                return client
+            except OSError:
+                client.close()
+                return None
+
+        return wait_until(connect, 30, f"{what} of {self.name}", interval=0.02)
 
     @property
     def pid(self):
@@ -233,7 +236,7 @@ class Guest:
     def qmp(self):
         """The control socket; qmp("query-status")."""
         if self._qmp is None:
-            self._qmp = Qmp(self._qmp_path)
+            self._qmp = Qmp(self._connect(self._qmp_path, "control socket"))
         return self._qmp
 
     def wait_ready(self, timeout=BOOT_TIMEOUT_S):
@@ -242,7 +245,7 @@ class Guest:
             self.console.expect("VM-READY.*?\n", timeout)
         except WaitTimeout as error:
             raise GuestError(f"{error}\nQEMU says:\n{self.process.output.tail()}") from None
-        self.run("true")
+        self.run("set +m")  # or the shell would say between two answers that a job has ended
         return self
 
     def run(self, command, timeout=60, check=True):

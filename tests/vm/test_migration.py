@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Live migration under a ping every 10 ms and a TCP stream: between two daemons, and between a daemon
+and another backend (testpmd's vhost port, QEMU's own tap)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lib.capture import Capture
+from lib.forwarder import Forwarder, default_cpus
+from lib.net import Veth
+from lib.pinger import Pinger
+from lib.proc import Process, memory_kib, open_files, wait_until
+from lib.qemu import Guest, Nic, migrate
+from lib.testpmd import Testpmd
+
+WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
+GUEST_MAC = "52:54:00:00:00:01"
+STREAM_PORT = 5003
+RARP = bytes.fromhex("8035")
+SENDER = Path(__file__).resolve().parents[1] / "lib" / "stream_sender.py"
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass
+class TapNic:
+    """A guest's device on a tap of the bridge, without any backend process."""
+
+    tap: str
+    options: tuple = ()
+
+    def arguments(self, index, msix):
+        vectors = "" if msix else ",vectors=0"
+        return ["-netdev", f"tap,id=n{index},ifname={self.tap},script=no,downscript=no,vhost=off",
+                "-device", ",".join([f"virtio-net-pci,romfile=,netdev=n{index},mac={GUEST_MAC}"
+                                     f"{vectors}", *self.options])]
+
+    def kernel_arguments(self, index):
+        return [f"ip{index}={GUEST_IP}/24"]
+
+
+class Place:
+    """A machine that a guest may run on: a port of the bridge `br0`, and a backend."""
+
+    def __init__(self, kind, name, workdir, stack, host, wire):
+        """kind: "forwarder", "testpmd" or "tap"."""
+        self.kind, self.name, self.port = kind, name, f"port{name}"
+        self.netns = None
+        self.backend = None
+        if kind == "tap":
+            wire.ip("tuntap", "add", "dev", self.port, "mode", "tap", "vnet_hdr")
+            wire.ip("link", "set", self.port, "up")
+            self.netns = wire
+        else:
+            veth = Veth(wire, host, inner=self.port)
+            directory = workdir / name
+            directory.mkdir()
+            self._start(directory, f"net_af_packet0,iface={veth.outer},framecnt=4096", stack, host)
+        wire.ip("link", "set", self.port, "master", "br0")
+
+    def _start(self, directory, device, stack, host):
+        if self.kind == "forwarder":
+            self.backend = stack.enter_context(Forwarder(
+                directory, {0: device}, netns=host, name=f"forwarder{self.name}",
+                options=["--enable-mrgbuf"]))
+            self.socket = self.backend.socket(0)
+        else:
+            self.socket = directory / "testpmd.sock"
+            self.backend = stack.enter_context(Testpmd(
+                [f"net_vhost0,iface={self.socket}", device], netns=host, directory=directory,
+                cores=default_cpus(), options=["--auto-start", "--forward-mode=io"]))
+
+    def nic(self, options):
+        if self.kind == "tap":
+            return TapNic(self.port, options)
+        return Nic(self.socket, mac=GUEST_MAC, address=f"{GUEST_IP}/24", options=options)
+
+
+# What QEMU has of its own and the daemon never offers, so that a guest can come from elsewhere.
+COMMON_FEATURES = tuple(f"{name}=off" for name in (
+    "gso", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "guest_tso4", "guest_tso6",
+    "guest_ecn", "guest_ufo"))
+
+
+class Machines:
+    """Two places and the guest that goes from one to the other."""
+
+    def __init__(self, places, qemu, image, workdir, stack, options):
+        self.places, self._stack, self._options = places, stack, (*COMMON_FEATURES, *options)
+        self._arguments = (qemu, image)
+        self._workdir = workdir
+        self._count = 0
+        self.at = 0  # index of the place where the guest is
+        self.guest = self._make(0, incoming=False).wait_ready()
+
+    def _make(self, at, incoming):
+        place = self.places[at]
+        self._count += 1
+        return self._stack.enter_context(Guest(
+            *self._arguments, [place.nic(self._options)], self._workdir,
+            f"vm{self._count}{place.name}", memory_mib=192, incoming=incoming, netns=place.netns))
+
+    def move(self):
+        """To the other place; returns QEMU's account of it."""
+        destination = self._make(1 - self.at, incoming=True)
+        account = migrate(self.guest, destination)
+        self.guest.quit()
+        self.guest, self.at = destination, 1 - self.at
+        return account
+
+    def start_and_cancel(self):
+        """Begins to move and gives up when much of the memory is over there."""
+        destination = self._make(1 - self.at, incoming=True)
+        path = self._workdir / "cancelled"
+        destination.qmp("migrate-incoming", uri=f"unix:{path}")
+        source = self.guest.qmp
+        source("migrate-set-parameters", **{"max-bandwidth": 10 << 20})
+        source("migrate", uri=f"unix:{path}")
+        wait_until(lambda: source("query-migrate").get("ram", {}).get("transferred", 0) > 10 << 20,
+                   30, "10 MiB migrated")
+        source("migrate_cancel")
+        wait_until(lambda: source("query-migrate")["status"] == "cancelled", 30, "cancelled")
+        source("migrate-set-parameters", **{"max-bandwidth": 1 << 30})
+        destination.kill()
+
+
+@pytest.fixture
+def bridge(wire):
+    wire.ip("link", "add", "br0", "type", "bridge")
+    wire.run(["ethtool", "-K", "br0", "tx", "off", "gso", "off", "tso", "off"])
+    wire.ip("link", "set", "br0", "up")
+    wire.ip("addr", "add", f"{WIRE_IP}/24", "dev", "br0")
+
+
+@pytest.fixture
+def machines(qemu, image, workdir, stack, host, wire, bridge):
+    def machines(kinds=("forwarder", "forwarder"), options=()):
+        places = [Place(kind, name, workdir, stack, host, wire)
+                  for kind, name in zip(kinds, "AB", strict=True)]
+        return Machines(places, qemu, image, workdir, stack, options)
+
+    return machines
+
+
+class Stream:
+    """Random bytes by TCP from the namespace into the guest, wherever it is, until finish()."""
+
+    def __init__(self, wire, machines, workdir):
+        self._machines = machines
+        machines.guest.run(
+            f"rm -f /tmp/stream; nc -l -p {STREAM_PORT} -e sh -c 'exec sha256sum >/tmp/stream' &")
+        wait_until(lambda: f":{STREAM_PORT} " in machines.guest.run("netstat -ltn"), 10,
+                   "nc listens in the guest")
+        self._sender = Process(wire.argv(["/usr/bin/python3", SENDER, GUEST_IP, STREAM_PORT]),
+                               "stream", tty=True, log_path=workdir / "stream.log")
+
+    def __enter__(self):
+        self._sender.expect("connected", 20)
+        return self
+
+    def finish(self):
+        """Returns the bytes sent; all of them must have arrived as they were."""
+        self._sender.send("over\n")
+        match = self._sender.expect(r"sent (\d+) (\w+)", 60)
+        received = wait_until(lambda: self._machines.guest.run("cat /tmp/stream"), 60,
+                              "end of the stream in the guest")
+        assert match[2] in received
+        return int(match[1])
+
+    def __exit__(self, *_):
+        self._sender.__exit__()
+
+
+def announcements(capture):
+    """(time of the first RARP, or None) of the guest."""
+    return next((time for time, frame in capture.stop()
+                 if frame[12:14] == RARP and frame[6:12] == bytes.fromhex(GUEST_MAC.replace(":", ""))),
+                None)
+
+
+def move_under_load(machines, wire, workdir):
+    """Moves the guest once; returns (lost pings, longest silence in s, QEMU's account)."""
+    with Pinger(wire, GUEST_IP) as pinger, Stream(wire, machines, workdir) as stream:
+        wait_until(lambda: len(pinger.replies()) > 50, 20, "pings beside the stream")
+        account = machines.move()
+        pinger.wait_reply(after=pinger.replies()[-1][0])
+        assert stream.finish() > 1 << 20
+        lost, longest_s = pinger.stop()
+    return lost, longest_s, account
+
+
+def report(what, lost, longest_s, account):
+    print(f"{what}: {lost} pings lost, longest silence {longest_s * 1000:.0f} ms, QEMU: downtime "
+          f"{account['downtime']} ms of {account['total-time']} ms")
+
+
+@pytest.mark.parametrize("options", [
+    pytest.param((), id="announced-by-guest", marks=pytest.mark.ci),
+    pytest.param(("guest_announce=off",), id="announced-by-daemon", marks=pytest.mark.ci),
+    pytest.param(("guest_announce=off", "packed=on"), id="packed")])
+def test_between_daemons(machines, wire, workdir, options):
+    moving = machines(options=options)
+    features = moving.guest.features()
+    with Capture(wire, moving.places[1].port, workdir, "rarp") as capture:
+        lost, longest_s, account = move_under_load(moving, wire, workdir)
+        rarp_at = announcements(capture)
+    report("between daemons", lost, longest_s, account)
+    if "guest_announce=off" in options:
+        assert rarp_at, "no RARP from the daemon"
+    assert moving.guest.features() == features
+    assert longest_s < 5
+    assert moving.guest.ping(WIRE_IP) == 5
+
+
+@pytest.mark.parametrize("kinds", [
+    ("testpmd", "testpmd"), ("forwarder", "testpmd"), ("testpmd", "forwarder"),
+    ("forwarder", "tap"), ("tap", "forwarder")], ids="-".join)
+def test_other_backends(machines, wire, workdir, kinds):
+    moving = machines(kinds)
+    lost, longest_s, account = move_under_load(moving, wire, workdir)
+    report(" to ".join(kinds), lost, longest_s, account)
+    assert moving.guest.ping(WIRE_IP) == 5
+
+
+@pytest.mark.ci
+def test_cancelled(machines, wire, workdir):
+    """Nothing changes, and the next attempt succeeds."""
+    moving = machines()
+    before = moving.places[0].backend.stats(0)
+    with Pinger(wire, GUEST_IP) as pinger, Stream(wire, moving, workdir) as stream:
+        for _ in range(2):
+            moving.start_and_cancel()
+            pinger.wait_reply(after=pinger.replies()[-1][0])
+        assert stream.finish() > 1 << 20
+        lost, longest_s = pinger.stop()
+    print(f"cancelled twice: {lost} pings lost, longest silence {longest_s * 1000:.0f} ms")
+    assert longest_s < 1
+    after = moving.places[0].backend.stats(0)
+    assert after["active"] and before["vhost"] == after["vhost"]
+    assert not moving.places[1].backend.stats(0)["active"]
+    lost, longest_s, account = move_under_load(moving, wire, workdir)
+    report("after the cancelled ones", lost, longest_s, account)
+
+
+def test_to_and_fro(machines, wire):
+    """20 times, and neither daemon holds more memory or descriptors than after the second."""
+    moving = machines()
+    backends = [place.backend for place in moving.places]
+    holds = []
+    with Pinger(wire, GUEST_IP) as pinger:
+        for _ in range(20):
+            moving.move()
+            pinger.wait_reply(after=pinger.replies()[-1][0])
+            left = backends[1 - moving.at]
+            left.wait_vm(0, attached=False)
+            holds.append([(memory_kib(backend.pid), open_files(backend.pid))
+                          for backend in backends])
+        lost, longest_s = pinger.stop()
+    print(f"20 migrations: {lost} pings lost, longest silence {longest_s * 1000:.0f} ms; "
+          f"KiB and descriptors of the daemons at first {holds[1]}, at last {holds[-1]}")
+    for (first_kib, first_files), (last_kib, last_files) in zip(holds[1], holds[-1], strict=True):
+        assert last_kib < first_kib + 4096 and last_files <= first_files

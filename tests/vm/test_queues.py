@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guests with several queues: flows are spread over those that are enabled and over no others, while
+they change and whatever the daemon's workers are."""
+
+import os
+import re
+
+import pytest
+
+from lib.pinger import Pinger
+from lib.traffic import tcp_from_guest, tcp_to_guest
+
+WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
+CHANGES = 50
+FLOWS = 1024
+
+# One datagram of each flow, from as many ports.
+SEND_FLOWS = f"""
+import socket
+for port in range(20000, 20000 + {FLOWS}):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("{WIRE_IP}", port))
+        one.sendto(b"flow", ("{GUEST_IP}", 9))
+"""
+
+
+def device(veth, queues=1):
+    return f"net_af_packet0,iface={veth.outer},qpairs={queues},framecnt=4096"
+
+
+def received_by_queue(guest):
+    """Packets that each receive queue has taken, by the guest's own counters."""
+    text = guest.run("ethtool -S eth0")
+    return {int(queue): int(packets)
+            for queue, packets in re.findall(r"rx_queue_(\d+)_packets: (\d+)", text)}
+
+
+@pytest.mark.parametrize("queues", [pytest.param(4, marks=pytest.mark.ci), 32])
+def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, veth, queues):
+    forwarder = make_forwarder({0: device(veth)})
+    guest = boot(forwarder, nic={"queues": queues})
+    guest.run("echo 0 >/proc/sys/net/ipv4/icmp_ratelimit")
+    for enabled in (queues, queues // 2, 1, queues):
+        # Refused where it changes nothing; what counts is what is then so.
+        guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
+        assert re.findall(r"Combined:\s+(\d+)", guest.run("ethtool -l eth0"))[-1] == str(enabled)
+        assert wire.ping(GUEST_IP) == 5
+        before = received_by_queue(guest)
+        wire.run(["/usr/bin/python3", "-c", SEND_FLOWS])
+        assert wire.ping(GUEST_IP) == 5  # behind them
+        after = received_by_queue(guest)
+        taken = {queue: after[queue] - before[queue] for queue in after}
+        assert sum(taken.values()) >= FLOWS, taken
+        used = {queue for queue, packets in taken.items() if packets}
+        assert used == set(range(enabled)), taken
+        if enabled > 1:
+            assert max(taken.values()) < 2 * FLOWS / enabled, taken
+
+
+@pytest.mark.parametrize("device_queues, workers", [
+    pytest.param(1, 1, marks=pytest.mark.ci), pytest.param(4, 1), pytest.param(2, 2)])
+def test_queues_change_under_load(make_forwarder, boot, wire, veth, device_queues, workers):
+    """50 times, while TCP goes both ways and pings run: all streams intact, all pings but a few
+    answered, and every lane at work afterwards."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < workers:
+        pytest.skip(f"needs {workers} CPUs")
+    forwarder = make_forwarder({0: device(veth, device_queues)}, cpus=(cpus[0], cpus[-workers:]))
+    guest = boot(forwarder, nic={"queues": 4})
+    guest.run("(for i in $(seq 1 50); do ethtool -L eth0 combined $((i % 4 + 1)) && echo $i; done; "
+              "echo over) >/tmp/changed 2>&1 &")
+    transfers = []
+    with Pinger(wire, GUEST_IP) as pinger:
+        while not guest.run("tail -n 1 /tmp/changed").startswith("over"):
+            transfers.append(tcp_to_guest(wire, guest, GUEST_IP, mib=2))
+            transfers.append(tcp_from_guest(wire, guest, WIRE_IP, mib=2))
+        lost, longest_s = pinger.stop()
+    assert guest.run("cat /tmp/changed").split() == [*map(str, range(1, CHANGES + 1)), "over"]
+    assert len(transfers) >= 4 and all(transfer.intact for transfer in transfers), [
+        str(transfer) for transfer in transfers]
+    print(f"{CHANGES} changes, {len(transfers)} transfers: {lost} pings lost, "
+          f"longest silence {longest_s * 1000:.0f} ms")
+    assert lost <= CHANGES and longest_s < 1.5
+
+    for queues in (4, 1, 3):
+        guest.run(f"ethtool -L eth0 combined {queues}", check=False)
+        assert wire.ping(GUEST_IP) == 5 and guest.ping(WIRE_IP) == 5
