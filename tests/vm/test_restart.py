@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The daemon is killed and started again under a guest that runs and talks: how long until its first
+packet. testpmd's vhost port, treated the same way, for comparison."""
+
+import statistics
+import time
+
+import pytest
+
+from lib.forwarder import Forwarder, default_cpus
+from lib.pinger import Pinger
+from lib.qemu import Nic
+from lib.testpmd import Testpmd
+from lib.traffic import tcp_from_guest, tcp_to_guest
+
+WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
+GUEST_CIDR = f"{GUEST_IP}/24"
+QEMU_LOOKS_AGAIN_S = 1.0  # where QEMU is the client (reconnect=1)
+
+modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
+
+
+class TestpmdRelay:
+    """A testpmd that forwards between a vhost-user socket and a device."""
+
+    __test__ = False
+
+    def __init__(self, directory, netns, device, client):
+        self.path = directory / "testpmd.sock"
+        self._vdevs = [f"net_vhost0,iface={self.path},client={int(client)}", device]
+        self._client = client
+        self._arguments = {"netns": netns, "directory": directory, "cores": default_cpus(),
+                           "options": ["--auto-start", "--forward-mode=io"]}
+        self._process = None
+
+    def start(self):
+        self._process = Testpmd(self._vdevs, **self._arguments)
+
+    def kill(self):
+        self._process.kill()
+        self._process.__exit__()
+        if not self._client:
+            self.path.unlink()  # it would not start with the old one there
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._process.__exit__()
+
+
+def restart(relay, pinger, times):
+    """Seconds from the start of the new process to the first reply, of each restart."""
+    seconds = []
+    for _ in range(times):
+        relay.kill()
+        start = time.time()
+        relay.start()
+        seconds.append(pinger.wait_reply(after=start) - start)
+    return seconds
+
+
+def report(what, seconds):
+    print(f"{what}: {len(seconds)} restarts, first packet after {statistics.median(seconds):.2f} s "
+          f"(median), {max(seconds):.2f} s (longest)")
+
+
+@modes
+@pytest.mark.parametrize("times", [pytest.param(3, marks=pytest.mark.ci), 50])
+@pytest.mark.timeout(900)
+def test_killed_under_traffic(make_forwarder, boot, wire, veth, client, times):
+    forwarder = make_forwarder({0: f"net_af_packet0,iface={veth.outer},framecnt=4096"},
+                               client=client)
+    guest = boot(forwarder)
+    features = guest.features()
+    with Pinger(wire, GUEST_IP) as pinger:
+        seconds = restart(forwarder, pinger, times)
+    report(f"virtio-forwarder, {'client' if client else 'server'} mode", seconds)
+    assert guest.features() == features
+    assert tcp_to_guest(wire, guest, GUEST_IP).intact
+    assert tcp_from_guest(wire, guest, WIRE_IP).intact
+    # Beside DPDK's own start, which sanitizers and a loaded machine make longer.
+    assert statistics.median(seconds) < 5 + (0 if client else QEMU_LOOKS_AGAIN_S)
+
+
+@modes
+@pytest.mark.timeout(900)
+def test_beside_testpmd(workdir, stack, host, boot, wire, veth, client):
+    """Turn by turn on the same machine: not later than testpmd, but for a fifth of a second."""
+    device = f"net_af_packet0,iface={veth.outer},framecnt=4096"
+    directory = workdir / "forwarder"
+    directory.mkdir()
+    results = {}
+    for name, relay in (
+            ("virtio-forwarder", Forwarder(directory, {0: device}, client=client, netns=host)),
+            ("testpmd", TestpmdRelay(workdir, host, device, client))):
+        with relay:
+            path = relay.socket(0) if name == "virtio-forwarder" else relay.path
+            guest = boot(nics=[Nic(path, server=client, address=GUEST_CIDR)], name=name)
+            with Pinger(wire, GUEST_IP) as pinger:
+                results[name] = restart(relay, pinger, 10)
+            guest.quit()
+        report(f"{name}, {'client' if client else 'server'} mode", results[name])
+    ours, theirs = (statistics.median(results[name]) for name in ("virtio-forwarder", "testpmd"))
+    assert ours < theirs + 0.2
