@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/unix_socket.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,35 +36,4 @@ int unix_socket_claim(const char *path, struct err *err)
 		return err_set(
 			err, errno, "cannot remove the stale socket %s: %s", path, strerror(errno));
 	return 0;
-}
-
-/* True for a connection whose own or whose peer's address is `path`, not for a listening socket. */
-static bool is_connection_over(int fd, const char *path)
-{
-	struct sockaddr_un own = {0}, peer = {0};
-	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
-
-	if (getsockname(fd, (struct sockaddr *)&own, &own_size) < 0 || own.sun_family != AF_UNIX)
-		return false;
-	if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0)
-		return false; /* it listens */
-	return strncmp(own.sun_path, path, sizeof(own.sun_path)) == 0 ||
-	       strncmp(peer.sun_path, path, sizeof(peer.sun_path)) == 0;
-}
-
-void unix_socket_set_timeout(const char *path, unsigned timeout_ms)
-{
-	struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name);
-		if (entry->d_name[0] == '.' || !is_connection_over(fd, path))
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	}
-	if (dir != NULL)
-		closedir(dir);
 }

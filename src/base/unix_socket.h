@@ -9,9 +9,3 @@
  * -EEXIST). Does not create anything. May block for the time of a local connect().
  */
 int unix_socket_claim(const char *path, struct err *err);
-
-/*
- * Limits how long a read or a write may block on any of this process's connections over `path`. For
- * a library that keeps its sockets to itself.
- */
-void unix_socket_set_timeout(const char *path, unsigned timeout_ms);

@@ -12,12 +12,13 @@
 #include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
+#include "core/fault.h"
+#include "core/gate.h"
 #include "core/hugepages.h"
 #include "core/pool.h"
 #include "core/vf.h"
 
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
-#define RETRY_US 50000       /* between attempts of a socket in client mode to connect */
 #define DISCARD_BYTES 2048
 
 /* Vhost thread: wakes the control thread. The count that is there says enough if it is full. */
@@ -41,25 +42,6 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 		relay_follow_guest(&forwarder->relays[i]);
 	workers_wake(forwarder->workers);
 	return 0;
-}
-
-/* Sockets in client mode that are not connected try again; see guest_retry(). */
-static int on_retry(sd_event_source *source, uint64_t now_us, void *userdata)
-{
-	struct forwarder *forwarder = userdata;
-
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		relay_retry_socket(&forwarder->relays[i]);
-	return sd_event_source_set_time(source, now_us + RETRY_US);
-}
-
-static int start_retrying(struct forwarder *forwarder, sd_event *event, struct err *err)
-{
-	int r = sd_event_add_time_relative(event, &forwarder->retry, CLOCK_MONOTONIC, RETRY_US,
-		RETRY_US / 10, on_retry, forwarder);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(forwarder->retry, SD_EVENT_ON);
-	return r < 0 ? err_set(err, -r, "event loop: %s", strerror(-r)) : 0;
 }
 
 /* The accounts were checked with the configuration; one that is gone since is left alone. */
@@ -148,6 +130,10 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
 			-1, err);
 	if (r == 0)
+		r = fault_open(err);
+	if (r == 0)
+		r = gatekeeper_start(&forwarder->env.keeper, err);
+	if (r == 0)
 		r = workers_start(&forwarder->workers, forwarder->config->idle_latency_us, err);
 	if (r < 0)
 		return r;
@@ -163,7 +149,7 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	}
 	if (r == 0)
 		r = attach_static_devices(forwarder, err);
-	return r == 0 ? start_retrying(forwarder, event, err) : r;
+	return r;
 }
 
 int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
@@ -198,7 +184,8 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 		relay_fini(&forwarder->relays[i]);
 	workers_stop(forwarder->workers);
 	pool_destroy(forwarder->discard_pool);
-	sd_event_source_disable_unref(forwarder->retry);
+	gatekeeper_stop(forwarder->env.keeper);
+	fault_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
 	if (forwarder->guest_event_fd >= 0)
 		close(forwarder->guest_event_fd);

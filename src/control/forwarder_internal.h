@@ -14,5 +14,4 @@ struct forwarder {
 	struct relay relays[RELAYS_MAX];
 	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
 	sd_event_source *guest_event;
-	sd_event_source *retry;
 };

@@ -116,6 +116,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 		.uid = env->socket_uid,
 		.gid = env->socket_gid,
 		.epoch = workers_epoch(env->workers),
+		.keeper = env->keeper,
 		.changed = env->guest_changed,
 		.userdata = env->userdata,
 	};
@@ -181,12 +182,6 @@ void relay_follow_guest(struct relay *relay)
 		return;
 	vf_spread(relay->vf, n_queues);
 	relay->n_spread = n_queues;
-}
-
-void relay_retry_socket(struct relay *relay)
-{
-	if (relay->guest != NULL)
-		guest_retry(relay->guest);
 }
 
 static void add_count(struct packet_count *to, struct tally what)

@@ -27,6 +27,7 @@
 struct relay_env {
 	const struct config *config;
 	struct workers *workers;
+	struct gatekeeper *keeper; /* of all sockets */
 	struct rte_mempool *discard_pool;
 	void (*guest_changed)(void *userdata); /* from the vhost thread */
 	void *userdata;
@@ -81,8 +82,5 @@ void relay_move(struct relay *relay, enum direction direction, unsigned worker);
 
 /* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
 void relay_follow_guest(struct relay *relay);
-
-/* Lets a socket in client mode try to connect, where it is not connected. */
-void relay_retry_socket(struct relay *relay);
 
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats);

@@ -2,13 +2,14 @@
 #include "core/guest_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <rte_vhost.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/unix_socket.h"
 #include "core/dpdk_log.h"
+#include "core/gate.h"
 
 /*
  * What the library would offer and we do not, because neither a device nor software of ours would
@@ -36,64 +37,78 @@ static int set_features(const char *path, const struct guest_options *options)
 	return rte_vhost_driver_disable_features(path, off);
 }
 
-static int give_to_owner(const struct guest *guest, struct err *err)
+static int register_socket(const struct guest *guest, struct err *err)
 {
-	if (chown(guest->path, guest->options.uid, guest->options.gid) < 0 ||
-		chmod(guest->path, 0660) < 0)
-		return err_set(err, errno, "vhost-user socket %s: cannot be given to its owner: %s",
-			guest->path, strerror(errno));
+	const char *path = guest->library_path;
+
+	if (rte_vhost_driver_register(path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0)
+		return err_set(err, EIO, "vhost-user socket %s cannot be registered", guest->path);
+	if (set_features(path, &guest->options) == 0 &&
+		rte_vhost_driver_callback_register(path, &guest_callbacks) == 0)
+		return 0;
+	return err_set(err, EIO, "vhost-user socket %s cannot be set up", guest->path);
+}
+
+/* Lets the library listen. */
+static int start(const struct guest *guest, struct err *err)
+{
+	int r = register_socket(guest, err);
+
+	if (r < 0)
+		return r;
+	dpdk_log_capture_start();
+	r = rte_vhost_driver_start(guest->library_path);
+	const char *said = dpdk_log_capture_end();
+	if (r < 0)
+		return err_set(err, EIO, "vhost-user socket %s cannot be opened%s%s", guest->path,
+			said[0] ? ": " : "", said);
 	return 0;
 }
 
 /*
- * Tells the library of the socket. Its own reconnecting tries once a second; ours is guest_retry().
+ * The library listens on a socket that nobody else can find: its file is made in a directory of our
+ * own and is gone when this returns. Returns an O_PATH descriptor of it.
  */
-static int register_socket(const struct guest *guest, struct err *err)
+static int start_unseen(struct guest *guest, struct err *err)
 {
-	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
+	char dir[] = "/tmp/virtio-forwarder.XXXXXX";
 
-	if (guest->options.client)
-		flags |= RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT;
-	if (rte_vhost_driver_register(guest->path, flags) != 0)
-		return err_set(err, EIO, "vhost-user socket %s cannot be registered", guest->path);
-	if (set_features(guest->path, &guest->options) == 0 &&
-		rte_vhost_driver_callback_register(guest->path, &guest_callbacks) == 0)
-		return 0;
-	rte_vhost_driver_unregister(guest->path);
-	return err_set(err, EIO, "vhost-user socket %s cannot be set up", guest->path);
-}
-
-static int listen_on(const struct guest *guest, struct err *err)
-{
-	dpdk_log_capture_start();
-	int r = rte_vhost_driver_start(guest->path);
-	const char *said = dpdk_log_capture_end();
-
+	if (mkdtemp(dir) == NULL)
+		return err_set(err, errno, "%s: %s", dir, strerror(errno));
+	snprintf(guest->library_path, sizeof(guest->library_path), "%s/%u", dir,
+		guest->options.relay_id);
+	int r = guest_table_insert(guest);
 	if (r < 0)
-		return err_set(err, EIO, "vhost-user socket %s cannot be opened%s%s", guest->path,
-			said[0] ? ": " : "", said);
-	return give_to_owner(guest, err);
+		r = err_set(err, -r, "vhost-user socket %s: all %d are in use", guest->path,
+			RELAYS_MAX);
+	else
+		r = start(guest, err);
+	if (r == 0) {
+		r = open(guest->library_path, O_PATH | O_CLOEXEC);
+		if (r < 0)
+			r = err_set(err, errno, "%s: %s", guest->library_path, strerror(errno));
+	}
+	unlink(guest->library_path);
+	rmdir(dir);
+	return r;
 }
 
-static bool is_connected(const struct guest *guest)
+static int open_gate(struct guest *guest, struct err *err)
 {
-	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
-		if (atomic_load(&guest->connections[i].connected))
-			return true;
-	return false;
-}
+	struct gate_options options = {
+		.path = guest->path,
+		.client = guest->options.client,
+		.uid = guest->options.uid,
+		.gid = guest->options.gid,
+	};
 
-void guest_retry(struct guest *guest)
-{
-	if (!guest->options.client || is_connected(guest) || access(guest->path, F_OK) != 0)
-		return;
-	/* The library has spent the socket on its last attempt, so each one begins anew. */
-	rte_vhost_driver_unregister(guest->path);
-	if (register_socket(guest, NULL) < 0)
-		return;
-	dpdk_log_capture_start(); /* a refusal is no news: QEMU is not back yet */
-	rte_vhost_driver_start(guest->path);
-	dpdk_log_capture_end();
+	options.library_socket = start_unseen(guest, err);
+	if (options.library_socket < 0)
+		return options.library_socket;
+	int r = gate_open(&guest->gate, guest->options.keeper, &options, err);
+	if (r < 0)
+		close(options.library_socket);
+	return r;
 }
 
 int guest_open(struct guest **ret_guest, const char *path, const struct guest_options *options,
@@ -103,29 +118,17 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 		return err_set(err, ENAMETOOLONG,
 			"vhost-user socket path %s is longer than %d bytes", path,
 			SOCKET_PATH_SIZE - 1);
-	int r = options->client ? 0 : unix_socket_claim(path, err);
-	if (r < 0)
-		return err_prefix(err, r, "vhost-user socket");
 
 	struct guest *guest = calloc(1, sizeof(*guest));
 	if (guest == NULL)
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", path);
 	guest->options = *options;
 	strcpy(guest->path, path);
-	r = guest_table_insert(guest);
-	if (r < 0) {
-		free(guest);
-		return err_set(
-			err, -r, "vhost-user socket %s: all %d are in use", path, RELAYS_MAX);
-	}
-	r = register_socket(guest, err);
-	if (r == 0 && !options->client)
-		r = listen_on(guest, err);
+	int r = open_gate(guest, err);
 	if (r < 0) {
 		guest_close(guest);
 		return r;
 	}
-	guest_retry(guest);
 	*ret_guest = guest;
 	return 0;
 }
@@ -134,8 +137,8 @@ struct guest *guest_close(struct guest *guest)
 {
 	if (guest == NULL)
 		return NULL;
-	/* Ends the session, and removes the file of a server. */
-	rte_vhost_driver_unregister(guest->path);
+	gate_close(guest->gate);
+	rte_vhost_driver_unregister(guest->library_path); /* ends the session */
 	guest_table_remove(guest);
 	free(guest);
 	return NULL;

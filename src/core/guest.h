@@ -16,6 +16,8 @@
  * with its ring locks held, when nothing may wait, and a lane that uses a mask a burst too long
  * only meets a ring that the library itself then refuses.
  *
+ * Frontends do not speak to the library themselves, see gate.h.
+ *
  * Two frontends on one socket: the latest whose driver is ready has it, because a VM that was
  * killed and started again may connect before the library sees the old connection end.
  */
@@ -29,6 +31,8 @@
 #include "base/limits.h"
 
 struct epoch;
+struct gate;
+struct gatekeeper;
 
 struct guest_options {
 	unsigned relay_id;
@@ -38,6 +42,7 @@ struct guest_options {
 	uid_t uid;      /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
+	struct gatekeeper *keeper;
 	/* Called by the vhost thread whenever something below changed; must not wait. */
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -64,7 +69,7 @@ struct guest_session {
 	int numa_node;            /* of the guest's memory, -1 where it is not known */
 };
 
-#define GUEST_CONNECTIONS_MAX 4 /* at a time on one socket; only one of them is the session */
+#define GUEST_CONNECTIONS_MAX 16 /* at a time, those that end included; one is the session */
 
 struct guest {
 	/* Written by the vhost thread, read by workers. */
@@ -79,6 +84,8 @@ struct guest {
 	/* Constant while the guest is open. */
 	struct guest_options options;
 	char path[SOCKET_PATH_SIZE];
+	char library_path[SOCKET_PATH_SIZE]; /* the library's name of it: of a file that is gone */
+	struct gate *gate;                   /* between the two */
 	unsigned slot; /* in the table that leads from the library's callbacks to us */
 };
 
@@ -95,12 +102,6 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
  * NULL.
  */
 struct guest *guest_close(struct guest *guest);
-
-/*
- * In client mode, without a connection: tries to connect. Costs next to nothing while the other
- * side has no socket, so it may be called often. Control thread.
- */
-void guest_retry(struct guest *guest);
 
 /* The session that a lane may use until its next quiescent state, or NULL. Workers. */
 static inline struct guest_session *guest_session(struct guest *guest)

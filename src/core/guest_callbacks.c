@@ -13,11 +13,7 @@
 #include <rte_vhost.h>
 #include <string.h>
 
-#include "base/unix_socket.h"
 #include "core/epoch.h"
-
-/* How long a frontend may leave a message unfinished, or a reply unread, while the others wait. */
-#define MESSAGE_TIMEOUT_MS 100
 
 /* The message with which a frontend asks how many queue pairs it may have (vhost-user protocol). */
 #define VHOST_USER_GET_QUEUE_NUM 17
@@ -50,7 +46,8 @@ int guest_table_insert(struct guest *guest)
 void guest_table_remove(struct guest *guest)
 {
 	pthread_mutex_lock(&table.mutex);
-	table.guests[guest->slot] = NULL;
+	if (table.guests[guest->slot] == guest)
+		table.guests[guest->slot] = NULL;
 	pthread_mutex_unlock(&table.mutex);
 }
 
@@ -64,7 +61,7 @@ static struct guest *table_find(int vid)
 		return NULL;
 	pthread_mutex_lock(&table.mutex);
 	for (unsigned i = 0; i < RELAYS_MAX && found == NULL; i++)
-		if (table.guests[i] != NULL && strcmp(table.guests[i]->path, path) == 0)
+		if (table.guests[i] != NULL && strcmp(table.guests[i]->library_path, path) == 0)
 			found = table.guests[i];
 	pthread_mutex_unlock(&table.mutex);
 	return found;
@@ -108,7 +105,7 @@ static const struct rte_vhost_user_extern_ops message_handlers = {
 	.pre_msg_handle = before_message,
 };
 
-/* vhost thread; in client mode also the control thread, while there is no connection. */
+/* vhost thread: a frontend has come through the gate. */
 static int on_new_connection(int vid)
 {
 	struct guest *guest = table_find(vid);
@@ -121,7 +118,6 @@ static int on_new_connection(int vid)
 		atomic_store(&connection->vf_to_vm_enabled, 0);
 		atomic_store(&connection->vm_to_vf_enabled, 0);
 		atomic_store(&connection->connected, true);
-		unix_socket_set_timeout(guest->path, MESSAGE_TIMEOUT_MS);
 		return rte_vhost_extern_callback_register(vid, &message_handlers, NULL);
 	}
 	return -1;

@@ -41,7 +41,7 @@ static void explain_verdict(const struct sched_input *input, const struct sched_
 	case SCHED_VERDICT_STAY:
 		snprintf(ret_text, VERDICT_SIZE,
 			"%u %s would be worth too little (sensitivity %.2f, at least %.0f %% of a "
-		        "core)",
+			"core)",
 			n, moves, input->sensitivity, SCHED_RELIEF_MIN * 100);
 		return;
 	case SCHED_VERDICT_BALANCE:

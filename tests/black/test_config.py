@@ -62,7 +62,7 @@ class Bench:
         for word in words:
             assert word.replace("FILE", str(self.config_file)) in stderr
         assert tree(self.directory) == before
-        assert not list(DPDK_RUN_DIR.glob(f"*{child.pid}*"))
+        assert not list(DPDK_RUN_DIR.glob(f"virtio-forwarder-{child.pid}"))
 
 
 @pytest.fixture

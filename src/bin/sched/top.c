@@ -74,11 +74,11 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.doc = "Shows the load of virtio-forwarder's workers and the rates of its relays, again "
-               "and "
+	       "and "
 	       "again, until q is pressed.\v"
 	       "A bar is the share of time in which a worker has had packets to carry; where the "
 	       "daemon does not measure that, an estimate from packet rates. Into a pipe or file "
-               "go "
+	       "go "
 	       "plain lines, a blank one after each picture.\n"
 	       "Exit code: 0 ended by the user, 1 no answer at first, 2 bad usage.",
 };
