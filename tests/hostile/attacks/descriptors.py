@@ -49,9 +49,9 @@ def descriptors_nobody_wants(target):
 
 @attack()
 def descriptors_with_unknown_requests(target):
-    """Eight descriptors with requests that do not exist, a hundred times."""
+    """Eight descriptors with requests that do not exist, twenty times."""
     null = target.open("/dev/null", os.O_RDWR)
-    for _ in range(100):
+    for _ in range(20):
         connection = target.connect()
         connection.send(77, bytes(8), [null] * 8)
         target.answers(connection)
@@ -193,9 +193,9 @@ def call_into_its_own_connection(target):
 
 @attack()
 def calls_changed_under_traffic(target):
-    """Both call descriptors are replaced 200 times."""
+    """Both call descriptors are replaced 50 times."""
     frontend = target.ready()
-    for _ in range(200):
+    for _ in range(50):
         for index, ring in enumerate(frontend.rings):
             frontend.tell(R.SET_VRING_CALL, u64(index), [ring.call])
         frontend.receive()
@@ -203,9 +203,9 @@ def calls_changed_under_traffic(target):
 
 @attack()
 def kicks_changed_under_traffic(target):
-    """Both kick descriptors are replaced 200 times."""
+    """Both kick descriptors are replaced 50 times."""
     frontend = target.ready()
-    for _ in range(200):
+    for _ in range(50):
         for index, ring in enumerate(frontend.rings):
             frontend.tell(R.SET_VRING_KICK, u64(index), [ring.kick])
         frontend.receive()

@@ -8,8 +8,8 @@ from lib.vhostuser import Request, u64, vring_state
 
 @attack()
 def connections_without_end(target):
-    """Connects and hangs up 300 times."""
-    for _ in range(300):
+    """Connects and hangs up 100 times."""
+    for _ in range(100):
         target.attempt(lambda: target.connect().close())
 
 
