@@ -18,6 +18,9 @@
 /* The message with which a frontend asks how many queue pairs it may have (vhost-user protocol). */
 #define VHOST_USER_GET_QUEUE_NUM 17
 
+/* The message after which the next dequeue yields an announcement of the VM's new place. */
+#define VHOST_USER_SEND_RARP 19
+
 /*
  * The library's callbacks bring a device number, and the path by it; this table leads from the path
  * to the guest. The library's interface leaves no other way.
@@ -101,8 +104,20 @@ static enum rte_vhost_msg_result before_message(int vid, void *context)
 	return RTE_VHOST_MSG_RESULT_REPLY;
 }
 
+/* No worker may sleep over an announcement. */
+static enum rte_vhost_msg_result after_message(int vid, void *context)
+{
+	const struct message *message = context;
+	struct guest *guest = message->request == VHOST_USER_SEND_RARP ? table_find(vid) : NULL;
+
+	if (guest != NULL)
+		changed(guest);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static const struct rte_vhost_user_extern_ops message_handlers = {
 	.pre_msg_handle = before_message,
+	.post_msg_handle = after_message,
 };
 
 /* vhost thread: a frontend has come through the gate. */

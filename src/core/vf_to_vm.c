@@ -139,7 +139,8 @@ static void deliver_all(
 }
 
 /* The guest has enabled other rings: what waits for the ones that were goes to those that are. */
-static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct burst_account *account)
+static void steer_again(struct vf_to_vm *lane, uint32_t enabled,
+	const struct guest_session *session, struct burst_account *account)
 {
 	uint32_t waiting = lane->waiting & ~enabled;
 
@@ -150,6 +151,7 @@ static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct burst_ac
 		for (; from->n > 0; stash_take(from, 1))
 			steer_one(lane, *stash_oldest(from), account);
 	}
+	deliver_all(lane, session, account);
 }
 
 /* Reads one of the device's queues and passes it on. Returns the packets read. */
@@ -206,10 +208,10 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 
 	if (enabled == 0)
 		return discard(lane);
-	if (enabled != lane->steer.enabled)
-		steer_again(lane, enabled, &account);
 	bool had_waiting = lane->waiting != 0;
-	if (had_waiting)
+	if (enabled != lane->steer.enabled)
+		steer_again(lane, enabled, session, &account);
+	else if (had_waiting)
 		deliver_waiting(lane, session, &account);
 
 	const uint16_t n_queues = lane->lane.vf->n_queues, stride = lane->lane.n_slices;
