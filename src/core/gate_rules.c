@@ -278,9 +278,10 @@ static int check_set_vring_base(struct gate_rules *rules, const struct vhost_use
 
 	if (ring == NULL)
 		return -EPROTO;
-	if (message->payload.ring.number > UINT16_MAX)
+	/* QEMU puts a packed ring's used index above; the library starts with the available one. */
+	if (!is_packed(rules) && message->payload.ring.number > UINT16_MAX)
 		return refuse(err, "a ring that begins behind its end");
-	ring->base = message->payload.ring.number;
+	ring->base = message->payload.ring.number & UINT16_MAX;
 	ring->based = true;
 	return 0;
 }
