@@ -63,18 +63,19 @@ def network(forwarder, workdir, number=1):
               rate=RATE_PPS) as peer:
         peer.start()
         peer.wait_event("first", stream="vm_to_vf")
-        before = counted(forwarder, "vf_to_vm")["pkts"][1]
-        wait_until(lambda: counted(forwarder, "vf_to_vm")["pkts"][1] > before, WAIT_S,
+        before = counted(forwarder, "vf_to_vm").sent[0]
+        wait_until(lambda: counted(forwarder, "vf_to_vm").sent[0] > before, WAIT_S,
                    "packets to the VM")
         yield
 
 
 def passes_no_packets(forwarder):
     """The VM goes on sending, and all of it is dropped for want of a device."""
-    sent, dropped = counted(forwarder, "vm_to_vf")["pkts"][1:]
-    wait_until(lambda: counted(forwarder, "vm_to_vf")["pkts"][2] > dropped + 1000, WAIT_S,
+    counters = counted(forwarder, "vm_to_vf")
+    sent, dropped = counters.sent[0], counters.dropped[0]
+    wait_until(lambda: counted(forwarder, "vm_to_vf").dropped[0] > dropped + 1000, WAIT_S,
                "packets of the VM are dropped")
-    assert counted(forwarder, "vm_to_vf")["pkts"][1] == sent
+    assert counted(forwarder, "vm_to_vf").sent[0] == sent
 
 
 def test_commands(database, workdir, stack, vm):
@@ -105,10 +106,11 @@ def test_database_restarts_under_traffic(database, workdir, stack, vm):
     vm(forwarder)
 
     def passes_all():
-        sent, dropped = counted(forwarder, "vm_to_vf")["pkts"][1:]
-        wait_until(lambda: counted(forwarder, "vm_to_vf")["pkts"][1] > sent + 1000, WAIT_S,
+        counters = counted(forwarder, "vm_to_vf")
+        sent, dropped = counters.sent[0], counters.dropped[0]
+        wait_until(lambda: counted(forwarder, "vm_to_vf").sent[0] > sent + 1000, WAIT_S,
                    "packets to the network")
-        assert counted(forwarder, "vm_to_vf")["pkts"][2] == dropped
+        assert counted(forwarder, "vm_to_vf").dropped[0] == dropped
 
     with network(forwarder, workdir):
         database.kill()
