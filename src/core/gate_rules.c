@@ -263,7 +263,7 @@ static int check_set_vring_num(struct gate_rules *rules, const struct vhost_user
 
 	if (ring == NULL)
 		return -EPROTO;
-	if (size == 0 || size > GATE_RING_SIZE_MAX)
+	if (size < GATE_RING_SIZE_MIN || size > GATE_RING_SIZE_MAX)
 		return refuse(err, "a ring size out of range");
 	if (!is_packed(rules) && (size & (size - 1)) != 0)
 		return refuse(err, "a split ring whose size is no power of two");

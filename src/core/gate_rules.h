@@ -25,8 +25,12 @@
 
 #define GATE_RINGS_MAX (2 * QUEUE_PAIRS_MAX)
 
-/* The longest ring. QEMU's are at most 1024; the library reserves memory of its own for each entry.
+/*
+ * The shortest ring: where a driver claims more than it has, the library takes a burst of 32 all
+ * the same, and notes it in a table as long as the ring. And the longest: it reserves memory for
+ * each entry. QEMU's have 64 to 1024.
  */
+#define GATE_RING_SIZE_MIN 32
 #define GATE_RING_SIZE_MAX 4096
 
 struct gate_ring {

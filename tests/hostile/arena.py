@@ -29,7 +29,8 @@ from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_H
                            Disconnected, Frontend, Refused, Request)
 
 ANSWER_TIMEOUT_S = 1
-HONEST_TIMEOUT_S = 4
+ATTACK_TIMEOUT_S = 20
+HONEST_TIMEOUT_S = 10
 MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
 LOG_BYTES_MAX = 256 << 10  # that an attack may cause
 NEIGHBOUR_PPS = 20000      # each way
@@ -50,13 +51,20 @@ class Target:
 
     def __init__(self, path):
         self.path = path
+        self._deadline = time.monotonic() + ATTACK_TIMEOUT_S
         self.defaults = {}  # for frontends
         self._stack = contextlib.ExitStack()
         self._fds = set()
 
     # Connections.
 
+    def _check_time(self):
+        """Ends an attack that the other side draws out."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"more than {ATTACK_TIMEOUT_S} s")
+
     def connect(self):
+        self._check_time()
         return self._stack.enter_context(Connection.connect(self.path, ANSWER_TIMEOUT_S))
 
     def frontend(self, **options):
@@ -98,12 +106,14 @@ class Target:
     def flood(self, connection, request, payload=b"", flags=VERSION):
         """Sends until nothing more is taken."""
         for _ in range(20000):
+            self._check_time()
             if not select.select([], [connection.socket], [], 0.1)[1]:
                 return
             connection.send(request, payload, flags=flags)
 
     def attempt(self, action, *arguments, **options):
         """Something that may well be refused."""
+        self._check_time()
         with contextlib.suppress(Refused, Disconnected, TimeoutError, BlockingIOError):
             action(*arguments, **options)
 
@@ -173,7 +183,8 @@ class Daemon:
 
     def __init__(self, directory):
         devices = {0: "net_null0,size=64", 1: memif_device(directory, 1)}
-        self._forwarder = Forwarder(directory, devices, options=["--enable-mrgbuf"])
+        self._forwarder = Forwarder(directory, devices,
+                                    options=["--enable-mrgbuf", "--enable-tso", "--enable-jumbo"])
         self._forwarder.start()
         self.pid = self._forwarder.pid
         self.sockets = [self._forwarder.socket(0), self._forwarder.socket(1)]

@@ -91,7 +91,7 @@ def test_frames_both_ways(attach, wire_socket, packed, mergeable, indirect):
     assert_frames_pass(frontend, wire_socket, count=20, parts=3)
 
 
-@pytest.mark.parametrize("size", [2, 256, 1024])
+@pytest.mark.parametrize("size", [32, 256, 1024])
 def test_ring_sizes(attach, wire_socket, size):
     frontend = attach(queue_size=size, memory=Memory((1 << 20, 8 << 20)))
     assert_frames_pass(frontend, wire_socket, count=100)
@@ -227,6 +227,18 @@ def test_written_pages_are_logged(attach, wire_socket, packed):
         frontend.post(count=1)
     frontend.stop_log()
     assert_frames_pass(frontend, wire_socket, count=8)
+
+
+def test_runts_do_not_reach_the_device(attach, wire_socket, forwarder):
+    """Too short for an Ethernet header: some devices stop at such a descriptor."""
+    frontend = attach()
+    before = forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"]
+    for length in range(14):
+        frontend.send(bytes(length))
+    frontend.send(frame(1))
+    frontend.wait_sent()
+    assert wire_socket.wait_frames(1, ETHERTYPE) == [frame(1)]
+    assert forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"] == before + 1
 
 
 def test_announcement_after_migration(attach, wire_socket):

@@ -303,3 +303,36 @@ def random_descriptors(target):
                             ring.write_desc(index, at, length, fields[1], fields[0])
                             ring.publish(chance.randrange(70))
                 target.work(0.01)
+
+
+@attack()
+def more_buffers_than_the_ring_has(target):
+    """The index jumps over a ring of empty buffers, so that one burst seems to find thousands of
+    them: the library notes each in a table as long as the ring."""
+    for _ in range(10):
+        frontend = target.ready(post=False, queue_size=64)
+        ring, gpa = frontend.rx(), frontend.memory.regions[1].gpa
+        for index in range(ring.size):
+            ring.write_desc(index, gpa, 2 if index % 32 else 64, DESC_WRITE)
+            ring.publish(index)
+        for jump in range(4):
+            ring.set_avail_idx(ring.avail_idx + 40000 * (jump + 1))
+            target.work(0.01)
+
+
+@attack()
+def index_jumps_over_a_small_ring(target):
+    """The same with rings of 32, the smallest there may be, and frames to send."""
+    for size in (32, 16, 2):
+        frontend = target.frontend(queue_size=size)
+        frontend.share_memory()
+        for ring in frontend.rings:
+            for index in range(ring.size):
+                ring.write_desc(index, frontend.memory.regions[1].gpa, 76,
+                                DESC_WRITE if ring is frontend.rx() else 0)
+                ring.publish(index)
+        target.attempt(frontend.set_up_rings)
+        target.attempt(frontend.enable_rings)
+        for ring in frontend.rings:
+            ring.set_avail_idx(ring.avail_idx + 30000)
+        target.work(0.02)

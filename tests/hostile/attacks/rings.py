@@ -112,7 +112,7 @@ def event_index_behind_the_ring(target):
 
 def _base(value, packed):
     def run(target):
-        frontend = target.frontend(packed=packed, queue_size=4)
+        frontend = target.frontend(packed=packed, queue_size=32)
         frontend.share_memory()
         frontend.post(count=2)
         for index in (0, 1):
@@ -123,10 +123,10 @@ def _base(value, packed):
     return run
 
 
-for _value in (5, 0x7fff, 0x8000, 0xffff):
-    add(f"base_{_value:#06x}", f"A split ring of 4 begins at index {_value:#x}",
+for _value in (33, 0x7fff, 0x8000, 0xffff):
+    add(f"base_{_value:#06x}", f"A split ring of 32 begins at index {_value:#x}",
         _base(_value, False))
-    add(f"base_{_value:#06x}_packed", f"A packed ring of 4 begins at index {_value & 0x7fff:#x}",
+    add(f"base_{_value:#06x}_packed", f"A packed ring of 32 begins at index {_value & 0x7fff:#x}",
         _base(_value, True))
 
 
