@@ -11,9 +11,8 @@
 	DROP(QUEUE_FULL, "queue_full", "the destination queue stayed full")                        \
 	DROP(NOT_CONNECTED, "not_connected", "no VM (vf_to_vm) or no device (vm_to_vf) was there") \
 	DROP(OVERSIZE, "oversize", "longer than the destination's largest frame")                  \
-	DROP(MALFORMED, "malformed", "headers that the requested offload cannot be applied to")    \
-	DROP(NO_BUFFER, "no_buffer", "no packet buffer was free for a copy")                       \
-	DROP(QUEUE_DISABLED, "queue_disabled", "sent by the VM on a queue that it has disabled")   \
+	DROP(MALFORMED, "malformed",                                                               \
+		"no Ethernet header, or headers unfit for the wanted offload")                     \
 	DROP(DETACHED, "detached", "in the backlog when the device or VM was taken away")
 
 enum drop_reason {

@@ -62,6 +62,8 @@ struct guest_session {
 	/* Written by the vhost thread, read by workers. */
 	_Atomic uint32_t vf_to_vm_enabled; /* bit q: the guest receives on queue pair q */
 	_Atomic uint32_t vm_to_vf_enabled; /* bit q: the guest sends on queue pair q */
+	/* Descriptors in the receive ring of each queue pair that is enabled. */
+	_Atomic uint16_t receive_ring_size[QUEUE_PAIRS_MAX];
 
 	/* Constant while the session is published. */
 	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */

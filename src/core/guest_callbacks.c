@@ -208,6 +208,10 @@ static int on_vring_state_changed(int vid, uint16_t ring, int enabled)
 	if (connection == NULL || queue_pair >= QUEUE_PAIRS_MAX)
 		return 0;
 
+	struct rte_vhost_vring vring;
+	if (enabled && ring == GUEST_RECEIVE_RING(queue_pair) &&
+		rte_vhost_get_vhost_vring(vid, ring, &vring) == 0)
+		atomic_store(&connection->receive_ring_size[queue_pair], vring.size);
 	_Atomic uint32_t *mask = ring == GUEST_RECEIVE_RING(queue_pair)
 	                                 ? &connection->vf_to_vm_enabled
 	                                 : &connection->vm_to_vf_enabled;

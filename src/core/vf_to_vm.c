@@ -70,6 +70,23 @@ static bool oldest_never_fits(const struct vf_to_vm *lane, unsigned queue,
 	return now - lane->waiting_since[queue] > rte_get_tsc_hz() / 1000 * STUCK_MS;
 }
 
+/*
+ * False where the guest claims more buffers than its ring has descriptors. The library would
+ * believe it, and with mergeable buffers note more of them in one burst than it has reserved room
+ * for (seen in 22.11). Between this look and the library's own the guest could still cheat: the
+ * library has to be mended as well, see docs/security.md.
+ */
+static bool ring_is_sound(const struct guest_session *session, unsigned queue)
+{
+	const uint64_t packed = 1ULL << VIRTIO_F_RING_PACKED,
+		       mergeable = 1ULL << VIRTIO_NET_F_MRG_RXBUF;
+
+	if ((session->features & (packed | mergeable)) != mergeable)
+		return true;
+	return rte_vhost_avail_entries(session->vid, GUEST_RECEIVE_RING(queue)) <=
+	       atomic_load_explicit(&session->receive_ring_size[queue], memory_order_relaxed);
+}
+
 /* Gives the guest what its ring takes of an outbox. */
 static void deliver(struct vf_to_vm *lane, unsigned queue, const struct guest_session *session,
 	struct burst_account *account)
@@ -77,8 +94,10 @@ static void deliver(struct vf_to_vm *lane, unsigned queue, const struct guest_se
 	struct stash *outbox = &lane->outbox[queue];
 	uint32_t bit = 1u << queue;
 
-	uint16_t n = rte_vhost_enqueue_burst(
-		session->vid, GUEST_RECEIVE_RING(queue), stash_oldest(outbox), outbox->n);
+	uint16_t n = 0;
+	if (likely(ring_is_sound(session, queue)))
+		n = rte_vhost_enqueue_burst(
+			session->vid, GUEST_RECEIVE_RING(queue), stash_oldest(outbox), outbox->n);
 	/* Copied into the guest's buffers; the packets themselves are still ours. */
 	account->sent = tally_add(account->sent, stash_drop(outbox, n));
 	if (likely(outbox->n == 0)) {

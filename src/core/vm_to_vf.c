@@ -130,7 +130,10 @@ static uint16_t prepare(
 	lane->to_cut = lane->to_prepare = false;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *packet = packets[i];
-		if (unlikely(offload_needed(packet)) && !offload_prepare(packet, &vf->offloads)) {
+		/* Some devices stop at a descriptor too short for an Ethernet header. */
+		if (unlikely(packet->pkt_len < RTE_ETHER_HDR_LEN) ||
+			(unlikely(offload_needed(packet)) &&
+				!offload_prepare(packet, &vf->offloads))) {
 			count_and_free(&account->dropped[DROP_MALFORMED], packet);
 			continue;
 		}

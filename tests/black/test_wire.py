@@ -31,8 +31,7 @@ CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300))
 GROWTH_KIB = 4096
 
 NO_SUCH_VF = (0xFFFF, 0xFF, 0x1F, 7)
-DROPS = {"queue_full", "not_connected", "oversize", "malformed", "no_buffer", "queue_disabled",
-         "detached"}
+DROPS = {"queue_full", "not_connected", "oversize", "malformed", "detached"}
 
 
 class Daemon(Forwarder):
