@@ -30,7 +30,7 @@ from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_H
 
 ANSWER_TIMEOUT_S = 1
 ATTACK_TIMEOUT_S = 20
-HONEST_TIMEOUT_S = 10
+HONEST_TIMEOUT_S = 40
 MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
 LOG_BYTES_MAX = 256 << 10  # that an attack may cause
 NEIGHBOUR_PPS = 20000      # each way
