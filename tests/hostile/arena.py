@@ -292,9 +292,9 @@ class Arena:
                 last.append(open_files(self.program.pid))
                 return last[-1] == last[-2]
 
-            wait_until(steady, 3, "a steady number of descriptors", interval=0.1)
+            wait_until(steady, 20, "a steady number of descriptors", interval=0.1)
         else:
-            wait_until(lambda: open_files(self.program.pid) <= files, 2, "descriptors closed",
+            wait_until(lambda: open_files(self.program.pid) <= files, 20, "descriptors closed",
                        interval=0.01)
 
     def _honest_frontend(self):
@@ -322,7 +322,7 @@ class Arena:
             now = self.program.neighbour_packets()
             return all(new > old for new, old in zip(now, before))
 
-        wait_until(moved, 4, "packets of the neighbour", interval=0.01)
+        wait_until(moved, 20, "packets of the neighbour", interval=0.01)
 
     def _run(self, attack, target):
         try:
