@@ -245,11 +245,13 @@ class Guest:
             self.console.expect("VM-READY.*?\n", timeout)
         except WaitTimeout as error:
             raise GuestError(f"{error}\nQEMU says:\n{self.process.output.tail()}") from None
-        self.run("set +m")  # or the shell would say between two answers that a job has ended
+        self.run("true")
         return self
 
     def run(self, command, timeout=60, check=True):
-        """Runs a shell command in the guest; returns what it printed."""
+        """Runs a shell command in the guest; returns what it printed. What is to go on in the
+        background is best started in a shell of its own, `(command &)`, for this one would say in
+        the middle of another answer that it has ended."""
         self._commands += 1
         tag = f"@@{self._commands}:"
         console = self.console

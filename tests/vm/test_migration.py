@@ -78,9 +78,9 @@ class Place:
         return Nic(self.socket, mac=GUEST_MAC, address=f"{GUEST_IP}/24", options=options)
 
 
-# What QEMU has of its own and the daemon never offers, so that a guest can come from elsewhere.
+# What testpmd or QEMU's tap offers and the daemon does not, so that a guest can come from there.
 COMMON_FEATURES = tuple(f"{name}=off" for name in (
-    "gso", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "guest_tso4", "guest_tso6",
+    "queue_reset", "gso", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "guest_tso4", "guest_tso6",
     "guest_ecn", "guest_ufo"))
 
 
@@ -150,7 +150,7 @@ class Stream:
     def __init__(self, wire, machines, workdir):
         self._machines = machines
         machines.guest.run(
-            f"rm -f /tmp/stream; nc -l -p {STREAM_PORT} -e sh -c 'exec sha256sum >/tmp/stream' &")
+            f"rm -f /tmp/stream; (nc -l -p {STREAM_PORT} -e sh -c 'exec sha256sum >/tmp/stream' &)")
         wait_until(lambda: f":{STREAM_PORT} " in machines.guest.run("netstat -ltn"), 10,
                    "nc listens in the guest")
         self._sender = Process(wire.argv(["/usr/bin/python3", SENDER, GUEST_IP, STREAM_PORT]),

@@ -67,8 +67,8 @@ def test_queues_change_under_load(make_forwarder, boot, wire, veth, device_queue
         pytest.skip(f"needs {workers} CPUs")
     forwarder = make_forwarder({0: device(veth, device_queues)}, cpus=(cpus[0], cpus[-workers:]))
     guest = boot(forwarder, nic={"queues": 4})
-    guest.run("(for i in $(seq 1 50); do ethtool -L eth0 combined $((i % 4 + 1)) && echo $i; done; "
-              "echo over) >/tmp/changed 2>&1 &")
+    guest.run("((for i in $(seq 1 50); do ethtool -L eth0 combined $((i % 4 + 1)) && echo $i; done; "
+              "echo over) >/tmp/changed 2>&1 &)")
     transfers = []
     with Pinger(wire, GUEST_IP) as pinger:
         while not guest.run("tail -n 1 /tmp/changed").startswith("over"):
