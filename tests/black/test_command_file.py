@@ -6,16 +6,16 @@ import os
 
 import pytest
 from lib.forwarder import Forwarder
-from lib.paths import build_dir
+from lib.paths import ROOT, build_dir
 from lib.proc import wait_until
 
 WAIT_S = 20
 PF, VF, NUMBER = "0000:fe:00.0", "0000:fe:08.3", 3
 
-# The daemon's /tmp is another directory, in which the test's own and the build still have their
-# names; of sysfs the interfaces and PCI functions are others.
+# The daemon's /tmp is another directory, in which the test's own, the build and the tree still have
+# their names (the tree for the suppressions of sanitizers); of sysfs the interfaces and PCI functions are others.
 ENTER = """set -e
-for kept in "$1" "$2"; do
+for kept in "$1" "$2" "$3"; do
 	case $kept in
 	/tmp/*) mkdir -p "$1/tmp/${kept#/tmp/}"; mount --bind "$kept" "$1/tmp/${kept#/tmp/}" ;;
 	esac
@@ -23,7 +23,7 @@ done
 mount --bind "$1/sys/class/net" /sys/class/net
 mount --bind "$1/sys/bus/pci/devices" /sys/bus/pci/devices
 mount --rbind "$1/tmp" /tmp
-shift 2
+shift 3
 exec "$@"
 """
 
@@ -51,7 +51,7 @@ class CommandFileForwarder(Forwarder):
         tmp.mkdir()
         tmp.chmod(0o1777)
         self.command_file = tmp / "vio_cmd"
-        self.argv = ["unshare", "--mount", "sh", "-c", ENTER, "sh", directory, build_dir(),
+        self.argv = ["unshare", "--mount", "sh", "-c", ENTER, "sh", directory, build_dir(), ROOT,
                      *(argument for argument in self.argv
                        if not str(argument).startswith("--zmq-port-control-ep"))]
 
