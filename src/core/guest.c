@@ -40,10 +40,8 @@ static int set_features(const char *path, const struct guest_options *options)
 static int register_socket(const struct guest *guest, struct err *err)
 {
 	const char *path = guest->library_path;
-	const uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
-	                       RTE_VHOST_USER_IOMMU_SUPPORT; /* encrypted guests insist on it */
 
-	if (rte_vhost_driver_register(path, flags) != 0)
+	if (rte_vhost_driver_register(path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0)
 		return err_set(err, EIO, "vhost-user socket %s cannot be registered", guest->path);
 	if (set_features(path, &guest->options) == 0 &&
 		rte_vhost_driver_callback_register(path, &guest_callbacks) == 0)

@@ -94,13 +94,3 @@ def test_guest(make_forwarder, boot, wire, veth, rings, buffers, mode, queues):
 
     state = forwarder.stats(0)
     assert state["vm_to_vf"]["pkts_tx_to_vf"] == state["vm_to_vf"]["pkts_rx_from_vm"]
-
-
-@pytest.mark.ci
-def test_guest_that_insists_on_an_iommu(make_forwarder, boot, wire, veth):
-    """As encrypted guests do; QEMU does not start one whose backend does not offer it."""
-    forwarder = make_forwarder({0: f"net_af_packet0,iface={veth.outer},framecnt=4096"})
-    guest = boot(forwarder, nic={"options": ("disable-legacy=on", "iommu_platform=on")})
-    assert "ACCESS_PLATFORM" in feature_names(guest.features())
-    assert wire.ping(GUEST[4]) == 5
-    assert_tcp(wire, guest, 4, "behind an IOMMU")
