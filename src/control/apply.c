@@ -111,6 +111,14 @@ static struct relay *named_relay(struct forwarder *forwarder, const struct op *o
 	return NULL;
 }
 
+/* The answer to a request that names a relay, where relays are chosen by path. */
+static int refuse_dynamic(const char *instead, struct err *err)
+{
+	return err_set(err, EINVAL,
+		"the daemon runs with dynamic sockets, whose relays are chosen by path: use %s",
+		instead);
+}
+
 static int apply_add(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
 	struct relay *relay = named_relay(forwarder, op, err);
@@ -118,9 +126,7 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 	if (relay == NULL)
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
-		return err_set(err, EINVAL,
-			"the daemon runs with dynamic sockets, whose relays are chosen by path: "
-			"use add_sock");
+		return refuse_dynamic("add_sock", err);
 	if (same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device)) {
 		if (op->conditional)
 			strcpy(relay->ident, op->ident);
@@ -145,10 +151,7 @@ static int apply_remove(struct forwarder *forwarder, const struct op *op, struct
 	if (relay == NULL)
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
-		return err_set(err, EINVAL,
-			"the daemon runs with dynamic sockets, whose relays are chosen by path: "
-			"use "
-			"remove_sock");
+		return refuse_dynamic("remove_sock", err);
 	if (!same_device(&relay->device, &op->device))
 		return unchanged(
 			op, ENOENT, err, "is not attached to this relay", device_name(&op->device));
