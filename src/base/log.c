@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
 
 #define LINE_SIZE 2048
+#define FIELDS_MAX 7
 
 static const char *const severity_names[] = {
 	"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
@@ -21,8 +24,9 @@ static const char *const severity_names[] = {
 static struct {
 	enum log_target target;
 	int max_severity;
-	bool journal; /* stderr is a stream to the journal, which reads "<n>" prefixes */
-} sink = {.target = LOG_TARGET_STDERR, .max_severity = LOG_INFO};
+	bool journal; /* stderr is connected to the journal */
+	const char *name;
+} sink = {.target = LOG_TARGET_STDERR, .max_severity = LOG_INFO, .name = "?"};
 
 /* True where systemd connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
@@ -40,6 +44,7 @@ void log_open(const char *name, enum log_target target, int max_severity)
 	if (target == LOG_TARGET_SYSLOG)
 		openlog(name, LOG_PID, LOG_DAEMON);
 	sink.journal = stderr_is_journal();
+	sink.name = name;
 	sink.max_severity = max_severity;
 	sink.target = target;
 }
@@ -65,35 +70,85 @@ static void write_stderr(int severity, const char *text)
 	struct tm tm;
 	int length;
 
-	if (sink.journal) {
-		length = snprintf(line, sizeof(line), "<%d>%s\n", severity, text);
-	} else {
-		clock_gettime(CLOCK_REALTIME, &now);
-		localtime_r(&now.tv_sec, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		length = snprintf(line, sizeof(line), "%s.%03ld %s %s\n", when,
-			now.tv_nsec / 1000000, severity_names[severity & 7], text);
-	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	length = snprintf(line, sizeof(line), "%s.%03ld %s %s\n", when, now.tv_nsec / 1000000,
+		severity_names[severity & 7], text);
 	/* Where stderr is gone there is nobody left to tell. */
 	if (write(STDERR_FILENO, line, MIN((size_t)length, sizeof(line) - 1)) < 0)
 		return;
 }
 
-void log_at(int severity, const char *fmt, ...)
+/* The fields of a journal entry. */
+struct fields {
+	char texts[FIELDS_MAX][LINE_SIZE + 16];
+	struct iovec list[FIELDS_MAX];
+	int n;
+};
+
+_printf_(2, 3) static void add_field(struct fields *fields, const char *fmt, ...)
+{
+	char *text = fields->texts[fields->n];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(fields->texts[0]), fmt, args);
+	va_end(args);
+	flatten(text);
+	fields->list[fields->n++] = (struct iovec){.iov_base = text, .iov_len = strlen(text)};
+}
+
+static int send_to_journal(int severity, const struct log_event *event, const char *text)
+{
+	struct fields fields;
+
+	fields.n = 0;
+	add_field(&fields, "MESSAGE=%s", text);
+	add_field(&fields, "PRIORITY=%d", severity);
+	add_field(&fields, "SYSLOG_IDENTIFIER=%s", sink.name);
+	if (event && event->name)
+		add_field(&fields, "EVENT=%s", event->name);
+	if (event && event->relay >= 0)
+		add_field(&fields, "RELAY=%d", event->relay);
+	if (event && event->device)
+		add_field(&fields, "DEVICE=%s", event->device);
+	if (event && event->socket)
+		add_field(&fields, "SOCKET=%s", event->socket);
+	return sd_journal_sendv(fields.list, fields.n);
+}
+
+_printf_(3, 0) static void write_line(
+	int severity, const struct log_event *event, const char *fmt, va_list args)
 {
 	char text[LINE_SIZE];
-	va_list args;
 
 	if (!log_enabled(severity))
 		return;
-	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	flatten(text);
 	if (sink.target == LOG_TARGET_SYSLOG)
 		syslog(severity, "%s", text);
-	else
+	else if (!sink.journal || send_to_journal(severity, event, text) < 0)
 		write_stderr(severity, text);
+}
+
+void log_at(int severity, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_line(severity, NULL, fmt, args);
+	va_end(args);
+}
+
+void log_event_at(int severity, const struct log_event *event, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_line(severity, event, fmt, args);
+	va_end(args);
 }
 
 bool log_limit_pass(struct log_limit *limit)

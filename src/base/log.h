@@ -4,6 +4,9 @@
 /*
  * Logging for every thread but the workers: the packet path counts, it does not log.
  * Severities are syslog's (0 emergency .. 7 debug).
+ *
+ * Where systemd has connected stderr to its journal, lines go there as entries with fields, and
+ * what happened to a relay can be asked for by them: journalctl EVENT=vm-attached RELAY=3.
  */
 
 #include <stdbool.h>
@@ -12,8 +15,7 @@
 #include "base/util.h"
 
 enum log_target {
-	LOG_TARGET_STDERR, /* "<time> <severity> <text>"; with a journal's "<n>" prefix under
-	                      systemd */
+	LOG_TARGET_STDERR, /* "<time> <severity> <text>", or journal entries under systemd */
 	LOG_TARGET_SYSLOG,
 };
 
@@ -25,6 +27,17 @@ bool log_enabled(int severity);
 
 /* Writes one line. Any thread but a worker; may block on the destination. */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
+
+/* What a line tells of, for machines. What does not apply is NULL. */
+struct log_event {
+	const char *name;   /* EVENT=: what happened, "vm-attached" */
+	int relay;          /* RELAY=: its id, -1 for none */
+	const char *device; /* DEVICE= */
+	const char *socket; /* SOCKET=: its path */
+};
+
+/* As log_at(); the journal gets the event's fields as well. */
+void log_event_at(int severity, const struct log_event *event, const char *fmt, ...) _printf_(3, 4);
 
 #define log_error(...) log_at(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)

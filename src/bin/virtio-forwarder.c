@@ -53,7 +53,8 @@ static void block_signals(void)
 static int on_stop_signal(
 	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	log_notice("stopping on %s", strsignal(info->ssi_signo));
+	log_event_at(LOG_NOTICE, &(struct log_event){.name = "stopping", .relay = -1},
+		"stopping on %s", strsignal(info->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
@@ -142,7 +143,8 @@ static void become_ready(struct daemon *daemon)
 
 	if (!config->foreground || config->log_syslog)
 		log_open(PROGRAM, LOG_TARGET_SYSLOG, config->log_level);
-	log_notice("ready: version %s, %s", VERSION, eal_version());
+	log_event_at(LOG_NOTICE, &(struct log_event){.name = "ready", .relay = -1},
+		"ready: version %s, %s", VERSION, eal_version());
 	sd_notify(0, "READY=1");
 	daemonize_ready(&daemon->daemonize);
 }

@@ -17,6 +17,7 @@
 #include "core/hugepages.h"
 #include "core/pool.h"
 #include "core/vf.h"
+#include "core/vf_counters.h"
 
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
@@ -209,6 +210,16 @@ void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view
 			.busy_ns = times.busy_ns,
 			.sleep_ns = times.sleep_ns,
 		};
+	}
+}
+
+void forwarder_read_devices(
+	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX])
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		ret_counters[i] = (struct device_counters){0};
+		if (forwarder->relays[i].vf != NULL)
+			vf_read_counters(forwarder->relays[i].vf, &ret_counters[i]);
 	}
 }
 

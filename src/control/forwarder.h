@@ -9,6 +9,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/device_counters.h"
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
@@ -34,6 +35,10 @@ void forwarder_apply(
 
 /* Fills in all relays and workers. */
 void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view);
+
+/* Asks the devices of all relays, by relay id. May wait a moment for each. */
+void forwarder_read_devices(
+	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX]);
 
 /*
  * Moves the two directions of a relay to the workers on these CPUs, without loss. A direction that

@@ -10,6 +10,15 @@
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
 
+/* Logs what happened to a relay, with what it is made of now. */
+#define log_relay_event(relay, name_, ...)                                               \
+	log_event_at(LOG_INFO,                                                           \
+		&(struct log_event){.name = (name_),                                     \
+			.relay = (int)(relay)->id,                                       \
+			.device = (relay)->vf != NULL ? (relay)->vf->name : NULL,        \
+			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL}, \
+		__VA_ARGS__)
+
 static struct lane *get_lane(struct relay *relay, enum direction direction, unsigned slice)
 {
 	return direction == VF_TO_VM ? &relay->vf_to_vm[slice].lane : &relay->vm_to_vf[slice].lane;
@@ -88,7 +97,8 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	relay->vf = vf;
 	relay->device = *device;
 	grant_lanes(relay);
-	log_info("relay %u: device %s attached", relay->id, vf->name);
+	log_relay_event(
+		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
 	return 0;
 }
 
@@ -98,7 +108,8 @@ void relay_detach(struct relay *relay)
 		return;
 	retract_lanes(relay);
 	drain_lanes(relay);
-	log_info("relay %u: device %s detached", relay->id, relay->vf->name);
+	log_relay_event(relay, "device-detached", "relay %u: device %s detached", relay->id,
+		relay->vf->name);
 	relay->vf = vf_close(relay->vf);
 	relay->device = (struct op_device){0};
 	grant_lanes(relay);
@@ -129,6 +140,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	relay->guest = guest;
 	relay->n_sessions_seen = 0;
 	relay->ready_seen = false;
+	relay->migration_seen = false;
 	grant_lanes(relay);
 	return 0;
 }
@@ -158,6 +170,19 @@ void relay_move(struct relay *relay, enum direction direction, unsigned worker)
 	}
 }
 
+static void log_migration(struct relay *relay, bool migrates)
+{
+	if (migrates && !relay->migration_seen)
+		log_relay_event(relay, "migration-started",
+			"relay %u: the VM on %s is being migrated away", relay->id,
+			relay->guest->path);
+	if (!migrates && relay->migration_seen)
+		log_relay_event(relay, "migration-ended",
+			"relay %u: the migration of the VM on %s is over", relay->id,
+			relay->guest->path);
+	relay->migration_seen = migrates;
+}
+
 static void log_guest(struct relay *relay)
 {
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
@@ -165,11 +190,14 @@ static void log_guest(struct relay *relay)
 	bool returned = n_sessions != relay->n_sessions_seen;
 
 	if (relay->ready_seen && (!ready || returned))
-		log_info("relay %u: VM detached from %s", relay->id, relay->guest->path);
+		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
+			relay->guest->path);
 	if (ready && (!relay->ready_seen || returned))
-		log_info("relay %u: VM attached to %s", relay->id, relay->guest->path);
+		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
+			relay->guest->path);
 	relay->n_sessions_seen = n_sessions;
 	relay->ready_seen = ready;
+	log_migration(relay, ready && guest_migrates(relay->guest));
 }
 
 void relay_follow_guest(struct relay *relay)
@@ -210,6 +238,8 @@ static void read_direction(
 		add_count(&ret_stats->backlog, counters.backlog);
 		for (unsigned i = 0; i < DROP_N; i++)
 			add_count(&ret_stats->dropped[i], counters.dropped[i]);
+		for (unsigned i = 0; i < BURST_BUCKETS; i++)
+			ret_stats->bursts[i] += counters.bursts[i];
 	}
 }
 
@@ -222,6 +252,24 @@ static void format_device(const struct relay *relay, char ret_text[static DEVICE
 		device_id_format_wire(&relay->device.members[0], ret_text);
 }
 
+static struct vm_stats read_vm(const struct relay *relay)
+{
+	struct guest *guest = relay->guest;
+	struct vm_stats stats = {.numa_node = -1};
+
+	if (guest == NULL)
+		return stats;
+	stats.listens = guest->options.client;
+	stats.sessions = atomic_load(&guest->n_sessions);
+	stats.announcements = atomic_load(&guest->n_announcements);
+	if (guest_ready(guest)) {
+		stats.features = atomic_load(&guest->features);
+		stats.migrates = guest_migrates(guest);
+		stats.numa_node = atomic_load(&guest->numa_node);
+	}
+	return stats;
+}
+
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 {
 	bool device = relay_has_device(relay);
@@ -232,6 +280,8 @@ void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 	strcpy(ret_stats->vhost_path, relay_socket(relay));
 	format_device(relay, ret_stats->device);
 	ret_stats->socket_id = device ? MAX(relay->vf->socket, 0) : 0;
+	ret_stats->device_node = device ? relay->vf->socket : -1;
+	ret_stats->vm = read_vm(relay);
 	read_direction(relay, VF_TO_VM, &ret_stats->vf_to_vm);
 	ret_stats->vf_to_vm.active = device;
 	ret_stats->vf_to_vm.internal_state = device ? "DPDK_READY" : "DPDK_UNINIT";

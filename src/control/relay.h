@@ -47,6 +47,7 @@ struct relay {
 	struct vm_to_vf vm_to_vf[VF_QUEUES_MAX];
 	unsigned n_sessions_seen; /* of the guest, for what is logged */
 	bool ready_seen;
+	bool migration_seen;
 	unsigned n_spread; /* guest queues for which the device's RSS table is laid out, 0 for none
 	                    */
 };

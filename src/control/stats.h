@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/burst.h"
 #include "base/drop.h"
 #include "control/op.h"
 
@@ -29,9 +30,10 @@ struct direction_stats {
 	struct packet_count sent;
 	struct packet_count dropped[DROP_N];
 	struct packet_count backlog;
-	bool pinned;      /* to its worker by the configuration */
-	bool measured;    /* busy_ns is known */
-	uint64_t busy_ns; /* time that workers have spent on it, ever growing */
+	uint64_t bursts[BURST_BUCKETS]; /* received, by their size: base/burst.h */
+	bool pinned;                    /* to its worker by the configuration */
+	bool measured;                  /* busy_ns is known */
+	uint64_t busy_ns;               /* time that workers have spent on it, ever growing */
 };
 
 /* Times are ever growing; what is neither busy nor asleep, the worker has polled in vain. */
@@ -42,6 +44,16 @@ struct worker_stats {
 	uint64_t sleep_ns;
 };
 
+/* The VM side of a relay. */
+struct vm_stats {
+	bool listens;           /* QEMU has made the socket, and the daemon connects to it */
+	unsigned sessions;      /* how often a guest's driver became ready */
+	unsigned announcements; /* how often QEMU had the daemon announce a migrated VM (RARP) */
+	bool migrates;          /* it is being migrated away: its writes are logged */
+	uint64_t features;      /* as negotiated with the VM that is there, else 0 */
+	int numa_node;          /* of the VM's memory, -1: unknown, or no VM */
+};
+
 struct relay_stats {
 	unsigned id;
 	bool active; /* device and VM are both ready */
@@ -49,6 +61,8 @@ struct relay_stats {
 	char vhost_path[SOCKET_PATH_SIZE]; /* "" for none */
 	char device[DEVICE_TEXT_SIZE];     /* the wire's form; bonds by name; "" for none */
 	unsigned socket_id;                /* NUMA node of the packet pool */
+	int device_node;                   /* NUMA node of the device, -1: unknown, or none */
+	struct vm_stats vm;
 	struct direction_stats vf_to_vm;
 	struct direction_stats vm_to_vf;
 };

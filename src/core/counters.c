@@ -13,14 +13,24 @@ static void add(struct atomic_tally *to, const struct tally *what)
 		memory_order_relaxed);
 }
 
+static void count_burst(struct counters *counters, uint64_t packets)
+{
+	_Atomic uint64_t *bucket = &counters->bursts[burst_bucket(packets)];
+
+	atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+}
+
 void counters_publish(struct counters *counters, const struct burst_account *account)
 {
 	uint32_t sequence = atomic_load_explicit(&counters->sequence, memory_order_relaxed);
 
 	atomic_store_explicit(&counters->sequence, sequence + 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
-	if (account->received.packets != 0)
+	if (account->received.packets != 0) {
 		add(&counters->received, &account->received);
+		count_burst(counters, account->received.packets);
+	}
 	if (account->sent.packets != 0)
 		add(&counters->sent, &account->sent);
 	for (unsigned i = 0; i < DROP_N; i++)
@@ -54,6 +64,9 @@ void counters_read(const struct counters *counters, struct counters_snapshot *re
 		ret_snapshot->backlog = load(&counters->backlog);
 		for (unsigned i = 0; i < DROP_N; i++)
 			ret_snapshot->dropped[i] = load(&counters->dropped[i]);
+		for (unsigned i = 0; i < BURST_BUCKETS; i++)
+			ret_snapshot->bursts[i] =
+				atomic_load_explicit(&counters->bursts[i], memory_order_relaxed);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&counters->sequence, memory_order_relaxed) == before)
 			return;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/burst.h"
 #include "base/drop.h"
 
 /* Packets and the bytes of their frames, without FCS. */
@@ -39,6 +40,7 @@ struct counters {
 	struct atomic_tally sent;
 	struct atomic_tally backlog;
 	struct atomic_tally dropped[DROP_N];
+	_Atomic uint64_t bursts[BURST_BUCKETS]; /* received, by their size */
 };
 
 struct counters_snapshot {
@@ -46,6 +48,7 @@ struct counters_snapshot {
 	struct tally sent;
 	struct tally backlog;
 	struct tally dropped[DROP_N];
+	uint64_t bursts[BURST_BUCKETS];
 };
 
 /* The lane's worker only. */

@@ -144,6 +144,11 @@ struct guest *guest_close(struct guest *guest)
 	return NULL;
 }
 
+bool guest_migrates(const struct guest *guest)
+{
+	return (atomic_load(&guest->features) & 1ULL << VHOST_F_LOG_ALL) != 0;
+}
+
 unsigned guest_receive_queues(struct guest *guest)
 {
 	struct guest_session *session = guest_session(guest);

@@ -78,7 +78,11 @@ struct guest {
 	_Atomic(struct guest_session *) session;
 
 	/* Written by the vhost thread, read by the control thread. */
-	_Atomic unsigned n_sessions; /* begun so far */
+	_Atomic unsigned n_sessions;      /* begun so far */
+	_Atomic unsigned n_announcements; /* of the VM's new place, asked for by a frontend */
+	/* Of the session, or the last one. */
+	_Atomic uint64_t features; /* as negotiated; VHOST_F_LOG_ALL while it migrates */
+	_Atomic int numa_node;     /* of the guest's memory, -1 where it is not known */
 
 	/* The vhost thread's own, and the control thread's once the socket is closed. */
 	struct guest_session connections[GUEST_CONNECTIONS_MAX];
@@ -116,6 +120,9 @@ static inline bool guest_ready(struct guest *guest)
 {
 	return guest != NULL && atomic_load_explicit(&guest->session, memory_order_relaxed) != NULL;
 }
+
+/* True while the VM is being migrated away. Any thread: a moment's view. */
+bool guest_migrates(const struct guest *guest);
 
 /* How many receive queues the guest has enabled, 0 without a session. Control thread: a moment's
  * view. */

@@ -110,8 +110,10 @@ static enum rte_vhost_msg_result after_message(int vid, void *context)
 	const struct message *message = context;
 	struct guest *guest = message->request == VHOST_USER_SEND_RARP ? table_find(vid) : NULL;
 
-	if (guest != NULL)
+	if (guest != NULL) {
+		atomic_fetch_add(&guest->n_announcements, 1);
 		changed(guest);
+	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -176,9 +178,24 @@ static int on_new_device(int vid)
 	for (uint16_t ring = 0; ring < rte_vhost_get_vring_num(vid); ring++)
 		rte_vhost_enable_guest_notification(vid, ring, 0);
 
+	atomic_store(&guest->features, session->features);
+	atomic_store(&guest->numa_node, session->numa_node);
 	if (atomic_exchange(&guest->session, session) != NULL)
 		epoch_synchronize(guest->options.epoch, "replace a VM");
 	atomic_fetch_add(&guest->n_sessions, 1);
+	changed(guest);
+	return 0;
+}
+
+/* vhost thread: a migration begins or ends. */
+static int on_features_changed(int vid, uint64_t features)
+{
+	struct guest *guest = table_find(vid);
+	struct guest_session *session = guest != NULL ? atomic_load(&guest->session) : NULL;
+
+	if (session == NULL || session->vid != vid)
+		return 0;
+	atomic_store(&guest->features, features);
 	changed(guest);
 	return 0;
 }
@@ -229,4 +246,5 @@ const struct rte_vhost_device_ops guest_callbacks = {
 	.new_device = on_new_device,
 	.destroy_device = on_destroy_device,
 	.vring_state_changed = on_vring_state_changed,
+	.features_changed = on_features_changed,
 };

@@ -174,6 +174,8 @@ static void fill_relay(
 	frame->state.id = relay->id;
 	frame->state.active = relay->active;
 	frame->state.socket_id = relay->socket_id;
+	frame->state.has_vm_listens = relay->vhost_path[0] != '\0';
+	frame->state.vm_listens = relay->vm.listens;
 	fill_names(relay, frame);
 	fill_cpu(relay, frame);
 	fill_vf_to_vm(&relay->vf_to_vm, &rates->vf_to_vm, frame);

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Under systemd what happens to relays goes to the journal as entries with fields; elsewhere the same
+text goes to stderr."""
+
+import re
+import socket
+
+import pytest
+
+from lib.forwarder import Forwarder
+from lib.peer import Peer, memif_device, net_socket
+from lib.proc import Process
+
+# systemd says by $JOURNAL_STREAM that stderr is the journal's; its socket is in a /run of our own.
+START = """\
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal
+mount --bind "$1" /run/systemd/journal
+shift
+export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2)
+exec "$@"
+"""
+
+
+class Journal:
+    """In place of journald: the datagrams that arrive at its socket."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(directory / "socket"))
+        self._socket.settimeout(30)
+
+    def close(self):
+        self._socket.close()
+
+    def wait_event(self, name):
+        """The next entry of that event, as {field: value}."""
+        while True:
+            text = self._socket.recv(65536).decode()
+            entry = dict(line.split("=", 1) for line in text.splitlines())
+            if entry.get("EVENT") == name:
+                return entry
+
+
+@pytest.fixture
+def journal(workdir):
+    journal = Journal(workdir / "journal")
+    yield journal
+    journal.close()
+
+
+def test_events_have_fields(workdir, stack, journal):
+    device = memif_device(workdir)
+    forwarder = Forwarder(workdir, {3: device})
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh",
+            journal.directory, *forwarder.argv]
+    daemon = stack.enter_context(Process(argv, "daemon", log_path=workdir / "daemon.log"))
+
+    attached = journal.wait_event("device-attached")
+    assert attached["RELAY"] == "3" and attached["DEVICE"] == device
+    assert attached["SOCKET"] == str(forwarder.socket(3))
+    assert attached["MESSAGE"] == f"relay 3: device {device} attached"
+    assert attached["PRIORITY"] == "6" and attached["SYSLOG_IDENTIFIER"] == "virtio-forwarder"
+    ready = journal.wait_event("ready")
+    assert "RELAY" not in ready and ready["PRIORITY"] == "5"
+
+    with Peer(workdir, vm=forwarder.socket(3), net=net_socket(workdir), count=1) as peer:
+        peer.wait_event("ready")
+        assert journal.wait_event("vm-attached")["RELAY"] == "3"
+        daemon.signal(15)
+        assert journal.wait_event("stopping")["MESSAGE"].startswith("stopping on ")
+        assert journal.wait_event("device-detached")["DEVICE"] == device
+        assert daemon.wait(30) == 0
+        peer.kill()
+    # It has not said the same on stderr as well.
+    assert "attached" not in daemon.output.text
+
+
+def test_the_same_text_on_stderr(workdir, stack):
+    device = memif_device(workdir)
+    forwarder = stack.enter_context(Forwarder(workdir, {3: device}))
+    assert re.search(rf" info relay 3: device {re.escape(device)} attached\n",
+                     forwarder.output.text)
