@@ -56,7 +56,7 @@ struct guest_options {
 /* A frontend that is connected. Belongs to the vhost thread; what lanes read of it is said below.
  */
 struct guest_session {
-	bool connected;
+	_Atomic bool connected;
 	int vid; /* the vhost library's number for the device */
 
 	/* Written by the vhost thread, read by workers. */
