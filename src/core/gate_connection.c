@@ -176,8 +176,10 @@ static int receive(struct gate_connection *connection, int fd, bool request, str
 		const struct vhost_user_header *header = &connection->message.header;
 		if (connection->done != HEADER_BYTES)
 			continue;
-		r = request ? check_header(header, err)
-		            : -(header->payload_bytes > sizeof(connection->message.payload));
+		if (request)
+			r = check_header(header, err);
+		else if (header->payload_bytes > sizeof(connection->message.payload))
+			r = err_set(err, EPROTO, "answered by %u bytes", header->payload_bytes);
 		if (r < 0)
 			return r;
 	}
