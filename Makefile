@@ -21,8 +21,8 @@ demo: all ## a small VM talks through a relay to a network namespace
 
 .PHONY: test
 test: all ## everything CI runs, summed up in the last line
-	@$(DEPS) build check test demo
-	@$(RUN_TESTS) check unit black vm asan tsan
+	@$(DEPS) build check test demo clang
+	@$(RUN_TESTS) check unit black vm asan tsan fuzz
 
 .PHONY: test-unit test-black test-vm test-asan test-tsan
 test-unit: all ## unit tests
@@ -40,6 +40,15 @@ test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/
 test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
 	@$(DEPS) build test
 	@$(RUN_TESTS) tsan
+
+.PHONY: test-hostile fuzz
+test-hostile: all ## guests that mean harm: the catalogue of attacks, and a fuzzer of guests' lives
+	@$(DEPS) test
+	@$(RUN_TESTS) hostile
+FUZZ_SECONDS = 60
+fuzz: ## every fuzzer for FUZZ_SECONDS (60), two at a time (build-fuzz/)
+	@$(DEPS) build test clang
+	@VIO4WD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
 .PHONY: check
 check: ## format and layering
@@ -67,7 +76,7 @@ build-clang/build.ninja:
 
 .PHONY: clean
 clean: ## remove the build directories; the VM image stays cached in build/vm
-	rm -rf build-asan build-tsan build-clang
+	rm -rf build-asan build-tsan build-clang build-fuzz
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} +; fi
 
 .PHONY: help

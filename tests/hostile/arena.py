@@ -266,12 +266,12 @@ class Arena:
 
     def __init__(self, directory, program=Daemon):
         self._directory, self._program = directory, program
-        self._runs = 0
+        self.starts = 0
         self.program = self._peer = None
 
     def start(self):
-        self._runs += 1
-        directory = self._directory / f"run{self._runs}"
+        self.starts += 1
+        directory = self._directory / f"run{self.starts}"
         directory.mkdir()
         self.program = self._program(directory)
         self._peer = Peer(directory, vm=self.program.sockets[1], net=net_socket(directory, 1),

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""compare.py [--write] [PROGRAM...]: runs the catalogue of attacks against the daemon and against
-dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and says who survives what. Verdicts are
-kept in the build directory; --write makes the table in docs/security.md of the latest ones."""
+"""compare.py [--part I/N] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
+against the daemon and against dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and
+says who survives what. Verdicts are kept in the build directory; --write makes the table
+in docs/attacks.md of the latest ones."""
 
 import argparse
 import json
@@ -18,7 +19,7 @@ from arena import Arena, Daemon, VhostPort  # noqa: E402
 from catalogue import load  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "security.md"
+DOCUMENT = ROOT / "docs" / "attacks.md"
 BEGIN, END = "<!-- written by tests/hostile/compare.py -->", "<!-- end -->"
 PROGRAMS = {"daemon": Daemon, "testpmd": VhostPort}
 
@@ -27,8 +28,16 @@ def verdicts_file(name):
     return build_dir() / f"hostile-{name}.json"
 
 
-def measure(name, attacks):
-    """Strikes with everything; keeps {"verdicts": {attack: verdict}, "lost": packets or None}."""
+def kept(name):
+    """{"verdicts": {attack: verdict}, "starts": {part: n}, "lost": {part: packets, or None}}"""
+    try:
+        return json.loads(verdicts_file(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"verdicts": {}, "starts": {}, "lost": {}}
+
+
+def measure(name, part, attacks):
+    """Strikes with everything, and keeps what comes of it."""
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)
     arena = Arena(directory, PROGRAMS[name])
@@ -44,8 +53,11 @@ def measure(name, attacks):
         arena.abandon()
         shutil.rmtree(directory, ignore_errors=True)
     lost = result and sum(result[direction]["lost"] for direction in ("vm_to_vf", "vf_to_vm"))
-    verdicts_file(name).write_text(json.dumps({"verdicts": verdicts, "lost": lost}),
-                                   encoding="utf-8")
+    column = kept(name)
+    column["verdicts"].update(verdicts)
+    column["starts"][part] = arena.starts
+    column["lost"][part] = lost
+    verdicts_file(name).write_text(json.dumps(column), encoding="utf-8")
 
 
 def describe(attacks, columns):
@@ -53,8 +65,10 @@ def describe(attacks, columns):
     lines = []
     for name, column in columns.items():
         survived = sum(column["verdicts"][attack.name] == "survives" for attack in attacks)
-        lines.append(f"- {name}: survives {survived} of {len(attacks)}; packets that the neighbour "
-                     f"lost since the last start: {column['lost']}")
+        restarts = sum(column["starts"].values()) - len(column["starts"])
+        neighbour = (f"had to be started anew {restarts} times" if restarts else
+                     f"the neighbour lost {sum(column['lost'].values())} packets in all of them")
+        lines.append(f"- {name}: survives {survived} of {len(attacks)}; {neighbour}")
     lines += ["", "| attack | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for attack in attacks:
         cells = [column["verdicts"][attack.name].replace("survives", "✓")
@@ -63,17 +77,23 @@ def describe(attacks, columns):
     return "\n".join(lines)
 
 
+def slice_of(attacks, part):
+    """The I-th of N parts of the catalogue, for "I/N"."""
+    number, parts = map(int, part.split("/"))
+    return attacks[len(attacks) * (number - 1) // parts:len(attacks) * number // parts]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="1/1", metavar="I/N")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM")
     options = parser.parse_args()
     attacks = list(load().values())
     for name in options.programs or PROGRAMS:
-        measure(name, attacks)
+        measure(name, options.part, slice_of(attacks, options.part))
     if options.write:
-        columns = {name: json.loads(verdicts_file(name).read_text(encoding="utf-8"))
-                   for name in PROGRAMS}
+        columns = {name: kept(name) for name in PROGRAMS}
         before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
         DOCUMENT.write_text(f"{before}{BEGIN}\n\n{describe(attacks, columns)}\n\n{END}{after}",

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a guest leaves to its device: a byte of what it asks for and what the device can, the
+ * segment size, four lengths of pieces, the packet. Whatever is cut must be the payload again,
+ * piece by piece, behind headers of the same length.
+ */
+#include "core/offload.h"
+#include "core/gso.h"
+#include "packet.h"
+
+#include <rte_eal.h>
+#include <sched.h>
+
+#define BUFFERS 96
+#define BURST 32
+
+enum {
+	SEGMENT = 1 << 0,
+	CHECKSUM = 1 << 1,
+	DEVICE_CHECKSUM = 1 << 2,
+	DEVICE_TSO = 1 << 3,
+	SHORT_OF_BUFFERS = 1 << 4,
+};
+
+static struct rte_mempool *pool;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	char cpu[16];
+	char *eal[] = {"fuzz", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", "64",
+		"-l", cpu, "--log-level=error"};
+
+	snprintf(cpu, sizeof(cpu), "%d", sched_getcpu());
+	require(rte_eal_init(ARRAY_SIZE(eal), eal) >= 0);
+	pool = rte_pktmbuf_pool_create(
+		"fuzz", BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	require(pool);
+	return 0;
+}
+
+static void check_segment(const struct rte_mbuf *packet, const uint8_t *bytes,
+	const struct rte_mbuf *segment, uint32_t *payload)
+{
+	uint32_t headers = packet->l2_len + packet->l3_len + packet->l4_len;
+	uint8_t *of_segment = packet_bytes(segment);
+
+	require(segment->l2_len == packet->l2_len && segment->l3_len == packet->l3_len &&
+		segment->l4_len == packet->l4_len);
+	require(segment->pkt_len > headers && segment->pkt_len <= offload_frame_bytes(packet));
+	require(headers + *payload + (segment->pkt_len - headers) <= packet->pkt_len);
+	require(memcmp(of_segment + headers, bytes + headers + *payload,
+			segment->pkt_len - headers) == 0);
+	*payload += segment->pkt_len - headers;
+	free(of_segment);
+}
+
+static void cut(const struct rte_mbuf *packet, bool device_checksum)
+{
+	uint32_t headers = packet->l2_len + packet->l3_len + packet->l4_len, payload = 0;
+	uint8_t *bytes = packet_bytes(packet);
+	struct rte_mbuf *segments[BURST];
+	struct gso gso = {0};
+
+	require(headers < packet->pkt_len);
+	while (!gso_done(&gso, packet)) {
+		uint16_t n = gso_cut(&gso, packet, pool, device_checksum, segments, BURST);
+		if (n == 0)
+			break; /* no buffers */
+		for (unsigned i = 0; i < n; i++)
+			check_segment(packet, bytes, segments[i], &payload);
+		rte_pktmbuf_free_bulk(segments, n);
+	}
+	require(!gso_done(&gso, packet) || headers + payload == packet->pkt_len);
+	free(bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rte_mbuf *taken[BUFFERS - 2];
+	struct input input = {data, size};
+	uint8_t asked = input_byte(&input), lengths[4];
+	uint16_t segment_bytes = input_word(&input);
+	struct offload_caps caps = {asked & DEVICE_CHECKSUM, asked & DEVICE_TSO};
+	struct packet packet;
+	unsigned n_taken = 0;
+
+	input_bytes(&input, lengths, sizeof(lengths));
+	if (input.left > UINT16_MAX)
+		return 0;
+	struct rte_mbuf *mbuf = packet_make(&packet, input.at, input.left, lengths, 4);
+	if (asked & SHORT_OF_BUFFERS && rte_pktmbuf_alloc_bulk(pool, taken, BUFFERS - 2) == 0)
+		n_taken = BUFFERS - 2;
+	mbuf->tso_segsz = segment_bytes;
+	mbuf->ol_flags = (asked & SEGMENT ? RTE_MBUF_F_RX_LRO : 0) |
+	                 (asked & CHECKSUM ? RTE_MBUF_F_RX_L4_CKSUM_NONE : 0);
+	if (offload_prepare(mbuf, &caps)) {
+		require(offload_frame_bytes(mbuf) <= mbuf->pkt_len);
+		if (mbuf->ol_flags & RTE_MBUF_F_RX_LRO)
+			cut(mbuf, caps.checksum);
+	}
+	rte_pktmbuf_free_bulk(taken, n_taken);
+	require(rte_mempool_in_use_count(pool) == 0);
+	packet_free(&packet);
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A database server that says anything at all: the input is what it sends on a connection. */
+#include "base/log.h"
+#include "control/ovsdb/ovsdb_monitor.h"
+#include "fuzz.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static struct sockaddr_un address = {.sun_family = AF_UNIX};
+static int listener;
+
+static void remove_socket(void)
+{
+	unlink(address.sun_path);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	log_open("fuzz", LOG_TARGET_STDERR, LOG_EMERG);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz-ovsdb.%d", getpid());
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	require(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
+	atexit(remove_socket);
+	return listen(listener, 8);
+}
+
+static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
+{
+	require(op->kind == OP_ADD || op->kind == OP_REMOVE);
+	require(op->relay_id >= 0 && op->relay_id < RELAYS_MAX);
+	/* Some are refused, so that they are tried again. */
+	ret_result->code = op->relay_id % 5 == 4 ? EBUSY : 0;
+}
+
+/* All that can happen without waiting. Reads what the client says, too. */
+static void run(sd_event *event, int client)
+{
+	char said[4096];
+
+	while (sd_event_run(event, 0) > 0)
+		while (client >= 0 && recv(client, said, sizeof(said), MSG_DONTWAIT) > 0)
+			;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ovsdb_monitor_options options = {
+		.endpoint = address.sun_path, .sysfs = "/nonexistent"};
+	struct ovsdb_monitor *monitor = NULL;
+	struct err err = {""};
+	sd_event *event = NULL;
+
+	require(sd_event_new(&event) >= 0);
+	require(ovsdb_monitor_new(&monitor, event, &options, apply, NULL, &err) == 0);
+	run(event, -1);
+	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	require(client >= 0);
+	for (size_t sent = 0; sent < size;) {
+		run(event, client);
+		ssize_t n = send(client, data + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN)
+			break; /* it has hung up */
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	run(event, client);
+	close(client);
+	run(event, -1);
+	ovsdb_monitor_free(monitor);
+	sd_event_unref(event);
+	while ((client = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(client);
+	return 0;
+}

@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""seeds.py NAME DIRECTORY: writes the first inputs of a fuzzer whose inputs are no text (those of the
+others are in corpus/)."""
+
+import struct
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.vhostuser import (F_IN_ORDER, F_LOG_ALL, F_MRG_RXBUF, F_PACKED, F_PROTOCOL,  # noqa: E402
+                           F_VERSION_1, NEED_REPLY, NO_FD, P_LOG_SHMFD, P_MQ, P_NET_MTU, P_RARP,
+                           P_REPLY_ACK, P_STATUS, VERSION, Request)
+
+MEMORY, MEMORY_2, EVENTFD, PAGE, READ_ONLY, SOCKET = range(6)  # guest_fds()
+MEMORY_BYTES = 1 << 20
+UVA, GPA = 0x7f0000000000, 0x100000000
+FEATURES = F_PROTOCOL | F_VERSION_1 | F_MRG_RXBUF
+PROTOCOL = P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_NET_MTU | P_STATUS
+
+
+def u64(number):
+    return struct.pack("<Q", number)
+
+
+def ring_state(index, number):
+    return struct.pack("<II", index, number)
+
+
+def memory_table(*regions):
+    return struct.pack("<II", len(regions), 0) + b"".join(struct.pack("<4Q", *r) for r in regions)
+
+
+def ring_addr(index, flags=0):
+    at = UVA + 0x8000 * index
+    return struct.pack("<II4Q", index, flags, at, at + 0x4000, at + 0x6000, 0)
+
+
+def handshake(packed=False, pairs=1, size=256):
+    """What an honest frontend says: [(request, payload, descriptors)]."""
+    features = FEATURES | (F_PACKED if packed else 0)
+    say = [(Request.GET_FEATURES, b"", ()),
+           (Request.GET_PROTOCOL_FEATURES, b"", ()),
+           (Request.SET_PROTOCOL_FEATURES, u64(PROTOCOL), ()),
+           (Request.GET_QUEUE_NUM, b"", ()),
+           (Request.SET_OWNER, b"", ()),
+           (Request.SET_FEATURES, u64(features), ()),
+           (Request.SET_MEM_TABLE, memory_table((GPA, MEMORY_BYTES, UVA, 0)), (MEMORY,))]
+    for ring in range(2 * pairs):
+        say += [(Request.SET_VRING_NUM, ring_state(ring, size), ()),
+                (Request.SET_VRING_BASE, ring_state(ring, 0x80008000 if packed else 0), ()),
+                (Request.SET_VRING_ADDR, ring_addr(ring), ()),
+                (Request.SET_VRING_KICK, u64(ring), (EVENTFD,)),
+                (Request.SET_VRING_CALL, u64(ring), (EVENTFD,)),
+                (Request.SET_VRING_ERR, u64(ring | NO_FD), ()),
+                (Request.SET_VRING_ENABLE, ring_state(ring, 1), ())]
+    return say + [(Request.SET_STATUS, u64(15), ()), (Request.GET_STATUS, b"", ())]
+
+
+def farewell(pairs=1):
+    return [message for ring in range(2 * pairs) for message in (
+        (Request.SET_VRING_ENABLE, ring_state(ring, 0), ()),
+        (Request.GET_VRING_BASE, ring_state(ring, 0), ()))]
+
+
+def migration():
+    return [(Request.SET_LOG_BASE, struct.pack("<QQ", 4096, 0), (PAGE,)),
+            (Request.SET_FEATURES, u64(FEATURES | F_LOG_ALL), ()),
+            (Request.SET_VRING_ADDR, ring_addr(0, flags=1), ()),
+            (Request.SET_FEATURES, u64(FEATURES), ()),
+            (Request.SEND_RARP, bytes(8), ())]
+
+
+LIVES = {
+    "split": handshake() + farewell(),
+    "packed": handshake(packed=True) + farewell(),
+    "multiqueue": handshake(pairs=4, size=64) + farewell(4),
+    "migration": handshake() + migration() + farewell(),
+    "two_regions": handshake()[:6] + [
+        (Request.SET_MEM_TABLE, memory_table((GPA, MEMORY_BYTES, UVA, 0),
+                                             (GPA + MEMORY_BYTES, 4096, UVA + MEMORY_BYTES, 0)),
+         (MEMORY, PAGE))] + handshake()[7:],
+    "bad_descriptors": handshake()[:6] + [
+        (Request.SET_MEM_TABLE, memory_table((GPA, MEMORY_BYTES, UVA, 0)), (READ_ONLY,)),
+        (Request.SET_VRING_CALL, u64(0), (SOCKET,)),
+        (Request.SET_BACKEND_REQ_FD, b"", (SOCKET,)),
+        (Request.NET_SET_MTU, u64(1500), ())],
+    "in_order": [(Request.SET_FEATURES, u64(FEATURES | F_IN_ORDER), ()),
+                 (Request.RESET_OWNER, b"", ())] + handshake(),
+}
+
+
+def gate_rules(life):
+    """As gate_rules.c reads them."""
+    out = b""
+    for request, payload, fds in life:
+        length = bytes([len(payload)]) if len(payload) < 255 else bytes([255, len(payload) - 255])
+        out += bytes([request, 0, len(fds), *fds]) + length + payload
+    return out
+
+
+def gate_connection(life):
+    """As gate_connection.c reads them: each message with the library's answer, where it has one."""
+    out = b""
+    for request, payload, fds in life:
+        header = struct.pack("<III", request, VERSION | NEED_REPLY, len(payload))
+        out += bytes([len(fds) << 2, *fds, len(header)]) + header
+        if payload:
+            out += bytes([0, len(payload)]) + payload
+        answer = struct.pack("<IIIQ", request, VERSION | 4, 8, 0)
+        out += bytes([3, len(answer)]) + answer
+    return out
+
+
+def packets():
+    """Frames of all kinds, by name."""
+    from scapy.all import (Dot1Q, Ether, IP, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                           IPv6ExtHdrRouting, SCTP, TCP, UDP, ARP)
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    four, six = IP(src="10.0.0.1", dst="10.0.0.2"), IPv6(src="fe80::1", dst="fe80::2")
+    tcp, udp = TCP(sport=1, dport=2, options=[("MSS", 1460)]), UDP(sport=1, dport=2)
+    load = bytes(range(256)) * 3
+    return {name: bytes(frame) for name, frame in {
+        "tcp4": ether / four / tcp / load, "udp4": ether / four / udp / load,
+        "tcp6": ether / six / tcp / load, "udp6": ether / six / udp / load,
+        "sctp4": ether / four / SCTP(sport=1, dport=2) / load,
+        "tagged": ether / Dot1Q(vlan=5) / four / tcp / load,
+        "tagged_twice": Ether(type=0x88a8) / Dot1Q(vlan=5, type=0x8100) / Dot1Q(vlan=6) / six / udp,
+        "options4": ether / IP(options=[bytes(b"\x94\x04\0\0")]) / tcp / load,
+        "fragment4": ether / IP(flags="MF", frag=3) / udp / load,
+        "hop_by_hop": ether / six / IPv6ExtHdrHopByHop() / tcp / load,
+        "routing": ether / six / IPv6ExtHdrRouting(addresses=["fe80::3"]) / tcp / load,
+        "fragment6": ether / six / IPv6ExtHdrFragment(m=1) / udp / load,
+        "arp": ether / ARP(), "nothing": ether}.items()}
+
+
+def steer():
+    return {name: struct.pack("<I4B", 0b1011, 14, 8, 40, 0) + frame
+            for name, frame in packets().items()}
+
+
+def offload():
+    return {f"{name}.{asked}": struct.pack("<BH4B", asked, 100, *pieces) + frame
+            for name, frame in packets().items()
+            for asked, pieces in ((1, (0, 0, 0, 0)), (2, (120, 33, 1, 0)), (7, (90, 90, 0, 0)),
+                                  (17, (0, 0, 0, 0)))}
+
+
+def wire():
+    from lib import vioclient
+    pb = vioclient.extended
+    members = [dict(domain=0, bus=5, slot=8, function=i) for i in range(2)]
+    requests = {
+        "add": (0, pb.PortControlRequest(op=0, pci_addrs=members[:1], virtio_id=3)),
+        "add_bond": (0, pb.PortControlRequest(op=0, pci_addrs=members, virtio_id=3,
+                                              name="net_bonding0", mode=4)),
+        "add_sock": (0, pb.PortControlRequest(op=2, vhost_path="/tmp/a", device=["net_null0"],
+                                              socket_mode=1, ident="port-1", conditional=False)),
+        "remove_sock": (0, pb.PortControlRequest(op=3, vhost_path="/tmp/a")),
+        "query": (0, pb.PortControlRequest(op=4, vhost_path="/tmp/a")),
+        "stats": (1, pb.StatsRequest(relay=[0, 1, 63], delay=200, include_inactive=False)),
+        "update": (2, pb.CoreSchedRequest(op=0, relay_cpu_map=[
+            dict(relay_number=1, vf2virtio_cpu=1, virtio2vf_cpu=2)])),
+        "cores": (2, pb.CoreSchedRequest(op=1)),
+        "answer": (4, pb.PortControlResponse(status=0, error_code=22, error_code_source="wrong")),
+        "cores_answer": (6, pb.CoreSchedResponse(status=1, eal_cores=[1, 2, 3])),
+    }
+    direction = dict(active=True, internal_state="DPDK_READY")
+    rates = {name: 1.5 for name in ("pkt_rate_rx_from_vf", "byte_rate_rx_from_vf",
+                                    "pkt_rate_tx_to_vm", "byte_rate_tx_to_vm")}
+    rates_back = {name: 1e20 for name in ("pkt_rate_rx_from_vm", "byte_rate_rx_from_vm",
+                                          "pkt_rate_tx_to_vf", "byte_rate_tx_to_vf")}
+    requests["stats_answer"] = (5, pb.StatsResponse(status=0, relay=[dict(
+        id=1, active=True, ident="x", cpu=dict(vf_to_vm=1, vm_to_vf=2), socket_id=0,
+        vhost=dict(vhost_socket_name="/tmp/a"), vf=dict(pci_addr_str="0000:05:08.1"),
+        vf_to_vm={**direction, **rates, "pkts_rx_from_vf": 1 << 40},
+        vm_to_vf={**direction, **rates_back})]))
+    return {name: bytes([kind]) + message.SerializeToString()
+            for name, (kind, message) in requests.items()}
+
+
+SEEDS = {
+    "gate_connection": lambda: {name: gate_connection(life) for name, life in LIVES.items()},
+    "gate_rules": lambda: {name: gate_rules(life) for name, life in LIVES.items()},
+    "offload": offload,
+    "steer": steer,
+    "wire": wire,
+}
+
+
+def main():
+    name, directory = sys.argv[1], Path(sys.argv[2])
+    directory.mkdir(parents=True, exist_ok=True)
+    for seed, data in SEEDS.get(name, dict)().items():
+        (directory / seed).write_bytes(data)
+
+
+main()
