@@ -99,6 +99,28 @@ static int unchanged(
 	return op->conditional ? 0 : err_set(err, code, "%s %s", name, what);
 }
 
+/* True where the relay has just the device that the request names. */
+static bool has_device(const struct relay *relay, const struct op *op)
+{
+	return same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device);
+}
+
+/* True where the relay's socket is open as the request wants it. */
+static bool has_mode(const struct relay *relay, enum socket_mode mode)
+{
+	return mode == SOCKET_MODE_DEFAULT ||
+	       relay->guest->options.client == (mode == SOCKET_MODE_CLIENT);
+}
+
+/* The answer to an addition of what is there already: at most the ident is news. */
+static int keep(struct relay *relay, const struct op *op, struct err *err, const char *what,
+	const char *name)
+{
+	if (op->conditional)
+		strcpy(relay->ident, op->ident);
+	return unchanged(op, EEXIST, err, what, name);
+}
+
 /* The relay that a request with a relay id and a device means; NULL where it names none. */
 static struct relay *named_relay(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
@@ -127,12 +149,9 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
 		return refuse_dynamic("add_sock", err);
-	if (same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device)) {
-		if (op->conditional)
-			strcpy(relay->ident, op->ident);
-		return unchanged(op, EEXIST, err, "is attached to this relay already",
+	if (has_device(relay, op))
+		return keep(relay, op, err, "is attached to this relay already",
 			device_name(&op->device));
-	}
 	if (relay_has_device(relay))
 		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
 			device_name(&relay->device));
@@ -180,12 +199,13 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 		return err_set(err, EINVAL, "the vhost path %s is not absolute", op->vhost_path);
 
 	struct relay *owner = find_by_socket(forwarder, op->vhost_path);
-	if (owner != NULL && same_device(&owner->device, &op->device))
-		return unchanged(
-			op, EEXIST, err, "exists already with this device", op->vhost_path);
+	if (owner != NULL && has_device(owner, op) && has_mode(owner, op->socket_mode))
+		return keep(owner, op, err, "exists already with this device", op->vhost_path);
 	if (owner != NULL)
-		return err_set(err, EBUSY, "%s is the socket of %s", op->vhost_path,
-			device_name(&owner->device));
+		return err_set(err, EBUSY,
+			"%s is the socket of %s in %s mode, relay %u: remove that first",
+			op->vhost_path, device_name(&owner->device),
+			owner->guest->options.client ? "client" : "server", owner->id);
 	r = check_unused(forwarder, &op->device, err);
 	if (r < 0)
 		return r;

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ZeroMQ endpoints as an independent client sees them: every message, every field, every error,
-and what must not matter (garbage, crowds, clients that never read or vanish)."""
+"""The ZeroMQ endpoints as an independent client sees them: every message, every field, every
+error."""
 
 import errno
 import os
-import random
 import shutil
 import socket
 import stat
@@ -15,65 +14,19 @@ from pathlib import Path
 import pytest
 import zmq
 from lib import vioclient
-from lib.forwarder import Forwarder, accepts
+from lib.forwarder import accepts
 from lib.proc import memory_kib, open_files, wait_until
 from lib.vioclient import CLIENT, SERVER, compat
+from lib.wire import (ADD, ADD_SOCK, ERROR, GET_EAL_CORES, OK, QUERY_PCI, REMOVE, REMOVE_SOCK, UPDATE,
+                      Daemon, honest_client_is_served, settled)
 
-ADD, REMOVE, ADD_SOCK, REMOVE_SOCK, QUERY_PCI = range(5)
-ERROR, OK = 0, 1
 STATS_OK, EBADR, E2BIG = 0, 400, 413
-UPDATE, GET_EAL_CORES = 0, 1
-
 RELAYS = 64
-ANSWER_S = 0.1            # within this an honest client is answered, whatever the others do
-VANISHING = 10_000
 CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300))
 GROWTH_KIB = 4096
 
 NO_SUCH_VF = (0xFFFF, 0xFF, 0x1F, 7)
 DROPS = {"queue_full", "not_connected", "oversize", "malformed", "detached"}
-
-
-class Daemon(Forwarder):
-    """A daemon with all four endpoints."""
-
-    def __init__(self, directory, *options, **arguments):
-        self.config_endpoint = f"ipc://{directory}/config"
-        self.core_sched_endpoint = f"ipc://{directory}/core_sched"
-        super().__init__(
-            directory, config="VIO4WD_CORE_SCHED_ENABLE=true\n",
-            options=[f"--zmq-config-ep={self.config_endpoint}",
-                     f"--zmq-core-sched-ep={self.core_sched_endpoint}", *options], **arguments)
-
-    @property
-    def endpoints(self):
-        return {"port_control": self.port_control_endpoint, "stats": self.stats_endpoint,
-                "config": self.config_endpoint, "core_sched": self.core_sched_endpoint}
-
-    def port_control(self, op, **fields):
-        return vioclient.port_control(self.port_control_endpoint, op, **fields)
-
-    def done(self, op, **fields):
-        response = self.port_control(op, **fields)
-        assert response.status == OK, response
-        assert not response.HasField("error_code")
-        assert not response.HasField("error_code_source")
-        return response
-
-    def refused(self, op, **fields):
-        """An ERROR with a reason; returns (code, reason)."""
-        response = self.port_control(op, **fields)
-        assert response.status == ERROR, f"not refused: {op} {fields}"
-        assert response.error_code > 0
-        assert len(response.error_code_source) > 10 and "\n" not in response.error_code_source
-        return response.error_code, response.error_code_source
-
-    def relay(self, number, **fields):
-        return vioclient.relay(self.stats_endpoint, number, **fields)
-
-    def devices(self):
-        """{relay: device} of those that have one."""
-        return {r.id: r.device for r in vioclient.stats(self.stats_endpoint).relay if r.device}
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +297,38 @@ def test_dynamic_sockets(dynamic):
     dynamic.done(REMOVE_SOCK, vhost_path=str(path))
 
 
+def test_dynamic_socket_is_there_already(dynamic):
+    """OK is said only where all is as the request wants it; at most the ident is news."""
+    path = str(dynamic.directory / "same.sock")
+    bond = {"vhost_path": path, "name": "net_bonding0", "device": ["net_null0", "net_null1"]}
+    dynamic.done(ADD_SOCK, **bond, mode=2, socket_mode=SERVER, ident="one")
+    dynamic.done(ADD_SOCK, **bond, mode=2, ident="two")
+    assert dynamic.relay(0).ident == "two"
+    for other in ({"mode": 1}, {"mode": 2, "device": ["net_null0", "net_null2"]},
+                  {"mode": 2, "socket_mode": CLIENT}):
+        code, reason = dynamic.refused(ADD_SOCK, **{**bond, **other, "ident": "three"})
+        assert code == errno.EBUSY and "net_bonding0" in reason, other
+    assert dynamic.refused(ADD_SOCK, conditional=False, **bond, mode=2)[0] == errno.EEXIST
+    assert dynamic.relay(0).ident == "two"
+    dynamic.done(REMOVE_SOCK, vhost_path=path, name="net_bonding0")
+
+
+def test_no_more_devices(dynamic):
+    """Whatever is used up first, ports of this DPDK or relays: refused, and the rest goes on."""
+    paths = [str(dynamic.directory / f"many{i}.sock") for i in range(RELAYS + 1)]
+    added = 0
+    for number, path in enumerate(paths):
+        response = dynamic.port_control(ADD_SOCK, device=[f"net_null{number}"], vhost_path=path)
+        if response.status != OK:
+            break
+        added += 1
+    assert 16 <= added <= RELAYS and len(dynamic.devices()) == added
+    assert response.error_code == errno.ENOSPC and "in use" in response.error_code_source
+    assert not Path(paths[added]).exists()
+    for path in paths[:added]:
+        dynamic.done(REMOVE_SOCK, vhost_path=path, conditional=False)
+
+
 @pytest.mark.parametrize("mode", [SERVER, CLIENT])
 def test_socket_mode(dynamic, mode):
     """Who listens is chosen by the request, whatever the daemon's default is."""
@@ -541,169 +526,6 @@ def test_config(static):
     response = compat.ConfigResponse.FromString(
         vioclient.exchange(static.config_endpoint, b"\xff"))
     assert response.status == EBADR and not response.relay_cpu_map
-
-
-# What clients do to us
-
-def honest_client_is_served(daemon):
-    """Each endpoint answers an honest client in time. A machine that stalls for a moment is none of
-    the daemon's business: one answer of three in time will do."""
-    requests = {
-        "port_control": compat.PortControlRequest(op=QUERY_PCI, vhost_path="/x"),
-        "stats": compat.StatsRequest(),
-        "config": compat.ConfigRequest(),
-        "core_sched": compat.CoreSchedRequest(op=GET_EAL_CORES),
-    }
-    for name, endpoint in daemon.endpoints.items():
-        took = []
-        for _ in range(3):
-            start = time.monotonic()
-            vioclient.exchange(endpoint, requests[name].SerializeToString())
-            took.append(time.monotonic() - start)
-        assert min(took) < ANSWER_S, f"{name}: {took}"
-
-
-def connect(endpoint):
-    client = socket.socket(socket.AF_UNIX)
-    client.connect(endpoint.removeprefix("ipc://"))
-    return client
-
-
-def settled(daemon, files):
-    wait_until(lambda: open_files(daemon.pid) <= files, 20, "closed connections")
-
-
-@pytest.fixture
-def unmoved(static):
-    """A daemon that must not grow."""
-    honest_client_is_served(static)
-    files = open_files(static.pid)
-    memory = memory_kib(static.pid)
-    yield static
-    honest_client_is_served(static)
-    settled(static, files)
-    assert memory_kib(static.pid) - memory < GROWTH_KIB
-
-
-def test_random_messages(unmoved):
-    rng = random.Random(1)
-    for endpoint in unmoved.endpoints.values():
-        with zmq.Context() as context, context.socket(zmq.DEALER) as client:
-            client.linger = 0
-            client.connect(endpoint)
-            for _ in range(2000):
-                client.send_multipart([b"", rng.randbytes(rng.randrange(200))])
-                if client.poll(0):
-                    client.recv_multipart()
-        honest_client_is_served(unmoved)
-
-
-def test_truncated_and_mutated_messages(unmoved):
-    """Near misses of an honest request: each is answered, and none is done."""
-    rng = random.Random(2)
-    request = vioclient.extended.PortControlRequest(
-        op=ADD, virtio_id=64, name="net_bonding0", vhost_path="/tmp/x", ident="x",
-        device=["net_null0", "net_null1"]).SerializeToString()
-    with zmq.Context() as context, context.socket(zmq.REQ) as client:
-        client.linger = 0
-        client.connect(unmoved.port_control_endpoint)
-        for number in range(3000):
-            data = bytearray(request[:rng.randrange(len(request))])
-            for _ in range(number % 4):
-                if data:
-                    data[rng.randrange(len(data))] = rng.randrange(256)
-            client.send(bytes(data))
-            assert client.poll(5000)
-            assert compat.PortControlResponse.FromString(client.recv()).status == ERROR
-    assert unmoved.devices() == {}
-
-
-def test_wrong_envelopes(unmoved):
-    for endpoint in unmoved.endpoints.values():
-        with zmq.Context() as context, context.socket(zmq.DEALER) as client:
-            client.linger = 0
-            client.connect(endpoint)
-            for frames in [[b"x"], [b""], [b"", b"", b""], [b"x"] * 20, [b"", b"x", b"y"],
-                           [b"x" * 1000, b"", b"x"]]:
-                client.send_multipart(frames)
-            # What a REP socket would have answered is answered: envelopes come back as they went.
-            client.send_multipart([b"tag", b"", b"\xff"])
-            assert client.poll(5000)
-            assert client.recv_multipart()[:2] == [b"tag", b""]
-
-
-def test_oversized_message(unmoved):
-    for endpoint in unmoved.endpoints.values():
-        with zmq.Context() as context, context.socket(zmq.REQ) as client:
-            client.linger = 0
-            client.connect(endpoint)
-            client.send(bytes(50_000_000))
-            assert not client.poll(200)
-
-
-def test_raw_garbage(unmoved):
-    rng = random.Random(3)
-    greeting = b"\xff" + bytes(8) + b"\x7f\x03\0NULL"
-    for endpoint in unmoved.endpoints.values():
-        for number in range(300):
-            with connect(endpoint) as client:
-                try:
-                    client.sendall(greeting if number % 2 else b"")
-                    client.sendall(rng.randbytes(rng.randrange(2000)))
-                except BrokenPipeError:
-                    pass  # it has hung up, as it may
-
-
-def test_crowd_that_vanishes(unmoved):
-    endpoints = list(unmoved.endpoints.values())
-    for number in range(VANISHING):
-        with connect(endpoints[number % len(endpoints)]) as client:
-            if number % 3 == 0:
-                client.sendall(b"\xff" + bytes(8) + b"\x7f")
-        if number % 1000 == 0:
-            honest_client_is_served(unmoved)
-
-
-def test_clients_that_leave_before_the_answer(unmoved):
-    request = compat.StatsRequest(delay=300).SerializeToString()
-    for _ in range(20):
-        with zmq.Context() as context:
-            for _ in range(10):
-                client = context.socket(zmq.REQ)
-                client.linger = 50
-                client.connect(unmoved.stats_endpoint)
-                client.send(request)
-                client.close()
-    honest_client_is_served(unmoved)
-
-
-def test_client_that_never_reads(unmoved):
-    request = compat.StatsRequest().SerializeToString()
-    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
-        client.linger = 0
-        client.rcvhwm = 1
-        client.connect(unmoved.stats_endpoint)
-        sent = 0
-        for _ in range(3000):  # of some 50 KiB of answer each
-            try:
-                client.send_multipart([b"", request], zmq.DONTWAIT)
-                sent += 1
-            except zmq.Again:
-                time.sleep(0.001)
-        assert sent > 1000
-        honest_client_is_served(unmoved)
-
-
-def test_silent_clients(unmoved):
-    """Connections that say nothing, or half a greeting, are given up after a while."""
-    files = open_files(unmoved.pid)
-    clients = [connect(unmoved.stats_endpoint) for _ in range(200)]
-    for client in clients[::2]:
-        client.sendall(b"\xff" + bytes(8) + b"\x7f\x03")
-    honest_client_is_served(unmoved)
-    settled(unmoved, files)
-    for client in clients:
-        client.close()
 
 
 # The endpoints' files

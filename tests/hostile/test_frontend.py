@@ -5,9 +5,9 @@ import random
 import struct
 
 import pytest
-from packet_socket import PacketSocket
 
 from lib.net import Netns
+from lib.packet_socket import PacketSocket
 from lib.proc import wait_until
 from lib.vhostuser import (F_EVENT_IDX, F_MQ, F_MRG_RXBUF, F_PROTOCOL, LOG_PAGE, P_STATUS, Connection,
                            Frontend, Request, u64)

@@ -186,11 +186,12 @@ class Process:
             self._master = -1
 
 
-def memory_kib(pid):
-    """Resident memory of a process in KiB, as the kernel counts it (VmRSS)."""
+def memory_kib(pid, kind="VmRSS"):
+    """Resident memory of a process in KiB, as the kernel counts it. kind: a line of its status;
+    "RssAnon" is all but files and shared memory, and so without DPDK's packets and rings."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
         for line in status:
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1])
     raise RuntimeError(f"process {pid} has no memory")
 

@@ -34,13 +34,12 @@ def tcp_to_guest(wire, guest, address, mib=4, timeout=120):
         data.write(os.urandom(mib << 20))
         data.flush()
         wanted = wire.run(["sha256sum", data.name]).split()[0]
-        guest.run(f"rm -f /tmp/sum; nc -l -p {PORT} -e sh -c 'exec sha256sum >/tmp/sum' &")
+        guest.run(f"rm -f /tmp/sum; (nc -l -p {PORT} -e sh -c 'exec sha256sum >/tmp/sum' &)")
         wait_until(lambda: _listening(guest.run("netstat -ltn")), 10, "nc listens in the guest")
         start = time.monotonic()
         wire.run(["busybox", "nc", address, PORT, "-e", "cat", data.name], timeout)
-        guest.run("wait $!", timeout)
-    seconds = time.monotonic() - start
-    return Transfer(mib, seconds, wanted in guest.run("cat /tmp/sum"))
+        received = wait_until(lambda: guest.run("cat /tmp/sum"), timeout, "the sum in the guest")
+    return Transfer(mib, time.monotonic() - start, wanted in received)
 
 
 def tcp_from_guest(wire, guest, address, mib=4, timeout=120):

@@ -44,17 +44,26 @@ class PacketSocket:
     def send(self, frame):
         self._socket.send(frame)
 
-    def wait_frames(self, count, ethertype, timeout=5):
-        """The next frames with this ethertype that came in (not those that went out from here)."""
-        frames, deadline = [], time.monotonic() + timeout
-        while len(frames) < count:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise AssertionError(f"{len(frames)} of {count} frames within {timeout} s")
+    def frames(self, ethertype, timeout=0, count=None):
+        """The frames with this ethertype that have come in since the last time (not those that went
+        out from here), at most count; waits for the first one."""
+        frames = []
+        while (len(frames) != count
+               and select.select([self._socket], [], [], 0 if frames else timeout)[0]):
             frame, address = self._socket.recvfrom(65536)
             if (address[2] != socket.PACKET_OUTGOING
                     and frame[12:14] == ethertype.to_bytes(2, "big")):
                 frames.append(frame)
+        return frames
+
+    def wait_frames(self, count, ethertype, timeout=5):
+        """The next frames with this ethertype."""
+        frames, deadline = [], time.monotonic() + timeout
+        while len(frames) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"{len(frames)} of {count} frames within {timeout} s")
+            frames += self.frames(ethertype, left, count - len(frames))
         return frames
 
     def close(self):
