@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from lib.net import Veth
+from lib.proc import wait_until
 from lib.qemu import feature_names
 from lib.traffic import tcp_from_guest, tcp_to_guest
 
@@ -84,6 +85,8 @@ def test_guest(make_forwarder, boot, wire, veth, rings, buffers, mode, queues):
         guest.run(f"ethtool -L eth0 combined {queues}")
     assert_features(guest, rings, buffers, queues)
     assert guest.run("cat /sys/class/net/eth0/mtu").strip() == str(JUMBO)
+    # It may still be busy posting hundreds of MiB.
+    wait_until(lambda: wire.ping(GUEST[4], count=1), 60, "the guest's first answer")
 
     for mtu in (JUMBO, 1500):
         set_mtu(guest, veth, mtu)
