@@ -21,7 +21,7 @@ demo: all ## a small VM talks through a relay to a network namespace
 
 .PHONY: test
 test: all ## everything CI runs, summed up in the last line
-	@$(DEPS) build check test demo clang
+	@$(DEPS) build check test demo metrics clang
 	@$(RUN_TESTS) check unit black vm asan tsan fuzz
 
 .PHONY: test-unit test-black test-vm test-asan test-tsan
@@ -29,16 +29,16 @@ test-unit: all ## unit tests
 	@$(DEPS) test
 	@$(RUN_TESTS) unit
 test-black: all ## the whole programs, without a VM: all of tests/ but tests/vm
-	@$(DEPS) test
+	@$(DEPS) test metrics
 	@$(RUN_TESTS) black
 test-vm: all ## real Linux guests, all of it (CI runs a selection)
 	@$(DEPS) test demo
 	@$(RUN_TESTS) vm-all
 test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/)
-	@$(DEPS) build test
+	@$(DEPS) build test metrics
 	@$(RUN_TESTS) asan
 test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
-	@$(DEPS) build test
+	@$(DEPS) build test metrics
 	@$(RUN_TESTS) tsan
 
 .PHONY: test-hostile fuzz

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/loopback.h"
 #include "config/value.h"
 
 /* Refuses for a reason that lies in the value of option `id`. */
@@ -264,6 +265,19 @@ static int check_endpoints(
 	return 0;
 }
 
+static int check_metrics(
+	const struct config *config, const struct sources *sources, struct err *err)
+{
+	struct sockaddr_storage addr;
+	socklen_t length;
+	struct err reason;
+
+	if (!config->metrics_ep || strncmp(config->metrics_ep, "ipc://", 6) == 0 ||
+		loopback_parse(config->metrics_ep, &addr, &length, &reason) == 0)
+		return 0;
+	return refuse(sources, OPT_METRICS, err, "%s", reason.text);
+}
+
 static int check_pid_dir(
 	const struct config *config, const struct sources *sources, struct err *err)
 {
@@ -291,6 +305,8 @@ int check_config(const struct config *config, const struct sources *sources,
 		r = check_sockets(config, sources, err);
 	if (r == 0)
 		r = check_endpoints(config, sources, err);
+	if (r == 0)
+		r = check_metrics(config, sources, err);
 	if (r == 0)
 		r = check_pid_dir(config, sources, err);
 	return r;

@@ -18,6 +18,7 @@
 #define PORT_CONTROL_EP "ipc:///var/run/virtio-forwarder/port_control"
 #define STATS_EP "ipc:///var/run/virtio-forwarder/stats"
 #define CONFIG_EP "ipc:///var/run/virtio-forwarder/config"
+#define METRICS_EP "ipc:///var/run/virtio-forwarder/metrics"
 #define CORE_SCHED_EP "ipc:///var/run/virtio-forwarder/core_sched"
 
 /* clang-format off */
@@ -207,6 +208,14 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_bool, AT(core_sched_enable), .default_text = "false",
 		.shipped = "true",
 		.help = "open the endpoint of the core scheduler",
+	},
+	[OPT_METRICS] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_METRICS_EP", .long_name = "metrics-ep",
+		ENDPOINT, AT(metrics_ep), .when_true = METRICS_EP, .shipped = "true",
+		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:9177",
+		.detail = "They are served over HTTP at /metrics, to root on the socket, and on "
+			"the loopback interface to every user of this machine.",
 	},
 	[OPT_ALLOW_TCP] = {
 		DAEMON,

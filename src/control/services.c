@@ -8,6 +8,7 @@
 #include "control/command_file/command_file.h"
 #include "control/config_service.h"
 #include "control/core_sched_service.h"
+#include "control/metrics/metrics_service.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "control/port_control_service.h"
 #include "control/stats_service.h"
@@ -19,6 +20,7 @@ struct services {
 	struct stats_service *stats;
 	struct core_sched_service *core_sched;
 	struct config_service *config;
+	struct metrics_service *metrics;
 	struct command_file *command_file;
 	struct ovsdb_monitor *ovsdb;
 };
@@ -31,6 +33,11 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 static void snapshot(void *userdata, struct stats_view *ret_view)
 {
 	forwarder_snapshot(userdata, ret_view);
+}
+
+static void read_devices(void *userdata, struct device_counters ret_counters[static RELAYS_MAX])
+{
+	forwarder_read_devices(userdata, ret_counters);
 }
 
 static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)
@@ -99,6 +106,22 @@ static int open_zmq(struct services *services, const struct config *config,
 }
 
 /* The ways of port control beside ZeroMQ. The configuration lets one of the three through. */
+static int open_metrics(struct services *services, const struct config *config,
+	struct forwarder *forwarder, sd_event *event, struct err *err)
+{
+	const struct metrics_source source = {
+		.version = VERSION,
+		.dpdk = eal_version(),
+		.snapshot = snapshot,
+		.devices = read_devices,
+		.userdata = forwarder,
+	};
+
+	if (config->metrics_ep == NULL)
+		return 0;
+	return metrics_service_new(&services->metrics, event, config->metrics_ep, &source, err);
+}
+
 static int open_others(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
@@ -140,6 +163,8 @@ int services_new(struct services **ret_services, const struct config *config,
 	int r = services->zmq != NULL ? open_zmq(services, config, forwarder, event, err)
 	                              : err_set(err, ENOMEM, "no ZeroMQ context");
 	if (r == 0)
+		r = open_metrics(services, config, forwarder, event, err);
+	if (r == 0)
 		r = open_others(services, config, forwarder, event, err);
 	if (r < 0) {
 		services_free(services);
@@ -160,6 +185,7 @@ struct services *services_free(struct services *services)
 	stats_service_free(services->stats);
 	core_sched_service_free(services->core_sched);
 	config_service_free(services->config);
+	metrics_service_free(services->metrics);
 	if (services->zmq != NULL)
 		zmq_ctx_term(services->zmq);
 	free(services);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The metrics endpoint: GET /metrics over HTTP/1.1 on a UNIX socket (mode 0660) or on the loopback
+ * interface, a request a connection. As OpenMetrics to those who accept it, else in Prometheus'
+ * text format. What it tells is at most a second old: within one all clients get the same text, so
+ * no number of them makes devices answer more often. Control thread; never blocks, and what clients
+ * can make it keep is bounded (local_server.h).
+ */
+
+#include <systemd/sd-event.h>
+
+#include "base/device_counters.h"
+#include "base/err.h"
+#include "control/stats.h"
+
+struct metrics_service;
+
+struct metrics_source {
+	const char *version; /* of the daemon; both constant */
+	const char *dpdk;
+	void (*snapshot)(void *userdata, struct stats_view *ret_view);
+	/* By relay id. */
+	void (*devices)(void *userdata, struct device_counters ret_counters[static RELAYS_MAX]);
+	void *userdata;
+};
+
+/* `endpoint` is "ipc:///path" or "http://127.0.0.1:port". */
+int metrics_service_new(struct metrics_service **ret_service, sd_event *event, const char *endpoint,
+	const struct metrics_source *source, struct err *err);
+
+struct metrics_service *metrics_service_free(struct metrics_service *service);

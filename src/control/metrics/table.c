@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/metrics/table.h"
+
+#include "base/device_counters.h"
+#include "control/stats.h"
+
+#define DIRECTION "relay, direction"
+
+#define IN_DIRECTION(member)                           \
+	.labels = DIRECTION, .source = FROM_DIRECTION, \
+	.offset = offsetof(struct direction_stats, member)
+#define IN_DROPS(member)                                      \
+	.labels = DIRECTION ", reason", .source = FROM_DROPS, \
+	.offset = offsetof(struct packet_count, member)
+#define IN_VM(member) \
+	.labels = "relay", .source = FROM_VM, .offset = offsetof(struct vm_stats, member)
+#define IN_DEVICE(member) \
+	.labels = "relay", .source = FROM_DEVICE, .offset = offsetof(struct device_counters, member)
+#define IN_POOL(member) \
+	.labels = "relay", .source = FROM_POOL, .offset = offsetof(struct device_counters, member)
+#define IN_QUEUES(member)                                \
+	.labels = "relay, queue", .source = FROM_QUEUES, \
+	.offset = offsetof(struct device_counters, member)
+
+const struct metric_type_names metric_types[] = {
+	[METRIC_COUNTER] = {"counter", "counter", "_total"},
+	[METRIC_GAUGE] = {"gauge", "gauge", ""},
+	[METRIC_HISTOGRAM] = {"histogram", "histogram", ""},
+	[METRIC_INFO] = {"info", "gauge", "_info"},
+};
+
+/* clang-format off */
+const struct metric metrics[METRIC_N] = {
+	[METRIC_BUILD] = {
+		"build", METRIC_INFO, NULL, "version, dpdk",
+		"The daemon's version and that of DPDK.",
+	},
+	[METRIC_START_TIME] = {
+		"start_time_seconds", METRIC_GAUGE, "seconds", "",
+		"When the daemon became ready, in seconds since 1970.",
+	},
+	[METRIC_WORKER_SECONDS] = {
+		"worker_seconds", METRIC_COUNTER, "seconds", "cpu, state",
+		"What a worker did with its time: busy with packets, idle (it polled in vain), or "
+		"asleep.",
+	},
+	[METRIC_RELAY] = {
+		"relay", METRIC_INFO, NULL, "relay, device, socket, ident",
+		"What a relay is made of. Relays that have and had neither device nor VM are not "
+		"told.",
+	},
+	[METRIC_DEVICE_ATTACHED] = {
+		"relay_device_attached", METRIC_GAUGE, NULL, "relay",
+		"1 while the relay has a device.",
+	},
+	[METRIC_VM_ATTACHED] = {
+		"relay_vm_attached", METRIC_GAUGE, NULL, "relay",
+		"1 while a guest's driver is ready on the relay's socket.",
+	},
+	[METRIC_VM_SESSIONS] = {
+		"relay_vm_sessions", METRIC_COUNTER, NULL,
+		.help = "How often a guest's driver became ready: starts, reconnections, reloads.",
+		IN_VM(sessions),
+	},
+	[METRIC_VM_ANNOUNCEMENTS] = {
+		"relay_vm_announcements", METRIC_COUNTER, NULL,
+		.help = "How often QEMU had the daemon announce a VM that has migrated here (RARP).",
+		IN_VM(announcements),
+	},
+	[METRIC_VM_MIGRATES] = {
+		"relay_vm_migrating", METRIC_GAUGE, NULL, "relay",
+		"1 while the VM is being migrated away: what is written to its memory is logged.",
+	},
+	[METRIC_VM_FEATURE] = {
+		"relay_vm_feature", METRIC_GAUGE, NULL, "relay, feature",
+		"1 for each virtio feature that was negotiated with the VM that is there.",
+	},
+	[METRIC_RECEIVED_PACKETS] = {
+		"relay_received_packets", METRIC_COUNTER, "packets",
+		.help = "Packets taken from the direction's source; they were sent, dropped or are "
+			"in the backlog.",
+		IN_DIRECTION(received.packets),
+	},
+	[METRIC_RECEIVED_BYTES] = {
+		"relay_received_bytes", METRIC_COUNTER, "bytes",
+		.help = "Bytes of their frames, without FCS.",
+		IN_DIRECTION(received.bytes),
+	},
+	[METRIC_SENT_PACKETS] = {
+		"relay_sent_packets", METRIC_COUNTER, "packets",
+		.help = "Packets given to the direction's destination.",
+		IN_DIRECTION(sent.packets),
+	},
+	[METRIC_SENT_BYTES] = {
+		"relay_sent_bytes", METRIC_COUNTER, "bytes",
+		.help = "Bytes of their frames, without FCS.",
+		IN_DIRECTION(sent.bytes),
+	},
+	[METRIC_DROPPED_PACKETS] = {
+		"relay_dropped_packets", METRIC_COUNTER, "packets",
+		.help = "Packets dropped.",
+		IN_DROPS(packets),
+	},
+	[METRIC_DROPPED_BYTES] = {
+		"relay_dropped_bytes", METRIC_COUNTER, "bytes",
+		.help = "Bytes of their frames, without FCS.",
+		IN_DROPS(bytes),
+	},
+	[METRIC_BACKLOG_PACKETS] = {
+		"relay_backlog_packets", METRIC_GAUGE, "packets",
+		.help = "Packets taken that the destination has no room for yet; the source is held "
+			"back meanwhile.",
+		IN_DIRECTION(backlog.packets),
+	},
+	[METRIC_BACKLOG_BYTES] = {
+		"relay_backlog_bytes", METRIC_GAUGE, "bytes",
+		.help = "Bytes of their frames, without FCS.",
+		IN_DIRECTION(backlog.bytes),
+	},
+	[METRIC_BURST] = {
+		"relay_burst_packets", METRIC_HISTOGRAM, "packets", DIRECTION,
+		"Packets taken from the source at a time. Large bursts mean that the worker is the "
+		"bottleneck.",
+	},
+	[METRIC_BUSY] = {
+		"relay_busy_seconds", METRIC_COUNTER, "seconds", DIRECTION,
+		"Time that workers have spent on packets of the direction.",
+		FROM_DIRECTION_NS, offsetof(struct direction_stats, busy_ns),
+	},
+	[METRIC_CPU] = {
+		"relay_worker_cpu", METRIC_GAUGE, NULL, DIRECTION,
+		"The CPU whose worker runs the direction; not told where none does.",
+	},
+	[METRIC_NUMA_MISMATCH] = {
+		"relay_numa_mismatch", METRIC_GAUGE, NULL, DIRECTION,
+		"1 where device, VM and worker of the direction are known to be on different NUMA "
+		"nodes.",
+	},
+	[METRIC_DEVICE_MISSED] = {
+		"device_missed_packets", METRIC_COUNTER, "packets",
+		.help = "Packets that the device lost since its receive ring was full: the VM or the "
+			"worker was too slow.",
+		IN_DEVICE(missed),
+	},
+	[METRIC_DEVICE_NO_BUFFER] = {
+		"device_no_buffer_packets", METRIC_COUNTER, "packets",
+		.help = "Packets that the device lost for want of a buffer from the pool.",
+		IN_DEVICE(no_buffer),
+	},
+	[METRIC_DEVICE_RECEIVE_ERRORS] = {
+		"device_receive_errors", METRIC_COUNTER, NULL,
+		.help = "Broken packets that the device has received.",
+		IN_DEVICE(receive_errors),
+	},
+	[METRIC_DEVICE_TRANSMIT_ERRORS] = {
+		"device_transmit_errors", METRIC_COUNTER, NULL,
+		.help = "Packets that the device failed to send.",
+		IN_DEVICE(transmit_errors),
+	},
+	[METRIC_QUEUE_RECEIVED] = {
+		"device_queue_received_packets", METRIC_COUNTER, "packets",
+		.help = "Packets received on a queue of the device, where its driver tells.",
+		IN_QUEUES(queue_received),
+	},
+	[METRIC_QUEUE_SENT] = {
+		"device_queue_sent_packets", METRIC_COUNTER, "packets",
+		.help = "Packets sent on a queue of the device, where its driver tells.",
+		IN_QUEUES(queue_sent),
+	},
+	[METRIC_POOL_PACKETS] = {
+		"pool_packets", METRIC_GAUGE, "packets",
+		.help = "Buffers in the relay's packet pool.",
+		IN_POOL(pool_packets),
+	},
+	[METRIC_POOL_FREE] = {
+		"pool_free_packets", METRIC_GAUGE, "packets",
+		.help = "Buffers of the relay's packet pool that are not in use.",
+		IN_POOL(pool_free),
+	},
+};
+/* clang-format on */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Every metric that the daemon tells, once: the text (text.h) and docs/metrics.md come from here.
+ * Names are without the prefix of them all, and without the suffix that their type has.
+ */
+
+#include <stddef.h>
+
+#define METRIC_PREFIX "virtio_forwarder_"
+
+enum metric_type {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_HISTOGRAM,
+	METRIC_INFO, /* 1; what it tells stands in its labels */
+};
+
+/* Where the value is found. `offset` is that of a uint64_t or unsigned, as said. */
+enum metric_source {
+	FROM_WRITER,       /* a function of its own in text.c */
+	FROM_DIRECTION,    /* uint64_t in struct direction_stats */
+	FROM_DIRECTION_NS, /* the same, nanoseconds told in seconds */
+	FROM_DROPS,        /* the same, in struct packet_count, for each drop reason */
+	FROM_VM,           /* unsigned in struct vm_stats */
+	FROM_DEVICE,       /* uint64_t in struct device_counters */
+	FROM_POOL,         /* unsigned in struct device_counters */
+	FROM_QUEUES,       /* uint64_t[DEVICE_QUEUES_MAX] in struct device_counters */
+};
+
+enum metric_id {
+	METRIC_BUILD,
+	METRIC_START_TIME,
+	METRIC_WORKER_SECONDS,
+	METRIC_RELAY,
+	METRIC_DEVICE_ATTACHED,
+	METRIC_VM_ATTACHED,
+	METRIC_VM_SESSIONS,
+	METRIC_VM_ANNOUNCEMENTS,
+	METRIC_VM_MIGRATES,
+	METRIC_VM_FEATURE,
+	METRIC_RECEIVED_PACKETS,
+	METRIC_RECEIVED_BYTES,
+	METRIC_SENT_PACKETS,
+	METRIC_SENT_BYTES,
+	METRIC_DROPPED_PACKETS,
+	METRIC_DROPPED_BYTES,
+	METRIC_BACKLOG_PACKETS,
+	METRIC_BACKLOG_BYTES,
+	METRIC_BURST,
+	METRIC_BUSY,
+	METRIC_CPU,
+	METRIC_NUMA_MISMATCH,
+	METRIC_DEVICE_MISSED,
+	METRIC_DEVICE_NO_BUFFER,
+	METRIC_DEVICE_RECEIVE_ERRORS,
+	METRIC_DEVICE_TRANSMIT_ERRORS,
+	METRIC_QUEUE_RECEIVED,
+	METRIC_QUEUE_SENT,
+	METRIC_POOL_PACKETS,
+	METRIC_POOL_FREE,
+	METRIC_N
+};
+
+struct metric {
+	const char *name;
+	enum metric_type type;
+	const char *unit;   /* with which the name ends, or NULL */
+	const char *labels; /* for documents, "" for none */
+	const char *help;
+	enum metric_source source;
+	size_t offset;
+};
+
+extern const struct metric metrics[METRIC_N];
+
+struct metric_type_names {
+	const char *name;         /* in OpenMetrics, */
+	const char *classic_name; /* and in Prometheus' older format */
+	const char *suffix;       /* of a sample's name; histograms have several of their own */
+};
+
+extern const struct metric_type_names metric_types[];

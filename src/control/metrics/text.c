@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/metrics/text.h"
+
+#include <inttypes.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include "control/metrics/table.h"
+
+#define LABEL_SIZE 64
+
+struct writer {
+	FILE *out;
+	const struct metrics_view *view;
+	enum metrics_format format;
+	const struct metric *metric; /* whose samples are being written */
+};
+
+/* A family is called by its name with the suffix in the classic format, without in OpenMetrics. */
+static void write_head(const struct writer *w)
+{
+	const struct metric *metric = w->metric;
+	const struct metric_type_names *type = &metric_types[metric->type];
+	bool classic = w->format == METRICS_PROMETHEUS;
+	const char *suffix = classic ? type->suffix : "";
+
+	fprintf(w->out, "# HELP " METRIC_PREFIX "%s%s %s\n", metric->name, suffix, metric->help);
+	fprintf(w->out, "# TYPE " METRIC_PREFIX "%s%s %s\n", metric->name, suffix,
+		classic ? type->classic_name : type->name);
+	if (!classic && metric->unit)
+		fprintf(w->out, "# UNIT " METRIC_PREFIX "%s %s\n", metric->name, metric->unit);
+}
+
+/* `labels`: as they stand between the braces, "" for none. */
+static void write_sample(const struct writer *w, const char *labels, uint64_t value)
+{
+	const char *name = w->metric->name, *suffix = metric_types[w->metric->type].suffix;
+
+	if (labels[0] == '\0')
+		fprintf(w->out, METRIC_PREFIX "%s%s %" PRIu64 "\n", name, suffix, value);
+	else
+		fprintf(w->out, METRIC_PREFIX "%s%s{%s} %" PRIu64 "\n", name, suffix, labels,
+			value);
+}
+
+static void write_seconds(const struct writer *w, const char *labels, uint64_t ns)
+{
+	fprintf(w->out, METRIC_PREFIX "%s%s{%s} %" PRIu64 ".%09" PRIu64 "\n", w->metric->name,
+		metric_types[w->metric->type].suffix, labels, ns / 1000000000, ns % 1000000000);
+}
+
+/* A label's value, whatever an operator has put into it. */
+static void write_label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '\n') {
+			fputs("\\n", out);
+			continue;
+		}
+		if (*value == '"' || *value == '\\')
+			fputc('\\', out);
+		fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
+/* A relay is told once it has or had something to tell. */
+static bool is_told(const struct relay_stats *relay)
+{
+	return relay->device[0] != '\0' || relay->vm.sessions != 0 ||
+	       relay->vf_to_vm.received.packets != 0 || relay->vm_to_vf.received.packets != 0;
+}
+
+#define FOR_EACH_RELAY(w, relay)                                                      \
+	for (const struct relay_stats *relay = (w)->view->stats.relays;               \
+		relay < (w)->view->stats.relays + (w)->view->stats.n_relays; relay++) \
+		if (is_told(relay))
+
+static const struct {
+	const char *name;
+	size_t offset; /* in struct relay_stats */
+} directions[] = {
+	{"vf_to_vm", offsetof(struct relay_stats, vf_to_vm)},
+	{"vm_to_vf", offsetof(struct relay_stats, vm_to_vf)},
+};
+
+/* Writes the samples of one direction of one relay. */
+typedef void direction_writer(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels);
+
+static void for_each_direction(const struct writer *w, direction_writer *write)
+{
+	char labels[LABEL_SIZE];
+
+	FOR_EACH_RELAY(w, relay)
+	{
+		for (unsigned d = 0; d < ARRAY_SIZE(directions); d++) {
+			snprintf(labels, sizeof(labels), "relay=\"%u\",direction=\"%s\"", relay->id,
+				directions[d].name);
+			write(w, relay, (const void *)((const char *)relay + directions[d].offset),
+				labels);
+		}
+	}
+}
+
+static uint64_t u64_at(const void *base, size_t offset)
+{
+	return *(const uint64_t *)((const char *)base + offset);
+}
+
+static void write_direction(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	write_sample(w, labels, u64_at(stats, w->metric->offset));
+}
+
+static void write_direction_ns(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	write_seconds(w, labels, u64_at(stats, w->metric->offset));
+}
+
+static void write_drops(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	char with_reason[2 * LABEL_SIZE];
+
+	for (unsigned i = 0; i < DROP_N; i++) {
+		snprintf(with_reason, sizeof(with_reason), "%s,reason=\"%s\"", labels,
+			drop_reason_name(i));
+		write_sample(w, with_reason, u64_at(&stats->dropped[i], w->metric->offset));
+	}
+}
+
+static void write_bursts(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	const char *name = w->metric->name;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < BURST_BUCKETS; i++) {
+		char limit[16] = "+Inf";
+
+		sum += stats->bursts[i];
+		if (i < BURST_BUCKETS - 1)
+			snprintf(limit, sizeof(limit), "%u.0", burst_bucket_limit(i));
+		fprintf(w->out, METRIC_PREFIX "%s_bucket{%s,le=\"%s\"} %" PRIu64 "\n", name, labels,
+			limit, sum);
+	}
+	fprintf(w->out, METRIC_PREFIX "%s_sum{%s} %" PRIu64 "\n", name, labels,
+		stats->received.packets);
+	fprintf(w->out, METRIC_PREFIX "%s_count{%s} %" PRIu64 "\n", name, labels, sum);
+}
+
+static void write_cpu(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	if (stats->cpu >= 0)
+		write_sample(w, labels, (uint64_t)stats->cpu);
+}
+
+static int node_of_cpu(const struct stats_view *stats, int cpu)
+{
+	for (unsigned i = 0; i < stats->n_workers; i++)
+		if ((int)stats->workers[i].cpu == cpu)
+			return stats->workers[i].numa_node;
+	return -1;
+}
+
+static void write_numa_mismatch(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	const int nodes[] = {
+		node_of_cpu(&w->view->stats, stats->cpu), relay->device_node, relay->vm.numa_node};
+	bool mismatch = false;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
+		for (unsigned j = 0; j < i; j++)
+			mismatch |= nodes[i] >= 0 && nodes[j] >= 0 && nodes[i] != nodes[j];
+	write_sample(w, labels, mismatch);
+}
+
+static void write_build(const struct writer *w)
+{
+	fprintf(w->out, METRIC_PREFIX "%s_info{", w->metric->name);
+	write_label(w->out, "version", w->view->version);
+	write_label(w->out, ",dpdk", w->view->dpdk);
+	fprintf(w->out, "} 1\n");
+}
+
+static void write_relays(const struct writer *w)
+{
+	FOR_EACH_RELAY(w, relay)
+	{
+		fprintf(w->out, METRIC_PREFIX "%s_info{relay=\"%u\"", w->metric->name, relay->id);
+		write_label(w->out, ",device", relay->device);
+		write_label(w->out, ",socket", relay->vhost_path);
+		write_label(w->out, ",ident", relay->ident);
+		fprintf(w->out, "} 1\n");
+	}
+}
+
+static void write_workers(const struct writer *w)
+{
+	char labels[LABEL_SIZE];
+
+	for (unsigned i = 0; i < w->view->stats.n_workers; i++) {
+		const struct worker_stats *worker = &w->view->stats.workers[i];
+		const struct {
+			const char *state;
+			uint64_t ns;
+		} parts[] = {{"busy", worker->busy_ns}, {"idle", w->view->worker_idle_ns[i]},
+			{"sleep", worker->sleep_ns}};
+
+		for (unsigned j = 0; j < ARRAY_SIZE(parts); j++) {
+			snprintf(labels, sizeof(labels), "cpu=\"%u\",state=\"%s\"", worker->cpu,
+				parts[j].state);
+			write_seconds(w, labels, parts[j].ns);
+		}
+	}
+}
+
+static void write_relay_sample(
+	const struct writer *w, const struct relay_stats *relay, uint64_t value)
+{
+	char labels[LABEL_SIZE];
+
+	snprintf(labels, sizeof(labels), "relay=\"%u\"", relay->id);
+	write_sample(w, labels, value);
+}
+
+static void write_features(const struct writer *w, const struct relay_stats *relay)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} features[] = {
+		{VIRTIO_NET_F_CSUM, "csum"},
+		{VIRTIO_NET_F_GUEST_CSUM, "guest_csum"},
+		{VIRTIO_NET_F_MTU, "mtu"},
+		{VIRTIO_NET_F_GUEST_TSO4, "guest_tso4"},
+		{VIRTIO_NET_F_GUEST_TSO6, "guest_tso6"},
+		{VIRTIO_NET_F_HOST_TSO4, "host_tso4"},
+		{VIRTIO_NET_F_HOST_TSO6, "host_tso6"},
+		{VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf"},
+		{VIRTIO_NET_F_CTRL_VQ, "ctrl_vq"},
+		{VIRTIO_NET_F_CTRL_RX, "ctrl_rx"},
+		{VIRTIO_NET_F_GUEST_ANNOUNCE, "guest_announce"},
+		{VIRTIO_NET_F_MQ, "mq"},
+		{VIRTIO_RING_F_INDIRECT_DESC, "indirect_desc"},
+		{VIRTIO_RING_F_EVENT_IDX, "event_idx"},
+		{VIRTIO_F_VERSION_1, "version_1"},
+		{VIRTIO_F_ACCESS_PLATFORM, "access_platform"},
+		{VIRTIO_F_RING_PACKED, "ring_packed"},
+		{VIRTIO_F_IN_ORDER, "in_order"},
+	};
+	char labels[LABEL_SIZE];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+		if (!(relay->vm.features >> features[i].bit & 1))
+			continue;
+		snprintf(labels, sizeof(labels), "relay=\"%u\",feature=\"%s\"", relay->id,
+			features[i].name);
+		write_sample(w, labels, 1);
+	}
+}
+
+static void write_own(const struct writer *w, enum metric_id id)
+{
+	switch (id) {
+	case METRIC_BUILD:
+		write_build(w);
+		break;
+	case METRIC_START_TIME:
+		write_sample(w, "", w->view->start_time_s);
+		break;
+	case METRIC_WORKER_SECONDS:
+		write_workers(w);
+		break;
+	case METRIC_RELAY:
+		write_relays(w);
+		break;
+	case METRIC_DEVICE_ATTACHED:
+		FOR_EACH_RELAY(w, relay)
+		write_relay_sample(w, relay, relay->vf_to_vm.active);
+		break;
+	case METRIC_VM_ATTACHED:
+		FOR_EACH_RELAY(w, relay)
+		write_relay_sample(w, relay, relay->vm_to_vf.active);
+		break;
+	case METRIC_VM_MIGRATES:
+		FOR_EACH_RELAY(w, relay)
+		write_relay_sample(w, relay, relay->vm.migrates);
+		break;
+	case METRIC_VM_FEATURE:
+		FOR_EACH_RELAY(w, relay)
+		write_features(w, relay);
+		break;
+	case METRIC_BURST:
+		for_each_direction(w, write_bursts);
+		break;
+	case METRIC_CPU:
+		for_each_direction(w, write_cpu);
+		break;
+	case METRIC_NUMA_MISMATCH:
+		for_each_direction(w, write_numa_mismatch);
+		break;
+	default:
+		break;
+	}
+}
+
+static void write_queues(const struct writer *w, const struct relay_stats *relay,
+	const struct device_counters *device)
+{
+	char labels[LABEL_SIZE];
+
+	for (unsigned q = 0; q < device->n_queues; q++) {
+		snprintf(labels, sizeof(labels), "relay=\"%u\",queue=\"%u\"", relay->id, q);
+		write_sample(w, labels, u64_at(device, w->metric->offset + q * sizeof(uint64_t)));
+	}
+}
+
+/* What the relay's device says; nothing where there is none. */
+static void write_device(const struct writer *w, const struct relay_stats *relay)
+{
+	const struct device_counters *device = &w->view->devices[relay->id];
+	const size_t offset = w->metric->offset;
+
+	if (device->n_queues == 0)
+		return;
+	if (w->metric->source == FROM_QUEUES)
+		write_queues(w, relay, device);
+	else if (w->metric->source == FROM_POOL)
+		write_relay_sample(w, relay, *(const unsigned *)((const char *)device + offset));
+	else
+		write_relay_sample(w, relay, u64_at(device, offset));
+}
+
+static void write_metric(const struct writer *w, enum metric_id id)
+{
+	write_head(w);
+	switch (w->metric->source) {
+	case FROM_WRITER:
+		write_own(w, id);
+		break;
+	case FROM_DIRECTION:
+		for_each_direction(w, write_direction);
+		break;
+	case FROM_DIRECTION_NS:
+		for_each_direction(w, write_direction_ns);
+		break;
+	case FROM_DROPS:
+		for_each_direction(w, write_drops);
+		break;
+	case FROM_VM:
+		FOR_EACH_RELAY(w, relay)
+		write_relay_sample(w, relay,
+			*(const unsigned *)((const char *)&relay->vm + w->metric->offset));
+		break;
+	case FROM_DEVICE:
+	case FROM_POOL:
+	case FROM_QUEUES:
+		FOR_EACH_RELAY(w, relay)
+		write_device(w, relay);
+		break;
+	}
+}
+
+void metrics_write(FILE *out, const struct metrics_view *view, enum metrics_format format)
+{
+	for (enum metric_id id = 0; id < METRIC_N; id++)
+		write_metric(
+			&(struct writer){
+				.out = out, .view = view, .format = format, .metric = &metrics[id]},
+			id);
+	if (format == METRICS_OPENMETRICS)
+		fprintf(out, "# EOF\n");
+}

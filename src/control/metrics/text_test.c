@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What the formats must be like is judged by their own parsers, in tests/black/test_metrics.py;
+ * here stand the values. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#include "control/metrics/text.h"
+
+static char *text_of(const struct metrics_view *view, enum metrics_format format)
+{
+	char *text;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	metrics_write(out, view, format);
+	fclose(out);
+	return text;
+}
+
+static struct metrics_view *make_view(void)
+{
+	struct metrics_view *view = calloc(1, sizeof(*view));
+	struct relay_stats *relay = &view->stats.relays[1];
+
+	view->version = "1";
+	view->dpdk = "DPDK \"x\"\\\n";
+	view->stats.n_workers = 2;
+	view->stats.workers[0] = (struct worker_stats){
+		.cpu = 2, .numa_node = 0, .busy_ns = 1500000000, .sleep_ns = 7};
+	view->stats.workers[1] = (struct worker_stats){.cpu = 3, .numa_node = 1};
+	view->stats.n_relays = RELAYS_MAX;
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		view->stats.relays[i].id = i;
+	strcpy(relay->device, "0000:0A:08.1");
+	relay->device_node = 1;
+	relay->vm = (struct vm_stats){
+		.sessions = 3, .features = 1ull << VIRTIO_NET_F_MRG_RXBUF, .numa_node = 1};
+	relay->vf_to_vm.active = true;
+	relay->vf_to_vm.cpu = 2;
+	relay->vm_to_vf.cpu = 3;
+	relay->vf_to_vm.received = (struct packet_count){40, 4000};
+	relay->vf_to_vm.dropped[DROP_OVERSIZE] = (struct packet_count){2, 3000};
+	relay->vf_to_vm.bursts[0] = 8;
+	relay->vf_to_vm.bursts[5] = 1;
+	view->devices[1] = (struct device_counters){.n_queues = 2, .missed = 9, .pool_packets = 5};
+	view->devices[1].queue_sent[1] = UINT64_MAX;
+	return view;
+}
+
+static void assert_lines(const char *text, const char *const *lines)
+{
+	for (; *lines; lines++)
+		if (!strstr(text, *lines))
+			fail_msg("no line %s in %s", *lines, text);
+}
+
+static void values_stand_where_they_belong(void **state)
+{
+	static const char *const lines[] = {
+		"\nvirtio_forwarder_worker_seconds_total{cpu=\"2\",state=\"busy\"} 1.500000000\n",
+		"\nvirtio_forwarder_worker_seconds_total{cpu=\"2\",state=\"sleep\"} 0.000000007\n",
+		"\nvirtio_forwarder_relay_received_packets_total{relay=\"1\",direction=\"vf_to_"
+		"vm\"} 40\n",
+		"_relay_dropped_bytes_total{relay=\"1\",direction=\"vf_to_vm\",reason=\"oversize\"}"
+		" 3000\n",
+		"_relay_burst_packets_bucket{relay=\"1\",direction=\"vf_to_vm\",le=\"16.0\"} 8\n",
+		"_relay_burst_packets_bucket{relay=\"1\",direction=\"vf_to_vm\",le=\"32.0\"} 9\n",
+		"_relay_burst_packets_bucket{relay=\"1\",direction=\"vf_to_vm\",le=\"+Inf\"} 9\n",
+		"_relay_burst_packets_sum{relay=\"1\",direction=\"vf_to_vm\"} 40\n",
+		"_relay_vm_sessions_total{relay=\"1\"} 3\n",
+		"_relay_vm_feature{relay=\"1\",feature=\"mrg_rxbuf\"} 1\n",
+		"_device_missed_packets_total{relay=\"1\"} 9\n",
+		"_device_queue_sent_packets_total{relay=\"1\",queue=\"1\"} 18446744073709551615\n",
+		"_pool_packets{relay=\"1\"} 5\n",
+		/* Worker 2 is on node 0, device and VM on node 1; worker 3 is with them. */
+		"_relay_numa_mismatch{relay=\"1\",direction=\"vf_to_vm\"} 1\n",
+		"_relay_numa_mismatch{relay=\"1\",direction=\"vm_to_vf\"} 0\n",
+		"dpdk=\"DPDK \\\"x\\\"\\\\\\n\"} 1\n", NULL};
+	struct metrics_view *view = make_view();
+	_cleanup_free_ char *text = text_of(view, METRICS_OPENMETRICS);
+	_cleanup_free_ char *classic = text_of(view, METRICS_PROMETHEUS);
+
+	assert_lines(text, lines);
+	assert_lines(classic, lines);
+	free(view);
+}
+
+static void relays_that_never_did_anything_are_left_out(void **state)
+{
+	struct metrics_view *view = make_view();
+	_cleanup_free_ char *text = text_of(view, METRICS_OPENMETRICS);
+
+	assert_null(strstr(text, "relay=\"0\""));
+	assert_null(strstr(text, "relay=\"2\""));
+	free(view);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_stand_where_they_belong),
+		cmocka_unit_test(relays_that_never_did_anything_are_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The metrics endpoint: what it tells is true, its formats are those of Prometheus and OpenMetrics, and
+no client can keep others from it."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib.forwarder import Forwarder
+from lib.metrics import http_get, scrape, value
+from lib.paths import ROOT, program
+from lib.peer import Peer, memif_device, net_socket, wait_active
+from lib.proc import Process, open_files, run, wait_until
+
+PACKETS = 20_000
+CLIENT_TIMEOUT_S = 5  # after which the daemon closes a connection
+DIRECTIONS = ("vf_to_vm", "vm_to_vf")
+RULES = ROOT / "dist/prometheus/virtio-forwarder.rules.yml"
+
+
+@pytest.fixture
+def endpoint(workdir):
+    return workdir / "metrics"
+
+
+@pytest.fixture
+def forwarder(workdir, stack, endpoint):
+    return stack.enter_context(Forwarder(workdir, {5: memif_device(workdir, 5)},
+                                         options=[f"--metrics-ep=ipc://{endpoint}"]))
+
+
+def send_packets(workdir, forwarder, stack):
+    """PACKETS each way through relay 5; returns the peer, still attached."""
+    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(5), net=net_socket(workdir, 5),
+                                    count=PACKETS, flows=4))
+    peer.wait_event("ready")
+    wait_active(forwarder, 5)
+    peer.start()
+    assert peer.result()["ok"]
+    return peer
+
+
+@pytest.mark.sanitizers
+def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
+    assert endpoint.stat().st_mode & 0o777 == 0o660
+    before = scrape(endpoint)
+    assert value(before, "relay_vm_attached", relay=5) == 0
+    peer = send_packets(workdir, forwarder, stack)
+
+    def told():
+        samples = scrape(endpoint)
+        sent = [value(samples, "relay_sent_packets_total", relay=5, direction=d)
+                for d in DIRECTIONS]
+        return samples if sent == [PACKETS, PACKETS] else None
+
+    samples = wait_until(told, 10, "all packets are told", interval=0.3)
+    for direction in DIRECTIONS:
+        labels = {"relay": 5, "direction": direction}
+        for unit in ("packets", "bytes"):
+            received = value(samples, f"relay_received_{unit}_total", **labels)
+            dropped = sum(number for (name, keys), number in samples.items()
+                          if name == f"relay_dropped_{unit}_total" and set(
+                              (k, str(v)) for k, v in labels.items()) <= keys)
+            assert received == (value(samples, f"relay_sent_{unit}_total", **labels) + dropped
+                                + value(samples, f"relay_backlog_{unit}", **labels))
+        assert value(samples, "relay_burst_packets_sum", **labels) == value(
+            samples, "relay_received_packets_total", **labels)
+        assert (PACKETS / 32 <= value(samples, "relay_burst_packets_count", **labels)
+                == value(samples, "relay_burst_packets_bucket", **labels, le="+Inf"))
+        assert value(samples, "relay_busy_seconds_total", **labels) > 0
+    assert value(samples, "relay_vm_attached", relay=5) == 1
+    assert value(samples, "relay_vm_sessions_total", relay=5) == 1
+    assert value(samples, "relay_vm_feature", relay=5, feature="version_1") == 1
+    free = value(samples, "pool_free_packets", relay=5)
+    assert 1000 < free <= value(samples, "pool_packets", relay=5)
+    info = [dict(keys) for (name, keys) in samples if name == "relay_info"]
+    assert [relay["relay"] for relay in info] == ["5"]
+    assert info[0]["device"] == memif_device(workdir, 5)
+    states = {dict(keys)["state"]: number for (name, keys), number in samples.items()
+              if name == "worker_seconds_total"}
+    assert set(states) == {"busy", "idle", "sleep"} and states["busy"] > 0
+    forwarder.stop()  # before the peer leaves, see memif_device()
+    assert peer.finish() == 0
+    assert not endpoint.exists()
+
+
+def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint):
+    peer = send_packets(workdir, forwarder, stack)
+    time.sleep(1)  # so that a snapshot with all metrics is told
+    status, head, body = http_get(endpoint, accept="*/*")
+    assert status == 200 and "text/plain; version=0.0.4" in head
+    assert "relay_burst_packets_bucket" in body
+    result = subprocess.run(["promtool", "check", "metrics"], input=body, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+    assert result.returncode == 0 and not result.stdout, result.stdout
+    assert "SUCCESS" in run(["promtool", "check", "rules", RULES])
+    forwarder.stop()
+    assert peer.finish() == 0
+
+
+def told_metrics():
+    """The names in docs/metrics.md, which is the table of the code."""
+    lines = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
+    return {line.split("`")[1] for line in lines if line.startswith("| `")}
+
+
+@pytest.mark.parametrize("path", ["dist/prometheus/virtio-forwarder.rules.yml",
+                                  "dist/grafana/virtio-forwarder.json"])
+def test_dashboard_and_rules_name_metrics_that_exist(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    names = set(re.findall(r"virtio_forwarder_(\w+)", text))
+    assert names
+    assert {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            for name in names} <= told_metrics()
+
+
+def test_prometheus_scrapes_it(workdir, stack, host):
+    """Debian's Prometheus, with the shipped scrape configuration and rules, in a namespace of its own."""
+    forwarder = stack.enter_context(Forwarder(
+        workdir, {0: "net_null0"}, netns=host, options=["--metrics-ep=http://127.0.0.1:9177"]))
+    scrapes = (ROOT / "dist/prometheus/scrape.yml").read_text(encoding="utf-8")
+    config = workdir / "prometheus.yml"
+    config.write_text(f"rule_files: ['{RULES}']\nscrape_configs:\n{scrapes}".replace("5s", "1s"),
+                      encoding="utf-8")
+    assert "SUCCESS" in run(["promtool", "check", "config", config])
+    address = "127.0.0.1:9090"
+    stack.enter_context(Process(
+        host.argv(["prometheus", f"--config.file={config}", f"--web.listen-address={address}",
+                   f"--storage.tsdb.path={workdir}/tsdb"]), "prometheus",
+        log_path=workdir / "prometheus.log"))
+
+    def query(expression):
+        answer = host.run(["promtool", "query", "instant", "-o", "json", f"http://{address}",
+                           expression], check=False)
+        try:
+            return [float(sample["value"][1]) for sample in json.loads(answer)]
+        except ValueError:
+            return []  # it is not up yet
+
+    wait_until(lambda: query("up{job='virtio-forwarder'}") == [1.0], 20, "it is scraped",
+               interval=0.5)
+    # net_null is an endless source: what it gives is dropped, as there is no VM.
+    drops = "rate(virtio_forwarder_relay_dropped_packets_total{reason='not_connected'," \
+            "direction='vf_to_vm'}[10s])"
+    wait_until(lambda: (query(drops) or [0])[0] > 0, 15, "a rate", interval=0.5)
+    answer = json.loads(host.run(["/usr/bin/python3", "-c", (
+        "import urllib.request as r;"
+        f"print(r.urlopen('http://{address}/api/v1/targets').read().decode())")]))
+    target, = answer["data"]["activeTargets"]
+    assert target["health"] == "up" and not target["lastError"]
+    assert forwarder.running()
+
+
+@pytest.mark.sanitizers
+def test_slow_and_hostile_clients(forwarder, endpoint, stack):
+    """More clients than there are places do nothing, others send rubbish without end or never read:
+    an honest one is served at once, and none of them is kept for long."""
+    assert http_get(endpoint)[0] == 200
+    files = open_files(forwarder.pid) - 1  # this one's connection may still be closing
+
+    def connect():
+        client = stack.enter_context(socket.socket(socket.AF_UNIX))
+        client.settimeout(CLIENT_TIMEOUT_S * 4)
+        client.connect(str(endpoint))
+        return client
+
+    silent = [connect() for _ in range(40)]
+    unread = connect()
+    unread.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    slow = connect()
+    slow.sendall(b"GET /met")
+    start = time.monotonic()
+    assert http_get(endpoint)[0] == 200
+    assert time.monotonic() - start < CLIENT_TIMEOUT_S, "others were waited for"
+    assert open_files(forwarder.pid) <= files + 18
+
+    flood = connect()
+    with pytest.raises(OSError):
+        for _ in range(10_000):
+            flood.sendall(b"x" * 1000)
+    assert http_get(endpoint, target="/")[0] == 404
+
+    for client in [*silent, slow]:
+        try:
+            assert client.recv(1) == b""  # it was closed
+        except ConnectionResetError:
+            pass
+    wait_until(lambda: open_files(forwarder.pid) <= files + 1, 2 * CLIENT_TIMEOUT_S,
+               "connections are closed")
+    assert http_get(endpoint)[0] == 200
+
+
+@pytest.mark.parametrize("address", ["http://0.0.0.0:9177", "http://192.0.2.1:9177",
+                                     "http://[::]:9177", "tcp://127.0.0.1:9177"])
+def test_addresses_that_others_could_reach_are_refused(workdir, address):
+    result = subprocess.run([program("virtio-forwarder"), "--config=/dev/null", "-n",
+                             f"-C{max(os.sched_getaffinity(0))}", f"-p{workdir}",
+                             f"--metrics-ep={address}"],
+                            stderr=subprocess.PIPE, text=True, timeout=20)
+    assert result.returncode == 2
+    assert "--metrics-ep" in result.stderr and address in result.stderr
