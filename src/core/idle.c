@@ -53,7 +53,7 @@ void idle_wake(struct idle *idle)
 
 bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
 {
-	return lane->waiting == 0 && lane->lane.vf->interrupts;
+	return lane->backlog.waiting == 0 && lane->lane.vf->interrupts;
 }
 
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)

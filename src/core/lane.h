@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "core/backlog.h"
 #include "core/counters.h"
 #include "core/gso.h"
 #include "core/stash.h"
@@ -39,18 +40,20 @@ struct lane {
 };
 
 /*
- * VF to VM. Packets wait in an outbox for each of the guest's rings. While one waits the device is
- * not read: it feels the guest's back pressure, and nothing that was taken is lost. With several
- * rings that would let a full one starve the others, so an outbox may hold the device back only for
- * a moment; a ring that stays full beyond it loses what does not fit, and the others go on.
+ * VF to VM. What a ring of the guest does not take waits in the backlog. While packets wait for all
+ * rings the device is not read: it feels the guest's back pressure, and nothing that was taken is
+ * lost. A ring of several that does not move must not starve the others: they go on while it fills
+ * its share of the backlog. Then it may hold the device back for a moment, once until it has been
+ * empty again; after that its packets are dropped.
  */
 struct vf_to_vm {
 	struct lane lane;
-	uint32_t waiting;    /* bit q: outbox q is not empty */
 	uint16_t next_queue; /* of the device, to be read first */
 	struct steer steer;
-	struct stash outbox[QUEUE_PAIRS_MAX];
-	uint64_t waiting_since[QUEUE_PAIRS_MAX]; /* TSC, while its bit in `waiting` is set */
+	struct backlog backlog;
+	/* TSC, while packets wait for the ring: when it took some last, or they began to wait, */
+	uint64_t moved_at[QUEUE_PAIRS_MAX];
+	uint64_t full_since[QUEUE_PAIRS_MAX]; /* and when its share was full first, 0: not yet */
 };
 
 /* VM to VF. Packets wait in the inbox for the device; the rings are not read meanwhile. */

@@ -8,7 +8,6 @@
  */
 
 #include <rte_mbuf.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -68,19 +67,6 @@ static inline struct tally stash_drop(struct stash *stash, uint16_t n)
 	rte_pktmbuf_free_bulk(stash_oldest(stash), n);
 	stash_take(stash, n);
 	return dropped;
-}
-
-/* Adds the newest packet. False where there is no room. */
-static inline bool stash_append(struct stash *stash, struct rte_mbuf *packet)
-{
-	if (unlikely(stash->n == LANE_BURST))
-		return false;
-	if (unlikely(stash->head + stash->n == LANE_BURST)) {
-		memmove(stash->packets, stash_oldest(stash), stash->n * sizeof(stash->packets[0]));
-		stash->head = 0;
-	}
-	stash->packets[stash->head + stash->n++] = packet;
-	return true;
 }
 
 /* Frees one packet and counts it. */

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/backlog.h"
 #include "core/dpdk_log.h"
 #include "core/pool.h"
 #include "core/port.h"
@@ -27,12 +28,12 @@ static unsigned ring_size(unsigned n_queues)
 }
 
 /*
- * Enough for all rings full, an outbox waiting for each of many guest queues, the bursts in the
- * lanes, and the workers' caches.
+ * Enough for all rings full, the backlog of packets for the guest, the bursts in the lanes, and the
+ * workers' caches.
  */
 static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
 {
-	unsigned lanes = n_queues * 3 * LANE_BURST + QUEUE_PAIRS_MAX * LANE_BURST / 2;
+	unsigned lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
 
 	return n_queues * (ring_rx + ring_tx) + lanes + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
 }

@@ -13,8 +13,11 @@
 #include "core/lane.h"
 #include "core/vf.h"
 
-/* How long one full ring of several may hold back the device, until it has been empty again. */
-#define HOLD_US 1000
+/*
+ * How long one ring of several whose share of the backlog is full may hold back the device, once
+ * until it has been empty again: longer than a virtual CPU waits for its turn.
+ */
+#define HOLD_MS 20
 
 /*
  * A guest without mergeable buffers may have smaller ones than it said; a frame longer than any
@@ -34,20 +37,15 @@ static void count_drop(struct burst_account *account, enum drop_reason reason, s
 
 static void publish(struct vf_to_vm *lane, struct burst_account *account)
 {
-	for (uint32_t rest = lane->waiting; rest != 0; rest &= rest - 1)
-		account->backlog = tally_add(
-			account->backlog, stash_tally(&lane->outbox[__builtin_ctz(rest)]));
+	account->backlog = lane->backlog.total;
 	counters_publish(&lane->lane.counters, account);
 }
 
 static void drop_waiting(
 	struct vf_to_vm *lane, enum drop_reason reason, struct burst_account *account)
 {
-	for (uint32_t rest = lane->waiting; rest != 0; rest &= rest - 1) {
-		struct stash *outbox = &lane->outbox[__builtin_ctz(rest)];
-		count_drop(account, reason, stash_drop(outbox, outbox->n));
-	}
-	lane->waiting = 0;
+	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
+		count_drop(account, reason, backlog_drop(&lane->backlog, __builtin_ctz(rest)));
 }
 
 void vf_to_vm_drain(struct vf_to_vm *lane)
@@ -58,16 +56,15 @@ void vf_to_vm_drain(struct vf_to_vm *lane)
 	publish(lane, &account);
 }
 
-/* True when the oldest packet has been refused for too long to be a matter of a full ring. */
-static bool oldest_never_fits(const struct vf_to_vm *lane, unsigned queue,
-	const struct guest_session *session, uint64_t now)
+/* True when this packet, the oldest, has been refused for too long to be a matter of a full ring.
+ */
+static bool never_fits(const struct vf_to_vm *lane, unsigned queue,
+	const struct guest_session *session, const struct rte_mbuf *oldest)
 {
-	const struct stash *outbox = &lane->outbox[queue];
-
 	if (session->features & 1ULL << VIRTIO_NET_F_MRG_RXBUF ||
-		outbox->packets[outbox->head]->pkt_len <= RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN)
+		oldest->pkt_len <= RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN)
 		return false;
-	return now - lane->waiting_since[queue] > rte_get_tsc_hz() / 1000 * STUCK_MS;
+	return rte_rdtsc() - lane->moved_at[queue] > rte_get_tsc_hz() / 1000 * STUCK_MS;
 }
 
 /*
@@ -87,114 +84,152 @@ static bool ring_is_sound(const struct guest_session *session, unsigned queue)
 	       atomic_load_explicit(&session->receive_ring_size[queue], memory_order_relaxed);
 }
 
-/* Gives the guest what its ring takes of an outbox. */
-static void deliver(struct vf_to_vm *lane, unsigned queue, const struct guest_session *session,
+/* Copies what the guest's ring takes of these packets. Returns how many; they are still ours. */
+static uint16_t give(const struct guest_session *session, unsigned queue, struct rte_mbuf **packets,
+	uint16_t n, struct burst_account *account)
+{
+	if (unlikely(!ring_is_sound(session, queue)))
+		return 0;
+	n = rte_vhost_enqueue_burst(session->vid, GUEST_RECEIVE_RING(queue), packets, n);
+	account->sent = tally_add(account->sent, packets_tally(packets, n));
+	return n;
+}
+
+static uint16_t budget(const struct vf_to_vm *lane)
+{
+	return backlog_budget(lane->lane.n_slices);
+}
+
+/* Has a packet wait for its ring, or drops it where that has its share of the backlog. */
+static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf *packet,
 	struct burst_account *account)
 {
-	struct stash *outbox = &lane->outbox[queue];
-	uint32_t bit = 1u << queue;
+	if (unlikely(!backlog_append(&lane->backlog, queue, packet, budget(lane))))
+		count_and_free(&account->dropped[DROP_QUEUE_FULL], packet);
+}
 
-	uint16_t n = 0;
-	if (likely(ring_is_sound(session, queue)))
-		n = rte_vhost_enqueue_burst(
-			session->vid, GUEST_RECEIVE_RING(queue), stash_oldest(outbox), outbox->n);
-	/* Copied into the guest's buffers; the packets themselves are still ours. */
-	account->sent = tally_add(account->sent, stash_drop(outbox, n));
-	if (likely(outbox->n == 0)) {
-		lane->waiting &= ~bit;
-		return;
+/* Passes on packets that have just come, behind those that wait for the same ring. */
+static void deliver(struct vf_to_vm *lane, unsigned queue, const struct guest_session *session,
+	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
+{
+	uint16_t given = 0;
+
+	if (likely(!(lane->backlog.waiting & 1u << queue))) {
+		given = give(session, queue, packets, n, account);
+		rte_pktmbuf_free_bulk(packets, given);
+		if (likely(given == n))
+			return;
+		lane->moved_at[queue] = rte_rdtsc();
+		lane->full_since[queue] = 0;
 	}
+	for (; given < n; given++)
+		wait_for_ring(lane, queue, packets[given], account);
+}
 
-	uint64_t now = rte_rdtsc();
-	if (!(lane->waiting & bit)) {
-		lane->waiting |= bit;
-		lane->waiting_since[queue] = now;
-	} else if (n == 0 && oldest_never_fits(lane, queue, session, now)) {
-		count_drop(account, DROP_OVERSIZE, stash_drop(outbox, 1));
-		lane->waiting_since[queue] = now;
-		if (outbox->n == 0)
-			lane->waiting &= ~bit;
+static void deliver_waiting(struct vf_to_vm *lane, unsigned queue,
+	const struct guest_session *session, struct burst_account *account)
+{
+	struct rte_mbuf *packets[LANE_BURST];
+	uint16_t n = backlog_peek(&lane->backlog, queue, packets, LANE_BURST);
+
+	n = give(session, queue, packets, n, account);
+	backlog_take(&lane->backlog, queue, n);
+	rte_pktmbuf_free_bulk(packets, n);
+	if (n > 0) {
+		lane->moved_at[queue] = rte_rdtsc();
+	} else if (never_fits(lane, queue, session, packets[0])) {
+		backlog_take(&lane->backlog, queue, 1);
+		count_and_free(&account->dropped[DROP_OVERSIZE], packets[0]);
 	}
 }
 
-static void deliver_waiting(
+static void deliver_all_waiting(
 	struct vf_to_vm *lane, const struct guest_session *session, struct burst_account *account)
 {
-	for (uint32_t rest = lane->waiting; rest != 0; rest &= rest - 1)
-		deliver(lane, __builtin_ctz(rest), session, account);
+	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
+		deliver_waiting(lane, __builtin_ctz(rest), session, account);
 }
 
-/* True while an outbox that waits may still hold back the device. */
-static bool held_back(const struct vf_to_vm *lane)
+/*
+ * True while a ring whose share of the backlog is about to be full may hold back the device. A
+ * quarter of the budget is left for the next burst, of long packets or for several such rings.
+ */
+static bool holds_back(struct vf_to_vm *lane, unsigned queue)
 {
-	if (lane->waiting == 0)
-		return false;
-	if (lane->steer.enabled == lane->waiting)
-		return true; /* nobody else is there to starve */
+	uint64_t now = rte_rdtsc();
 
-	uint64_t now = rte_rdtsc(), limit = rte_get_tsc_hz() / 1000000 * HOLD_US;
-	for (uint32_t rest = lane->waiting; rest != 0; rest &= rest - 1)
-		if (now - lane->waiting_since[__builtin_ctz(rest)] < limit)
+	if (!backlog_is_full(&lane->backlog, queue, budget(lane), budget(lane) / 4))
+		return false;
+	if (lane->full_since[queue] == 0)
+		lane->full_since[queue] = now;
+	return now - lane->full_since[queue] < rte_get_tsc_hz() / 1000 * HOLD_MS;
+}
+
+/* True while what waits holds back the device. */
+static bool held_back(struct vf_to_vm *lane)
+{
+	if (lane->backlog.waiting == lane->steer.enabled)
+		return true; /* nobody else is there to starve */
+	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
+		if (holds_back(lane, __builtin_ctz(rest)))
 			return true;
 	return false;
 }
 
-/* Puts a packet into its ring's outbox, or drops it where that is full. */
-static void steer_one(struct vf_to_vm *lane, struct rte_mbuf *packet, struct burst_account *account)
+/* Gives each of these packets to the ring of its flow. */
+static void distribute(struct vf_to_vm *lane, const struct guest_session *session,
+	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
-	struct stash *outbox = &lane->outbox[steer_queue(&lane->steer, packet)];
+	uint8_t queues[LANE_BURST];
+	uint32_t rest = 0;
 
-	if (likely(stash_append(outbox, packet)))
-		return;
-	count_and_free(&account->dropped[DROP_QUEUE_FULL], packet);
-}
-
-static void deliver_all(
-	struct vf_to_vm *lane, const struct guest_session *session, struct burst_account *account)
-{
-	for (uint32_t rest = lane->steer.enabled; rest != 0; rest &= rest - 1)
-		if (lane->outbox[__builtin_ctz(rest)].n > 0)
-			deliver(lane, __builtin_ctz(rest), session, account);
+	for (uint16_t i = 0; i < n; i++) {
+		queues[i] = steer_queue(&lane->steer, packets[i]);
+		rest |= 1u << queues[i];
+	}
+	for (; rest != 0; rest &= rest - 1) {
+		struct rte_mbuf *same[LANE_BURST];
+		uint16_t n_same = 0;
+		for (uint16_t i = 0; i < n; i++)
+			if (queues[i] == __builtin_ctz(rest))
+				same[n_same++] = packets[i];
+		deliver(lane, __builtin_ctz(rest), session, same, n_same, account);
+	}
 }
 
 /* The guest has enabled other rings: what waits for the ones that were goes to those that are. */
 static void steer_again(struct vf_to_vm *lane, uint32_t enabled,
 	const struct guest_session *session, struct burst_account *account)
 {
-	uint32_t waiting = lane->waiting & ~enabled;
+	uint32_t waiting = lane->backlog.waiting & ~enabled;
+	struct rte_mbuf *packets[LANE_BURST];
+	uint16_t n;
 
 	steer_set(&lane->steer, enabled);
-	lane->waiting &= enabled;
-	for (uint32_t rest = waiting; rest != 0; rest &= rest - 1) {
-		struct stash *from = &lane->outbox[__builtin_ctz(rest)];
-		for (; from->n > 0; stash_take(from, 1))
-			steer_one(lane, *stash_oldest(from), account);
+	for (; waiting != 0; waiting &= waiting - 1) {
+		unsigned queue = __builtin_ctz(waiting);
+		while ((n = backlog_peek(&lane->backlog, queue, packets, LANE_BURST)) > 0) {
+			backlog_take(&lane->backlog, queue, n);
+			distribute(lane, session, packets, n, account);
+		}
 	}
-	deliver_all(lane, session, account);
 }
 
-/* Reads one of the device's queues and passes it on. Returns the packets read. */
-static uint16_t forward_queue(struct vf_to_vm *lane, uint16_t vf_queue,
+/* Reads one of the device's queues and passes it on. */
+static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue,
 	const struct guest_session *session, struct burst_account *account)
 {
-	bool single = (lane->steer.enabled & (lane->steer.enabled - 1)) == 0;
-	struct rte_mbuf *burst[LANE_BURST];
-	struct stash *only = &lane->outbox[lane->steer.queue_of_bucket[0]];
-	struct rte_mbuf **packets = single ? only->packets : burst;
+	struct rte_mbuf *packets[LANE_BURST];
 
 	uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, vf_queue, packets, LANE_BURST);
 	if (n == 0)
-		return 0;
+		return;
 	account->received = tally_add(account->received, packets_tally(packets, n));
-	uint16_t kept =
-		drop_longer(packets, n, session->max_frame_bytes, &account->dropped[DROP_OVERSIZE]);
-	if (single)
-		stash_fill(only, kept);
+	n = drop_longer(packets, n, session->max_frame_bytes, &account->dropped[DROP_OVERSIZE]);
+	if ((lane->steer.enabled & (lane->steer.enabled - 1)) == 0)
+		deliver(lane, __builtin_ctz(lane->steer.enabled), session, packets, n, account);
 	else
-		for (uint16_t i = 0; i < kept; i++)
-			steer_one(lane, packets[i], account);
-	deliver_all(lane, session, account);
-	return n;
+		distribute(lane, session, packets, n, account);
 }
 
 /* Without a VM the device is read all the same, so that the next one does not get old packets. */
@@ -227,11 +262,11 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 
 	if (enabled == 0)
 		return discard(lane);
-	bool had_waiting = lane->waiting != 0;
-	if (enabled != lane->steer.enabled)
+	bool had_waiting = lane->backlog.waiting != 0;
+	if (unlikely(enabled != lane->steer.enabled))
 		steer_again(lane, enabled, session, &account);
-	else if (had_waiting)
-		deliver_waiting(lane, session, &account);
+	if (had_waiting)
+		deliver_all_waiting(lane, session, &account);
 
 	const uint16_t n_queues = lane->lane.vf->n_queues, stride = lane->lane.n_slices;
 	uint16_t q = lane->next_queue;
