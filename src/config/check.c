@@ -187,10 +187,11 @@ static int check_cpus(const struct config *config, const struct sources *sources
 	r = check_cpu(sources, OPT_MASTER_LCORE, machine, config->master_cpu, err);
 	if (r < 0)
 		return r;
-	if (cpu_set_has(workers, config->master_cpu))
+	if (cpu_set_has(workers, config->master_cpu) && !config->share_master_cpu)
 		return refuse(sources, OPT_CPUS, err,
 			"CPU %u is that of the control thread (VIRTIOFWD_MASTER_LCORE, "
-			"--master-lcore) and cannot be a worker's, too",
+			"--master-lcore) and cannot be a worker's, too, unless "
+			"--share-master-cpu (VIRTIOFWD_SHARE_MASTER_CPU) allows it",
 			config->master_cpu);
 	return 0;
 }

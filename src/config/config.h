@@ -30,6 +30,7 @@ struct config_pin {
 struct config {
 	struct cpu_set worker_cpus;
 	unsigned master_cpu;
+	bool share_master_cpu;    /* it may be one of worker_cpus */
 	unsigned idle_latency_us; /* 0: workers never sleep */
 	int log_level;            /* 0..7 */
 	bool foreground;

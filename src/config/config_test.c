@@ -276,6 +276,14 @@ static void tcp_where_it_is_allowed(void **state)
 	config_free(config);
 }
 
+static void master_may_be_a_worker_where_allowed(void **state)
+{
+	struct config *config = good("VIRTIOFWD_SHARE_MASTER_CPU=true\n", "-C 0,1");
+
+	assert_true(cpu_set_has(&config->worker_cpus, config->master_cpu));
+	config_free(config);
+}
+
 static void refuses(void **state)
 {
 	static const struct {
@@ -451,6 +459,7 @@ int main(void)
 		cmocka_unit_test(shipped_values_run),
 		cmocka_unit_test(missing_default_accounts_are_noticed),
 		cmocka_unit_test(tcp_where_it_is_allowed),
+		cmocka_unit_test(master_may_be_a_worker_where_allowed),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(pending_options_are_refused),
 		cmocka_unit_test(scheduler),

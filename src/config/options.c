@@ -39,6 +39,15 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_cpu, AT(master_cpu), .default_text = "0",
 		.help = "CPU of the control thread, not one of the worker CPUs",
 	},
+	[OPT_SHARE_MASTER] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_SHARE_MASTER_CPU", .long_name = "share-master-cpu",
+		FLAG, AT(share_master_cpu),
+		.help = "let the control thread's CPU be a worker's, too: for small hosts",
+		.detail = "The control thread sleeps most of the time, but while it works (devices "
+			"and VMs come and go, statistics are read) that worker and its packets wait "
+			"for some milliseconds. With --idle-latency=0 the control thread is slow, too.",
+	},
 	[OPT_IDLE_LATENCY] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_IDLE_LATENCY", .long_name = "idle-latency",

@@ -30,7 +30,7 @@ class Forwarder:
         """directory: an existing pathlib.Path, short enough for sockets. devices: {relay: device}
         attached at start. client: vhost-user client mode (the VM makes the sockets). options: more
         of the command line. config: text of its configuration file. netns: where it runs. cpus:
-        (control, [workers])."""
+        (control, [workers]), whose CPUs may be the same."""
         self.name = name
         self.directory = directory
         self.client = client
@@ -54,6 +54,7 @@ class Forwarder:
             f"--vhost-groupname={grp.getgrgid(os.getgid()).gr_name}",
             f"--zmq-stats-ep={self.stats_endpoint}",
             f"--zmq-port-control-ep={self.port_control_endpoint}",
+            *(["--share-master-cpu"] if control in workers else []),
             *([] if huge else ["--no-huge"]), *(["--vhostuser-client"] if client else []),
             *(f"--add-pci-vf={device}={relay}" for relay, device in (devices or {}).items()),
             *options]
