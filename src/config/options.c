@@ -52,11 +52,11 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_IDLE_LATENCY", .long_name = "idle-latency",
 		.arg = ARG_REQUIRED, .metavar = "MICROSECONDS",
-		.parse = value_idle_latency, AT(idle_latency_us), .default_text = "50",
+		.parse = value_idle_latency, AT(idle_latency_us), .default_text = "1000",
 		.help = "how late an idle worker may notice a packet, 0 to 10000; 0: it never sleeps",
 		.detail = "A worker with nothing to do sleeps. VMs and devices with interrupts wake "
 			"it at once; from other devices the first packet after a silence may wait "
-			"for so long.",
+			"for so long, or an eighth of the silence where that is less.",
 	},
 	[OPT_CPU_PINS] = {
 		DAEMON,

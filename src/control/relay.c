@@ -52,7 +52,7 @@ static void retract_lanes(struct relay *relay)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
-			workers_retract(relay->env->workers, d, get_lane(relay, d, i));
+			workers_retract(relay->env->workers, get_lane(relay, d, i));
 }
 
 static void grant_direction(struct relay *relay, enum direction direction)
@@ -165,7 +165,7 @@ void relay_move(struct relay *relay, enum direction direction, unsigned worker)
 		struct lane *lane = get_lane(relay, direction, i);
 		if (lane->worker < 0 || lane->worker == (int)worker)
 			continue;
-		workers_retract(relay->env->workers, direction, lane);
+		workers_retract(relay->env->workers, lane);
 		workers_grant(relay->env->workers, worker, direction, lane);
 	}
 }

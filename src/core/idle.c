@@ -11,18 +11,13 @@
 #include "core/guest.h"
 #include "core/vf.h"
 
-#define EVENTS_AT_ONCE 16 /* which they are is of no interest, only that there are some */
-
-/*
- * Edge-triggered: what woke us is not read, so it does not matter whose descriptor it is by then.
- * One that is watched already stays so; one that was closed has left by itself.
- */
-static void watch(struct idle *idle, int fd)
+/* One that is watched already stays so; one that was closed has left by itself. */
+static void watch(int epoll_fd, int fd, const void *source)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = (void *)source};
 
 	if (fd >= 0)
-		epoll_ctl(idle->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
 int idle_init(struct idle *idle)
@@ -31,7 +26,7 @@ int idle_init(struct idle *idle)
 	idle->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (idle->epoll_fd < 0 || idle->wake_fd < 0)
 		return -errno;
-	watch(idle, idle->wake_fd);
+	watch(idle->epoll_fd, idle->wake_fd, idle);
 	return 0;
 }
 
@@ -51,9 +46,24 @@ void idle_wake(struct idle *idle)
 		return; /* full of wake-ups already */
 }
 
+void idle_reset(struct idle *idle)
+{
+	int fresh = epoll_create1(EPOLL_CLOEXEC);
+	uint64_t calls;
+
+	if (read(idle->wake_fd, &calls, sizeof(calls)) < 0 && errno != EAGAIN)
+		return;
+	if (fresh < 0)
+		return; /* what is watched in vain wakes in vain */
+	watch(fresh, idle->wake_fd, idle);
+	close(idle->epoll_fd);
+	idle->epoll_fd = fresh;
+}
+
 bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
 {
-	return lane->backlog.waiting == 0 && lane->lane.vf->interrupts;
+	return lane->backlog.waiting == 0 &&
+	       (lane->lane.vf->interrupts || lane->lane.vf->n_sockets > 0);
 }
 
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
@@ -66,12 +76,17 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 	const struct vf *vf = lane->lane.vf;
 
 	lane->lane.armed = on;
+	/* Which queue a socket is of is not known, so it stands for all slices of the device. */
+	for (unsigned i = 0; on && i < vf->n_sockets; i++)
+		watch(idle->epoll_fd, vf->sockets[i], vf);
+	if (!vf->interrupts)
+		return;
 	for (uint16_t q = lane->lane.slice; q < vf->n_queues; q += lane->lane.n_slices) {
 		if (!on) {
 			rte_eth_dev_rx_intr_disable(vf->port, q);
 			continue;
 		}
-		watch(idle, rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q));
+		watch(idle->epoll_fd, rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q), lane);
 		rte_eth_dev_rx_intr_enable(vf->port, q);
 	}
 }
@@ -89,15 +104,22 @@ void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
 	for (; rings != 0; rings &= rings - 1) {
 		uint16_t ring = GUEST_TRANSMIT_RING(__builtin_ctz(rings));
 		if (on && rte_vhost_get_vhost_vring(session->vid, ring, &vring) == 0)
-			watch(idle, vring.kickfd);
+			watch(idle->epoll_fd, vring.kickfd, lane);
 		rte_vhost_enable_guest_notification(session->vid, ring, on);
 	}
 }
 
-void idle_sleep(struct idle *idle, unsigned max_us)
+void idle_wait(struct idle *idle, unsigned max_us, struct idle_events *ret_events)
 {
 	struct timespec limit = {.tv_sec = max_us / 1000000, .tv_nsec = max_us % 1000000 * 1000};
-	struct epoll_event events[EVENTS_AT_ONCE];
+	struct epoll_event events[IDLE_EVENTS_MAX];
 
-	epoll_pwait2(idle->epoll_fd, events, EVENTS_AT_ONCE, &limit, NULL);
+	*ret_events = (struct idle_events){};
+	int n = epoll_pwait2(idle->epoll_fd, events, IDLE_EVENTS_MAX, &limit, NULL);
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr == idle)
+			ret_events->called = true;
+		else
+			ret_events->sources[ret_events->n++] = events[i].data.ptr;
+	}
 }

@@ -2,17 +2,14 @@
 #pragma once
 
 /*
- * How a worker sleeps when there is nothing to do.
+ * How a lane with nothing to do is left alone until its source speaks up: the guest by kicking, the
+ * device by an interrupt or, where its driver receives from sockets, by those becoming readable.
+ * The worker asks for that (idle_arm), polls once more, since a packet may have come before it was
+ * asked, and then need not poll the lane until idle_wait() names it.
  *
- * Theory. A worker that has polled in vain for a while goes to sleep. Where every lane of its plan
- * can wake it (the guest by kicking, the device by an interrupt) it asks them to, polls once more,
- * since a packet may have come before they were asked, and sleeps until one of them does, or for
- * IDLE_SLEEP_MAX_US at the most: that is the answer to a ring that changed its eventfd at the wrong
- * moment, and to protocols that a device runs inside our calls. Where a lane cannot (a device
- * without interrupts, a backlog that waits for room) it sleeps for the latency that the operator
- * allows.
- *
- * While asleep the worker is offline for grace periods (epoch.h).
+ * What is watched once stays watched, edge-triggered and at next to no cost, since the sources are
+ * told to be silent while the lane is polled. idle_reset() forgets all of it: after a change of the
+ * plan, and when a guest has changed, whose eventfds may be others by now.
  */
 
 #include <stdbool.h>
@@ -20,8 +17,7 @@
 
 #include "core/lane.h"
 
-#define IDLE_SPIN_US 100        /* in vain before going to sleep */
-#define IDLE_SLEEP_MAX_US 10000 /* at a time */
+#define IDLE_EVENTS_MAX 16 /* at once; the others come with the next call */
 
 struct idle {
 	int epoll_fd;
@@ -32,16 +28,27 @@ struct idle {
 int idle_init(struct idle *idle);
 void idle_fini(struct idle *idle);
 
-/* Wakes the worker if it sleeps, and keeps it from the next sleep if it does not. Any thread. */
+/* Makes the worker's next idle_wait() return `called`. Any thread. */
 void idle_wake(struct idle *idle);
 
-/* True where this lane could wake a sleeper. The worker. */
+/* The rest: the worker. */
+
+/* True where this lane's source could wake a sleeper; not while packets wait for room elsewhere. */
 bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane);
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane);
 
-/* Asks the lane's source to wake this worker (on), or not to any more (off). The worker. */
+/* Asks the lane's source to wake this worker (on), or any worker not any more (off). */
 void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on);
 void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on);
 
-/* Sleeps until woken, or for so long. The worker, offline. */
-void idle_sleep(struct idle *idle, unsigned max_us);
+struct idle_events {
+	bool called; /* by idle_wake() */
+	unsigned n;
+	const void *sources[IDLE_EVENTS_MAX]; /* a lane, or the device of some; maybe no more */
+};
+
+/* Waits until something speaks up, or for so long; 0: not at all. */
+void idle_wait(struct idle *idle, unsigned max_us, struct idle_events *ret_events);
+
+/* Watches nothing any more, and forgets calls so far. */
+void idle_reset(struct idle *idle);

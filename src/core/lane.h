@@ -32,8 +32,9 @@ struct lane {
 	struct guest *guest; /* NULL: no socket */
 	uint16_t slice;      /* 0..n_slices-1 */
 	uint16_t n_slices;
-	int worker; /* whose plan holds the lane, -1 for none; the control thread's */
-	bool armed; /* its source has been asked to wake a worker; the owner's */
+	int worker;        /* whose plan holds the lane, -1 for none; the control thread's */
+	bool armed;        /* its source has been asked to wake a worker; the owner's */
+	uint64_t moved_at; /* TSC when it moved a packet last, or was woken; the owner's */
 	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
 	_Atomic uint64_t busy_cycles;
 	struct counters counters;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/backlog.h"
 #include "core/dpdk_log.h"
+#include "core/packet_sockets.h"
 #include "core/pool.h"
 #include "core/port.h"
 #include "core/stash.h"
@@ -218,13 +219,28 @@ static bool has_interrupts(const struct vf *vf)
 	return true;
 }
 
+/*
+ * The sockets that the device has opened, where they are all it receives from: one for each queue
+ * that it has been given.
+ */
+static void find_sockets(struct vf *vf, const struct packet_sockets *before)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(vf->port, &info) == 0 &&
+		strcmp(info.driver_name, "net_af_packet") == 0)
+		vf->n_sockets = packet_sockets_since(before, vf->sockets, VF_QUEUES_MAX);
+}
+
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
 	struct err *err)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
+	struct packet_sockets before;
 
 	if (vf == NULL)
 		return err_set(err, ENOMEM, "out of memory");
+	packet_sockets_list(&before);
 	vf->bond = device->bond_name[0] != '\0';
 	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
 
@@ -235,6 +251,7 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 		return r;
 	}
 	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
+	find_sockets(vf, &before);
 	r = configure(vf, options, err);
 	if (r == 0)
 		r = start(vf, err);

@@ -29,7 +29,9 @@ struct vf_options {
 struct vf {
 	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
 	bool bond;
-	bool interrupts;    /* each receive queue can wake a sleeping worker */
+	bool interrupts;    /* each receive queue can wake a sleeping worker; */
+	unsigned n_sockets; /* or these can, by which its driver receives */
+	int sockets[VF_QUEUES_MAX];
 	bool needs_polling; /* the bond's own protocol runs inside transmit calls, even of nothing
 	                     */
 	uint16_t port;      /* DPDK's port number */

@@ -34,8 +34,8 @@ struct worker_times {
 
 /*
  * Starts one worker on each of the CPUs that eal_start() was given, with empty plans. One with
- * nothing to do sleeps, and then adds up to `idle_latency_us` to the latency of the first packet
- * from a source that cannot wake it; 0: it polls for ever.
+ * nothing to do sleeps (worker.h), and then adds up to `idle_latency_us` to the latency of the
+ * first packet from a source that cannot wake it; 0: it polls for ever.
  */
 int workers_start(struct workers **ret_workers, unsigned idle_latency_us, struct err *err);
 
@@ -63,4 +63,4 @@ void workers_grant(
 	struct workers *workers, unsigned worker, enum direction direction, struct lane *lane);
 
 /* The lane is polled no more. Blocks for a grace period; does nothing for a lane in no plan. */
-void workers_retract(struct workers *workers, enum direction direction, struct lane *lane);
+void workers_retract(struct workers *workers, struct lane *lane);

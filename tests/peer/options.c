@@ -28,6 +28,8 @@ static const char usage[] =
 	"  --queue-size N      descriptors in a ring (256)\n"
 	"  --net SOCKET        the network's side: memif on this abstract socket\n"
 	"  --net-server        it listens\n"
+	"  --net-device DEVICE the network's side: another DPDK device, "
+        "net_af_packet0,iface=veth1\n"
 	"  --direction WHICH   vm-to-vf, vf-to-vm or both (both)\n"
 	"  --reflect           send from the network's side and check what the VM sends back\n"
 	"  --count N           packets per direction; 0: until stopped (100000)\n"
@@ -35,6 +37,8 @@ static const char usage[] =
 	"  --queues N          queue pairs on both sides (1)\n"
 	"  --sizes WHICH       BYTES, imix, random or random:MAX; without FCS (imix)\n"
 	"  --rate PPS          packets a second per direction; 0: as fast as it goes (0)\n"
+	"  --latency           measure how long packets are under way; with a rate and both ends "
+        "here\n"
 	"  --pause-vm AT,MS    the VM stops reading for MS once it has read AT packets\n"
 	"  --drain-ms MS       silence after which what is missing is lost (3000)\n"
 	"  --cpu N             CPU to run on (0)\n"
@@ -121,6 +125,7 @@ enum option_id {
 	OPT_QUEUE_SIZE,
 	OPT_NET,
 	OPT_NET_SERVER,
+	OPT_NET_DEVICE,
 	OPT_DIRECTION,
 	OPT_REFLECT,
 	OPT_COUNT,
@@ -128,6 +133,7 @@ enum option_id {
 	OPT_QUEUES,
 	OPT_SIZES,
 	OPT_RATE,
+	OPT_LATENCY,
 	OPT_PAUSE_VM,
 	OPT_DRAIN_MS,
 	OPT_CPU,
@@ -144,6 +150,7 @@ static const struct option table[] = {
 	{"queue-size", required_argument, NULL, OPT_QUEUE_SIZE},
 	{"net", required_argument, NULL, OPT_NET},
 	{"net-server", no_argument, NULL, OPT_NET_SERVER},
+	{"net-device", required_argument, NULL, OPT_NET_DEVICE},
 	{"direction", required_argument, NULL, OPT_DIRECTION},
 	{"reflect", no_argument, NULL, OPT_REFLECT},
 	{"count", required_argument, NULL, OPT_COUNT},
@@ -151,6 +158,7 @@ static const struct option table[] = {
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"sizes", required_argument, NULL, OPT_SIZES},
 	{"rate", required_argument, NULL, OPT_RATE},
+	{"latency", no_argument, NULL, OPT_LATENCY},
 	{"pause-vm", required_argument, NULL, OPT_PAUSE_VM},
 	{"drain-ms", required_argument, NULL, OPT_DRAIN_MS},
 	{"cpu", required_argument, NULL, OPT_CPU},
@@ -186,6 +194,9 @@ static int take(struct options *o, enum option_id id, const char *value)
 	case OPT_NET_SERVER:
 		o->net_server = true;
 		return 0;
+	case OPT_NET_DEVICE:
+		o->net_device = value;
+		return strchr(value, ',') ? 0 : -EINVAL;
 	case OPT_DIRECTION:
 		return parse_direction(o, value);
 	case OPT_REFLECT:
@@ -201,6 +212,9 @@ static int take(struct options *o, enum option_id id, const char *value)
 		return parse_sizes(o, value);
 	case OPT_RATE:
 		return parse_number(&o->rate_pps, value, UINT32_MAX);
+	case OPT_LATENCY:
+		o->latency = true;
+		return 0;
 	case OPT_PAUSE_VM:
 		return parse_pause(o, value);
 	case OPT_DRAIN_MS:
@@ -219,10 +233,16 @@ static int take(struct options *o, enum option_id id, const char *value)
 /* NULL, or what is wrong with the options as a whole. */
 static const char *contradiction(const struct options *o)
 {
-	if (!o->vm_socket && !o->net_socket)
+	bool net = o->net_socket || o->net_device;
+
+	if (!o->vm_socket && !net)
 		return "neither --vm nor --net given";
-	if (o->reflect && (o->vm_socket || !o->net_socket))
+	if (o->net_socket && o->net_device)
+		return "--net and --net-device are two networks";
+	if (o->reflect && (o->vm_socket || !net))
 		return "--reflect needs --net and no --vm";
+	if (o->latency && (o->rate_pps == 0 || !net || !(o->vm_socket || o->reflect)))
+		return "--latency needs --rate and both ends";
 	if (o->flows < o->queues)
 		return "fewer flows than queues";
 	return NULL;

@@ -18,9 +18,10 @@ struct options {
 	bool vm_in_order;
 	unsigned vm_queue_size; /* descriptors */
 
-	/* The network side: net_memif on this abstract socket; NULL: none. */
+	/* The network side: net_memif on this abstract socket, or any device; NULL: none. */
 	const char *net_socket;
 	bool net_server;
+	const char *net_device; /* "NAME,ARGUMENTS" */
 
 	bool vm_to_vf; /* generate and check this direction, as far as its ends are here */
 	bool vf_to_vm;
@@ -34,6 +35,7 @@ struct options {
 	uint64_t rate_pps;   /* per direction; 0: as fast as it goes */
 	uint64_t pause_at;   /* the VM stops reading after as many packets; 0: never */
 	unsigned pause_ms;   /* for so long */
+	bool latency;        /* is measured */
 	unsigned drain_ms;   /* silence after which what is not there is lost */
 	unsigned cpu;
 	bool control; /* obey commands on stdin */

@@ -127,6 +127,20 @@ static int open_net(struct ports *ports, const struct options *o)
 	return ret < 0 ? fail(NET_DEVICE, ret) : 0;
 }
 
+/* An existing device: it is up at once. */
+static int open_net_device(struct ports *ports, const struct options *o)
+{
+	char name[64];
+	const char *arguments = strchr(o->net_device, ',') + 1;
+	int ret;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(arguments - 1 - o->net_device), o->net_device);
+	ret = add_device(&ports->net, name, arguments);
+	if (ret == 0)
+		ret = start_port(o, ports->net, ports->tx_pool, 0, false);
+	return ret < 0 ? fail(name, ret) : 0;
+}
+
 static struct rte_mempool *make_pool(const char *name, uint16_t room)
 {
 	return rte_pktmbuf_pool_create(
@@ -149,6 +163,8 @@ int ports_open(struct ports *ret_ports, const struct options *options)
 		ret = open_vm(&ports, options);
 	if (ret == 0 && options->net_socket)
 		ret = open_net(&ports, options);
+	if (ret == 0 && options->net_device)
+		ret = open_net_device(&ports, options);
 	if (ret < 0) {
 		ports_close(&ports);
 		return ret;

@@ -35,6 +35,8 @@ struct stream *stream_new(const char *name, enum frame_origin origin, const stru
 	stream->epoch = new_epoch();
 	stream->from = -1;
 	stream->to = -1;
+	if (options->latency)
+		stream->latency = calloc(1, sizeof(*stream->latency));
 	for (unsigned q = 0; q < options->queues; q++)
 		stream->queues[q].next_flow = q;
 	return stream;
@@ -49,6 +51,7 @@ struct stream *stream_free(struct stream *stream)
 
 		rte_pktmbuf_free_bulk(&queue->packets[queue->first], queue->count);
 	}
+	free(stream->latency);
 	free(stream);
 	return NULL;
 }
@@ -108,6 +111,8 @@ static void fill(struct stream *stream, struct stream_queue *queue, uint64_t now
 		uint16_t len = frame_length(o, flow, id.seq);
 
 		frame_write(rte_pktmbuf_append(queue->packets[i], len), &id, len);
+		if (stream->latency)
+			latency_sent(stream->latency, flow, id.seq, rte_rdtsc());
 		queue->next_flow =
 			flow + o->queues < o->flows ? flow + o->queues : flow % o->queues;
 	}
@@ -154,6 +159,8 @@ static void note(struct stream *stream, const struct frame_id *id)
 	}
 	track_note(&stream->tracks[id->flow], &stream->counts, id->epoch, id->seq,
 		epoch_is_newer(stream->epoch, id->epoch));
+	if (stream->latency && id->epoch == stream->epoch)
+		latency_received(stream->latency, id->flow, id->seq, rte_rdtsc());
 }
 
 static void check(struct stream *stream, const struct rte_mbuf *packet)
@@ -247,7 +254,7 @@ bool stream_has_fault(const struct stream *stream)
 	       stream->counts.duplicated;
 }
 
-void stream_print(const struct stream *stream)
+void stream_print(struct stream *stream)
 {
 	double seconds = (double)(stream->last_tsc - stream->begin_tsc) / (double)rte_get_tsc_hz();
 	uint64_t moved = stream->to >= 0 ? stream->received : stream->sent;
@@ -264,6 +271,11 @@ void stream_print(const struct stream *stream)
 			stream->received, stream->received_bytes, stream_lost(stream),
 			stream->counts.reordered, stream->counts.duplicated, stream->altered,
 			stream->most_under_way);
+	if (stream->latency) {
+		printf("\"latency_us\": ");
+		latency_print(stream->latency);
+		printf(", ");
+	}
 	printf("\"seconds\": %.3f, \"mpps\": %.3f}", seconds,
 		seconds > 0 ? (double)moved / seconds / 1e6 : 0.0);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "frame.h"
+#include "latency.h"
 #include "options.h"
 #include "port.h"
 #include "track.h"
@@ -51,6 +52,8 @@ struct stream {
 	uint64_t altered;
 	uint64_t most_under_way; /* highest sent - received seen by stream_receive() */
 
+	struct latency *latency; /* NULL: not measured */
+
 	uint64_t begin_tsc; /* of the first packet sent or received */
 	uint64_t last_tsc;  /* of the last */
 	uint64_t wait_tsc;  /* silence counts from here at the earliest */
@@ -83,4 +86,4 @@ uint64_t stream_lost(const struct stream *stream);
 bool stream_has_fault(const struct stream *stream);
 
 /* Prints its results as one JSON member, `"name": {…}`. */
-void stream_print(const struct stream *stream);
+void stream_print(struct stream *stream);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/util.h"
+#include "core/epoch.h"
+
+static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
+{
+	atomic_store_explicit(
+		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
+}
+
+/*
+ * Polls a lane once; true where it moved packets. The time since the last reading of the clock goes
+ * to a lane that did; one without packets does not read it.
+ */
+static bool poll_lane(struct worker *worker, const struct place *place)
+{
+	struct lane *lane = place->lane;
+	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
+	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
+
+	if (n == 0)
+		return false;
+	uint64_t now = rte_rdtsc();
+	add_cycles(&lane->busy_cycles, now - worker->clock);
+	add_cycles(&worker->busy_cycles, now - worker->clock);
+	worker->clock = lane->moved_at = now;
+	return true;
+}
+
+static void swap(struct place *a, struct place *b)
+{
+	struct place c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+static bool can_wake(const struct place *place)
+{
+	return place->direction == VF_TO_VM
+	               ? idle_vf_to_vm_can_wake((struct vf_to_vm *)place->lane)
+	               : idle_vm_to_vf_can_wake((struct vm_to_vf *)place->lane);
+}
+
+static void arm(struct worker *worker, const struct place *place, bool on)
+{
+	if (place->direction == VF_TO_VM)
+		idle_vf_to_vm_arm(&worker->idle, (struct vf_to_vm *)place->lane, on);
+	else
+		idle_vm_to_vf_arm(&worker->idle, (struct vm_to_vf *)place->lane, on);
+}
+
+/* The i-th lane, which dozes, is polled from now on. */
+static void wake(struct worker *worker, unsigned i)
+{
+	struct place *place = &worker->places[i];
+
+	if (place->lane->armed)
+		arm(worker, place, false);
+	else
+		worker->n_blind--;
+	place->lane->moved_at = worker->clock;
+	swap(place, &worker->places[worker->n_awake++]);
+}
+
+static uint64_t blind_pause(const struct worker *worker)
+{
+	return MIN((worker->clock - worker->silent_since) / RAMP,
+		worker->idle_latency_us * worker->us);
+}
+
+/* The i-th lane, which is awake, is not polled for now, unless it has got a packet since. */
+static void doze(struct worker *worker, unsigned i)
+{
+	struct place *place = &worker->places[i];
+
+	if (can_wake(place)) {
+		arm(worker, place, true);
+		rte_smp_mb(); /* asked before the last look */
+		if (poll_lane(worker, place)) {
+			arm(worker, place, false);
+			return;
+		}
+	} else {
+		worker->n_blind++;
+		worker->silent_since = MAX(worker->silent_since, place->lane->moved_at);
+		worker->next_blind = worker->clock + blind_pause(worker);
+	}
+	swap(place, &worker->places[--worker->n_awake]);
+}
+
+/* Polls those that doze, or the blind ones of them; whoever has packets is awake. */
+static void sweep(struct worker *worker, bool all)
+{
+	for (unsigned i = worker->n_awake; i < worker->n; i++)
+		if ((all || !worker->places[i].lane->armed) &&
+			poll_lane(worker, &worker->places[i]))
+			wake(worker, i);
+}
+
+static void sweep_where_due(struct worker *worker)
+{
+	if (worker->clock >= worker->next_sweep) {
+		sweep(worker, true);
+		worker->next_sweep = worker->clock + SWEEP_US * worker->us;
+	} else if (worker->n_blind > 0 && worker->clock >= worker->next_blind) {
+		sweep(worker, false);
+	} else {
+		return;
+	}
+	worker->next_blind = worker->clock + blind_pause(worker);
+}
+
+/* All are awake, and nobody is asked to wake this worker or, before it had the lane, another. */
+static void rouse(struct worker *worker)
+{
+	idle_reset(&worker->idle);
+	for (unsigned i = 0; i < worker->n; i++) {
+		if (worker->places[i].lane->armed)
+			arm(worker, &worker->places[i], false);
+		worker->places[i].lane->moved_at = worker->clock;
+	}
+	worker->n_awake = worker->n;
+	worker->n_blind = 0;
+}
+
+static bool is_source(const void *source, const struct place *place)
+{
+	return source == place->lane ||
+	       (place->direction == VF_TO_VM && source == place->lane->vf);
+}
+
+/* Wakes whoever has spoken up since the last look. */
+static void answer(struct worker *worker)
+{
+	struct idle_events *events = &worker->events;
+
+	if (events->called)
+		rouse(worker);
+	for (unsigned e = 0; e < events->n; e++)
+		for (unsigned i = worker->n_awake; i < worker->n; i++)
+			if (is_source(events->sources[e], &worker->places[i]))
+				wake(worker, i);
+	events->called = false;
+	events->n = 0;
+}
+
+static void adopt(struct worker *worker, const struct plan *plan)
+{
+	worker->n = plan->n;
+	memcpy(worker->places, plan->places, plan->n * sizeof(plan->places[0]));
+	worker->events.called = true;
+}
+
+static void doze_off(struct worker *worker)
+{
+	for (unsigned i = worker->n_awake; i > 0; i--)
+		if (worker->clock - worker->places[i - 1].lane->moved_at >= DOZE_US * worker->us)
+			doze(worker, i - 1);
+}
+
+/* Sleeps until the next sweep or until woken. The plan may be another one afterwards. */
+static void sleep_offline(struct worker *worker)
+{
+	uint64_t start = rte_rdtsc(), until = worker->next_sweep;
+
+	if (worker->n_blind > 0)
+		until = MIN(until, worker->next_blind);
+	if (until <= start)
+		return;
+	epoch_offline(worker->epoch, worker->index);
+	idle_wait(&worker->idle, (until - start) / worker->us, &worker->events);
+	epoch_online(worker->epoch, worker->index);
+	worker->clock = worker->next_look = rte_rdtsc();
+	add_cycles(&worker->sleep_cycles, worker->clock - start);
+}
+
+/*
+ * Looks after those that doze and sends idle lanes to join them. What it hears is answered after the
+ * plan has been looked at.
+ */
+static void look(struct worker *worker)
+{
+	sweep_where_due(worker);
+	doze_off(worker);
+	worker->next_look = worker->clock + LOOK_US * worker->us;
+	if (worker->n_awake == 0)
+		sleep_offline(worker);
+	else if (worker->n_awake < worker->n)
+		idle_wait(&worker->idle, 0, &worker->events);
+}
+
+int worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	const struct plan *before = NULL;
+
+	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
+	worker->us = rte_get_tsc_hz() / 1000000;
+	worker->clock = rte_rdtsc();
+	epoch_online(worker->epoch, worker->index);
+	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+		const struct plan *plan = atomic_load_explicit(&worker->plan, memory_order_acquire);
+		bool moved = false;
+
+		if (unlikely(plan != before))
+			adopt(worker, plan);
+		before = plan;
+		answer(worker);
+		for (unsigned i = 0; i < worker->n_awake; i++)
+			moved |= poll_lane(worker, &worker->places[i]);
+		if (!moved) {
+			worker->clock = rte_rdtsc();
+			rte_pause();
+		}
+		if (worker->idle_latency_us != 0 && worker->clock >= worker->next_look)
+			look(worker);
+		epoch_quiescent(worker->epoch, worker->index);
+	}
+	epoch_offline(worker->epoch, worker->index);
+	return 0;
+}
