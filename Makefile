@@ -45,6 +45,10 @@ test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
 test-hostile: all ## guests that mean harm: the catalogue of attacks, and a fuzzer of guests' lives
 	@$(DEPS) test
 	@$(RUN_TESTS) hostile
+.PHONY: test-cpus
+test-cpus: all ## 10,000 moves under load, the scheduler's simulator, what idle relays cost (a quiet machine)
+	@$(DEPS) test
+	@VIO4WD_MOVES=$${VIO4WD_MOVES:-10000} $(RUN_TESTS) cpus
 FUZZ_SECONDS = 60
 fuzz: ## every fuzzer for FUZZ_SECONDS (60), two at a time (build-fuzz/)
 	@$(DEPS) build test clang

@@ -79,7 +79,8 @@ def make_forwarder(request, workdir, stack, host):
         name = arguments.pop("name", f"forwarder{len(started)}")
         directory = workdir / name
         directory.mkdir()
-        forwarder = Forwarder(directory, devices, netns=host, name=name, **arguments)
+        netns = arguments.pop("netns", host)
+        forwarder = Forwarder(directory, devices, netns=netns, name=name, **arguments)
         started.append(stack.enter_context(forwarder))
         return forwarder
 

@@ -33,9 +33,9 @@ class Peer:
     until its count is reached or stop(); result() is what came of it, and its ends stay until
     finish(). As a context manager it is killed at the end, unless it was finished."""
 
-    def __init__(self, directory, name="peer", vm=None, net=None, **options):
-        """vm: a vhost-user socket; net: net_socket(). options: those of packet-peer, count=0,
-        packed=True, pause_vm="1000,500", ..."""
+    def __init__(self, directory, name="peer", vm=None, net=None, netns=None, **options):
+        """vm: a vhost-user socket; net: net_socket(). netns: where it runs. options: those of
+        packet-peer, count=0, packed=True, pause_vm="1000,500", ..."""
         arguments = {"vm": vm, "net": net, "control": True,
                      "cpu": min(os.sched_getaffinity(0)), **options}
         argv = [build_dir() / "tests" / "peer" / "packet-peer"]
@@ -46,6 +46,8 @@ class Peer:
             elif value is not None and value is not False:
                 argv.append(f"{option}={value}")
         self.name = name
+        if netns:
+            argv = netns.argv(argv)
         self._process = Process(argv, name, tty=True, log_path=directory / f"{name}.log")
 
     @property

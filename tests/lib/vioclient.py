@@ -88,15 +88,35 @@ class NoAnswer(AssertionError):
     """The endpoint did not answer in time."""
 
 
+class Session:
+    """A client that stays: request after request."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REQ)
+        self._socket.linger = 0
+        self._socket.connect(str(endpoint))
+
+    def exchange(self, data, timeout=TIMEOUT_S):
+        """A request and its answer, both as bytes."""
+        self._socket.send(data)
+        if not self._socket.poll(timeout * 1000):
+            raise NoAnswer(f"{self.endpoint} did not answer within {timeout} s")
+        return self._socket.recv()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+        self._context.term()
+
+
 def exchange(endpoint, data, timeout=TIMEOUT_S):
     """One request and its answer, both as bytes."""
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.linger = 0
-        socket.connect(str(endpoint))
-        socket.send(data)
-        if not socket.poll(timeout * 1000):
-            raise NoAnswer(f"{endpoint} did not answer within {timeout} s")
-        return socket.recv()
+    with Session(endpoint) as session:
+        return session.exchange(data, timeout)
 
 
 def pci_addresses(request, addresses):

@@ -1,0 +1,228 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""measure.py [--seconds S] [WHAT...]: what idle relays cost, and how soon a packet after silence
+arrives; WHAT: idle, latency, busy (all). Prints a table for each. Exits 1 where a goal is missed. Run
+it on a machine that does nothing else, as root, after `make`; `make test-cpus` does."""
+
+import argparse
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lib.forwarder import Forwarder, default_cpus  # noqa: E402
+from lib.net import Netns, Veth  # noqa: E402
+from lib.peer import Peer  # noqa: E402
+from lib.testpmd import Testpmd, virtio_user  # noqa: E402
+from lib.vhostuser import Frontend  # noqa: E402
+
+VMS = 64
+DEVICES = 31  # as many as a stock DPDK takes, which has 32 ports
+RATE_PPS = 50
+ROUNDS = 3
+CPU_GOAL = 2.0       # % of a core, all workers together
+LATENCY_GOAL = 100   # us, p99 over busy polling
+BUSY_GOAL = 0.95     # of the rate alone
+
+failures = []
+
+
+def goal(met, text):
+    print(("met:    " if met else "MISSED: ") + text, flush=True)
+    if not met:
+        failures.append(text)
+
+
+class Bed:
+    """Namespaces and a directory, and what runs in them."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vio4wd-")))
+        self.host = stack.enter_context(Netns("vio4wd-host", ipv6=False))
+        self.wire = stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+
+    def veth(self, number):
+        return Veth(self.wire, self.host, inner=f"wire{number}")
+
+    def device(self, kind, number):
+        if kind == "af_packet":
+            return f"net_af_packet{number},iface={self.veth(number).outer}"
+        if kind == "tap":
+            return f"net_tap{number},iface=vtap{number}"
+        return f"net_ring{number}"  # nothing that could wake anybody
+
+    def forwarder(self, devices, *options):
+        directory = Path(tempfile.mkdtemp(dir=self.directory, prefix="f"))
+        return self.stack.enter_context(
+            Forwarder(directory, devices, netns=self.host, options=options))
+
+
+@contextmanager
+def bed():
+    with ExitStack() as stack:
+        yield Bed(stack)
+
+
+def connect_vms(forwarder, relays):
+    """Silent VMs with receive buffers, each behind a handshake of its own."""
+    vms = [Frontend(forwarder.socket(relay)).start() for relay in relays]
+    for relay in relays:
+        forwarder.wait_vm(relay)
+    return vms
+
+
+def cpu_seconds(pid, is_worker):
+    """Of the threads with such a name, by the scheduler's own clock."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if is_worker((task / "comm").read_text().strip()):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def share_of_core(pid, seconds, is_worker=lambda name: "worker" in name):
+    before = cpu_seconds(pid, is_worker)
+    time.sleep(seconds)
+    return (cpu_seconds(pid, is_worker) - before) / seconds * 100
+
+
+def measure_idle(seconds):
+    print(f"| {VMS} VMs, connected and silent; {DEVICES} devices | --idle-latency | workers, % of a "
+          "core |\n|---|--:|--:|")
+    for kind, options, limited in (("af_packet", (), True), ("tap", (), True),
+                                   ("ring", (), True), ("ring", ("--idle-latency=100",), False),
+                                   ("af_packet", ("--idle-latency=0",), False)):
+        with bed() as b:
+            forwarder = b.forwarder({i: b.device(kind, i) for i in range(DEVICES)}, *options)
+            vms = connect_vms(forwarder, range(VMS))
+            time.sleep(1)
+            used = share_of_core(forwarder.pid, seconds)
+            latency = options[0].split("=")[1] if options else "1000"
+            print(f"| {kind} | {latency} | {used:.2f} |", flush=True)
+            if limited:
+                goal(used < CPU_GOAL, f"{kind}: workers at {used:.2f} % of a core")
+            forwarder.stop()
+            del vms
+
+
+def latency_result(b, vm, netns, wire, seconds):
+    with Peer(b.directory, vm=vm, netns=netns, net_device=f"net_af_packet9,iface={wire}",
+              count=RATE_PPS * seconds, rate=RATE_PPS, flows=1, sizes=64, latency=True) as peer:
+        peer.start()
+        result = peer.result(seconds + 60)
+        peer.finish()
+    return result
+
+
+def latency_of_forwarder(seconds, *options):
+    with bed() as b:
+        veth = b.veth(0)
+        forwarder = b.forwarder({0: f"net_af_packet0,iface={veth.outer}"}, *options)
+        result = latency_result(b, forwarder.socket(), b.wire, veth.inner, seconds)
+        forwarder.stop()
+    return result
+
+
+def latency_of_testpmd(seconds):
+    with bed() as b:
+        veth = b.veth(0)
+        socket = b.directory / "vhost"
+        with Testpmd([f"net_vhost0,iface={socket}", f"net_af_packet0,iface={veth.outer}"],
+                     cores=default_cpus(), directory=b.directory, netns=b.host) as testpmd:
+            testpmd.command("set fwd io")
+            testpmd.command("start")
+            return latency_result(b, socket, b.wire, veth.inner, seconds)
+
+
+def measure_latency(seconds):
+    print(f"| a packet each {1000 // RATE_PPS} ms each way, us under way | p50 | p99 | max | lost |"
+          "\n|---|--:|--:|--:|--:|")
+    p99 = {}
+    for name, run in (
+            ("asleep (default)", lambda: latency_of_forwarder(seconds)),
+            ("busy polling (--idle-latency=0)", lambda: latency_of_forwarder(
+                seconds, "--idle-latency=0")),
+            ("testpmd", lambda: latency_of_testpmd(seconds))):
+        result = run()
+        for direction in ("vm_to_vf", "vf_to_vm"):
+            seen = result[direction]
+            us = seen["latency_us"]
+            p99[name, direction] = us["p99"]
+            print(f"| {name}, {direction} | {us['p50']:.0f} | {us['p99']:.0f} | {us['max']:.0f} | "
+                  f"{seen['lost']} |", flush=True)
+    for direction in ("vm_to_vf", "vf_to_vm"):
+        over = p99["asleep (default)", direction] - p99["busy polling (--idle-latency=0)", direction]
+        goal(over < LATENCY_GOAL, f"{direction}: p99 {over:.0f} us over busy polling")
+
+
+@contextmanager
+def stopped(forwarders):
+    """They do not run meanwhile."""
+    for forwarder in forwarders:
+        os.kill(forwarder.pid, signal.SIGSTOP)
+    yield
+    for forwarder in forwarders:
+        os.kill(forwarder.pid, signal.SIGCONT)
+
+
+def rate(forwarder, seconds):
+    """Packets a second that relay 0 gives its VM."""
+    def sent():
+        return forwarder.stats()["vf_to_vm"]["pkts_tx_to_vm"], time.monotonic()
+
+    first, begin = sent()
+    time.sleep(seconds)
+    last, end = sent()
+    return (last - first) / (end - begin)
+
+
+def measure_busy(seconds):
+    """An endless source, and testpmd as a VM that takes what it can."""
+    print(f"| relay 0 beside idle relays of | alone, Mpps | with {VMS - 1} VMs, {DEVICES - 1} devices "
+          "| part |\n|---|--:|--:|--:|")
+    for kind in ("af_packet", "ring"):
+        with bed() as b:
+            alone = b.forwarder({0: "net_null0"})
+            beside = b.forwarder({0: "net_null0",
+                                  **{i: b.device(kind, i) for i in range(1, DEVICES)}})
+            vms = connect_vms(beside, range(1, VMS))
+            rates = {}
+            pair = {"alone": alone, "beside": beside}
+            for name in [*pair] * ROUNDS:
+                forwarder = pair[name]
+                with stopped([f for f in pair.values() if f is not forwarder]):
+                    with Testpmd([virtio_user(forwarder.socket())], cores=default_cpus(),
+                                 directory=b.directory) as vm:
+                        vm.command("set fwd rxonly")
+                        vm.command("start")
+                        forwarder.wait_vm()
+                        rates.setdefault(name, []).append(rate(forwarder, seconds))
+            one, other = (statistics.median(rates[name]) for name in ("alone", "beside"))
+            print(f"| {kind} | {one / 1e6:.2f} | {other / 1e6:.2f} | {other / one:.3f} |", flush=True)
+            goal(other >= BUSY_GOAL * one, f"{kind}: {other / one:.3f} of the rate alone")
+            alone.stop()
+            beside.stop()
+            del vms
+
+
+MEASUREMENTS = {"idle": measure_idle, "latency": measure_latency, "busy": measure_busy}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=20, help="for each figure")
+    parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], default=[])
+    arguments = parser.parse_args()
+    for name in arguments.what or MEASUREMENTS:
+        MEASUREMENTS[name](arguments.seconds)
+    sys.exit(1 if failures else 0)
+
+
+main()
