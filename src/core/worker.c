@@ -133,8 +133,7 @@ static void rouse(struct worker *worker)
 
 static bool is_source(const void *source, const struct place *place)
 {
-	return source == place->lane ||
-	       (place->direction == VF_TO_VM && source == place->lane->vf);
+	return source == place->lane || (place->direction == VF_TO_VM && source == place->lane->vf);
 }
 
 /* Wakes whoever has spoken up since the last look. */
@@ -183,8 +182,8 @@ static void sleep_offline(struct worker *worker)
 }
 
 /*
- * Looks after those that doze and sends idle lanes to join them. What it hears is answered after the
- * plan has been looked at.
+ * Looks after those that doze and sends idle lanes to join them. What it hears is answered after
+ * the plan has been looked at.
  */
 static void look(struct worker *worker)
 {

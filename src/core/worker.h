@@ -8,12 +8,12 @@
  * that has moved nothing for DOZE_US dozes off: where its source can wake it (idle.h) the source is
  * asked to and the lane is not polled until then; where it cannot (a device without interrupts, a
  * backlog that waits for room) the lane is *blind* and is polled now and then. When all doze the
- * worker sleeps. So idle lanes cost the busy ones next to nothing, and a silent worker costs next to
- * nothing at all.
+ * worker sleeps. So idle lanes cost the busy ones next to nothing, and a silent worker costs next
+ * to nothing at all.
  *
  * Blind lanes are polled after an eighth of the silence so far has passed, or the latency that the
- * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at most,
- * and after a long silence a poll every now and then will do.
+ * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at
+ * most, and after a long silence a poll every now and then will do.
  *
  * While others keep the worker busy it looks every LOOK_US after those that doze. Every
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
@@ -67,12 +67,12 @@ struct worker {
 	unsigned n_awake; /* they come first in `places`; the others doze, */
 	unsigned n_blind; /* and so many of those cannot be woken */
 	struct place places[LANES_MAX];
-	uint64_t us;           /* cycles in one */
-	uint64_t clock;        /* as it was read last */
-	uint64_t next_look;    /* after those that doze */
-	uint64_t next_sweep;   /* poll of all of them */
-	uint64_t next_blind;   /* poll of the blind ones */
-	uint64_t silent_since; /* when a blind one moved a packet last */
+	uint64_t us;               /* cycles in one */
+	uint64_t clock;            /* as it was read last */
+	uint64_t next_look;        /* after those that doze */
+	uint64_t next_sweep;       /* poll of all of them */
+	uint64_t next_blind;       /* poll of the blind ones */
+	uint64_t silent_since;     /* when a blind one moved a packet last */
 	struct idle_events events; /* heard and not answered yet */
 };
 
