@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/worker.h"
 
+#include <limits.h>
 #include <rte_cycles.h>
 #include <rte_pause.h>
 #include <string.h>
@@ -199,7 +200,7 @@ static void look(struct worker *worker)
 int worker_main(void *argument)
 {
 	struct worker *worker = argument;
-	const struct plan *before = NULL;
+	unsigned adopted = UINT_MAX; /* number of the plan */
 
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
@@ -209,9 +210,9 @@ int worker_main(void *argument)
 		const struct plan *plan = atomic_load_explicit(&worker->plan, memory_order_acquire);
 		bool moved = false;
 
-		if (unlikely(plan != before))
+		if (unlikely(plan->number != adopted))
 			adopt(worker, plan);
-		before = plan;
+		adopted = plan->number;
 		answer(worker);
 		for (unsigned i = 0; i < worker->n_awake; i++)
 			moved |= poll_lane(worker, &worker->places[i]);

@@ -42,6 +42,7 @@ struct place {
 
 /* The lanes of a worker. Constant while published. */
 struct plan {
+	unsigned number; /* of all that the worker was given: a sleeper may miss some */
 	unsigned n;
 	struct place places[LANES_MAX];
 };

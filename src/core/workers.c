@@ -135,6 +135,7 @@ static struct plan *next_plan(struct worker *worker)
 	struct plan *next = &worker->plans[current == &worker->plans[0]];
 
 	*next = *current;
+	next->number++;
 	return next;
 }
 
