@@ -292,6 +292,13 @@ class Guest:
         self.wait_ready()
         self.qmp("set-action", reboot="shutdown")
 
+    def reset(self):
+        """Of the machine, as by its button; returns when its shell is back."""
+        self.qmp("set-action", reboot="reset")
+        self.qmp("system_reset")
+        self.wait_ready()
+        self.qmp("set-action", reboot="shutdown")
+
     def kill(self):
         """kill -9 of QEMU."""
         self._close()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A Linux guest under QEMU reaches the network through a relay, whatever happens to either."""
 
+import re
+
 import pytest
 
 from lib.forwarder import accepts
 from lib.net import Netns, Veth
+from lib.pinger import Pinger
 from lib.proc import wait_until
 from lib.qemu import Nic
 from lib.traffic import tcp_from_guest, tcp_to_guest
@@ -55,6 +58,58 @@ def test_guest_reboots(make_forwarder, boot, wire, veth, client):
     assert wire.ping(GUEST_IP) == 5
     guest.reboot()
     wait_ping(wire)
+    assert_works(wire, guest)
+
+
+def test_guest_is_reset(make_forwarder, boot, wire, veth):
+    """Under load, so that its rings are in use at that moment."""
+    guest = boot(make_forwarder({0: device(veth)}))
+    with Pinger(wire, GUEST_IP, interval=0.002):
+        for _ in range(3):
+            guest.reset()
+            wait_ping(wire)
+    assert_works(wire, guest)
+
+
+@pytest.mark.ci
+def test_guest_is_paused(make_forwarder, boot, wire, veth):
+    """QEMU stops its rings, so what comes for it meanwhile is dropped; it has its network again when
+    it goes on."""
+    forwarder = make_forwarder({0: device(veth)})
+    guest = boot(forwarder)
+    for _ in range(2):
+        guest.qmp("stop")
+        assert wire.ping(GUEST_IP, count=500, interval=0.002, wait=0.1) == 0
+        forwarder.wait_vm(0, attached=False)
+        guest.qmp("cont")
+        wait_ping(wire)
+    assert_works(wire, guest)
+
+
+@pytest.mark.ci
+def test_driver_is_unloaded_and_loaded(make_forwarder, boot, wire, veth):
+    forwarder = make_forwarder({0: device(veth)})
+    guest = boot(forwarder)
+    features = guest.features()
+    with Pinger(wire, GUEST_IP):
+        for _ in range(3):
+            guest.run("rmmod virtio_net")
+            forwarder.wait_vm(0, attached=False)
+            guest.run("insmod /modules/virtio_net.ko")
+            guest.run(f"ip addr add {GUEST_IP}/24 dev eth0; ip link set eth0 up")
+            wait_ping(wire)
+    assert guest.features() == features
+    assert_works(wire, guest)
+
+
+@pytest.mark.parametrize("receive, transmit", [
+    (512, 1024), (256, 256), (1024, 256), (256, 1024), (1024, 1024)])
+def test_ring_sizes(make_forwarder, boot, wire, veth, receive, transmit):
+    """512 and 1024 are what Nova sets."""
+    guest = boot(make_forwarder({0: device(veth)}, options=["--enable-mrgbuf"]), nic={
+        "options": (f"rx_queue_size={receive}", f"tx_queue_size={transmit}")})
+    sizes = dict(re.findall(r"^(RX|TX):\s+(\d+)", guest.run("ethtool -g eth0"), re.M))
+    assert sizes == {"RX": str(receive), "TX": str(transmit)}
     assert_works(wire, guest)
 
 

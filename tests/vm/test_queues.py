@@ -57,18 +57,18 @@ def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, ve
             assert max(taken.values()) < 2 * FLOWS / enabled, taken
 
 
-@pytest.mark.parametrize("device_queues, workers", [
-    pytest.param(1, 1, marks=pytest.mark.ci), pytest.param(4, 1), pytest.param(2, 2)])
-def test_queues_change_under_load(make_forwarder, boot, wire, veth, device_queues, workers):
+@pytest.mark.parametrize("queues, device_queues, workers", [
+    pytest.param(4, 1, 1, marks=pytest.mark.ci), (4, 4, 1), (4, 2, 2), (32, 1, 1)])
+def test_queues_change_under_load(make_forwarder, boot, wire, veth, queues, device_queues, workers):
     """50 times, while TCP goes both ways and pings run: all streams intact, all pings but a few
     answered, and every lane at work afterwards."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < workers:
         pytest.skip(f"needs {workers} CPUs")
     forwarder = make_forwarder({0: device(veth, device_queues)}, cpus=(cpus[0], cpus[-workers:]))
-    guest = boot(forwarder, nic={"queues": 4})
-    guest.run("((for i in $(seq 1 50); do ethtool -L eth0 combined $((i % 4 + 1)) && echo $i; done; "
-              "echo over) >/tmp/changed 2>&1 &)")
+    guest = boot(forwarder, nic={"queues": queues})
+    guest.run(f"((for i in $(seq 1 {CHANGES}); do ethtool -L eth0 combined $((7 * i % {queues} + 1)) && "
+              "echo $i; done; echo over) >/tmp/changed 2>&1 &)")
     transfers = []
     with Pinger(wire, GUEST_IP) as pinger:
         while not guest.run("tail -n 1 /tmp/changed").startswith("over"):
@@ -82,6 +82,6 @@ def test_queues_change_under_load(make_forwarder, boot, wire, veth, device_queue
           f"longest silence {longest_s * 1000:.0f} ms")
     assert lost <= CHANGES and longest_s < 1.5
 
-    for queues in (4, 1, 3):
-        guest.run(f"ethtool -L eth0 combined {queues}", check=False)
+    for enabled in (queues, 1, 3):
+        guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
         assert wire.ping(GUEST_IP) == 5 and guest.ping(WIRE_IP) == 5

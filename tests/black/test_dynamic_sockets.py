@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sockets that come and go under VMs which send, and which connect again at once: again and again, and
+nothing is left of it."""
+
+import contextlib
+import os
+import random
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+from lib import vioclient
+from lib.peer import counted
+from lib.proc import memory_kib, open_files, wait_until
+from lib.vhostuser import Connection, Disconnected, Frontend, Refused
+from lib.vioclient import CLIENT, SERVER
+from lib.wire import ADD_SOCK, REMOVE_SOCK, Daemon, honest_client_is_served, settled
+
+CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300)) // 5
+SLOWER = 6  # the vhost library of DPDK 22.11 takes up to a second to look at a new socket
+SEED = int(os.environ.get("VIO4WD_SEED", 20))
+WARM_UP = 4
+GROWTH_KIB = 4096
+DEVICE = "net_null0,size=64"  # an endless source and sink
+
+pytestmark = pytest.mark.timeout(300 + 2 * CYCLES)
+
+modes = pytest.mark.parametrize("mode", [SERVER, CLIENT], ids=["server", "client"])
+
+
+class Vm:
+    """A VM in a thread of its own: it connects, or waits to be connected to, sends frames until the
+    daemon hangs up, and begins anew."""
+
+    def __init__(self, path, mode):
+        self.sessions = 0  # in which it has sent
+        self._path = path
+        self._stop = False
+        self._listener = None
+        if mode == CLIENT:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen(8)
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._stop:
+            with contextlib.suppress(OSError, Disconnected, Refused):
+                self._live()
+
+    def _connect(self):
+        if self._listener:
+            return Connection.accept(self._listener, timeout=0.05)
+        if not self._path.exists():
+            time.sleep(0.001)
+        return Connection.connect(self._path)
+
+    def _live(self):
+        connection = self._connect()
+        with Frontend(self._path, connection=connection) as frontend:
+            frontend.start()
+            sent = False
+            while not self._stop and not connection.closed_by_peer(timeout=0):
+                for _ in range(8):
+                    frontend.send(bytes(12) + b"\x88\xb5" + bytes(46))
+                while not frontend.reclaim():
+                    if select.select([connection.socket], [], [], 0.001)[0]:
+                        raise Disconnected
+                    if self._stop:
+                        return
+                if not sent:
+                    self.sessions += 1
+                    sent = True
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop = True
+        self._thread.join()
+        if self._listener:
+            self._listener.close()
+            self._path.unlink()
+
+
+@pytest.fixture
+def daemon(workdir, stack):
+    return stack.enter_context(Daemon(workdir, "--dynamic-sockets"))
+
+
+@modes
+@pytest.mark.parametrize("moment", ["sending", "whenever"])
+def test_removed_under_a_vm(daemon, workdir, mode, moment):
+    """While the VM sends, or at whatever moment of its way to that."""
+    chance = random.Random(SEED)
+    path = workdir / "vm.sock"
+    relay = {"device": [DEVICE], "vhost_path": str(path), "conditional": False}
+
+    def cycle(vm):
+        before = vm.sessions
+        daemon.done(ADD_SOCK, socket_mode=mode, **relay)
+        if moment == "sending":
+            wait_until(lambda: vm.sessions > before, 20, "the VM sends", interval=0.001)
+        else:
+            time.sleep(chance.random() * 0.05)
+        daemon.done(REMOVE_SOCK, **relay)
+        assert daemon.devices() == {}
+        assert path.exists() == (mode == CLIENT)
+
+    with Vm(path, mode) as vm:
+        for _ in range(WARM_UP):
+            cycle(vm)
+        files, memory = open_files(daemon.pid), memory_kib(daemon.pid)
+        for _ in range(CYCLES // SLOWER if moment == "sending" else CYCLES):
+            cycle(vm)
+        daemon.done(ADD_SOCK, socket_mode=mode, **relay)
+        before = vm.sessions
+        wait_until(lambda: vm.sessions > before, 20, "the VM sends in the end")
+        wait_until(lambda: counted(daemon, "vf_to_vm").sent[0] > 0, 20, "the VM gets frames")
+        daemon.done(REMOVE_SOCK, **relay)
+    honest_client_is_served(daemon)
+    settled(daemon, files)
+    assert memory_kib(daemon.pid) < memory + GROWTH_KIB
+    assert not vioclient.relay(daemon.stats_endpoint, 0).active
