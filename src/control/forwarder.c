@@ -45,6 +45,15 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	return 0;
 }
 
+static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+
+	placement_sample(&forwarder->placement);
+	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
+	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
 /* The accounts were checked with the configuration; one that is gone since is left alone. */
 static void find_owner(struct forwarder *forwarder)
 {
@@ -139,7 +148,13 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	if (r < 0)
 		return r;
 
+	placement_init(&forwarder->placement, forwarder->workers);
+	r = sd_event_add_time_relative(event, &forwarder->placement_timer, CLOCK_MONOTONIC,
+		PLACEMENT_SAMPLE_S * 1000000, 0, on_placement_timer, forwarder);
+	if (r < 0)
+		return err_set(err, -r, "event loop: %s", strerror(-r));
 	forwarder->env.workers = forwarder->workers;
+	forwarder->env.placement = &forwarder->placement;
 	forwarder->env.discard_pool = forwarder->discard_pool;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
@@ -188,6 +203,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 	gatekeeper_stop(forwarder->env.keeper);
 	fault_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
+	sd_event_source_disable_unref(forwarder->placement_timer);
 	if (forwarder->guest_event_fd >= 0)
 		close(forwarder->guest_event_fd);
 	free(forwarder);

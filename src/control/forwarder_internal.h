@@ -4,11 +4,14 @@
 /* What forwarder.c (life) and apply.c (operations) share. */
 
 #include "control/forwarder.h"
+#include "control/placement.h"
 #include "control/relay.h"
 
 struct forwarder {
 	const struct config *config;
 	struct workers *workers;
+	struct placement placement;
+	sd_event_source *placement_timer;
 	struct rte_mempool *discard_pool;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];

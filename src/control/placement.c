@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/placement.h"
 
+#include <string.h>
+#include <time.h>
+
+#include "base/util.h"
+
 int placement_worker_on(const struct workers *workers, int cpu)
 {
 	for (unsigned i = 0; i < workers_count(workers); i++)
@@ -9,19 +14,123 @@ int placement_worker_on(const struct workers *workers, int cpu)
 	return -1;
 }
 
-unsigned placement_choose(
-	const struct workers *workers, const struct config_pin *pin, enum direction direction)
+static bool is_better(const struct placement_worker *a, const struct placement_worker *b)
 {
+	double difference = a->load - b->load;
+
+	if (difference < PLACEMENT_SAME && difference > -PLACEMENT_SAME)
+		return a->n_lanes < b->n_lanes;
+	return difference < 0;
+}
+
+/* The best on that node (-1: on any), or -1 where none is there. */
+static int best_on(const struct placement_worker *workers, unsigned n, int numa_node)
+{
+	int best = -1;
+
+	for (unsigned i = 0; i < n; i++)
+		if ((numa_node < 0 || workers[i].numa_node == numa_node) &&
+			(best < 0 || is_better(&workers[i], &workers[best])))
+			best = i;
+	return best;
+}
+
+unsigned placement_least_loaded(const struct placement_worker *workers, unsigned n, int numa_node)
+{
+	int local = best_on(workers, n, numa_node), any = best_on(workers, n, -1);
+
+	if (local < 0 || (workers[local].load >= PLACEMENT_SATURATED &&
+				 workers[any].load < PLACEMENT_SATURATED))
+		return any;
+	return local;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void placement_init(struct placement *placement, struct workers *workers)
+{
+	*placement = (struct placement){.workers = workers};
+	placement_sample(placement);
+}
+
+void placement_sample(struct placement *placement)
+{
+	unsigned next = (placement->newest + 1) % ARRAY_SIZE(placement->samples);
+
+	memset(&placement->samples[next], 0, sizeof(placement->samples[next]));
+	placement->samples[next].taken_ns = clock_ns();
+	for (unsigned i = 0; i < workers_count(placement->workers); i++)
+		placement->samples[next].busy_ns[i] = workers_times(placement->workers, i).busy_ns;
+	placement->newest = next;
+}
+
+static unsigned oldest_sample(const struct placement *placement)
+{
+	unsigned i = placement->newest;
+
+	do
+		i = (i + 1) % ARRAY_SIZE(placement->samples);
+	while (placement->samples[i].taken_ns == 0);
+	return i;
+}
+
+static struct placement_worker look_at(const struct placement *placement, unsigned worker)
+{
+	unsigned oldest = oldest_sample(placement), n_newcomers = 0;
+	uint64_t passed_ns = clock_ns() - placement->samples[oldest].taken_ns;
+	uint64_t busy_ns = workers_times(placement->workers, worker).busy_ns -
+	                   placement->samples[oldest].busy_ns[worker];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(placement->samples); i++)
+		n_newcomers += placement->samples[i].n_granted[worker];
+	return (struct placement_worker){
+		.numa_node = workers_numa_node(placement->workers, worker),
+		.load = (passed_ns > 0 ? (double)busy_ns / (double)passed_ns : 0) +
+	                n_newcomers * PLACEMENT_NEWCOMER,
+		.n_lanes = workers_load(placement->workers, worker),
+	};
+}
+
+static unsigned choose(const struct placement *placement, const struct config_pin *pin,
+	enum direction direction, int numa_node)
+{
+	struct placement_worker workers[WORKERS_MAX];
+	unsigned n = MIN(workers_count(placement->workers), WORKERS_MAX);
+
 	if (pin->set) {
 		int cpu = direction == VF_TO_VM ? pin->vf_to_vm_cpu : pin->vm_to_vf_cpu;
-		int worker = placement_worker_on(workers, cpu);
+		int worker = placement_worker_on(placement->workers, cpu);
 		if (worker >= 0)
 			return worker;
 	}
+	for (unsigned i = 0; i < n; i++)
+		workers[i] = look_at(placement, i);
+	return placement_least_loaded(workers, n, numa_node);
+}
 
-	unsigned best = 0;
-	for (unsigned i = 1; i < workers_count(workers); i++)
-		if (workers_load(workers, i) < workers_load(workers, best))
-			best = i;
-	return best;
+unsigned placement_choose(struct placement *placement, const struct config_pin *pin,
+	enum direction direction, int numa_node)
+{
+	unsigned worker = choose(placement, pin, direction, numa_node);
+
+	placement->samples[placement->newest].n_granted[worker]++;
+	return worker;
+}
+
+bool placement_is_remote(const struct placement *placement, unsigned worker, int numa_node)
+{
+	const struct workers *workers = placement->workers;
+
+	if (numa_node < 0 || workers_numa_node(workers, worker) == numa_node)
+		return false;
+	for (unsigned i = 0; i < workers_count(workers); i++)
+		if (workers_numa_node(workers, i) == numa_node)
+			return true;
+	return false;
 }

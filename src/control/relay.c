@@ -55,17 +55,26 @@ static void retract_lanes(struct relay *relay)
 			workers_retract(relay->env->workers, get_lane(relay, d, i));
 }
 
+/* Where its packets are: in the VM's memory, else in the device's pool. -1: unknown. */
+static int relay_node(const struct relay *relay)
+{
+	int node = relay->guest != NULL ? guest_numa_node(relay->guest) : -1;
+
+	return node < 0 && relay->vf != NULL ? relay->vf->socket : node;
+}
+
 static void grant_direction(struct relay *relay, enum direction direction)
 {
 	const struct config_pin *pin = &relay->env->config->pins[relay->id];
-	struct workers *workers = relay->env->workers;
 
 	for (unsigned i = 0; i < relay->n_slices; i++) {
 		struct lane *lane = get_lane(relay, direction, i);
 		lane->vf = relay->vf;
 		lane->guest = relay->guest;
 		lane->n_slices = relay->n_slices;
-		workers_grant(workers, placement_choose(workers, pin, direction), direction, lane);
+		workers_grant(relay->env->workers,
+			placement_choose(relay->env->placement, pin, direction, relay_node(relay)),
+			direction, lane);
 	}
 }
 
@@ -200,11 +209,48 @@ static void log_guest(struct relay *relay)
 	log_migration(relay, ready && guest_migrates(relay->guest));
 }
 
+static bool has_remote_lane(struct relay *relay, int node)
+{
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < relay->n_slices; i++) {
+			int worker = get_lane(relay, d, i)->worker;
+			if (worker >= 0 && placement_is_remote(relay->env->placement, worker, node))
+				return true;
+		}
+	return false;
+}
+
+/*
+ * Brings the lanes and the packet pool to the node of the memory of a VM that has just come, if
+ * they are on another. What the device has received meanwhile is lost with its restart.
+ */
+static void follow_memory(struct relay *relay)
+{
+	int node = guest_numa_node(relay->guest);
+	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
+	struct err err;
+
+	if (node < 0 || (!pool_moves && !has_remote_lane(relay, node)))
+		return;
+	retract_lanes(relay);
+	if (pool_moves && vf_move_pool(relay->vf, node, &err) < 0)
+		log_warning("relay %u: %s; it stays on NUMA node %d", relay->id, err.text,
+			relay->vf->socket);
+	else if (pool_moves)
+		log_info("relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
+			relay->id, node);
+	grant_lanes(relay);
+}
+
 void relay_follow_guest(struct relay *relay)
 {
 	if (relay->guest == NULL)
 		return;
+	bool has_come = guest_ready(relay->guest) &&
+	                atomic_load(&relay->guest->n_sessions) != relay->n_sessions_seen;
 	log_guest(relay);
+	if (has_come)
+		follow_memory(relay);
 	unsigned n_queues = guest_receive_queues(relay->guest);
 	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
 		return;

@@ -23,10 +23,13 @@
 #include "core/vf.h"
 #include "core/workers.h"
 
+struct placement;
+
 /* What all relays share; outlives them. */
 struct relay_env {
 	const struct config *config;
 	struct workers *workers;
+	struct placement *placement;
 	struct gatekeeper *keeper; /* of all sockets */
 	struct rte_mempool *discard_pool;
 	void (*guest_changed)(void *userdata); /* from the vhost thread */

@@ -156,3 +156,10 @@ unsigned guest_receive_queues(struct guest *guest)
 	/* The memory is the guest's own, so what is read may be out of date but is there. */
 	return session != NULL ? __builtin_popcount(atomic_load(&session->vf_to_vm_enabled)) : 0;
 }
+
+int guest_numa_node(struct guest *guest)
+{
+	struct guest_session *session = guest_session(guest);
+
+	return session != NULL ? session->numa_node : -1;
+}

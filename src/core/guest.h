@@ -127,3 +127,7 @@ bool guest_migrates(const struct guest *guest);
 /* How many receive queues the guest has enabled, 0 without a session. Control thread: a moment's
  * view. */
 unsigned guest_receive_queues(struct guest *guest);
+
+/* NUMA node of the guest's memory, -1 without a session or where it is not known. Control thread.
+ */
+int guest_numa_node(struct guest *guest);

@@ -164,6 +164,7 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 			RING_SIZE, strerror(-r));
 	set_mtu(vf, options->mtu);
 
+	vf->ring_rx = ring_rx;
 	vf->socket = rte_eth_dev_socket_id(vf->port);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
 	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_rx, ring_tx),
@@ -295,6 +296,7 @@ struct vf *vf_close(struct vf *vf)
 	else
 		port_close(vf->port);
 	pool_destroy(vf->pool);
+	pool_destroy(vf->old_pool);
 	free(vf);
 	return NULL;
 }

@@ -40,7 +40,10 @@ struct vf {
 	unsigned mtu;             /* as the device accepted it */
 	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
 	int socket;               /* NUMA node of the pool */
-	struct rte_mempool *pool; /* owned */
+	uint16_t ring_rx;         /* descriptors of a receive queue */
+	struct rte_mempool *pool; /* owned; */
+	struct rte_mempool
+		*old_pool; /* so the one before, some of whose packets may be out; NULL */
 };
 
 /* Probes, configures and starts the device. All or nothing. Blocks while the hardware starts. */
@@ -59,6 +62,16 @@ struct vf *vf_close(struct vf *vf);
  * the device has no such table.
  */
 void vf_spread(const struct vf *vf, unsigned n);
+
+/* True where the pool is known to be on another NUMA node (-1: unknown). */
+bool vf_pool_is_remote(const struct vf *vf, int numa_node);
+
+/*
+ * Makes the device receive into a pool on that node. The device stops and starts again for it, and
+ * what it holds received is lost. No lane may run on it; their backlog is kept. On failure it
+ * receives into the pool that it had.
+ */
+int vf_move_pool(struct vf *vf, int numa_node, struct err *err);
 
 /* Bytes of packet memory that a device usually needs, for a check before the start. */
 uint64_t vf_memory_bytes(void);
