@@ -5,6 +5,7 @@
 
 #define RELAYS_MAX 64        /* relay ids 0..63 */
 #define BOND_MEMBERS_MAX 8   /* devices in a bond */
+#define SLICES_MAX 8         /* of one direction of a relay, by device queues */
 #define WORKERS_MAX 128      /* worker CPUs: RTE_MAX_LCORE of the usual DPDK builds */
 #define QUEUE_PAIRS_MAX 32   /* virtio queue pairs of a VM */
 #define SOCKET_PATH_SIZE 108 /* sun_path, with its NUL */

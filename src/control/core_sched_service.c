@@ -24,6 +24,17 @@ static int check_cpu(
 		move->relay_id, cpu, list);
 }
 
+static int check_slices(const struct core_move *move, const struct slice_cpus *slices,
+	const struct cpu_set *workers, struct err *err)
+{
+	for (unsigned i = 0; i < slices->n; i++) {
+		int r = check_cpu(move, slices->cpus[i], workers, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int update(struct core_sched_service *service, const struct core_sched_request *request,
 	struct err *err)
 {
@@ -35,7 +46,9 @@ static int update(struct core_sched_service *service, const struct core_sched_re
 		const struct core_move *move = &request->moves[i];
 
 		if ((r = check_cpu(move, move->vf_to_vm_cpu, &workers, err)) < 0 ||
-			(r = check_cpu(move, move->vm_to_vf_cpu, &workers, err)) < 0)
+			(r = check_cpu(move, move->vm_to_vf_cpu, &workers, err)) < 0 ||
+			(r = check_slices(move, &move->vf_to_vm_slices, &workers, err)) < 0 ||
+			(r = check_slices(move, &move->vm_to_vf_slices, &workers, err)) < 0)
 			return r;
 	}
 	return service->callbacks.move(service->userdata, request->moves, request->n_moves, err);

@@ -239,16 +239,23 @@ void forwarder_read_devices(
 	}
 }
 
-void forwarder_move(
-	struct forwarder *forwarder, unsigned relay_id, int vf_to_vm_cpu, int vm_to_vf_cpu)
+static void move_direction(struct forwarder *forwarder, struct relay *relay,
+	enum direction direction, unsigned cpu, const struct slice_cpus *slices)
 {
-	int vf_to_vm = placement_worker_on(forwarder->workers, vf_to_vm_cpu);
-	int vm_to_vf = placement_worker_on(forwarder->workers, vm_to_vf_cpu);
+	for (unsigned i = 0; i < relay->n_slices; i++) {
+		int worker = placement_worker_on(
+			forwarder->workers, i < slices->n ? slices->cpus[i] : cpu);
+		if (worker >= 0)
+			relay_move(relay, direction, i, worker);
+	}
+}
 
-	if (vf_to_vm >= 0)
-		relay_move(&forwarder->relays[relay_id], VF_TO_VM, vf_to_vm);
-	if (vm_to_vf >= 0)
-		relay_move(&forwarder->relays[relay_id], VM_TO_VF, vm_to_vf);
+void forwarder_move(struct forwarder *forwarder, const struct core_move *move)
+{
+	struct relay *relay = &forwarder->relays[move->relay_id];
+
+	move_direction(forwarder, relay, VF_TO_VM, move->vf_to_vm_cpu, &move->vf_to_vm_slices);
+	move_direction(forwarder, relay, VM_TO_VF, move->vm_to_vf_cpu, &move->vm_to_vf_slices);
 }
 
 unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
+#include "wire/core_sched_codec.h"
 
 struct forwarder;
 
@@ -41,11 +42,10 @@ void forwarder_read_devices(
 	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX]);
 
 /*
- * Moves the two directions of a relay to the workers on these CPUs, without loss. A direction that
- * has nothing to do stays where it is: nowhere.
+ * Moves the two directions of a relay, or the slices of them, to the workers on these CPUs, without
+ * loss. What has nothing to do stays where it is: nowhere.
  */
-void forwarder_move(
-	struct forwarder *forwarder, unsigned relay_id, int vf_to_vm_cpu, int vm_to_vf_cpu);
+void forwarder_move(struct forwarder *forwarder, const struct core_move *move);
 
 /* Fills in the CPUs of the workers; returns how many. */
 unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/relay.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "control/placement.h"
+
+static_assert(SLICES_MAX == VF_QUEUES_MAX, "a slice has a queue");
 
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
@@ -168,15 +171,14 @@ const char *relay_socket(const struct relay *relay)
 	return relay->guest != NULL ? relay->guest->path : "";
 }
 
-void relay_move(struct relay *relay, enum direction direction, unsigned worker)
+void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker)
 {
-	for (unsigned i = 0; i < relay->n_slices; i++) {
-		struct lane *lane = get_lane(relay, direction, i);
-		if (lane->worker < 0 || lane->worker == (int)worker)
-			continue;
-		workers_retract(relay->env->workers, lane);
-		workers_grant(relay->env->workers, worker, direction, lane);
-	}
+	struct lane *lane = get_lane(relay, direction, slice);
+
+	if (lane->worker < 0 || lane->worker == (int)worker)
+		return;
+	workers_retract(relay->env->workers, lane);
+	workers_grant(relay->env->workers, worker, direction, lane);
 }
 
 static void log_migration(struct relay *relay, bool migrates)
@@ -275,9 +277,14 @@ static void read_direction(
 	ret_stats->cpu = worker >= 0 ? (int)workers_cpu(relay->env->workers, worker) : -1;
 	ret_stats->pinned = relay->env->config->pins[relay->id].set;
 	ret_stats->measured = true;
+	ret_stats->n_slices = relay->n_slices;
 	for (unsigned slice = 0; slice < VF_QUEUES_MAX; slice++) {
-		ret_stats->busy_ns += workers_cycles_to_ns(
-			atomic_load(&get_lane(lanes, direction, slice)->busy_cycles));
+		const struct lane *lane = get_lane(lanes, direction, slice);
+		struct slice_stats *stats = &ret_stats->slices[slice];
+		stats->cpu = lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker)
+		                               : -1;
+		stats->busy_ns = workers_cycles_to_ns(atomic_load(&lane->busy_cycles));
+		ret_stats->busy_ns += stats->busy_ns;
 		counters_read(&get_lane(lanes, direction, slice)->counters, &counters);
 		add_count(&ret_stats->received, counters.received);
 		add_count(&ret_stats->sent, counters.sent);

@@ -81,8 +81,11 @@ static inline bool relay_has_device(const struct relay *relay)
 /* The path of its socket, "" without one. */
 const char *relay_socket(const struct relay *relay);
 
-/* Moves a direction, all its slices, to one worker, without loss or reordering. */
-void relay_move(struct relay *relay, enum direction direction, unsigned worker);
+/*
+ * Moves a slice (0..n_slices-1) of a direction to a worker, without loss or reordering. Does
+ * nothing where it does not run.
+ */
+void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker);
 
 /* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
 void relay_follow_guest(struct relay *relay);

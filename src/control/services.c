@@ -43,8 +43,7 @@ static void read_devices(void *userdata, struct device_counters ret_counters[sta
 static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)
 {
 	for (unsigned i = 0; i < n; i++)
-		forwarder_move(
-			userdata, moves[i].relay_id, moves[i].vf_to_vm_cpu, moves[i].vm_to_vf_cpu);
+		forwarder_move(userdata, &moves[i]);
 	return 0;
 }
 

@@ -18,6 +18,12 @@ struct packet_count {
 	uint64_t bytes; /* frame bytes without FCS */
 };
 
+/* A part of a direction, which has a worker of its own. */
+struct slice_stats {
+	int cpu; /* of its worker, -1 for none */
+	uint64_t busy_ns;
+};
+
 /*
  * One direction of one relay. In every snapshot
  * received = sent + the sum of dropped + backlog, packets and bytes alike.
@@ -34,6 +40,8 @@ struct direction_stats {
 	bool pinned;                    /* to its worker by the configuration */
 	bool measured;                  /* busy_ns is known */
 	uint64_t busy_ns;               /* time that workers have spent on it, ever growing */
+	unsigned n_slices;              /* that it is split into, 1: not at all */
+	struct slice_stats slices[SLICES_MAX];
 };
 
 /* Times are ever growing; what is neither busy nor asleep, the worker has polled in vain. */

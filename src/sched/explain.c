@@ -20,9 +20,12 @@ void explain_move(const struct sched_input *input, const struct sched_move *move
 	char ret_text[static EXPLAIN_SIZE])
 {
 	const struct sched_lane *lane = &input->lanes[move->lane];
+	char slice[32] = "";
 
-	snprintf(ret_text, EXPLAIN_SIZE, "relay %u %s (%.1f %% of a core): CPU %u -> CPU %u, %s",
-		lane->relay_id, direction_names[lane->direction], lane->load * 100,
+	if (lane->n_slices > 1)
+		snprintf(slice, sizeof(slice), ", slice %u of %u", lane->slice + 1, lane->n_slices);
+	snprintf(ret_text, EXPLAIN_SIZE, "relay %u %s%s (%.1f %% of a core): CPU %u -> CPU %u, %s",
+		lane->relay_id, direction_names[lane->direction], slice, lane->load * 100,
 		input->workers[lane->worker].cpu, input->workers[move->to].cpu,
 		reason_names[move->reason]);
 }

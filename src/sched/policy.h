@@ -5,7 +5,8 @@
  * Which lane should run on which worker: a pure function from a picture of the machine to a few
  * moves.
  *
- * Theory. A lane is one direction of one relay; it runs on one worker and moves whole. Loads are
+ * Theory. A lane is one direction of one relay, or a slice of it where the daemon has split it over
+ * device queues; it runs on one worker and moves whole. Loads are
  * shares of one core. The workers of a NUMA node form a domain, within which lanes are balanced
  * (with global_numa all workers are one domain).
  *
@@ -31,7 +32,7 @@
 #include "base/limits.h"
 
 #define SCHED_WORKERS_MAX 128
-#define SCHED_LANES_MAX (2 * RELAYS_MAX)
+#define SCHED_LANES_MAX (2 * RELAYS_MAX * SLICES_MAX)
 
 #define SCHED_MOVE_COST 0.01   /* what a move must gain, in cores */
 #define SCHED_REMOTE_COST 0.05 /* so a lane's place on another node than its own */
@@ -48,10 +49,12 @@ struct sched_worker {
 struct sched_lane {
 	unsigned relay_id;
 	enum sched_direction direction;
-	unsigned worker; /* that runs it: an index into the workers */
-	double load;     /* share of one core, >= 0 */
-	int numa_node;   /* of the VM's memory and the packet pool; -1: unknown */
-	bool pinned;     /* must stay where it is */
+	unsigned slice;    /* 0..n_slices-1 */
+	unsigned n_slices; /* of the direction; 1: it is whole (0 too) */
+	unsigned worker;   /* that runs it: an index into the workers */
+	double load;       /* share of one core, >= 0 */
+	int numa_node;     /* of the VM's memory and the packet pool; -1: unknown */
+	bool pinned;       /* must stay where it is */
 };
 
 struct sched_input {

@@ -36,12 +36,21 @@ static int core_sched_call(
 	return 0;
 }
 
+/* Into an array of SLICES_MAX; returns how many. */
+static size_t write_slices(const struct slice_cpus *slices, int32_t *cpus)
+{
+	for (unsigned i = 0; i < slices->n; i++)
+		cpus[i] = (int32_t)slices->cpus[i];
+	return slices->n;
+}
+
 int client_core_sched_move(
 	const char *endpoint, const struct core_move *moves, unsigned n, struct err *err)
 {
 	Request request = VIRTIOFORWARDER__CORE_SCHED_REQUEST__INIT;
 	RelayCPU cpus[RELAYS_MAX];
 	RelayCPU *cpu_list[RELAYS_MAX];
+	int32_t slices[RELAYS_MAX][2][SLICES_MAX];
 	Response *reply;
 	int r;
 
@@ -55,6 +64,12 @@ int client_core_sched_move(
 		cpus[i].relay_number = (int32_t)moves[i].relay_id;
 		cpus[i].vf2virtio_cpu = (int32_t)moves[i].vf_to_vm_cpu;
 		cpus[i].virtio2vf_cpu = (int32_t)moves[i].vm_to_vf_cpu;
+		cpus[i].vf2virtio_slice_cpu = slices[i][0];
+		cpus[i].n_vf2virtio_slice_cpu =
+			write_slices(&moves[i].vf_to_vm_slices, slices[i][0]);
+		cpus[i].virtio2vf_slice_cpu = slices[i][1];
+		cpus[i].n_virtio2vf_slice_cpu =
+			write_slices(&moves[i].vm_to_vf_slices, slices[i][1]);
 		cpu_list[i] = &cpus[i];
 	}
 	r = core_sched_call(endpoint, &request, &reply, err);

@@ -12,6 +12,7 @@ typedef Virtioforwarder__StatsRequest Request;
 typedef Virtioforwarder__StatsResponse Response;
 typedef Virtioforwarder__StatsResponse__RelayState RelayState;
 typedef Virtioforwarder__StatsResponse__Drop Drop;
+typedef Virtioforwarder__StatsResponse__Slice Slice;
 
 static void read_drops(Drop *const *drops, size_t n, struct packet_count dropped[DROP_N])
 {
@@ -22,33 +23,43 @@ static void read_drops(Drop *const *drops, size_t n, struct packet_count dropped
 					(struct packet_count){drops[i]->packets, drops[i]->bytes};
 }
 
+/* Returns how many there are, 1 where the direction is not split. */
+static unsigned read_slices(Slice *const *slices, size_t n, struct direction_stats *stats)
+{
+	n = MIN(n, (size_t)SLICES_MAX);
+	for (size_t i = 0; i < n; i++)
+		stats->slices[i] = (struct slice_stats){(int)slices[i]->cpu, slices[i]->busy_ns};
+	return MAX((unsigned)n, 1);
+}
+
 #define COUNT(message, name) \
 	((struct packet_count){(message)->pkts_##name, (message)->bytes_##name})
 
 /* The two directions have the same fields but for the names of source and destination. */
-#define READ_DIRECTION(message, stats, rates, source, destination)                        \
-	do {                                                                              \
-		(stats)->active = (message)->active;                                      \
-		(stats)->internal_state = (message)->internal_state;                      \
-		(stats)->received = COUNT(message, rx_from_##source);                     \
-		(stats)->sent = COUNT(message, tx_to_##destination);                      \
-		if ((message)->n_drop > 0) {                                              \
-			read_drops((message)->drop, (message)->n_drop, (stats)->dropped); \
-		} else {                                                                  \
-			(stats)->dropped[DROP_QUEUE_FULL] =                               \
-				COUNT(message, dropped_##destination##_queue_full);       \
-			(stats)->dropped[DROP_NOT_CONNECTED] =                            \
-				COUNT(message, dropped_##destination##_not_connected);    \
-		}                                                                         \
-		(stats)->backlog.packets = (message)->backlog_packets;                    \
-		(stats)->backlog.bytes = (message)->backlog_bytes;                        \
-		(stats)->measured = (message)->has_busy_ns;                               \
-		(stats)->busy_ns = (message)->busy_ns;                                    \
-		(stats)->pinned = (message)->pinned;                                      \
-		(rates)->received_packets = (double)(message)->pkt_rate_rx_from_##source; \
-		(rates)->received_bytes = (double)(message)->byte_rate_rx_from_##source;  \
-		(rates)->sent_packets = (double)(message)->pkt_rate_tx_to_##destination;  \
-		(rates)->sent_bytes = (double)(message)->byte_rate_tx_to_##destination;   \
+#define READ_DIRECTION(message, stats, rates, source, destination)                            \
+	do {                                                                                  \
+		(stats)->active = (message)->active;                                          \
+		(stats)->internal_state = (message)->internal_state;                          \
+		(stats)->received = COUNT(message, rx_from_##source);                         \
+		(stats)->sent = COUNT(message, tx_to_##destination);                          \
+		if ((message)->n_drop > 0) {                                                  \
+			read_drops((message)->drop, (message)->n_drop, (stats)->dropped);     \
+		} else {                                                                      \
+			(stats)->dropped[DROP_QUEUE_FULL] =                                   \
+				COUNT(message, dropped_##destination##_queue_full);           \
+			(stats)->dropped[DROP_NOT_CONNECTED] =                                \
+				COUNT(message, dropped_##destination##_not_connected);        \
+		}                                                                             \
+		(stats)->backlog.packets = (message)->backlog_packets;                        \
+		(stats)->backlog.bytes = (message)->backlog_bytes;                            \
+		(stats)->measured = (message)->has_busy_ns;                                   \
+		(stats)->busy_ns = (message)->busy_ns;                                        \
+		(stats)->pinned = (message)->pinned;                                          \
+		(stats)->n_slices = read_slices((message)->slice, (message)->n_slice, stats); \
+		(rates)->received_packets = (double)(message)->pkt_rate_rx_from_##source;     \
+		(rates)->received_bytes = (double)(message)->byte_rate_rx_from_##source;      \
+		(rates)->sent_packets = (double)(message)->pkt_rate_tx_to_##destination;      \
+		(rates)->sent_bytes = (double)(message)->byte_rate_tx_to_##destination;       \
 	} while (0)
 
 static void read_text(char *ret_text, size_t size, const char *text)

@@ -12,6 +12,22 @@ typedef Virtioforwarder__CoreSchedRequest Request;
 typedef Virtioforwarder__CoreSchedRequest__RelayCPU RelayCPU;
 typedef Virtioforwarder__CoreSchedResponse Response;
 
+static int read_slices(
+	const int32_t *cpus, size_t n, struct slice_cpus *ret_slices, struct err *err)
+{
+	if (n > SLICES_MAX)
+		return err_set(
+			err, EINVAL, "%zu slices are named, there are %d at most", n, SLICES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if (cpus[i] < 0 || cpus[i] >= CPU_SET_MAX)
+			return err_set(err, EINVAL, "slice %zu: CPU %d is not in 0-%d", i, cpus[i],
+				CPU_SET_MAX - 1);
+		ret_slices->cpus[i] = (unsigned)cpus[i];
+	}
+	ret_slices->n = (unsigned)n;
+	return 0;
+}
+
 static int read_move(const RelayCPU *wire, struct core_move *ret_move, struct err *err)
 {
 	if (wire->relay_number < 0 || wire->relay_number >= RELAYS_MAX)
@@ -27,7 +43,12 @@ static int read_move(const RelayCPU *wire, struct core_move *ret_move, struct er
 		.vf_to_vm_cpu = (unsigned)wire->vf2virtio_cpu,
 		.vm_to_vf_cpu = (unsigned)wire->virtio2vf_cpu,
 	};
-	return 0;
+	int r = read_slices(wire->vf2virtio_slice_cpu, wire->n_vf2virtio_slice_cpu,
+		&ret_move->vf_to_vm_slices, err);
+	if (r == 0)
+		r = read_slices(wire->virtio2vf_slice_cpu, wire->n_virtio2vf_slice_cpu,
+			&ret_move->vm_to_vf_slices, err);
+	return r < 0 ? err_prefix(err, r, "relay %d", wire->relay_number) : 0;
 }
 
 static int read_moves(const Request *wire, struct core_sched_request *request, struct err *err)

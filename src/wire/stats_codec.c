@@ -12,6 +12,7 @@ typedef Virtioforwarder__StatsRequest Request;
 typedef Virtioforwarder__StatsResponse Response;
 typedef Virtioforwarder__StatsResponse__RelayState RelayState;
 typedef Virtioforwarder__StatsResponse__Drop Drop;
+typedef Virtioforwarder__StatsResponse__Slice Slice;
 typedef Virtioforwarder__StatsResponse__Worker Worker;
 
 int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request)
@@ -44,6 +45,12 @@ struct drop_list {
 	Drop *pointers[DROP_N];
 };
 
+/* One direction's slices, as messages. */
+struct slice_list {
+	Slice messages[SLICES_MAX];
+	Slice *pointers[SLICES_MAX];
+};
+
 /* A RelayState with all that it points to. */
 struct relay_frame {
 	RelayState state;
@@ -54,6 +61,8 @@ struct relay_frame {
 	Virtioforwarder__StatsResponse__VMtoVF vm_to_vf;
 	struct drop_list vf_to_vm_drops;
 	struct drop_list vm_to_vf_drops;
+	struct slice_list vf_to_vm_slices;
+	struct slice_list vm_to_vf_slices;
 	char ident[IDENT_SIZE];
 	char vhost_path[SOCKET_PATH_SIZE];
 	char device[DEVICE_TEXT_SIZE];
@@ -86,6 +95,22 @@ static void fill_drops(const struct direction_stats *stats, struct drop_list *li
 	}
 }
 
+/* Of a direction that is split and runs; returns how many. */
+static size_t fill_slices(const struct direction_stats *stats, struct slice_list *list)
+{
+	if (stats->n_slices < 2 || stats->cpu < 0)
+		return 0;
+	for (unsigned i = 0; i < stats->n_slices; i++) {
+		Slice *slice = &list->messages[i];
+
+		virtioforwarder__stats_response__slice__init(slice);
+		slice->cpu = (uint32_t)stats->slices[i].cpu;
+		slice->busy_ns = stats->slices[i].busy_ns;
+		list->pointers[i] = slice;
+	}
+	return stats->n_slices;
+}
+
 /* The two directions have the same fields but for the names of source and destination. */
 #define FILL_COUNT(message, name, count)                                         \
 	do {                                                                     \
@@ -94,7 +119,7 @@ static void fill_drops(const struct direction_stats *stats, struct drop_list *li
 		(message)->bytes_##name = (count).bytes;                         \
 	} while (0)
 
-#define FILL_DIRECTION(message, stats, rates, list, source, destination)                 \
+#define FILL_DIRECTION(message, stats, rates, list, slice_list, source, destination)     \
 	do {                                                                             \
 		(message)->active = (stats)->active;                                     \
 		(message)->internal_state = (char *)(stats)->internal_state;             \
@@ -117,13 +142,16 @@ static void fill_drops(const struct direction_stats *stats, struct drop_list *li
 		(message)->has_busy_ns = (stats)->measured;                              \
 		(message)->busy_ns = (stats)->busy_ns;                                   \
 		(message)->has_pinned = (message)->pinned = (stats)->pinned;             \
+		(message)->n_slice = fill_slices(stats, slice_list);                     \
+		(message)->slice = (slice_list)->pointers;                               \
 	} while (0)
 
 static void fill_vf_to_vm(const struct direction_stats *stats, const struct direction_rates *rates,
 	struct relay_frame *frame)
 {
 	virtioforwarder__stats_response__vfto_vm__init(&frame->vf_to_vm);
-	FILL_DIRECTION(&frame->vf_to_vm, stats, rates, &frame->vf_to_vm_drops, vf, vm);
+	FILL_DIRECTION(&frame->vf_to_vm, stats, rates, &frame->vf_to_vm_drops,
+		&frame->vf_to_vm_slices, vf, vm);
 	frame->state.vf_to_vm = &frame->vf_to_vm;
 }
 
@@ -131,7 +159,8 @@ static void fill_vm_to_vf(const struct direction_stats *stats, const struct dire
 	struct relay_frame *frame)
 {
 	virtioforwarder__stats_response__vmto_vf__init(&frame->vm_to_vf);
-	FILL_DIRECTION(&frame->vm_to_vf, stats, rates, &frame->vm_to_vf_drops, vm, vf);
+	FILL_DIRECTION(&frame->vm_to_vf, stats, rates, &frame->vm_to_vf_drops,
+		&frame->vm_to_vf_slices, vm, vf);
 	frame->state.vm_to_vf = &frame->vm_to_vf;
 }
 

@@ -55,6 +55,7 @@ class Lane:
         self.mpps = mpps
         self.busy = busy      # measured share of a core, None: not told
         self.pinned = pinned  # told with the statistics
+        self.slices = []      # where it is split: [[CPU, measured share of a core], ...]
 
 
 class FakeDaemon:
@@ -165,6 +166,8 @@ class FakeDaemon:
             state.pinned = lane.pinned
             if lane.busy is not None:
                 state.busy_ns = int(lane.busy * elapsed * 1e9)
+            for cpu, busy in lane.slices:
+                state.slice.add(cpu=cpu, busy_ns=int(busy * elapsed * 1e9))
 
     def _core_sched(self, data):
         request = self._messages.CoreSchedRequest.FromString(data)
@@ -180,6 +183,12 @@ class FakeDaemon:
             for direction, cpu in zip((VF_TO_VM, VM_TO_VF), cpus):
                 if direction in self.relays[number]:
                     self.relays[number][direction].cpu = cpu
+        if self._messages is own:
+            for move in request.relay_cpu_map:
+                for direction, cpus in ((VF_TO_VM, move.vf2virtio_slice_cpu),
+                                        (VM_TO_VF, move.virtio2vf_slice_cpu)):
+                    for cpu, part in zip(cpus, self.relays[move.relay_number][direction].slices):
+                        part[0] = cpu
         return self._messages.CoreSchedResponse(status=OK)
 
     def _config(self, _):

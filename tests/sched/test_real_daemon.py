@@ -7,8 +7,11 @@ import subprocess
 
 import pytest
 
+from lib import vioclient
 from lib.paths import program
 from lib.proc import Process, run, wait_until
+
+from fake_daemon import own
 
 TIMEOUT_S = 30
 POLL_S = 0.5
@@ -37,14 +40,6 @@ def scheduler_argv(forwarder, endpoints, *options):
     return [program("vio4wd_core_scheduler"), f"--config={forwarder.config_file}",
             f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={endpoints['sched']}",
             f"--config-ep={endpoints['config']}", f"--poll-interval={POLL_S}", *options]
-
-
-def cpus_of(forwarder):
-    """{relay: (CPU VF to VM, CPU VM to VF)} of the relays that run."""
-    text = run([program("virtioforwarder_core_pinner.py"),
-                f"--stats-ep={forwarder.stats_endpoint}"])
-    pairs = (line.split(":") for line in text.splitlines())
-    return {int(relay): tuple(map(int, cpus.split(","))) for relay, cpus in pairs}
 
 
 def test_dry_run_sees_what_the_daemon_says(start, endpoints):
@@ -82,16 +77,35 @@ def test_the_daemon_is_restarted(start, endpoints, stack):
     assert process.terminate() == 0
 
 
+def slices_of(forwarder):
+    """{relay: [CPUs of VF to VM]}: net_null has several queues, shared out between the workers."""
+    request = own.StatsRequest().SerializeToString()
+    response = own.StatsResponse.FromString(vioclient.exchange(forwarder.stats_endpoint, request))
+    return {relay.id: [part.cpu for part in relay.vf_to_vm.slice]
+            for relay in response.relay if relay.vf_to_vm.active}
+
+
 def test_skew_is_balanced(start, endpoints, stack):
-    """All on one worker; relay 0 is pinned there."""
+    """All on one worker; relay 0 is pinned there. Each relay is in two slices, which go where they
+    fit."""
     first, second = WORKERS
     forwarder = start(4, f"--virtio-cpu=0:{first}")
     run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={endpoints['sched']}",
          *(f"--virtio-cpu={relay}:{first},{first}" for relay in range(4))])
+    assert slices_of(forwarder) == {relay: [first, first] for relay in range(4)}
     process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
                                           log_path=forwarder.directory / "scheduler.log"))
     process.expect(r"there: workers", TIMEOUT_S)
-    wait_until(lambda: [vf_to_vm for vf_to_vm, _ in cpus_of(forwarder).values()].count(second) == 2,
+    wait_until(lambda: sum(slices_of(forwarder).values(), []).count(second) == 4,
                3 * POLL_S, "balance by the second poll", interval=0.1)
-    assert cpus_of(forwarder)[0][0] == first
+    assert slices_of(forwarder)[0] == [first, first]
     assert process.terminate() == 0
+
+
+def test_one_large_relay_uses_two_workers(start, endpoints, stack):
+    forwarder = start(1)
+    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={endpoints['sched']}",
+         f"--virtio-cpu=0:{WORKERS[1]},{WORKERS[1]}"])
+    stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+                                log_path=forwarder.directory / "scheduler.log"))
+    wait_until(lambda: sorted(slices_of(forwarder)[0]) == WORKERS, TIMEOUT_S, "two workers at work")

@@ -129,6 +129,19 @@ def test_measured_load_counts_more_than_rates(daemon, scheduler):
         assert {fake.relays[1][VF_TO_VM].cpu, fake.relays[2][VF_TO_VM].cpu} == {11, 12}
 
 
+def test_slices_move_by_themselves(daemon, scheduler):
+    """A relay is too much for a CPU, and the daemon has split it."""
+    with daemon([SATURATED, 0], messages=own) as fake:
+        lane = fake.relays[0][VF_TO_VM]
+        lane.busy, lane.slices = 0.9, [[11, 0.3], [11, 0.3], [11, 0.3]]
+        process = scheduler()
+        wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
+        assert sorted(cpu for cpu, _ in lane.slices) == [11, 11, 12]
+        process.expect(r"relay 0 VF to VM, slice \d of 3 .*CPU 11 -> CPU 12", TIMEOUT_S)
+        polls(fake, 3)
+        assert len(fake.updates) == 1
+
+
 @pytest.mark.parametrize("options, moves", [((), 0), (("--global-numa-opt",), 1)])
 def test_numa(daemon, scheduler, options, moves):
     """Memory and CPU 11 on node 0, CPU 12 on node 1."""

@@ -101,6 +101,19 @@ struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_di
 	};
 }
 
+double meter_slice(
+	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice)
+{
+	const struct relay_stats *relay = &meter->now->relays[i];
+	const struct relay_stats *old = find_relay(meter->before, relay->id);
+
+	if (!old)
+		return 0;
+	return per_second(meter, meter_direction(old, direction)->slices[slice].busy_ns,
+		       meter_direction(relay, direction)->slices[slice].busy_ns) /
+	       1e9;
+}
+
 struct worker_rate meter_worker(const struct meter *meter, unsigned i)
 {
 	const struct worker_stats *now = &meter->now->workers[i];

@@ -57,4 +57,9 @@ static inline const struct direction_stats *meter_direction(
  * none.
  */
 struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_direction direction);
+
+/* The share of a core that a slice of a direction needs, where that is split. */
+double meter_slice(
+	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice);
+
 struct worker_rate meter_worker(const struct meter *meter, unsigned i);

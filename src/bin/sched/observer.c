@@ -6,19 +6,30 @@
 
 #include "bin/sched/numa.h"
 
-static void add_sample(struct observer *observer, unsigned i, enum sched_direction direction)
+/* The share of a core that a lane needed, as it was measured or by its rates. */
+static double sample(
+	const struct observer *observer, unsigned i, enum sched_direction direction, unsigned slice)
 {
-	const struct relay_stats *relay = &observer->meter.now->relays[i];
-	struct load_estimate *estimate = &observer->estimates[relay->id][direction];
 	struct lane_rate rate = meter_lane(&observer->meter, i, direction);
 
-	if (meter_direction(relay, direction)->cpu < 0)
-		*estimate = (struct load_estimate){};
-	else
-		load_estimate_add(estimate,
-			rate.measured
-				? rate.busy
-				: load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s));
+	if (meter_direction(&observer->meter.now->relays[i], direction)->n_slices > 1)
+		return meter_slice(&observer->meter, i, direction, slice);
+	return rate.measured ? rate.busy
+	                     : load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s);
+}
+
+static void add_samples(struct observer *observer, unsigned i, enum sched_direction direction)
+{
+	const struct relay_stats *relay = &observer->meter.now->relays[i];
+	const struct direction_stats *stats = meter_direction(relay, direction);
+	struct load_estimate *estimates = observer->estimates[relay->id][direction];
+
+	for (unsigned slice = 0; slice < SLICES_MAX; slice++) {
+		if (stats->cpu < 0 || slice >= stats->n_slices)
+			estimates[slice] = (struct load_estimate){};
+		else
+			load_estimate_add(&estimates[slice], sample(observer, i, direction, slice));
+	}
 }
 
 bool observer_take(struct observer *observer, const struct cpu_set *workers,
@@ -35,7 +46,7 @@ bool observer_take(struct observer *observer, const struct cpu_set *workers,
 	} else if (meter_has_rates(&observer->meter)) {
 		for (unsigned i = 0; i < reply->n; i++)
 			for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
-				add_sample(observer, i, d);
+				add_samples(observer, i, d);
 	}
 	return continues;
 }
@@ -68,20 +79,31 @@ static void look_at_workers(const struct observer *observer, struct sched_input 
 }
 
 static void look_at_lane(const struct observer *observer, const struct relay_stats *relay,
-	enum sched_direction direction, struct sched_input *input)
+	enum sched_direction direction, unsigned slice, struct sched_input *input)
 {
 	const struct direction_stats *stats = meter_direction(relay, direction);
+	int cpu = stats->n_slices > 1 ? stats->slices[slice].cpu : stats->cpu;
 
 	for (unsigned worker = 0; worker < input->n_workers; worker++)
-		if ((int)input->workers[worker].cpu == stats->cpu)
+		if ((int)input->workers[worker].cpu == cpu)
 			input->lanes[input->n_lanes++] = (struct sched_lane){
 				.relay_id = relay->id,
 				.direction = direction,
+				.slice = slice,
+				.n_slices = stats->n_slices,
 				.worker = worker,
-				.load = observer->estimates[relay->id][direction].mean,
+				.load = observer->estimates[relay->id][direction][slice].mean,
 				.numa_node = (int)relay->socket_id,
 				.pinned = stats->pinned || observer->pinned[relay->id],
 			};
+}
+
+static void look_at_relay(
+	const struct observer *observer, const struct relay_stats *relay, struct sched_input *input)
+{
+	for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+		for (unsigned slice = 0; slice < meter_direction(relay, d)->n_slices; slice++)
+			look_at_lane(observer, relay, d, slice, input);
 }
 
 bool observer_look(const struct observer *observer, struct sched_input *ret_input)
@@ -93,7 +115,6 @@ bool observer_look(const struct observer *observer, struct sched_input *ret_inpu
 	look_at_workers(observer, ret_input);
 	ret_input->n_lanes = 0;
 	for (unsigned i = 0; i < now->n; i++)
-		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
-			look_at_lane(observer, &now->relays[i], d, ret_input);
+		look_at_relay(observer, &now->relays[i], ret_input);
 	return ret_input->n_workers > 0;
 }

@@ -90,6 +90,20 @@ static int observe(struct scheduler *scheduler)
 	return 0;
 }
 
+/* Says on which CPU a lane is to be. A direction's own CPU is that of its first slice. */
+static void set_cpu(struct core_move *move, const struct sched_lane *lane, unsigned cpu)
+{
+	bool vf_to_vm = lane->direction == SCHED_VF_TO_VM;
+	struct slice_cpus *slices = vf_to_vm ? &move->vf_to_vm_slices : &move->vm_to_vf_slices;
+
+	if (lane->slice == 0)
+		*(vf_to_vm ? &move->vf_to_vm_cpu : &move->vm_to_vf_cpu) = cpu;
+	if (lane->n_slices > 1) {
+		slices->n = lane->n_slices;
+		slices->cpus[lane->slice] = cpu;
+	}
+}
+
 /* The move of that relay in the list, which starts where the relay is now. */
 static struct core_move *relay_move(const struct sched_input *input, unsigned relay_id,
 	unsigned cpu, struct core_move *moves, unsigned *n)
@@ -100,17 +114,10 @@ static struct core_move *relay_move(const struct sched_input *input, unsigned re
 		if (moves[i].relay_id == relay_id)
 			return &moves[i];
 	/* A direction that does not run is told a worker all the same. */
-	*move = (struct core_move){relay_id, cpu, cpu};
-	for (unsigned i = 0; i < input->n_lanes; i++) {
-		const struct sched_lane *lane = &input->lanes[i];
-
-		if (lane->relay_id != relay_id)
-			continue;
-		if (lane->direction == SCHED_VF_TO_VM)
-			move->vf_to_vm_cpu = input->workers[lane->worker].cpu;
-		else
-			move->vm_to_vf_cpu = input->workers[lane->worker].cpu;
-	}
+	*move = (struct core_move){.relay_id = relay_id, .vf_to_vm_cpu = cpu, .vm_to_vf_cpu = cpu};
+	for (unsigned i = 0; i < input->n_lanes; i++)
+		if (input->lanes[i].relay_id == relay_id)
+			set_cpu(move, &input->lanes[i], input->workers[input->lanes[i].worker].cpu);
 	(*n)++;
 	return move;
 }
@@ -126,12 +133,8 @@ static int carry_out(
 	for (unsigned i = 0; i < plan->n_moves; i++) {
 		const struct sched_lane *lane = &input->lanes[plan->moves[i].lane];
 		unsigned cpu = input->workers[plan->moves[i].to].cpu;
-		struct core_move *move = relay_move(input, lane->relay_id, cpu, moves, &n);
 
-		if (lane->direction == SCHED_VF_TO_VM)
-			move->vf_to_vm_cpu = cpu;
-		else
-			move->vm_to_vf_cpu = cpu;
+		set_cpu(relay_move(input, lane->relay_id, cpu, moves, &n), lane, cpu);
 	}
 	r = client_core_sched_move(scheduler->config->sched_ep, moves, n, &err);
 	if (r < 0) {
