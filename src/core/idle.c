@@ -68,7 +68,9 @@ bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
 
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
 {
-	return lane->inbox.n == 0 || lane->lane.vf == NULL;
+	const struct vf *vf = lane->lane.vf;
+
+	return vf == NULL || (lane->inbox.n == 0 && !vf->needs_polling);
 }
 
 void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)

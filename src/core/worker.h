@@ -17,7 +17,7 @@
  *
  * While others keep the worker busy it looks every LOOK_US after those that doze. Every
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
- * eventfd at the wrong moment, and to protocols that a device runs inside our calls.
+ * eventfd at the wrong moment.
  *
  * With a latency of 0 nothing dozes, ever.
  */
@@ -28,10 +28,10 @@
 #include "core/vf.h"
 #include "core/workers.h"
 
-#define DOZE_US 100    /* of silence, until a lane dozes off */
-#define LOOK_US 50     /* between two looks after the lanes that doze, at least */
-#define SWEEP_US 10000 /* between two polls of all lanes that doze; the longest sleep */
-#define RAMP 8         /* a blind lane is polled after this part of the silence so far */
+#define DOZE_US 100     /* of silence, until a lane dozes off */
+#define LOOK_US 50      /* between two looks after the lanes that doze, at least */
+#define SWEEP_US 100000 /* between two polls of all lanes that doze; the longest sleep */
+#define RAMP 8          /* a blind lane is polled after this part of the silence so far */
 
 #define LANES_MAX (DIRECTIONS_N * RELAYS_MAX * VF_QUEUES_MAX)
 

@@ -77,7 +77,7 @@ static struct sched_input random_machine(unsigned *seed)
 {
 	int n_nodes = rand_r(seed) % 3;
 	struct sched_input input = machine(2 + (unsigned)rand_r(seed) % 15, n_nodes);
-	unsigned n = (unsigned)rand_r(seed) % SCHED_LANES_MAX;
+	unsigned n = (unsigned)rand_r(seed) % (2 * RELAYS_MAX);
 	double scale = 2 * random_unit(seed) * input.n_workers / (n + 1);
 
 	input.global_numa = rand_r(seed) % 4 == 0;
@@ -323,18 +323,18 @@ static void the_largest_machine_is_no_problem(void **state)
 {
 	struct sched_input input = machine(SCHED_WORKERS_MAX, 2);
 	unsigned seed = 3;
-	double longest = 0;
+	double total = 0;
 
 	for (unsigned i = 0; i < SCHED_LANES_MAX; i++) {
 		double load = random_unit(&seed);
 
 		add_lane(&input, i % 2, load);
-		longest = load > longest ? load : longest;
+		total += load;
 	}
 	struct sched_plan plan = plan_for(&input);
 	check_plan(&input, &plan);
 	apply(&input, &plan);
-	assert_float_equal(worst_load(&input, -1), longest, 1e-9);
+	assert_true(worst_load(&input, -1) < 1.1 * total / SCHED_WORKERS_MAX);
 
 	struct sched_input empty = machine(1, 0);
 	plan = plan_for(&empty);

@@ -88,6 +88,45 @@ static void test_breaches(void **state)
 		core_sched_request_decode("\x08\x00\x12\x00", 4, &request, &err), -EBADMSG);
 }
 
+/* The CPUs of `n` slices of relay 5's VF to VM. */
+static int decode_slices(
+	int32_t *slices, unsigned n, struct core_sched_request *ret_request, struct err *err)
+{
+	Request request = VIRTIOFORWARDER__CORE_SCHED_REQUEST__INIT;
+	RelayCPU cpus = VIRTIOFORWARDER__CORE_SCHED_REQUEST__RELAY_CPU__INIT;
+	RelayCPU *list[] = {&cpus};
+	uint8_t bytes[256];
+
+	cpus.relay_number = 5;
+	cpus.vf2virtio_slice_cpu = slices;
+	cpus.n_vf2virtio_slice_cpu = n;
+	request.relay_cpu_map = list;
+	request.n_relay_cpu_map = 1;
+	return core_sched_request_decode(bytes,
+		virtioforwarder__core_sched_request__pack(&request, bytes), ret_request, err);
+}
+
+static void test_slices(void **state)
+{
+	int32_t slices[SLICES_MAX + 1] = {3, 1023, 4};
+	struct core_sched_request request;
+	struct err err;
+
+	assert_int_equal(decode_slices(slices, 3, &request, &err), 0);
+	assert_int_equal(request.moves[0].vf_to_vm_slices.n, 3);
+	assert_int_equal(request.moves[0].vf_to_vm_slices.cpus[1], 1023);
+	assert_int_equal(request.moves[0].vm_to_vf_slices.n, 0);
+	assert_int_equal(decode_slices(slices, SLICES_MAX, &request, &err), 0);
+
+	assert_int_equal(decode_slices(slices, SLICES_MAX + 1, &request, &err), -EINVAL);
+	assert_string_equal(err.text, "relay 5: 9 slices are named, there are 8 at most");
+	slices[1] = 1024;
+	assert_int_equal(decode_slices(slices, 2, &request, &err), -EINVAL);
+	assert_string_equal(err.text, "relay 5: slice 1: CPU 1024 is not in 0-1023");
+	slices[1] = -1;
+	assert_int_equal(decode_slices(slices, 2, &request, &err), -EINVAL);
+}
+
 static void test_response(void **state)
 {
 	struct wire_message message;
@@ -124,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_breaches),
+		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_response),
 	};
 
