@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "control/accept_guard.h"
 #include "control/daemonize.h"
 #include "control/forwarder.h"
 #include "control/pid_file.h"
@@ -105,7 +106,10 @@ static int start(struct daemon *daemon, struct err *err)
 		.log_level = config->log_level,
 	};
 
-	int r = pid_file_take(&daemon->pid_file, config->pid_dir, err);
+	int r = accept_guard_init();
+	if (r < 0)
+		return err_set(err, -r, "/dev/null: %s", strerror(-r));
+	r = pid_file_take(&daemon->pid_file, config->pid_dir, err);
 	if (r == 0 && !config->foreground)
 		r = daemonize_start(&daemon->daemonize, err);
 	if (r == 0)

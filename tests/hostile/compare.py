@@ -3,7 +3,7 @@
 """compare.py [--part I/N] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
 against the daemon and against dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and
 says who survives what. Verdicts are kept in the build directory; --write makes the table
-in docs/attacks.md of the latest ones."""
+in docs/security.md of the latest ones."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from arena import Arena, Daemon, VhostPort  # noqa: E402
 from catalogue import load  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "attacks.md"
+DOCUMENT = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- written by tests/hostile/compare.py -->", "<!-- end -->"
 PROGRAMS = {"daemon": Daemon, "testpmd": VhostPort}
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the daemon needs is not there, or runs out: it says what and goes on with what it has."""
+
+import contextlib
+import mmap
+import os
+import resource
+from pathlib import Path
+
+import pytest
+from lib import vioclient
+from lib.forwarder import Forwarder
+from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
+from lib.proc import Process, WaitTimeout, open_files, run, wait_until
+from lib.vhostuser import Connection, Disconnected, Frontend
+
+FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+EXIT_FAILURE = 1
+LOG_BYTES_MAX = 64 << 10  # that a fault which lasts may cause
+ADD, REMOVE, OK = 0, 1, 1
+
+
+@contextlib.contextmanager
+def mounted(kind, path, options):
+    """A file system of its own."""
+    path.mkdir()
+    run(["mount", "-t", kind, "-o", options, "none", path])
+    try:
+        yield path
+    finally:
+        run(["umount", path])
+
+
+@contextlib.contextmanager
+def all_hugepages_taken():
+    page, maps = 2 << 20, []
+    while int(FREE_PAGES.read_text()) > 0:
+        try:
+            taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
+            taken[0] = 1
+        except OSError:
+            break  # what is free is promised to others
+        maps.append(taken)
+    try:
+        yield
+    finally:
+        for taken in maps:
+            taken.close()
+
+
+def refuses_to_start(forwarder, words):
+    """It ends by itself, with a line that says why, and takes its files with it."""
+    with Process(forwarder.argv, "forwarder", log_path=forwarder.directory / "refusal.log") as process:
+        code = process.wait(30)
+    assert code == EXIT_FAILURE, process.output.tail()
+    last = process.output.text.splitlines()[-1]
+    assert all(word in last for word in words), last
+
+
+def test_no_hugepages(workdir):
+    with mounted("hugetlbfs", workdir / "huge", "pagesize=2M"), all_hugepages_taken():
+        forwarder = Forwarder(workdir, huge=True, options=[f"--huge-dir={workdir}/huge"])
+        refuses_to_start(forwarder, ["huge pages", "nr_hugepages"])
+        assert not list((workdir / "huge").iterdir())
+
+
+def port_control(forwarder, op, relay, device):
+    return vioclient.port_control(forwarder.port_control_endpoint, op, virtio_id=relay,
+                                  device=[device], conditional=False)
+
+
+@contextlib.contextmanager
+def few_descriptors(pid, spare):
+    """The process may open `spare` more."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir(f"/proc/{pid}/fd")))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def serve_a_vm(path):
+    with Frontend(path) as frontend:
+        frontend.start()
+        frontend.send(bytes(64))
+        frontend.wait_sent()
+
+
+@pytest.mark.parametrize("spare", [0, 1, 3])
+def test_descriptors_run_out(workdir, stack, spare):
+    """VMs and clients that come then are turned away or wait; those who are there are served, and so
+    is everybody when there are descriptors again."""
+    forwarder = stack.enter_context(Forwarder(
+        workdir, {0: memif_device(workdir), 1: "net_null1,size=64"}))
+    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
+                                    count=0, rate=10_000))
+    peer.start()
+    wait_active(forwarder)
+    serve_a_vm(forwarder.socket(1))
+    wait_active(forwarder, 1, False)
+    files = open_files(forwarder.pid)
+    with few_descriptors(forwarder.pid, spare):
+        logged = len(forwarder.output.text)
+        for _ in range(3):
+            with contextlib.suppress(Disconnected, OSError, AssertionError):
+                with Frontend(forwarder.socket(1),
+                              connection=Connection.connect(forwarder.socket(1), 0.5)) as frontend:
+                    frontend.negotiate().share_memory()
+                    frontend.set_up_rings()
+            with contextlib.suppress(WaitTimeout, vioclient.NoAnswer):
+                vioclient.exchange(forwarder.stats_endpoint, b"", timeout=0.5)
+            port_control_or_silence(forwarder, ADD, 2, "net_null2,size=64")
+        assert forwarder.running()
+        assert len(forwarder.output.text) - logged < LOG_BYTES_MAX
+    wait_until(lambda: vm_is_served(forwarder.socket(1)), 20, "a VM is served again")
+    wait_active(forwarder, 1, False)
+    port_control(forwarder, REMOVE, 2, "net_null2,size=64")
+    wait_until(lambda: open_files(forwarder.pid) <= files, 20, "all descriptors closed again")
+    peer.stop()
+    assert_nothing_lost(forwarder, peer.result())
+    forwarder.stop()
+    peer.finish()
+
+
+def port_control_or_silence(forwarder, op, relay, device):
+    with contextlib.suppress(vioclient.NoAnswer):
+        request = vioclient.extended.PortControlRequest(op=op, virtio_id=relay, device=[device],
+                                                        conditional=False)
+        vioclient.exchange(forwarder.port_control_endpoint, request.SerializeToString(), timeout=0.5)
+
+
+def vm_is_served(path):
+    with contextlib.suppress(Disconnected, OSError, AssertionError):
+        serve_a_vm(path)
+        return True
+    return False
+
+
+FULL = "size=4k,nr_inodes=2,mode=755"  # room for its root and one empty file
+
+
+@contextlib.contextmanager
+def full_disk(path):
+    with mounted("tmpfs", path, FULL):
+        path.joinpath("filler").write_bytes(b"")
+        path.joinpath("filler").unlink()
+        with path.joinpath("filler").open("wb", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while filler.write(bytes(4096)):
+                    pass
+        yield path
+
+
+def test_full_disk_for_the_pid_file(workdir):
+    with full_disk(workdir / "full") as full:
+        refuses_to_start(Forwarder(workdir, options=[f"--pid-path={full}"]),
+                         [str(full), "No space left on device"])
+        assert [path.name for path in full.iterdir()] == ["filler"]
