@@ -23,6 +23,8 @@ static const struct command {
 	{"top", "virtioforwarder_monitor_load.py", top_main,
 		"load of the workers and rates of the relays, refreshed"},
 	{"config", NULL, config_main, "versions, features and configured pins of the daemon"},
+	{"guest-config", NULL, guest_config_main,
+		"a libvirt domain or QEMU options for a VM behind a relay"},
 };
 
 static void usage(FILE *out)
@@ -30,7 +32,7 @@ static void usage(FILE *out)
 	fprintf(out, "Usage: vio4wd COMMAND [OPTION...]\n"
 		     "Talks to a running virtio-forwarder.\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out, "\n`vio4wd COMMAND --help` tells more.\n");
 }
 

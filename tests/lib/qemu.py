@@ -169,14 +169,20 @@ class Qmp:
         self._socket.close()
 
 
+def memory_arguments(mib):
+    """Memory that the daemon can share."""
+    return ["-m", mib, "-object", f"memory-backend-memfd,id=memory,size={mib}M,share=on",
+            "-numa", "node,memdev=memory"]
+
+
 class Guest:
     """A running VM with a root shell on its serial line. As a context manager it is killed at the
     end. The first Nic is eth0 in it, the next eth1."""
 
     def __init__(self, qemu, image, nics, directory, name="vm", memory_mib=256, cpus=1,
                  incoming=False, kernel_arguments="", extra=(), netns=None):
-        """directory: for its sockets and logs. incoming: it waits for a migration instead of
-        booting. extra: more of QEMU's arguments."""
+        """directory: for its sockets and logs. memory_mib: None where `extra` brings it. incoming: it
+        waits for a migration instead of booting. extra: more of QEMU's arguments."""
         self.name = name
         self.nics = list(nics)
         self.directory = directory
@@ -194,9 +200,8 @@ class Guest:
             append += nic.kernel_arguments(index)
         argv = [
             "prlimit", "--core=0", qemu.binary, *qemu.machine_arguments(), "-smp", cpus,
-            "-m", memory_mib, "-nodefaults", "-nographic", "-action", "reboot=shutdown",
-            "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
-            "-numa", "node,memdev=memory",
+            "-nodefaults", "-nographic", "-action", "reboot=shutdown",
+            *(memory_arguments(memory_mib) if memory_mib else []),
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append", " ".join(append),
             "-serial", f"unix:{self._serial_path},server=on,wait=off",
             "-qmp", f"unix:{self._qmp_path},server=on,wait=off",

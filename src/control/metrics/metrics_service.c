@@ -28,8 +28,9 @@ struct metrics_service {
 	struct ipc_listener *listener; /* of an ipc endpoint */
 	int fd;
 	struct local_server *server;
-	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	uint64_t taken_ns; /* when the view was taken; 0: never */
+	uint64_t start_ns;                      /* CLOCK_MONOTONIC */
+	uint64_t used_at_start_ns[WORKERS_MAX]; /* of each worker's time: busy or asleep */
+	uint64_t taken_ns;                      /* when the view was taken; 0: never */
 	struct metrics_view view;
 	struct text texts[METRICS_FORMATS]; /* of the view */
 };
@@ -60,12 +61,23 @@ static void update_idle(struct metrics_service *service, uint64_t now_ns)
 
 	for (unsigned i = 0; i < view->stats.n_workers; i++) {
 		const struct worker_stats *worker = &view->stats.workers[i];
-		uint64_t used = worker->busy_ns + worker->sleep_ns;
+		uint64_t used = worker->busy_ns + worker->sleep_ns - service->used_at_start_ns[i];
 		uint64_t all = now_ns - service->start_ns;
 
 		if (all > used)
 			view->worker_idle_ns[i] = MAX(view->worker_idle_ns[i], all - used);
 	}
+}
+
+static void begin_idle(struct metrics_service *service)
+{
+	const struct stats_view *stats = &service->view.stats;
+
+	service->source.snapshot(service->source.userdata, &service->view.stats);
+	for (unsigned i = 0; i < stats->n_workers; i++)
+		service->used_at_start_ns[i] =
+			stats->workers[i].busy_ns + stats->workers[i].sleep_ns;
+	service->start_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 static void refresh(struct metrics_service *service)
@@ -172,7 +184,7 @@ int metrics_service_new(struct metrics_service **ret_service, sd_event *event, c
 		return err_set(err, ENOMEM, "out of memory");
 	service->source = *source;
 	service->fd = -1;
-	service->start_ns = clock_ns(CLOCK_MONOTONIC);
+	begin_idle(service);
 	service->view.version = source->version;
 	service->view.dpdk = source->dpdk;
 	service->view.start_time_s = clock_ns(CLOCK_REALTIME) / 1000000000;
