@@ -48,8 +48,8 @@ struct arguments {
 	unsigned mtu; /* 0: not told */
 };
 
-static unsigned number(const char *option, const char *text, unsigned min, unsigned max,
-	struct argp_state *state)
+static unsigned number(
+	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
 {
 	unsigned value = 0;
 
