@@ -6,12 +6,27 @@ NINJA = ninja -C
 DEPS = scripts/install-deps
 RUN_TESTS = /usr/bin/python3 scripts/run-tests
 
+# make DPDK=build/dpdk ...: built into build-static/, linked with what `make dpdk` has made there, and
+# that build is tested.
+ifdef DPDK
+BUILD = build-static
+MESON_OPTIONS = -Dpkg_config_path=$(abspath $(DPDK))/lib/pkgconfig
+export VIO4WD_BUILD = $(abspath $(BUILD))
+else
+BUILD = build
+endif
+
 .PHONY: all
 all: ## build the programs into build/bin/
-all: build/build.ninja
+all: $(BUILD)/build.ninja
 	@$(DEPS) build
-	$(NINJA) build
-	@ln -sfn src/bin build/bin
+	$(NINJA) $(BUILD)
+	@ln -sfn src/bin $(BUILD)/bin
+
+.PHONY: dpdk
+dpdk: ## Debian's DPDK for 256 ports and static linking, into build/dpdk (minutes, once)
+	@$(DEPS) dpdk
+	@scripts/build-dpdk
 
 .PHONY: demo
 demo: NINJA = ninja --quiet -C
@@ -54,6 +69,11 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (60), two at a time (build-fuzz/)
 	@$(DEPS) build test clang
 	@VIO4WD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
+.PHONY: package
+package: dpdk ## the Debian package, linked with that DPDK, into build/package/
+	@$(DEPS) build package
+	@scripts/build-package
+
 .PHONY: check
 check: ## format and layering
 	@$(DEPS) check
@@ -70,18 +90,18 @@ clang: build-clang/build.ninja ## a build with clang (build-clang/)
 	$(NINJA) build-clang
 
 # A build directory is made once; ninja itself notices changed meson files.
-build/build.ninja:
+$(BUILD)/build.ninja:
 	@$(DEPS) build
-	$(MESON_SETUP) build
+	$(MESON_SETUP) $(MESON_OPTIONS) $(BUILD)
 
 build-clang/build.ninja:
 	@$(DEPS) build clang
 	CC=clang $(MESON_SETUP) build-clang
 
 .PHONY: clean
-clean: ## remove the build directories; the VM image stays cached in build/vm
-	rm -rf build-asan build-tsan build-clang build-fuzz
-	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} +; fi
+clean: ## remove the build directories; build/vm and build/dpdk, which take long, stay
+	rm -rf build-static build-asan build-tsan build-clang build-fuzz
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm ! -name dpdk -exec rm -rf {} +; fi
 
 .PHONY: help
 help: ## this list

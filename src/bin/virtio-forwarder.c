@@ -19,6 +19,7 @@
 #include "control/forwarder.h"
 #include "control/pid_file.h"
 #include "control/services.h"
+#include "control/watchdog.h"
 #include "core/eal.h"
 #include "host/bind.h"
 
@@ -33,6 +34,7 @@ struct daemon {
 	sd_event *event;
 	struct forwarder *forwarder;
 	struct services *services;
+	struct watchdog *watchdog;
 };
 
 /*
@@ -77,8 +79,6 @@ static int make_event_loop(sd_event **ret_event, struct err *err)
 		r = sd_event_add_signal(event, NULL, SIGINT, on_stop_signal, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, NULL);
-	if (r >= 0)
-		r = sd_event_set_watchdog(event, true);
 	if (r < 0) {
 		sd_event_unref(event);
 		return err_set(err, -r, "event loop: %s", strerror(-r));
@@ -127,11 +127,14 @@ static int start(struct daemon *daemon, struct err *err)
 		r = forwarder_new(&daemon->forwarder, config, daemon->event, err);
 	if (r == 0)
 		r = services_new(&daemon->services, config, daemon->forwarder, daemon->event, err);
+	if (r == 0)
+		r = watchdog_new(&daemon->watchdog, daemon->forwarder, daemon->event, err);
 	return r;
 }
 
 static void stop(struct daemon *daemon)
 {
+	watchdog_free(daemon->watchdog);
 	services_free(daemon->services);
 	forwarder_free(daemon->forwarder);
 	sd_event_unref(daemon->event);

@@ -86,7 +86,7 @@ static int add(struct settings *settings, enum option_id id, const char *text, s
 	return settings_add(settings, id, text ? text : "true", origin, err);
 }
 
-int cmdline_parse(
+int command_line_parse(
 	int argc, char **argv, enum program program, struct settings *settings, struct err *err)
 {
 	struct getopt_tables tables;

@@ -24,7 +24,7 @@ static int parse(const char *line, enum program program, struct settings *settin
 		assert_in_range(argc, 1, ARGS_MAX);
 		argv[argc++] = arg;
 	}
-	return cmdline_parse(argc, argv, program, settings, err);
+	return command_line_parse(argc, argv, program, settings, err);
 }
 
 static void reads_options(void **state)

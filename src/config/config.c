@@ -52,7 +52,7 @@ static int read_inputs(
 {
 	int r;
 
-	r = cmdline_parse(argc, argv, program, &inputs->cmdline, err);
+	r = command_line_parse(argc, argv, program, &inputs->cmdline, err);
 	if (r < 0)
 		return r;
 	if (inputs->cmdline.of[OPT_HELP].given) {

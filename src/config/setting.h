@@ -48,7 +48,8 @@ int file_read(const char *path, enum program program, struct settings *settings,
 
 /*
  * Reads the command line; argv may be permuted. OPT_HELP and OPT_VERSION are given without a value.
- * Uses getopt's global state: one thread at a time.
+ * Uses getopt's global state: one thread at a time. (Not cmdline_parse(): a library of DPDK's has
+ * that name.)
  */
-int cmdline_parse(
+int command_line_parse(
 	int argc, char **argv, enum program program, struct settings *settings, struct err *err);

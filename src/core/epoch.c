@@ -56,13 +56,23 @@ void epoch_quiescent(struct epoch *epoch, unsigned reader)
 	rte_rcu_qsbr_quiescent(epoch->qsbr, reader);
 }
 
+uint64_t epoch_token(struct epoch *epoch)
+{
+	return rte_rcu_qsbr_start(epoch->qsbr);
+}
+
+bool epoch_passed(struct epoch *epoch, uint64_t token)
+{
+	return rte_rcu_qsbr_check(epoch->qsbr, token, false) != 0;
+}
+
 void epoch_synchronize(struct epoch *epoch, const char *why)
 {
-	uint64_t token = rte_rcu_qsbr_start(epoch->qsbr);
+	uint64_t token = epoch_token(epoch);
 	struct timespec pause = {.tv_nsec = SLEEP_NS};
 	time_t alarm_s = 0;
 
-	for (unsigned spins = 0; rte_rcu_qsbr_check(epoch->qsbr, token, false) == 0; spins++) {
+	for (unsigned spins = 0; !epoch_passed(epoch, token); spins++) {
 		if (spins < SPINS_BEFORE_SLEEP) {
 			rte_pause();
 			continue;

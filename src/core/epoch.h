@@ -14,6 +14,9 @@
  * second it says in the log which workers it waits for, and goes on waiting.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 
 struct epoch;
@@ -26,6 +29,13 @@ struct epoch *epoch_free(struct epoch *epoch);
 void epoch_online(struct epoch *epoch, unsigned reader);
 void epoch_offline(struct epoch *epoch, unsigned reader);
 void epoch_quiescent(struct epoch *epoch, unsigned reader);
+
+/*
+ * The same without waiting: whether every reader has passed through a quiescent state, or was
+ * offline, since the token was taken. Any thread.
+ */
+uint64_t epoch_token(struct epoch *epoch);
+bool epoch_passed(struct epoch *epoch, uint64_t token);
 
 /* Blocks for one grace period. Any thread that is not an online reader; several at once are fine.
  */

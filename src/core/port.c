@@ -34,21 +34,29 @@ static int find_port(uint16_t *ret_port, const struct device_id *id)
 	return -ENODEV;
 }
 
+static int require_free_port(const char *device, struct err *err)
+{
+	if (rte_eth_dev_count_total() < RTE_MAX_ETHPORTS)
+		return 0;
+	return err_set(err, ENOSPC,
+		"device %s: this DPDK is built for %d ports and all are in use (a bond takes one, "
+		"and one for each member); the packages of virtio-forwarder have a DPDK for 256, "
+		"which scripts/build-dpdk in its source makes (-Dmax_ethports)",
+		device, RTE_MAX_ETHPORTS);
+}
+
 int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
 {
 	uint16_t port;
 
 	if (rte_eth_dev_get_port_by_name(id->name, &port) == 0)
 		return err_set(err, EEXIST, "device %s is attached already", id->text);
-	if (rte_eth_dev_count_avail() >= RTE_MAX_ETHPORTS)
-		return err_set(err, ENOSPC,
-			"device %s: this DPDK is built for %d ports and all are in use; use one "
-			"that is built "
-			"with -Dmax_ethports",
-			id->text, RTE_MAX_ETHPORTS);
+	int r = require_free_port(id->text, err);
+	if (r < 0)
+		return r;
 
 	dpdk_log_capture_start();
-	int r = rte_dev_probe(id->text);
+	r = rte_dev_probe(id->text);
 	const char *said = dpdk_log_capture_end();
 
 	if (r == 0 && find_port(&port, id) == 0) {
@@ -92,6 +100,10 @@ static int add_member(uint16_t bond, const struct op_device *spec, unsigned i, s
 
 int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err *err)
 {
+	int r = require_free_port(spec->bond_name, err);
+	if (r < 0)
+		return r;
+
 	dpdk_log_capture_start();
 	int bond = rte_eth_bond_create(spec->bond_name, spec->bond_mode, SOCKET_ID_ANY);
 	const char *said = dpdk_log_capture_end();
@@ -100,7 +112,7 @@ int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err 
 		return err_set(err, EIO, "bond %s of mode %u cannot be made%s%s", spec->bond_name,
 			spec->bond_mode, said[0] ? ": " : "", said);
 	for (unsigned i = 0; i < spec->n_members; i++) {
-		int r = add_member(bond, spec, i, err);
+		r = add_member(bond, spec, i, err);
 		if (r < 0) {
 			port_close_bond(bond);
 			return r;

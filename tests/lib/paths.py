@@ -2,6 +2,7 @@
 """Where the tree, the programs under test and the cached VM images are."""
 
 import os
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,3 +26,10 @@ def program(name):
     if not path.exists():
         raise FileNotFoundError(f"{name} is not built in {build_dir()}: run make")
     return path
+
+
+def stock_dpdk():
+    """Whether the build under test is linked with the machine's own DPDK, and so has 32 ports."""
+    linked = subprocess.run(["ldd", program("virtio-forwarder")], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout
+    return "librte_eal" in linked

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""systemd's watchdog is fed while the event loop turns and every worker does, and only then."""
+
+import ctypes
+import os
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from lib.forwarder import Forwarder
+from lib.proc import wait_until
+
+WATCHDOG_S = 0.4  # the daemon tells four times as often
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class Notified:
+    """What would be systemd's end of the notification socket."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def messages(self):
+        """What has come since the last call."""
+        found = []
+        while True:
+            try:
+                found += self._socket.recv(4096).decode().split("\n")
+            except BlockingIOError:
+                return found
+
+    def wait_fed(self):
+        self.messages()
+        wait_until(lambda: "WATCHDOG=1" in self.messages(), 20, "the watchdog to be fed")
+
+
+@pytest.fixture
+def notified(workdir, monkeypatch):
+    path = workdir / "notify"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    monkeypatch.setenv("WATCHDOG_USEC", str(int(WATCHDOG_S * 1e6)))
+    return Notified(path)
+
+
+def threads(pid):
+    """Thread ids by name."""
+    return {(task / "comm").read_text().strip(): int(task.name)
+            for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+class Halted:
+    """A thread that does not run, while the others of its process do."""
+
+    def __init__(self, thread):
+        self.thread = thread
+
+    def _ptrace(self, request):
+        if libc.ptrace(request, self.thread, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def __enter__(self):
+        self._ptrace(PTRACE_ATTACH)
+        os.waitpid(self.thread, 0x40000000)  # __WALL
+
+    def __exit__(self, *_):
+        self._ptrace(PTRACE_DETACH)
+
+
+@pytest.mark.parametrize("who", ["event loop", "worker"])
+def test_fed_only_by_progress(workdir, notified, who):
+    with Forwarder(workdir, options=["--idle-latency=0"]) as forwarder:
+        assert "READY=1" in notified.messages()
+        notified.wait_fed()
+        names = threads(forwarder.pid)
+        worker = next(thread for name, thread in names.items()
+                      if re.fullmatch(r"(lcore-worker|rte-worker)-\d+", name))
+        with Halted(forwarder.pid if who == "event loop" else worker):
+            time.sleep(WATCHDOG_S)  # what was under way when it was halted
+            notified.messages()
+            time.sleep(3 * WATCHDOG_S)
+            assert "WATCHDOG=1" not in notified.messages()
+        notified.wait_fed()
+    assert "STOPPING=1" in notified.messages()
