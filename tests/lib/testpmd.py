@@ -15,14 +15,16 @@ def virtio_user(socket, server=False, queues=1, index=0, **features):
 
 
 class Testpmd:
-    """A testpmd in interactive mode, on devices given as --vdev strings, without hugepages."""
+    """A testpmd in interactive mode, on devices given as --vdev strings."""
 
     __test__ = False  # no test class, whatever pytest thinks of its name
 
     def __init__(self, vdevs, options=(), eal=(), cores=(0, 1), directory=None, netns=None,
-                 name="testpmd", timeout=60):
-        """options: of testpmd itself; eal: of DPDK. cores: one for its shell, the rest forward."""
-        argv = ["dpdk-testpmd", "-l", ",".join(map(str, cores)), "--no-huge", "-m", "512",
+                 name="testpmd", timeout=60, huge=False, prefix=()):
+        """options: of testpmd itself; eal: of DPDK. cores: one for its shell, the rest forward.
+        huge: in hugepages, which nothing else sees. prefix: a command that runs it."""
+        argv = [*prefix, "dpdk-testpmd", "-l", ",".join(map(str, cores)),
+                *(["--in-memory"] if huge else ["--no-huge", "-m", "512"]),
                 "--no-pci", "--iova-mode=va", "--single-file-segments",
                 f"--file-prefix={name}-{secrets.token_hex(3)}", *eal]
         for vdev in vdevs:

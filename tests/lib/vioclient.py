@@ -19,6 +19,15 @@ _FIELD = descriptor_pb2.FieldDescriptorProto
 _OPTIONAL, _REPEATED, _REQUIRED = (
     _FIELD.LABEL_OPTIONAL, _FIELD.LABEL_REPEATED, _FIELD.LABEL_REQUIRED)
 
+# Messages of our own: (number, name, label, type)
+MESSAGES = {
+    "Drop": [(1, "name", _REQUIRED, _FIELD.TYPE_STRING), (2, "packets", _REQUIRED, _FIELD.TYPE_UINT64),
+             (3, "bytes", _REQUIRED, _FIELD.TYPE_UINT64)],
+    "Worker": [(1, "cpu", _REQUIRED, _FIELD.TYPE_UINT32), (2, "numa_node", _OPTIONAL, _FIELD.TYPE_INT32),
+               (3, "busy_ns", _OPTIONAL, _FIELD.TYPE_UINT64),
+               (4, "sleep_ns", _OPTIONAL, _FIELD.TYPE_UINT64)],
+}
+
 # (message, number, name, label, type)
 EXTENSIONS = [
     ("PortControlRequest", 100, "device", _REPEATED, _FIELD.TYPE_STRING),
@@ -31,6 +40,7 @@ EXTENSIONS = [
           (100, "drop", _REPEATED, "Drop"),
           (101, "backlog_packets", _OPTIONAL, _FIELD.TYPE_UINT64),
           (102, "backlog_bytes", _OPTIONAL, _FIELD.TYPE_UINT64))),
+    ("StatsResponse", 100, "worker", _REPEATED, "Worker"),
     ("ConfigResponse", 2, "daemon_version", _OPTIONAL, _FIELD.TYPE_STRING),
     ("ConfigResponse", 3, "dpdk_version", _OPTIONAL, _FIELD.TYPE_STRING),
     ("ConfigResponse", 4, "features", _REPEATED, _FIELD.TYPE_STRING),
@@ -58,14 +68,14 @@ def _find(file, path):
 
 def _extended(file):
     """The same messages with the extensions."""
-    drop = file.message_type.add(name="Drop")
-    for number, name, kind in ((1, "name", _FIELD.TYPE_STRING), (2, "packets", _FIELD.TYPE_UINT64),
-                               (3, "bytes", _FIELD.TYPE_UINT64)):
-        drop.field.add(name=name, number=number, type=kind, label=_REQUIRED)
+    for message, fields in MESSAGES.items():
+        added = file.message_type.add(name=message)
+        for number, name, label, kind in fields:
+            added.field.add(name=name, number=number, type=kind, label=label)
     for path, number, name, label, kind in EXTENSIONS:
         field = _find(file, path).field.add(name=name, number=number, label=label)
-        if kind == "Drop":
-            field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{PACKAGE}.Drop"
+        if kind in MESSAGES:
+            field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
         else:
             field.type = kind
     return file

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The benchmark: our daemon against testpmd's vhost port and OVS-DPDK. See docs/benchmark.md."""
+
+import argparse
+import itertools
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cells  # noqa: E402
+import report  # noqa: E402
+from hugepages import hugepages  # noqa: E402
+from lib.paths import build_dir  # noqa: E402
+from measure import IDLE_PPS, Timing, measure  # noqa: E402
+from peers import CannotRun, Machine, Ours, Ovs, TestpmdPeer  # noqa: E402
+
+PLANS = {
+    "short": (cells.short, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
+    "full": (cells.full, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
+    "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=2)),
+}
+PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs)]
+CONTROL = (report.CONTROL, TestpmdPeer)
+HUGE_MEBIBYTES = 3072
+
+
+def _machine(huge_dir):
+    """The relay has the last CPU, the VMs the one before it where there are three."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        sys.exit("bench: the relay and the VMs need a CPU each")
+    os.sched_setaffinity(0, {cpus[0]})
+    return Machine(control=cpus[0], vm=cpus[-2], worker=cpus[-1], huge_dir=huge_dir)
+
+
+def _start_peers(stack, setup, machine, directory, with_control, skipped):
+    """Those that can do this setup, paused."""
+    running = []
+    for name, kind in [*PEERS, *([CONTROL] if with_control else [])]:
+        peer = kind(name, setup, machine, directory / name)
+        stack.callback(peer.stop)
+        try:
+            peer.start()
+        except (CannotRun, AssertionError, RuntimeError, OSError) as error:
+            skipped.append((str(setup), name, str(error)))
+            peer.stop()
+            continue
+        peer.pause()
+        running.append(peer)
+    return running
+
+
+def _offered_pps(cell, done):
+    """What paced cells offer: the same to all."""
+    if cell.load is cells.Load.SATURATED:
+        return 0
+    if cell.load is cells.Load.IDLE:
+        return IDLE_PPS
+    saturated = next(r for r in done if r.cell.setup == cell.setup and r.cell.size == cell.size and
+                     r.cell.direction == cell.direction and r.cell.load is cells.Load.SATURATED)
+    return (saturated.median(report.TESTPMD, "mpps") or 1) * 1e6 / 2
+
+
+def _run(plan, timing, machine, directory, skipped):
+    done = []
+    for number, (setup, group) in enumerate(itertools.groupby(plan, key=lambda cell: cell.setup)):
+        group = list(group)
+        place = directory / str(number)
+        place.mkdir()
+        begin = time.monotonic()
+        with ExitStack() as stack:
+            peers = _start_peers(stack, setup, machine, place, any(c.control for c in group), skipped)
+            started = time.monotonic()
+            for cell in group:
+                done.append(measure(
+                    cell, [p for p in peers if cell.control or p.name != report.CONTROL], timing,
+                    _offered_pps(cell, done)))
+        print(f"{setup}: {len(group)} cells in {time.monotonic() - begin:.0f} s, "
+              f"{started - begin:.0f} of them to start", flush=True)
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("plan", choices=PLANS)
+    parser.add_argument("--output", type=Path, default=build_dir() / "bench")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("bench: as root, please: for hugepages and Open vSwitch")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    make_cells, timing = PLANS[arguments.plan]
+    directory = Path(tempfile.mkdtemp(prefix="bench-"))
+    skipped = []
+    before = report.cpu_times()
+    try:
+        with hugepages(HUGE_MEBIBYTES, directory / "huge") as huge_dir:
+            machine = _machine(huge_dir)
+            facts = report.facts(machine, timing, [Ours, TestpmdPeer, Ovs])
+            done = _run(make_cells(), timing, machine, directory, skipped)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    facts.update(report.noise(before))
+    print(report.write(arguments.output, facts, done, skipped))
+
+
+main()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured: the cells, in setups that share the same running relays."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from peers import Setup
+
+IMIX = (64, 64, 570, 64, 570, 64, 64, 570, 64, 64, 570, 1514)  # 7 : 4 : 1
+SIZES = {"64": (64,), "256": (256,), "1500": (1500,), "IMIX": IMIX, "9000": (9000,)}
+DIRECTIONS = ("vf_to_vm", "vm_to_vf", "both")
+
+
+class Load(Enum):
+    """How much is offered."""
+    SATURATED = "saturated"  # all that goes: the rate is measured
+    HALF = "half"  # half of what testpmd has done: cycles per packet and latency are measured
+    IDLE = "idle"  # a probe now and then: latency is measured
+
+
+@dataclass(frozen=True)
+class Cell:
+    setup: Setup
+    direction: str
+    size: str
+    load: Load = Load.SATURATED
+    control: bool = False  # measured against a second instance of testpmd too
+
+
+def _saturated(setup, sizes, control=False):
+    return [Cell(setup, direction, size, control=control)
+            for direction in DIRECTIONS for size in sizes]
+
+
+def _paced(setup, sizes):
+    """After those of _saturated() with the same sizes, of which they take the half."""
+    return [Cell(setup, direction, size, load) for direction in DIRECTIONS[:2] for size in sizes
+            for load in (Load.HALF, Load.IDLE) if load is Load.HALF or size == "64"]
+
+
+def short():
+    """A minute: the commonest rings, the smallest and the largest usual packets."""
+    setup = Setup()
+    return _saturated(setup, ("64", "1500"), control=True) + _paced(setup, ("64", "1500"))
+
+
+def full():
+    """Every cell."""
+    cells = []
+    for packed in (False, True):
+        for mergeable in (True, False):
+            setup = Setup(packed, mergeable)
+            cells += _saturated(setup, ("64", "256", "1500", "IMIX"), control=mergeable)
+            cells += _paced(setup, ("64", "1500"))
+            cells += _saturated(Setup(packed, mergeable, jumbo=True), ("9000",))
+        cells += _saturated(Setup(packed, queues=4), ("64", "1500"))
+    for relays in (8, 16, 64):
+        cells += _saturated(Setup(relays=relays), ("64", "1500"))
+    return cells
+
+
+def smoke():
+    """That the benchmark works."""
+    return _saturated(Setup(), ("64",)) + _paced(Setup(), ("64",))

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The VF of the benchmark, a library to be preloaded into any relay that uses DPDK's shared
+ * libraries. It takes over the packet functions of net_null devices: what such a device receives
+ * and sends is then as the load files say (load.h), paced, of mixed sizes and with probes. The
+ * relay notices nothing; it costs the same in all of them.
+ *
+ * The files are $BENCH_VF_TO_VM and $BENCH_VM_TO_VF; $BENCH_QUEUES says how many queues a device
+ * has.
+ */
+
+#include <dlfcn.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+
+struct rx_queue {
+	struct load_source source;
+	struct rte_mempool *pool;
+};
+
+struct tx_queue {
+	struct load *load;
+	unsigned slot;
+};
+
+struct device {
+	unsigned number; /* among the devices of the benchmark */
+	struct rx_queue rx[LOAD_QUEUES];
+	struct tx_queue tx[LOAD_QUEUES];
+	void *rx_data[LOAD_QUEUES];
+	void *tx_data[LOAD_QUEUES];
+};
+
+/* DPDK's functions have no argument to reach these by. */
+static struct load *vf_to_vm, *vm_to_vf;
+static struct device devices[RTE_MAX_ETHPORTS];
+
+static uint16_t receive(void *rx_queue, struct rte_mbuf **packets, uint16_t n)
+{
+	struct rx_queue *queue = rx_queue;
+
+	n = load_due(&queue->source, n);
+	if (n == 0 || rte_pktmbuf_alloc_bulk(queue->pool, packets, n) != 0)
+		return 0;
+	load_fill(&queue->source, packets, n);
+	return n;
+}
+
+static uint16_t transmit(void *tx_queue, struct rte_mbuf **packets, uint16_t n)
+{
+	struct tx_queue *queue = tx_queue;
+
+	load_receive(queue->load, queue->slot, packets, n);
+	rte_pktmbuf_free_bulk(packets, n);
+	return n;
+}
+
+static void *next(const char *name)
+{
+	void *function = dlsym(RTLD_NEXT, name);
+
+	if (function == NULL) {
+		fprintf(stderr, "bench: no %s: is this program linked with shared DPDK?\n", name);
+		abort();
+	}
+	return function;
+}
+
+static bool is_ours(uint16_t port)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	return getenv("BENCH_VF_TO_VM") != NULL && rte_eth_dev_get_name_by_port(port, name) == 0 &&
+	       strncmp(name, "net_null", 8) == 0;
+}
+
+static unsigned queues(void)
+{
+	return (unsigned)atoi(getenv("BENCH_QUEUES"));
+}
+
+static void open_loads(void)
+{
+	if (vf_to_vm != NULL)
+		return;
+	vf_to_vm = load_open(getenv("BENCH_VF_TO_VM"));
+	vm_to_vf = load_open(getenv("BENCH_VM_TO_VF"));
+	if (vf_to_vm == NULL || vm_to_vf == NULL)
+		exit(2);
+}
+
+int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
+{
+	static int (*real)(uint16_t, struct rte_eth_dev_info *);
+
+	if (real == NULL)
+		real = next(__func__);
+	int ret = real(port, info);
+	if (ret == 0 && is_ours(port))
+		info->max_rx_queues = info->max_tx_queues = (uint16_t)queues();
+	return ret;
+}
+
+int rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t n_descriptors,
+	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
+{
+	static int (*real)(uint16_t, uint16_t, uint16_t, unsigned int,
+		const struct rte_eth_rxconf *, struct rte_mempool *);
+
+	if (real == NULL)
+		real = next(__func__);
+	if (is_ours(port) && queue < LOAD_QUEUES)
+		devices[port].rx[queue].pool = pool;
+	return real(port, queue, n_descriptors, socket, conf, pool);
+}
+
+static void take_over(uint16_t port)
+{
+	struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[port];
+	struct device *device = &devices[port];
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	open_loads();
+	rte_eth_dev_get_name_by_port(port, name);
+	device->number = (unsigned)atoi(name + strlen("net_null"));
+	for (unsigned q = 0; q < queues(); q++) {
+		unsigned slot = device->number * LOAD_QUEUES + q;
+
+		load_source_init(&device->rx[q].source, vf_to_vm, slot);
+		device->tx[q] = (struct tx_queue){.load = vm_to_vf, .slot = slot};
+		device->rx_data[q] = &device->rx[q];
+		device->tx_data[q] = &device->tx[q];
+	}
+	ops->rx_pkt_burst = receive;
+	ops->tx_pkt_burst = transmit;
+	ops->rxq.data = device->rx_data;
+	ops->txq.data = device->tx_data;
+}
+
+int rte_eth_dev_start(uint16_t port)
+{
+	static int (*real)(uint16_t);
+
+	if (real == NULL)
+		real = next(__func__);
+	int ret = real(port);
+	if (ret == 0 && is_ours(port))
+		take_over(port);
+	return ret;
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hugepages for the time of the benchmark."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.proc import run
+
+PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+
+def _read(name):
+    return int((PAGES / name).read_text())
+
+
+def _add(count):
+    """Asks for more pages, or fewer; returns how many more there are."""
+    before = _read("nr_hugepages")
+    (PAGES / "nr_hugepages").write_text(str(before + count))
+    return _read("nr_hugepages") - before
+
+
+@contextmanager
+def hugepages(mebibytes, mount_point):
+    """The mount point of a hugetlbfs, with so much free; None where the kernel has not got it. What was
+    added is given back."""
+    try:
+        added = _add(max(0, mebibytes // 2 - _read("free_hugepages")))
+    except OSError:
+        yield None
+        return
+    try:
+        if _read("free_hugepages") < mebibytes // 2:
+            yield None
+            return
+        mount_point.mkdir()
+        run(["mount", "-t", "hugetlbfs", "none", mount_point])
+        try:
+            yield mount_point
+        finally:
+            run(["umount", mount_point])
+            mount_point.rmdir()
+    finally:
+        _add(-added)

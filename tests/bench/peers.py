@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The relays that are compared, each with its VMs: started, paused and resumed, and asked for the
+cycles that they were busy."""
+
+import os
+import re
+import signal
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from load import Load
+from lib import vioclient
+from lib.forwarder import Forwarder, accepts
+from lib.paths import build_dir
+from lib.proc import Process, run, wait_until
+from lib.testpmd import Testpmd
+
+QUEUE_SIZE = 1024
+FRAME_ROOM = 9216  # of a buffer that holds a jumbo frame
+START_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the VMs and devices are like; relays are started anew for each."""
+    packed: bool = False
+    mergeable: bool = True
+    queues: int = 1
+    relays: int = 1
+    jumbo: bool = False
+
+    def __str__(self):
+        return " ".join([
+            "packed" if self.packed else "split",
+            "mergeable" if self.mergeable else "single",
+            *([f"{self.queues} queues"] if self.queues > 1 else []),
+            *([f"{self.relays} relays"] if self.relays > 1 else [])])
+
+
+@dataclass(frozen=True)
+class Machine:
+    """control: the CPU of everything that does not forward; vm, worker: of the VMs, of the relay."""
+    control: int
+    vm: int
+    worker: int
+    huge_dir: Path = None  # a hugetlbfs; None: ordinary pages
+
+
+class CannotRun(Exception):
+    """A peer that cannot do a setup; the reason."""
+
+
+class Peer:
+    """One relay and its VMs."""
+
+    max_relays = 64
+
+    def __init__(self, name, setup, machine, directory):
+        self.name = name
+        self.setup = setup
+        self.machine = machine
+        self.directory = directory
+        self.tsc_hz = 0
+        directory.mkdir()
+        self.vf_to_vm, self.vm_to_vf = (
+            Load(directory / file, setup.relays, setup.queues) for file in ("vf_to_vm", "vm_to_vf"))
+        self._pids = []
+        self._stack = ExitStack()
+
+    def sockets(self):
+        return [self.directory / f"vm{relay}" for relay in range(self.setup.relays)]
+
+    def with_device(self):
+        """The beginning of a command line, in which bench-device takes the place of net_null."""
+        return ["env", f"LD_PRELOAD={build_dir() / 'tests' / 'bench' / 'bench-device.so'}",
+                f"BENCH_VF_TO_VM={self.vf_to_vm.path}", f"BENCH_VM_TO_VF={self.vm_to_vf.path}",
+                f"BENCH_QUEUES={self.setup.queues}"]
+
+    def _start_relay(self, stack):
+        raise NotImplementedError
+
+    def cycles_begin(self):
+        """From here on cycles are counted."""
+
+    def cycles_per_packet(self):
+        """TSC cycles that its worker was busy with each packet since cycles_begin(), as it counts
+        them itself."""
+        raise NotImplementedError
+
+    def _start_vm(self, stack):
+        setup = self.setup
+        vm = stack.enter_context(Process(
+            [build_dir() / "tests" / "bench" / "bench-vm", f"--vf-to-vm={self.vf_to_vm.path}",
+             f"--vm-to-vf={self.vm_to_vf.path}", f"--cpu={self.machine.vm}",
+             f"--queues={setup.queues}", f"--queue-size={QUEUE_SIZE}",
+             f"--room={FRAME_ROOM if setup.jumbo else 2048}",
+             *(["--packed"] if setup.packed else []),
+             *(["--mergeable"] if setup.mergeable else []),
+             *(["--huge"] if self.machine.huge_dir else []), *self.sockets()],
+            f"{self.name}-vm", log_path=self.directory / "vm.log", tty=True))
+        self._pids.append(vm.pid)
+        self.tsc_hz = int(vm.expect(r"ready (\d+)", START_TIMEOUT_S).group(1))
+
+    def start(self):
+        """Runs it; what it has started ends with stop(), also where this fails."""
+        if self.setup.relays > self.max_relays:
+            raise CannotRun(f"{self.max_relays} relays at most")
+        self._start_relay(self._stack)
+        for socket in self.sockets():
+            wait_until(lambda path=socket: accepts(path), START_TIMEOUT_S, str(socket))
+        self._start_vm(self._stack)
+
+    def _signal(self, number):
+        for pid in self._pids:
+            os.kill(pid, number)
+
+    def pause(self):
+        self._signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._signal(signal.SIGCONT)
+
+    def stop(self):
+        """Ends what start() has started; may be repeated."""
+        try:
+            self.resume()
+        finally:
+            self._pids.clear()
+            self._stack.close()
+
+
+class Ours(Peer):
+    """virtio-forwarder as it is installed: in hugepages, counting the time it is busy."""
+
+    @classmethod
+    def version(cls):
+        return run([build_dir() / "bin" / "virtio-forwarder", "--version"]).strip().replace("\n", ", ")
+
+    def sockets(self):
+        return [self.directory / "sockets" / f"virtio-forwarder{relay}.sock"
+                for relay in range(self.setup.relays)]
+
+    def _start_relay(self, stack):
+        setup, machine = self.setup, self.machine
+        devices = {relay: f"net_null{relay}" for relay in range(setup.relays)}
+        self._forwarder = Forwarder(
+            self.directory, devices, cpus=(machine.control, [machine.worker]),
+            huge=machine.huge_dir is not None, options=[
+                *([f"--huge-dir={machine.huge_dir}"] if machine.huge_dir else []),
+                *(["--enable-mrgbuf"] if setup.mergeable else []),
+                *(["--enable-jumbo"] if setup.jumbo else [])])
+        self._forwarder.argv = [*self.with_device(), *self._forwarder.argv]
+        stack.enter_context(self._forwarder)
+        self._pids.append(self._forwarder.pid)
+
+    def _busy(self):
+        """Nanoseconds busy, and packets received, both ways, in one snapshot."""
+        stats = vioclient.stats(self._forwarder.stats_endpoint)
+        packets = sum(relay.vf_to_vm.pkts_rx_from_vf + relay.vm_to_vf.pkts_rx_from_vm
+                      for relay in stats.relay)
+        return sum(worker.busy_ns for worker in stats.worker), packets
+
+    def cycles_begin(self):
+        self._begin = self._busy()
+
+    def cycles_per_packet(self):
+        ns, packets = (after - before for before, after in zip(self._begin, self._busy()))
+        return ns * self.tsc_hz / 1e9 / packets
+
+
+class TestpmdPeer(Peer):
+    """dpdk-testpmd, port by port from its vhost driver to the device and back."""
+
+    max_relays = 16  # two ports each, and Debian's DPDK has 32
+
+    @classmethod
+    def version(cls):
+        return run(["dpkg-query", "-W", "-f", "testpmd of dpdk ${Version}", "dpdk-dev"])
+
+    def _start_relay(self, stack):
+        setup, machine = self.setup, self.machine
+        vdevs = []
+        for relay, socket in enumerate(self.sockets()):
+            vdevs += [f"net_vhost{relay},iface={socket},queues={setup.queues}",
+                      f"net_null{relay}"]
+        queues = [f"--rxq={setup.queues}", f"--txq={setup.queues}"] if setup.queues > 1 else []
+        jumbo = [f"--mbuf-size={FRAME_ROOM + 128}", "--max-pkt-len=9018"] if setup.jumbo else []
+        self._testpmd = stack.enter_context(Testpmd(
+            vdevs, cores=(machine.control, machine.worker), directory=self.directory,
+            huge=machine.huge_dir is not None, prefix=self.with_device(), timeout=START_TIMEOUT_S,
+            options=["--forward-mode=io", "--record-core-cycles", "--no-flush-rx",
+                     *queues, *jumbo]))
+        self._testpmd.command("start")
+        self._pids.append(self._testpmd.pid)
+
+    def cycles_begin(self):
+        self._testpmd.command("clear fwd stats all")
+
+    def cycles_per_packet(self):
+        text = self._testpmd.command("show fwd stats all")
+        # Its device counts nothing: what it gave the VM was taken from there, and the other way round.
+        total = text[text.index("Accumulated"):]
+        packets = sum(int(re.search(pattern, total).group(1)) for pattern in
+                      (r"RX-packets: (\d+)", r"TX-total: (\d+)"))
+        return int(re.search(r"total cycles=(\d+)", total).group(1)) / packets
+
+
+class Ovs(Peer):
+    """Open vSwitch with DPDK, a bridge for each relay, two rules from port to port."""
+
+    @classmethod
+    def version(cls):
+        return run(["dpkg-query", "-W", "-f", "${Package} ${Version}", "openvswitch-switch-dpdk"])
+
+    def _start_relay(self, stack):
+        setup, machine, directory = self.setup, self.machine, self.directory
+        self._env = {**os.environ, **{f"OVS_{name}": str(directory) for name in
+                                     ("RUNDIR", "DBDIR", "SYSCONFDIR", "LOGDIR")}}
+        database = directory / "conf.db"
+        run(["ovsdb-tool", "create", database, "/usr/share/openvswitch/vswitch.ovsschema"])
+        on_control = ["taskset", "-c", str(machine.control)]
+        server = stack.enter_context(Process(
+            [*on_control, "ovsdb-server", database, f"--remote=punix:{directory}/db.sock",
+             f"--unixctl={directory}/db.ctl"], "ovsdb-server", env=self._env,
+            log_path=directory / "ovsdb-server.log"))
+        wait_until(lambda: accepts(directory / "db.sock"), START_TIMEOUT_S, "ovsdb-server")
+        memory = (["dpdk-socket-mem=256", "dpdk-socket-limit=768",
+                   f"dpdk-hugepage-dir={machine.huge_dir}"] if machine.huge_dir else [])
+        extra = "--no-pci --no-telemetry --file-prefix=bench-ovs" + (
+            " --huge-unlink" if machine.huge_dir else " --no-huge -m 1024")
+        self._vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *(f"other_config:{option}" for option in [
+            "dpdk-init=true", f"dpdk-lcore-mask={1 << machine.control:x}",
+            f"pmd-cpu-mask={1 << machine.worker:x}", f'dpdk-extra="{extra}"', *memory]))
+        switch = stack.enter_context(Process(
+            [*on_control, *self.with_device(), "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
+             f"unix:{directory}/db.sock", f"--unixctl={directory}/switch.ctl", "--no-chdir"],
+            "ovs-vswitchd", env=self._env,
+            log_path=directory / "ovs-vswitchd.log"))
+        wait_until(lambda: accepts(directory / "switch.ctl"), START_TIMEOUT_S, "ovs-vswitchd")
+        for relay in range(setup.relays):
+            self._add_bridge(relay)
+        self._pids += [server.pid, switch.pid]
+
+    def _vsctl(self, *arguments):
+        return run(["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=60",
+                    *arguments], env=self._env, timeout=90)
+
+    def _add_bridge(self, relay):
+        mtu = [f"mtu_request={9000 if self.setup.jumbo else 1500}"]
+        queues = [f"options:n_rxq={self.setup.queues}"]
+        self._vsctl(
+            "add-br", f"br{relay}", "--", "set", "bridge", f"br{relay}", "datapath_type=netdev",
+            "--", "add-port", f"br{relay}", f"null{relay}", "--", "set", "Interface",
+            f"null{relay}", "type=dpdk", f"options:dpdk-devargs=net_null{relay}", *mtu, *queues,
+            "--", "add-port", f"br{relay}", f"vm{relay}", "--", "set", "Interface", f"vm{relay}",
+            "type=dpdkvhostuser", *mtu)
+        for source, target in ((f"null{relay}", f"vm{relay}"), (f"vm{relay}", f"null{relay}")):
+            run(["ovs-ofctl", "add-flow", f"br{relay}",
+                 f"priority=9,in_port={source},actions=output:{target}"], env=self._env)
+
+    def _appctl(self, *command):
+        return run(["ovs-appctl", "-t", self.directory / "switch.ctl", *command], env=self._env)
+
+    def cycles_begin(self):
+        self._appctl("dpif-netdev/pmd-stats-clear")
+
+    def cycles_per_packet(self):
+        text = self._appctl("dpif-netdev/pmd-stats-show")
+        return float(re.search(r"avg processing cycles per packet: ([\d.]+)", text).group(1))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The results: a table for people (Markdown), JSON for programs, plots."""
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import plots
+from cells import Load
+
+OURS, TESTPMD, OVS, CONTROL = "ours", "testpmd", "ovs", "testpmd2"
+
+# What is shown of a cell: (key of a window, unit, whether more is better)
+MEASURES = {
+    Load.SATURATED: [("mpps", "Mpps", True)],
+    Load.HALF: [("cycles", "cycles/packet", False), ("p50", "us p50", False),
+                ("p99", "us p99", False), ("p99.9", "us p99.9", False)],
+    Load.IDLE: [("p50", "us p50", False), ("p99", "us p99", False), ("p99.9", "us p99.9", False)],
+}
+DIRECTION_NAMES = {"vf_to_vm": "VF→VM", "vm_to_vf": "VM→VF", "both": "both"}
+
+
+def _cpu_model():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _governor(cpu):
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor")
+    return path.read_text().strip() if path.exists() else "none (fixed, or the host's)"
+
+
+def cpu_times():
+    """Of all CPUs since boot, in ticks: (user, nice, system, idle, iowait, irq, softirq, steal)."""
+    return [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+
+def facts(machine, timing, kinds):
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "CPU": f"{_cpu_model()}, {os.cpu_count()} CPUs",
+        "kernel": platform.release(),
+        "governor of the relay's CPU": _governor(machine.worker),
+        "CPUs": f"{machine.worker} relay, {machine.vm} VMs, {machine.control} everything else",
+        "memory": "hugepages" if machine.huge_dir else "ordinary pages (no hugepages to be had)",
+        "windows": f"{timing.rotations} of {timing.window_s * 1000:.0f} ms a cell and peer, in rotation, "
+                   f"each {timing.settle_s * 1000:.0f} ms after the load has begun",
+        "versions": "; ".join(kind.version() for kind in kinds),
+        "load average before": " ".join(Path("/proc/loadavg").read_text().split()[:3]),
+    }
+
+
+def noise(before):
+    """How much of the CPUs' time the host took meanwhile."""
+    spent = [b - a for a, b in zip(before, cpu_times())]
+    return {"stolen by the host": f"{100 * spent[7] / max(1, sum(spent)):.1f} %"}
+
+
+def _better(result, a, b, key, more):
+    """How many times better a is than b."""
+    return result.ratio(a, b, key) if more else result.ratio(b, a, key)
+
+
+def rows(results):
+    """One for each cell and measure."""
+    for result in results:
+        cell = result.cell
+        for key, unit, more in MEASURES[cell.load]:
+            yield {
+                "rings": str(cell.setup), "direction": cell.direction, "size": cell.size,
+                "load": cell.load.value, "offered_mpps": result.offered_pps / 1e6 or None,
+                "unit": unit,
+                **{peer: result.median(peer, key) for peer in (OURS, TESTPMD, OVS)},
+                "vs_testpmd": _better(result, OURS, TESTPMD, key, more),
+                "vs_ovs": _better(result, OURS, OVS, key, more),
+                "control": _better(result, TESTPMD, CONTROL, key, more),
+            }
+
+
+def _number(value):
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def _table(all_rows):
+    head = ["rings", "direction", "bytes", "load", "unit", "ours", "testpmd", "OVS", "÷ testpmd",
+            "÷ OVS", "A/A"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 5 + "---:|" * 6]
+    for row in all_rows:
+        load = row["load"]
+        if row["offered_mpps"]:
+            load += f", {row['offered_mpps']:.2g} Mpps"
+        cells = [row["rings"], DIRECTION_NAMES[row["direction"]], row["size"], load, row["unit"],
+                 *(_number(row[key]) for key in (OURS, TESTPMD, OVS, "vs_testpmd", "vs_ovs",
+                                                 "control"))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _text(facts_, all_rows, skipped):
+    lines = [f"- {name}: {value}" for name, value in facts_.items()]
+    lines += ["", "Ratios are medians over the rotations; above 1 we are better. A/A is testpmd against "
+              "a second instance of itself: what noise does.", "", _table(all_rows)]
+    if skipped:
+        lines += ["", "Not measured:", ""]
+        lines += [f"- {setup}, {peer}: {' / '.join(reason.strip().splitlines())}"
+                  for setup, peer, reason in skipped]
+    return "\n".join(lines) + "\n"
+
+
+def write(directory, facts_, results, skipped):
+    """Writes results.md, results.json and the plots; returns the text."""
+    directory.mkdir(parents=True, exist_ok=True)
+    all_rows = list(rows(results))
+    text = _text(facts_, all_rows, skipped)
+    (directory / "results.md").write_text(text, encoding="utf-8")
+    (directory / "results.json").write_text(json.dumps({
+        "facts": facts_, "rows": all_rows,
+        "windows": [{"rings": str(r.cell.setup), "direction": r.cell.direction,
+                     "size": r.cell.size, "load": r.cell.load.value, "peers": r.windows}
+                    for r in results],
+        "skipped": skipped}, indent=1), encoding="utf-8")
+    plots.write(directory, all_rows, (OURS, TESTPMD, OVS))
+    return text + f"\nWritten to {directory}\n"
