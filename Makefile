@@ -39,7 +39,7 @@ test: all ## everything CI runs, summed up in the last line
 	@$(DEPS) build check test demo metrics clang
 	@$(RUN_TESTS) check unit black vm asan tsan fuzz
 
-.PHONY: test-unit test-black test-vm test-asan test-tsan
+.PHONY: test-unit test-black test-vm test-sriov test-asan test-tsan
 test-unit: all ## unit tests
 	@$(DEPS) test
 	@$(RUN_TESTS) unit
@@ -49,6 +49,9 @@ test-black: all ## the whole programs, without a VM: all of tests/ but tests/vm
 test-vm: all ## real Linux guests, all of it (CI runs a selection)
 	@$(DEPS) test demo
 	@$(RUN_TESTS) vm-all
+test-sriov: all ## VFs of emulated igb cards, in a VM with an IOMMU
+	@$(DEPS) build test demo
+	@$(RUN_TESTS) sriov
 test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/)
 	@$(DEPS) build test metrics
 	@$(RUN_TESTS) asan

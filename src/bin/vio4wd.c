@@ -22,6 +22,7 @@ static const struct command {
 		"on which CPUs the relays run"},
 	{"top", "virtioforwarder_monitor_load.py", top_main,
 		"load of the workers and rates of the relays, refreshed"},
+	{"vf", NULL, vf_main, "the VFs of this host, their drivers and relays; binds them"},
 	{"config", NULL, config_main, "versions, features and configured pins of the daemon"},
 	{"guest-config", NULL, guest_config_main,
 		"a libvirt domain or QEMU options for a VM behind a relay"},
@@ -30,7 +31,7 @@ static const struct command {
 static void usage(FILE *out)
 {
 	fprintf(out, "Usage: vio4wd COMMAND [OPTION...]\n"
-		     "Talks to a running virtio-forwarder.\n\n");
+		     "Talks to a running virtio-forwarder and binds devices for it.\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out, "\n`vio4wd COMMAND --help` tells more.\n");

@@ -22,6 +22,8 @@
 #include "control/watchdog.h"
 #include "core/eal.h"
 #include "host/bind.h"
+#include "host/sysfs.h"
+#include "host/usable.h"
 
 #define PROGRAM "virtio-forwarder"
 #define EXIT_USAGE 2
@@ -116,7 +118,8 @@ static int start(struct daemon *daemon, struct err *err)
 		r = pid_file_write(&daemon->pid_file, err);
 	/* A device that cannot be bound is told here, and again by whatever needs it. */
 	if (r == 0 && config->bind_vfio_pci != NULL)
-		host_bind("/sys", config->bind_vfio_pci, report_binding, NULL);
+		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
+	eal_options.physical_addresses = host_any_bound_to_uio(SYSFS_ROOT);
 	if (r == 0)
 		r = eal_start(&eal_options, err);
 	if (r < 0)

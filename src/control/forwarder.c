@@ -164,6 +164,9 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 			r = open_static_sockets(forwarder, err);
 	}
 	if (r == 0)
+		r = device_watch_new(
+			&forwarder->device_watch, forwarder->relays, forwarder->config, event, err);
+	if (r == 0)
 		r = attach_static_devices(forwarder, err);
 	return r;
 }
@@ -196,6 +199,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 {
 	if (forwarder == NULL)
 		return NULL;
+	device_watch_free(forwarder->device_watch);
 	for (unsigned i = 0; forwarder->workers != NULL && i < RELAYS_MAX; i++)
 		relay_fini(&forwarder->relays[i]);
 	workers_stop(forwarder->workers);

@@ -3,6 +3,7 @@
 
 /* What forwarder.c (life) and apply.c (operations) share. */
 
+#include "control/device_watch.h"
 #include "control/forwarder.h"
 #include "control/placement.h"
 #include "control/relay.h"
@@ -17,4 +18,5 @@ struct forwarder {
 	struct relay relays[RELAYS_MAX];
 	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
 	sd_event_source *guest_event;
+	struct device_watch *device_watch;
 };

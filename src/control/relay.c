@@ -7,6 +7,10 @@
 
 #include "base/log.h"
 #include "control/placement.h"
+#include "core/eal.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+#include "host/usable.h"
 
 static_assert(SLICES_MAX == VF_QUEUES_MAX, "a slice has a queue");
 
@@ -14,13 +18,19 @@ static_assert(SLICES_MAX == VF_QUEUES_MAX, "a slice has a queue");
 #define MTU_JUMBO 9000
 
 /* Logs what happened to a relay, with what it is made of now. */
-#define log_relay_event(relay, name_, ...)                                               \
-	log_event_at(LOG_INFO,                                                           \
-		&(struct log_event){.name = (name_),                                     \
-			.relay = (int)(relay)->id,                                       \
-			.device = (relay)->vf != NULL ? (relay)->vf->name : NULL,        \
-			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL}, \
+#define log_relay_event(relay, name_, ...)                                                   \
+	log_event_at(LOG_INFO,                                                               \
+		&(struct log_event){.name = (name_),                                         \
+			.relay = (int)(relay)->id,                                           \
+			.device = relay_has_device(relay) ? relay_device_name(relay) : NULL, \
+			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL},     \
 		__VA_ARGS__)
+
+static const char *relay_device_name(const struct relay *relay)
+{
+	return relay->device.bond_name[0] != '\0' ? relay->device.bond_name
+	                                          : relay->device.members[0].text;
+}
 
 static struct lane *get_lane(struct relay *relay, enum direction direction, unsigned slice)
 {
@@ -94,37 +104,131 @@ static void grant_lanes(struct relay *relay)
 	relay->n_spread = 0;
 }
 
-int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
+static uint64_t incarnation(const struct device_id *id)
 {
+	return id->is_pci ? host_pci_incarnation(SYSFS_ROOT, &id->pci) : 0;
+}
+
+/* Opens the device. Where that fails, what the host knows of the reason is said instead. */
+static int open_device(
+	struct relay *relay, struct vf **ret_vf, const struct op_device *device, struct err *err)
+{
+	const struct config *config = relay->env->config;
 	struct vf_options options = {
 		.relay_id = relay->id,
-		.mtu = relay->env->config->jumbo ? MTU_JUMBO : MTU_STANDARD,
+		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
 	};
+	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
+		.vf_token = config->vfio_vf_token != NULL};
+
+	int r = vf_open(ret_vf, device, &options, err);
+	if (r == 0)
+		return 0;
+	for (unsigned i = 0; i < device->n_members; i++) {
+		int reason = device->members[i].is_pci ? host_pci_usable(SYSFS_ROOT, "/dev",
+								 &device->members[i].pci, &use, err)
+		                                       : 0;
+		if (reason < 0)
+			return err_prefix(err, reason, "relay %u", relay->id);
+	}
+	return err_prefix(err, r, "relay %u", relay->id);
+}
+
+int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
+{
 	struct vf *vf;
 
-	int r = vf_open(&vf, device, &options, err);
+	int r = open_device(relay, &vf, device, err);
 	if (r < 0)
-		return err_prefix(err, r, "relay %u", relay->id);
+		return r;
 	retract_lanes(relay);
 	relay->vf = vf;
 	relay->device = *device;
+	for (unsigned i = 0; i < device->n_members; i++)
+		relay->members[i] =
+			(struct relay_member){.incarnation = incarnation(&device->members[i])};
 	grant_lanes(relay);
 	log_relay_event(
 		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
 	return 0;
 }
 
-void relay_detach(struct relay *relay)
+/* Takes the lanes off the device and closes it. */
+static void close_device(struct relay *relay)
 {
-	if (relay->vf == NULL)
-		return;
 	retract_lanes(relay);
 	drain_lanes(relay);
-	log_relay_event(relay, "device-detached", "relay %u: device %s detached", relay->id,
-		relay->vf->name);
 	relay->vf = vf_close(relay->vf);
+}
+
+void relay_detach(struct relay *relay)
+{
+	if (!relay_has_device(relay))
+		return;
+	log_relay_event(relay, "device-detached", "relay %u: device %s detached", relay->id,
+		relay_device_name(relay));
+	close_device(relay);
 	relay->device = (struct op_device){0};
 	grant_lanes(relay);
+}
+
+void relay_lose(struct relay *relay, unsigned member)
+{
+	const struct device_id *id = &relay->device.members[member];
+	bool last = true;
+
+	if (relay->members[member].away)
+		return;
+	relay->members[member].away = true;
+	for (unsigned i = 0; i < relay->device.n_members; i++)
+		last = last && relay->members[i].away;
+	if (last) {
+		close_device(relay);
+	} else {
+		retract_lanes(relay);
+		vf_remove_member(relay->vf, id);
+	}
+	grant_lanes(relay);
+	log_relay_event(relay, "device-lost", "relay %u: device %s is away; %s until it is back",
+		relay->id, id->text,
+		last ? "its VM keeps its interface and reaches nobody"
+		     : "its bond goes on without it");
+}
+
+/* A bond of one member, into which the others come later. */
+static void only_member(
+	const struct op_device *device, unsigned member, struct op_device *ret_device)
+{
+	*ret_device = *device;
+	ret_device->members[0] = device->members[member];
+	ret_device->n_members = 1;
+}
+
+int relay_resume(struct relay *relay, unsigned member, struct err *err)
+{
+	const struct device_id *id = &relay->device.members[member];
+	struct op_device device;
+	struct vf *vf = relay->vf;
+	int r;
+
+	if (vf == NULL) {
+		only_member(&relay->device, member, &device);
+		r = open_device(relay, &vf, &device, err);
+		if (r < 0)
+			return r;
+		retract_lanes(relay);
+		relay->vf = vf;
+	} else {
+		retract_lanes(relay);
+		r = vf_add_member(vf, id, err);
+	}
+	grant_lanes(relay);
+	if (r < 0)
+		return err_prefix(err, r, "relay %u", relay->id);
+	relay->members[member] = (struct relay_member){.incarnation = incarnation(id)};
+	log_relay_event(
+		relay, "device-resumed", "relay %u: device %s is back", relay->id, id->text);
+	return 0;
 }
 
 int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
@@ -305,6 +409,13 @@ static void format_device(const struct relay *relay, char ret_text[static DEVICE
 		device_id_format_wire(&relay->device.members[0], ret_text);
 }
 
+static const char *device_state(const struct relay *relay)
+{
+	if (relay->vf != NULL)
+		return "DPDK_READY";
+	return relay_has_device(relay) ? "DPDK_ADDED" : "DPDK_UNINIT";
+}
+
 static struct vm_stats read_vm(const struct relay *relay)
 {
 	struct guest *guest = relay->guest;
@@ -325,7 +436,7 @@ static struct vm_stats read_vm(const struct relay *relay)
 
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 {
-	bool device = relay_has_device(relay);
+	bool device = relay->vf != NULL;
 	bool vm = guest_ready(relay->guest);
 
 	*ret_stats = (struct relay_stats){.id = relay->id, .active = device && vm};
@@ -337,7 +448,7 @@ void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 	ret_stats->vm = read_vm(relay);
 	read_direction(relay, VF_TO_VM, &ret_stats->vf_to_vm);
 	ret_stats->vf_to_vm.active = device;
-	ret_stats->vf_to_vm.internal_state = device ? "DPDK_READY" : "DPDK_UNINIT";
+	ret_stats->vf_to_vm.internal_state = device_state(relay);
 	read_direction(relay, VM_TO_VF, &ret_stats->vm_to_vf);
 	ret_stats->vm_to_vf.active = vm;
 	ret_stats->vm_to_vf.internal_state = vm ? "VIRTIO_READY" : "VIRTIO_UNINIT";

@@ -10,6 +10,8 @@
  * vm_to_vf while the socket is open. To change an end, all lanes are retracted first and granted
  * again afterwards.
  *
+ * A device that goes away by itself is lost and resumed: the relay waits for it.
+ *
  * All functions: control thread. What fails leaves the relay as it was.
  */
 
@@ -38,11 +40,18 @@ struct relay_env {
 	gid_t socket_gid;
 };
 
+/* A PCI function, or a device of another kind, as it was attached. */
+struct relay_member {
+	bool away;
+	uint64_t incarnation; /* host_pci_incarnation() of when it was there; 0 for other kinds */
+};
+
 struct relay {
 	unsigned id;
 	const struct relay_env *env;
-	struct op_device device; /* n_members 0: none attached */
-	struct vf *vf;
+	struct op_device device; /* n_members 0: none */
+	struct vf *vf;           /* NULL, with a device: it is away and awaited */
+	struct relay_member members[BOND_MEMBERS_MAX]; /* of the device, in its order */
 	struct guest *guest;
 	char ident[IDENT_SIZE];
 	unsigned n_slices; /* 1..VF_QUEUES_MAX: lanes in use each way */
@@ -62,6 +71,16 @@ void relay_fini(struct relay *relay);
 
 /* The relay must have no device. Blocks while the hardware starts. */
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
+
+/*
+ * Takes out a member that is away now, or must be opened anew: the VM keeps its interface, and the
+ * relay its device. A bond goes on with the members it has left. Does nothing for one that is away
+ * already.
+ */
+void relay_lose(struct relay *relay, unsigned member);
+
+/* Takes a member that was lost in again. Blocks while the hardware starts. */
+int relay_resume(struct relay *relay, unsigned member, struct err *err);
 
 /* Does nothing without a device. */
 void relay_detach(struct relay *relay);

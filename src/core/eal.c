@@ -80,6 +80,8 @@ int eal_start(const struct eal_options *options, struct err *err)
 	argv[argc++] = "--allow=ffff:ff:1f.7";
 	snprintf(prefix, sizeof(prefix), "--file-prefix=virtio-forwarder-%d", getpid());
 	argv[argc++] = prefix;
+	if (options->physical_addresses && options->huge_dir[0] != '\0')
+		argv[argc++] = "--iova-mode=pa";
 	if (options->huge_dir[0] != '\0') {
 		snprintf(huge_dir, sizeof(huge_dir), "--huge-dir=%s", options->huge_dir);
 		argv[argc++] = huge_dir;
@@ -104,6 +106,11 @@ int eal_start(const struct eal_options *options, struct err *err)
 	if (r == 0)
 		r = init(argc, argv, err);
 	return r;
+}
+
+bool eal_uses_physical_addresses(void)
+{
+	return rte_eal_iova_mode() == RTE_IOVA_PA;
 }
 
 void eal_stop(void)

@@ -16,6 +16,7 @@ struct eal_options {
 	const char *huge_dir;      /* hugetlbfs mount; "" for ordinary pages */
 	const char *vfio_vf_token; /* UUID, or NULL */
 	int log_level;             /* 0..7 */
+	bool physical_addresses;   /* for devices that know no IOMMU; needs hugepages */
 };
 
 /*
@@ -24,6 +25,9 @@ struct eal_options {
  * else of src/core.
  */
 int eal_start(const struct eal_options *options, struct err *err);
+
+/* Whether devices get physical addresses (IOVA mode PA). */
+bool eal_uses_physical_addresses(void);
 
 /* The end of it, after everything else of src/core. */
 void eal_stop(void);

@@ -81,11 +81,12 @@ void port_close(uint16_t port)
 		log_warning("device %s: DPDK did not let go of it", name);
 }
 
-static int add_member(uint16_t bond, const struct op_device *spec, unsigned i, struct err *err)
+int port_add_member(uint16_t bond, const struct device_id *id, struct err *err)
 {
+	char name[RTE_ETH_NAME_MAX_LEN] = "?";
 	uint16_t member;
 
-	int r = port_open(&member, &spec->members[i], err);
+	int r = port_open(&member, id, err);
 	if (r < 0)
 		return r;
 	dpdk_log_capture_start();
@@ -94,8 +95,19 @@ static int add_member(uint16_t bond, const struct op_device *spec, unsigned i, s
 	if (r == 0)
 		return 0;
 	port_close(member);
-	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", spec->bond_name,
-		spec->members[i].text, said[0] ? ": " : "", said);
+	rte_eth_dev_get_name_by_port(bond, name);
+	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", name, id->text,
+		said[0] ? ": " : "", said);
+}
+
+void port_remove_member(uint16_t bond, const struct device_id *id)
+{
+	uint16_t member;
+
+	if (find_port(&member, id) < 0)
+		return;
+	rte_eth_bond_member_remove(bond, member);
+	port_close(member);
 }
 
 int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err *err)
@@ -112,7 +124,7 @@ int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err 
 		return err_set(err, EIO, "bond %s of mode %u cannot be made%s%s", spec->bond_name,
 			spec->bond_mode, said[0] ? ": " : "", said);
 	for (unsigned i = 0; i < spec->n_members; i++) {
-		r = add_member(bond, spec, i, err);
+		r = port_add_member(bond, &spec->members[i], err);
 		if (r < 0) {
 			port_close_bond(bond);
 			return r;

@@ -23,6 +23,12 @@ void port_close(uint16_t port);
 /* Opens all members and makes a bond of them. All or nothing. */
 int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err *err);
 
+/* Opens the device and makes it a member of a bond. All or nothing. No lane may run on the bond. */
+int port_add_member(uint16_t bond, const struct device_id *id, struct err *err);
+
+/* Takes a member, if it is one, out of the bond and closes it. No lane may run on the bond. */
+void port_remove_member(uint16_t bond, const struct device_id *id);
+
 /* Stops, dissolves and closes the bond and closes its members. */
 void port_close_bond(uint16_t port);
 

@@ -98,6 +98,7 @@ static struct rte_eth_conf port_conf(
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.intr_conf.rxq = !vf->bond;
+	conf.intr_conf.lsc = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_LSC;
 	if (vf->offloads.checksum)
 		conf.txmode.offloads |= TX_CHECKSUMS;
 	if (vf->offloads.tso)
@@ -139,7 +140,8 @@ static uint16_t queue_count(const struct rte_eth_dev_info *info)
 	return MAX(1, MIN(max, VF_QUEUES_MAX));
 }
 
-static int configure(struct vf *vf, const struct vf_options *options, struct err *err)
+/* May be called again, with another MTU that is no longer. */
+static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err *err)
 {
 	struct rte_eth_dev_info info;
 	uint16_t ring_rx, ring_tx;
@@ -152,7 +154,7 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 
 	vf->n_queues = queue_count(&info);
 	vf->offloads = offload_caps(&info);
-	struct rte_eth_conf conf = port_conf(vf, &info, options->mtu);
+	struct rte_eth_conf conf = port_conf(vf, &info, mtu);
 	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
 	if (r != 0)
 		return err_set(
@@ -162,13 +164,15 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 	if (r != 0)
 		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
 			RING_SIZE, strerror(-r));
-	set_mtu(vf, options->mtu);
+	set_mtu(vf, mtu);
 
 	vf->ring_rx = ring_rx;
 	vf->socket = rte_eth_dev_socket_id(vf->port);
-	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
-	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_rx, ring_tx),
-		room_bytes(&info, vf->mtu), vf->socket, err);
+	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
+	if (vf->pool == NULL)
+		r = pool_create(&vf->pool, pool_name,
+			packets_needed(vf->n_queues, ring_rx, ring_tx), room_bytes(&info, vf->mtu),
+			vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
 
@@ -183,6 +187,19 @@ static int configure(struct vf *vf, const struct vf_options *options, struct err
 	return 0;
 }
 
+/* Asks for the frames of all MACs: the VM may have others than the device. A PF may refuse that. */
+static void receive_all(const struct vf *vf)
+{
+	int r = rte_eth_promiscuous_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "
+			    "arrive",
+			vf->name, strerror(-r));
+	r = rte_eth_allmulticast_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));
+}
+
 static int start(struct vf *vf, struct err *err)
 {
 	dpdk_log_capture_start();
@@ -192,15 +209,21 @@ static int start(struct vf *vf, struct err *err)
 	if (r != 0)
 		return err_set(err, -r, "device %s: cannot be started: %s%s%s%s", vf->name,
 			strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
-	r = rte_eth_promiscuous_enable(vf->port);
-	if (r != 0 && r != -ENOTSUP)
-		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "
-			    "arrive",
-			vf->name, strerror(-r));
-	r = rte_eth_allmulticast_enable(vf->port);
-	if (r != 0 && r != -ENOTSUP)
-		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));
+	receive_all(vf);
 	return 0;
+}
+
+/* A driver that lets its PF refuse a long MTU may notice no earlier than at the start. */
+static int configure_and_start(struct vf *vf, const struct vf_options *options, struct err *err)
+{
+	int r = configure(vf, options->relay_id, options->mtu, err);
+	if (r == 0)
+		r = start(vf, err);
+	if (r == 0 || options->mtu <= RTE_ETHER_MTU)
+		return r;
+	log_warning("%s; trying again with an MTU of %u", err->text, RTE_ETHER_MTU);
+	r = configure(vf, options->relay_id, RTE_ETHER_MTU, err);
+	return r == 0 ? start(vf, err) : r;
 }
 
 /*
@@ -243,6 +266,7 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 		return err_set(err, ENOMEM, "out of memory");
 	packet_sockets_list(&before);
 	vf->bond = device->bond_name[0] != '\0';
+	vf->pci = !vf->bond && device->members[0].is_pci;
 	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
 
 	int r = vf->bond ? port_open_bond(&vf->port, device, err)
@@ -253,9 +277,7 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	}
 	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
 	find_sockets(vf, &before);
-	r = configure(vf, options, err);
-	if (r == 0)
-		r = start(vf, err);
+	r = configure_and_start(vf, options, err);
 	if (r < 0) {
 		vf_close(vf);
 		return r;
@@ -265,6 +287,33 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	dpdk_log_capture_end();
 	*ret_vf = vf;
 	return 0;
+}
+
+int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err)
+{
+	int r = port_add_member(vf->port, id, err);
+	if (r < 0)
+		return r;
+	/* The bond passes on what it is asked for, not what it was asked for before. */
+	rte_eth_promiscuous_disable(vf->port);
+	rte_eth_allmulticast_disable(vf->port);
+	receive_all(vf);
+	return 0;
+}
+
+void vf_remove_member(struct vf *vf, const struct device_id *id)
+{
+	port_remove_member(vf->port, id);
+}
+
+void vf_describe_link(const char *device_name, char *ret_text, size_t size)
+{
+	struct rte_eth_link link = {0};
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
+		rte_eth_link_get_nowait(port, &link);
+	rte_eth_link_to_str(ret_text, size, &link);
 }
 
 void vf_spread(const struct vf *vf, unsigned n)

@@ -29,6 +29,7 @@ struct vf_options {
 struct vf {
 	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
 	bool bond;
+	bool pci;           /* a PCI function and no bond */
 	bool interrupts;    /* each receive queue can wake a sleeping worker; */
 	unsigned n_sockets; /* or these can, by which its driver receives */
 	int sockets[VF_QUEUES_MAX];
@@ -55,6 +56,16 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
  * may hold a packet of its pool. Returns NULL.
  */
 struct vf *vf_close(struct vf *vf);
+
+/*
+ * A member of a bond comes back, or has gone: the bond goes on with those that are there. No lane
+ * may run on the bond meanwhile. What fails leaves it as it was.
+ */
+int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err);
+void vf_remove_member(struct vf *vf, const struct device_id *id);
+
+/* The state of a device's link in words, "Link up at 10 Gbps FDX Autoneg". Does not block. */
+void vf_describe_link(const char *device_name, char *ret_text, size_t size);
 
 /*
  * Lays out the device's RSS table for a guest with `n` receive queues enabled, so that each of them

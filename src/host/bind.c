@@ -11,6 +11,7 @@
 
 #include "host/pci.h"
 #include "host/sysfs.h"
+#include "host/usable.h"
 
 #define DRIVERS "%s/bus/pci/drivers"
 #define FUNCTION "%s/bus/pci/devices/%s"
@@ -133,6 +134,12 @@ static int rebind(const char *sysfs, const struct pci_addr *addr, const char *te
 		text, driver);
 }
 
+static int no_such_device(const char *text, struct err *err)
+{
+	return err_set(err, ENODEV,
+		"%s is no PCI device of this host; lspci -D shows those there are", text);
+}
+
 int host_bind_device(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err)
 {
@@ -141,18 +148,35 @@ int host_bind_device(
 
 	pci_addr_format(addr, text);
 	if (!sysfs_exists(FUNCTION, sysfs, text))
-		return err_set(err, ENODEV,
-			"%s is no PCI device of this host; lspci -D shows those there are", text);
+		return no_such_device(text, err);
 	if (is_bound_to(sysfs, addr, driver))
 		return 0;
 	if (!sysfs_exists(DRIVERS "/%s", sysfs, driver))
 		return err_set(err, ENOENT,
 			"%s cannot be bound, as the driver %s is not loaded: modprobe %s", text,
 			driver, driver);
-	r = check_iommu(sysfs, addr, text, err);
+	r = strcmp(driver, HOST_BIND_DRIVER) == 0 ? check_iommu(sysfs, addr, text, err) : 0;
 	if (r >= 0)
 		r = check_idle(sysfs, addr, text, err);
 	return r < 0 ? r : rebind(sysfs, addr, text, driver, err);
+}
+
+int host_unbind_device(const char *sysfs, const struct pci_addr *addr, struct err *err)
+{
+	char text[PCI_ADDR_TEXT_SIZE], driver[HOST_DRIVER_SIZE];
+	int r;
+
+	pci_addr_format(addr, text);
+	if (!sysfs_exists(FUNCTION, sysfs, text))
+		return no_such_device(text, err);
+	if (host_pci_driver(sysfs, addr, driver) < 0 || !host_driver_is_userspace(driver))
+		return 0;
+	r = sysfs_write("\n", FUNCTION "/driver_override", sysfs, text);
+	if (r >= 0)
+		r = sysfs_write(text, DRIVERS "/%s/unbind", sysfs, driver);
+	if (r >= 0)
+		r = sysfs_write(text, "%s/bus/pci/drivers_probe", sysfs);
+	return r < 0 ? write_failed(r, text, "the kernel's driver", err) : 1;
 }
 
 static int append(struct addr_array *array, const struct pci_addr *addr, struct err *err)
@@ -293,4 +317,22 @@ int host_bind(const char *sysfs, const char *list, host_bind_report *report, voi
 		first = first < 0 ? first : r;
 	}
 	return first;
+}
+
+bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr *addr)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *entry;
+	bool found = false;
+
+	while (!found && (entry = next_entry(&rest))) {
+		_cleanup_free_ struct pci_addr *addrs = NULL;
+		unsigned n = 0;
+
+		if (host_bind_parse(sysfs, entry, &addrs, &n, NULL) < 0)
+			continue;
+		for (unsigned i = 0; i < n; i++)
+			found = found || pci_addr_equal(&addrs[i], addr);
+	}
+	return found;
 }

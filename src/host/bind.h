@@ -6,6 +6,8 @@
  * the driver for one function and leaves all others alone. `sysfs` is the tree's root ("/sys").
  */
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/pci_addr.h"
 
@@ -29,6 +31,16 @@ int host_bind_device(
  */
 int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_addrs,
 	unsigned *ret_n, struct err *err);
+
+/* True where the list names the function. What of the list cannot be read names none. */
+bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr *addr);
+
+/*
+ * Gives one function back to the kernel, which chooses a driver for it, and returns 1; 0 where it
+ * is bound to none of the drivers for processes. -ENODEV, -EACCES and -EIO as above. Blocks while a
+ * process uses the device.
+ */
+int host_unbind_device(const char *sysfs, const struct pci_addr *addr, struct err *err);
 
 /* What became of one entry of a list: `r` and `err` as from host_bind_device(), or of the entry
  * itself. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/sysfs.h"
 
@@ -34,6 +35,16 @@ int host_pci_driver(
 	if (r == -ENOENT && !sysfs_exists(FUNCTION, sysfs, text))
 		return -ENODEV;
 	return r;
+}
+
+uint64_t host_pci_incarnation(const char *sysfs, const struct pci_addr *addr)
+{
+	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX];
+	struct stat st;
+
+	/* Sysfs numbers its directories as they are made. */
+	snprintf(path, sizeof(path), FUNCTION, sysfs, text_of(addr, text));
+	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
 int host_pci_numa_node(const char *sysfs, const struct pci_addr *addr)

@@ -7,6 +7,7 @@
  */
 
 #include <net/if.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/pci_addr.h"
@@ -23,6 +24,12 @@ struct host_vf {
 /* The driver bound to a function; -ENOENT for none, -ENODEV where there is no such function. */
 int host_pci_driver(
 	const char *sysfs, const struct pci_addr *addr, char ret_driver[static HOST_DRIVER_SIZE]);
+
+/*
+ * A number that a function has from its appearance to its removal: the same address has another one
+ * once it was removed and made anew. 0 where there is no such function.
+ */
+uint64_t host_pci_incarnation(const char *sysfs, const struct pci_addr *addr);
 
 /* The NUMA node, or -1 where the host has but one or does not tell. */
 int host_pci_numa_node(const char *sysfs, const struct pci_addr *addr);

@@ -24,27 +24,38 @@ int host_uevent_open(struct err *err)
 	return err_set(err, r, "cannot listen to the kernel's device events: %s", strerror(r));
 }
 
-bool host_uevent_matters(const char *message, size_t length)
+int host_uevent_parse(const char *message, size_t length)
 {
-	static const char *const actions[] = {"add@", "bind@", "change@", "move@"};
+	static const struct {
+		const char *action;
+		int what;
+	} actions[] = {
+		{"add@", HOST_UEVENT_CAME},
+		{"bind@", HOST_UEVENT_CAME},
+		{"change@", HOST_UEVENT_CAME},
+		{"move@", HOST_UEVENT_CAME},
+		{"remove@", HOST_UEVENT_LEFT},
+		{"unbind@", HOST_UEVENT_LEFT},
+	};
 	const char *end = message + length, *field;
-	bool acts = false;
+	int what = 0;
 
 	if (length == 0 || end[-1] != '\0')
-		return false;
+		return 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(actions); i++)
-		acts = acts || !strncmp(message, actions[i], strlen(actions[i]));
-	for (field = message; acts && field < end; field += strlen(field) + 1)
+		if (!strncmp(message, actions[i].action, strlen(actions[i].action)))
+			what = actions[i].what;
+	for (field = message; what && field < end; field += strlen(field) + 1)
 		if (!strcmp(field, "SUBSYSTEM=net") || !strcmp(field, "SUBSYSTEM=pci"))
-			return true;
-	return false;
+			return what;
+	return 0;
 }
 
 int host_uevent_read(int fd)
 {
 	char message[MESSAGE_SIZE];
 	struct sockaddr_nl from;
-	bool matters = false;
+	int what = 0;
 	ssize_t n;
 
 	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
@@ -52,11 +63,11 @@ int host_uevent_read(int fd)
 
 		n = recvfrom(fd, message, sizeof(message), 0, (struct sockaddr *)&from, &size);
 		if (n < 0 && errno == ENOBUFS)
-			matters = true;
+			what = HOST_UEVENT_CAME | HOST_UEVENT_LEFT;
 		else if (n < 0)
 			break;
 		else if (from.nl_pid == 0)
-			matters = matters || host_uevent_matters(message, (size_t)n);
+			what |= host_uevent_parse(message, (size_t)n);
 	}
-	return matters;
+	return what;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The kernel's announcements that an interface or PCI function came, changed, moved or got a
- * driver: reasons to look again for what was missing. What goes away is not told.
+ * The kernel's announcements of interfaces and PCI functions. That one came, changed, moved or got
+ * a driver is a reason to look again for what was missing.
  */
 
 #include <stdbool.h>
@@ -14,11 +14,14 @@
 /* A non-blocking socket, readable when something was announced; the caller closes it. Or -errno. */
 int host_uevent_open(struct err *err);
 
+#define HOST_UEVENT_CAME 1 /* something came, changed, moved or got a driver */
+#define HOST_UEVENT_LEFT 2 /* something went away, or lost its driver */
+
 /*
- * Takes what was announced. Returns 1 where it is a reason to look again (or announcements were
- * lost), 0 where it is none. Does not block.
+ * Takes what was announced. Returns a set of the above, both where announcements were lost; 0 where
+ * there is nothing of concern. Does not block.
  */
 int host_uevent_read(int fd);
 
-/* True where a message, as the kernel sends it, is such a reason. */
-bool host_uevent_matters(const char *message, size_t length);
+/* What of the above a message, as the kernel sends it, tells. */
+int host_uevent_parse(const char *message, size_t length);

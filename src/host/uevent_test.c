@@ -9,7 +9,7 @@
 
 #include "host/uevent.h"
 
-static void arrivals_matter(void **state)
+static void messages_are_read(void **state)
 {
 	const char net[] =
 		"add@/devices/virtual/net/eth5\0ACTION=add\0SUBSYSTEM=net\0INTERFACE=eth5";
@@ -18,12 +18,12 @@ static void arrivals_matter(void **state)
 		"add@/devices/virtual/net/eth5/queues/rx-0\0ACTION=add\0SUBSYSTEM=queues";
 	const char gone[] = "remove@/devices/virtual/net/eth5\0ACTION=remove\0SUBSYSTEM=net";
 
-	assert_true(host_uevent_matters(net, sizeof(net)));
-	assert_true(host_uevent_matters(pci, sizeof(pci)));
-	assert_false(host_uevent_matters(queue, sizeof(queue)));
-	assert_false(host_uevent_matters(gone, sizeof(gone)));
-	assert_false(host_uevent_matters(net, 0));
-	assert_false(host_uevent_matters(net, sizeof(net) - 1));
+	assert_int_equal(host_uevent_parse(net, sizeof(net)), HOST_UEVENT_CAME);
+	assert_int_equal(host_uevent_parse(pci, sizeof(pci)), HOST_UEVENT_CAME);
+	assert_int_equal(host_uevent_parse(gone, sizeof(gone)), HOST_UEVENT_LEFT);
+	assert_int_equal(host_uevent_parse(queue, sizeof(queue)), 0);
+	assert_int_equal(host_uevent_parse(net, 0), 0);
+	assert_int_equal(host_uevent_parse(net, sizeof(net) - 1), 0);
 }
 
 static void the_socket_does_not_block(void **state)
@@ -41,7 +41,7 @@ static void the_socket_does_not_block(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arrivals_matter),
+		cmocka_unit_test(messages_are_read),
 		cmocka_unit_test(the_socket_does_not_block),
 	};
 

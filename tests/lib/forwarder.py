@@ -110,20 +110,7 @@ class Forwarder:
 
     def stats(self, relay=0):
         """The state of a relay: {"active": True, "vf_to_vm": {"pkts_rx_from_vf": 1, ...}, ...}."""
-        prefix = f"relay_{relay}."
-        state = {}
-        for line in self.stats_text().splitlines():
-            name, _, value = line.partition("=")
-            if not name.startswith(prefix):
-                continue
-            path = [part for part in name[len(prefix):].split(".")
-                    if not part.startswith("cpu_")]
-            place = state
-            for part in path[:-1]:
-                place = place.setdefault(part, {})
-            place[path[-1]] = _value(value)
-        assert state, f"no relay {relay} in the statistics"
-        return state
+        return parse_stats(self.stats_text(), relay)
 
     def wait_vm(self, relay=0, attached=True, timeout=30):
         """Waits until a VM is attached to the relay, or gone."""
@@ -141,6 +128,23 @@ class Forwarder:
             self.kill()
         else:
             self.stop()
+
+
+def parse_stats(text, relay):
+    """One relay of what the statistics client prints, as Forwarder.stats() has it."""
+    prefix = f"relay_{relay}."
+    state = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if not name.startswith(prefix):
+            continue
+        path = [part for part in name[len(prefix):].split(".") if not part.startswith("cpu_")]
+        place = state
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        place[path[-1]] = _value(value)
+    assert state, f"no relay {relay} in the statistics"
+    return state
 
 
 def _value(text):

@@ -24,6 +24,7 @@ client_main stats_main;
 client_main core_pinner_main;
 client_main config_main;
 client_main guest_config_main;
+client_main vf_main;
 
 /* Prints the reason on standard error; returns EXIT_REFUSED. */
 int client_fail(const char *program, const struct err *err);

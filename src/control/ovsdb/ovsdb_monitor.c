@@ -73,7 +73,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 {
 	struct ovsdb_monitor *monitor = userdata;
 
-	if (host_uevent_read(fd) == 0 || monitor->look_again)
+	if (!(host_uevent_read(fd) & HOST_UEVENT_CAME) || monitor->look_again)
 		return 0; /* nothing, or a run is at hand already */
 	monitor->look_again = true;
 	monitor->retry_ms = RETRY_MIN_MS;

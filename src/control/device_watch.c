@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/device_watch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/port_events.h"
+#include "host/bind.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+#include "host/uevent.h"
+#include "host/usable.h"
+
+/*
+ * Quiet time before a device is taken that came, or another try: a PF that has made VFs is reset by
+ * its driver (igb's) once more, and their MACs are set.
+ */
+#define SETTLE_US 1000000
+
+struct device_watch {
+	struct relay *relays;
+	const struct config *config;
+	struct port_events *port_events;
+	sd_event_source *port_source;
+	sd_event_source *uevents;    /* NULL where the kernel's socket could not be opened */
+	sd_event_source *look;       /* one-shot: resumes what it can */
+	struct err told[RELAYS_MAX]; /* why a relay has not resumed, as last logged */
+};
+
+/* True where the function may be bound by us: it was made anew since, and the operator listed it.
+ */
+static bool is_ours_to_bind(
+	const struct device_watch *watch, const struct relay *relay, unsigned member)
+{
+	const struct pci_addr *addr = &relay->device.members[member].pci;
+
+	return watch->config->bind_vfio_pci != NULL &&
+	       host_pci_incarnation(SYSFS_ROOT, addr) != relay->members[member].incarnation &&
+	       host_bind_lists(SYSFS_ROOT, watch->config->bind_vfio_pci, addr);
+}
+
+/* Makes a PCI function ready to be opened: 1, or 0 where that is another's to do, or an error. */
+static int prepare(const struct device_watch *watch, const struct relay *relay, unsigned member,
+	struct err *err)
+{
+	const struct pci_addr *addr = &relay->device.members[member].pci;
+	char driver[HOST_DRIVER_SIZE] = "";
+
+	if (host_pci_driver(SYSFS_ROOT, addr, driver) == -ENODEV)
+		return 0;
+	if (host_driver_is_userspace(driver))
+		return 1;
+	if (is_ours_to_bind(watch, relay, member)) {
+		int r = host_bind_device(SYSFS_ROOT, addr, HOST_BIND_DRIVER, err);
+		return r < 0 ? r : 1;
+	}
+	return driver[0] != '\0' && host_driver_is_bifurcated(driver);
+}
+
+static void tell(struct device_watch *watch, const struct relay *relay, const struct err *err)
+{
+	struct err *told = &watch->told[relay->id];
+
+	if (strcmp(told->text, err->text) != 0)
+		log_warning("%s; trying again", err->text);
+	*told = *err;
+}
+
+/* Returns true where it is worth another try soon. */
+static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned member)
+{
+	struct err err = {""};
+	int r = relay->device.members[member].is_pci ? prepare(watch, relay, member, &err) : 1;
+
+	if (r > 0)
+		r = relay_resume(relay, member, &err);
+	else if (r == 0)
+		return false;
+	if (r < 0)
+		tell(watch, relay, &err);
+	else
+		watch->told[relay->id] = (struct err){""};
+	return r < 0;
+}
+
+static void look_soon(struct device_watch *watch)
+{
+	sd_event_source_set_time_relative(watch->look, SETTLE_US);
+	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
+}
+
+/* Lets go of what is no more: the kernel's UIO drivers, unlike VFIO, do not ask. */
+static void lose_the_gone(struct device_watch *watch)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		struct relay *relay = &watch->relays[i];
+		for (unsigned m = 0; m < relay->device.n_members; m++) {
+			const struct device_id *id = &relay->device.members[m];
+			if (id->is_pci && host_pci_incarnation(SYSFS_ROOT, &id->pci) !=
+						  relay->members[m].incarnation)
+				relay_lose(relay, m);
+		}
+	}
+}
+
+static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
+{
+	struct device_watch *watch = userdata;
+	bool again = false;
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		struct relay *relay = &watch->relays[i];
+		for (unsigned m = 0; m < relay->device.n_members; m++)
+			if (relay->members[m].away)
+				again = try_resume(watch, relay, m) || again;
+	}
+	if (again)
+		look_soon(watch);
+	return 0;
+}
+
+static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct device_watch *watch = userdata;
+
+	if (host_uevent_read(fd) != 0) {
+		lose_the_gone(watch);
+		look_soon(watch);
+	}
+	return 0;
+}
+
+static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct device_watch *watch = userdata;
+	struct port_event event;
+	char link[128];
+
+	while (port_events_next(watch->port_events, &event))
+		for (unsigned i = 0; i < RELAYS_MAX; i++) {
+			struct relay *relay = &watch->relays[i];
+			for (unsigned m = 0; m < relay->device.n_members; m++) {
+				if (strcmp(relay->device.members[m].name, event.device) != 0)
+					continue;
+				if (event.kind == PORT_EVENT_LOST) {
+					relay_lose(relay, m);
+					look_soon(watch); /* it may have been reset only */
+					continue;
+				}
+				vf_describe_link(event.device, link, sizeof(link));
+				log_info("relay %u: device %s: %s", i, event.device, link);
+			}
+		}
+	return 0;
+}
+
+/* Without the kernel's announcements a device is still lost in time, but not seen coming back. */
+static int watch_uevents(struct device_watch *watch, sd_event *event, struct err *err)
+{
+	int fd = host_uevent_open(err);
+
+	if (fd < 0) {
+		log_warning("%s; a VF that was taken away will not be noticed when it is back",
+			err->text);
+		return 0;
+	}
+	int r = sd_event_add_io(event, &watch->uevents, fd, EPOLLIN, on_uevent, watch);
+	if (r < 0) {
+		close(fd);
+		return err_set(err, -r, "event loop: %s", strerror(-r));
+	}
+	return sd_event_source_set_io_fd_own(watch->uevents, true);
+}
+
+int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
+	const struct config *config, sd_event *event, struct err *err)
+{
+	struct device_watch *watch = calloc(1, sizeof(*watch));
+
+	if (watch == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	watch->relays = relays;
+	watch->config = config;
+	int r = port_events_open(&watch->port_events, err);
+	if (r == 0)
+		r = watch_uevents(watch, event, err);
+	if (r >= 0) {
+		r = sd_event_add_io(event, &watch->port_source, port_events_fd(watch->port_events),
+			EPOLLIN, on_port_event, watch);
+		if (r >= 0)
+			r = sd_event_add_time_relative(
+				event, &watch->look, CLOCK_MONOTONIC, SETTLE_US, 0, on_look, watch);
+		if (r >= 0)
+			r = sd_event_source_set_enabled(watch->look, SD_EVENT_OFF);
+		if (r < 0)
+			err_set(err, -r, "event loop: %s", strerror(-r));
+	}
+	if (r < 0) {
+		device_watch_free(watch);
+		return r;
+	}
+	*ret_watch = watch;
+	return 0;
+}
+
+struct device_watch *device_watch_free(struct device_watch *watch)
+{
+	if (watch == NULL)
+		return NULL;
+	sd_event_source_disable_unref(watch->look);
+	sd_event_source_disable_unref(watch->uevents);
+	sd_event_source_disable_unref(watch->port_source);
+	port_events_close(watch->port_events);
+	free(watch);
+	return NULL;
+}

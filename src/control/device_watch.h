@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Devices that come and go while relays have them: what the kernel and DPDK announce is compared
+ * with what the relays have, which lose and resume members accordingly. A function that was made
+ * anew is bound again where the configuration says so (VIRTIOFWD_BIND_VFIO_PCI).
+ *
+ * Control thread.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "config/config.h"
+#include "control/relay.h"
+
+struct device_watch;
+
+/* `relays` (RELAYS_MAX of them) and `config` must outlive it. */
+int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
+	const struct config *config, sd_event *event, struct err *err);
+
+/* Returns NULL. */
+struct device_watch *device_watch_free(struct device_watch *watch);

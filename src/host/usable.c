@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/usable.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "host/pci.h"
+#include "host/sysfs.h"
+
+#define GROUP "%s/kernel/iommu_groups/%d/devices"
+#define BIND_REMEDY "bind it: vio4wd vf bind %s"
+#define LOCKED_BYTES_MIN \
+	(64ULL << 20) /* less is no limit that anybody has set for a DPDK program */
+
+static const char *const uio_drivers[] = {"igb_uio", "uio_pci_generic"};
+
+static bool is_uio(const char *driver)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(uio_drivers); i++)
+		if (strcmp(driver, uio_drivers[i]) == 0)
+			return true;
+	return false;
+}
+
+bool host_driver_is_userspace(const char *driver)
+{
+	return strcmp(driver, "vfio-pci") == 0 || is_uio(driver);
+}
+
+bool host_driver_is_bifurcated(const char *driver)
+{
+	return strcmp(driver, "mlx4_core") == 0 || strcmp(driver, "mlx5_core") == 0;
+}
+
+static bool has_function(const char *sysfs, const char *driver)
+{
+	char path[PATH_MAX];
+	struct pci_addr addr;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", sysfs, driver);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir)))
+		found = pci_addr_parse(entry->d_name, &addr) == 0;
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+bool host_any_bound_to_uio(const char *sysfs)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(uio_drivers); i++)
+		if (has_function(sysfs, uio_drivers[i]))
+			return true;
+	return false;
+}
+
+static int check_driver(const char *sysfs, const struct pci_addr *addr, const char *text,
+	char ret_driver[static HOST_DRIVER_SIZE], struct err *err)
+{
+	int r = host_pci_driver(sysfs, addr, ret_driver);
+
+	if (r == -ENODEV)
+		return err_set(err, ENODEV,
+			"device %s is no PCI device of this host; lspci -D shows those there are",
+			text);
+	if (r < 0)
+		return err_set(
+			err, ENXIO, "device %s is bound to no driver; " BIND_REMEDY, text, text);
+	if (!host_driver_is_userspace(ret_driver) && !host_driver_is_bifurcated(ret_driver))
+		return err_set(err, ENXIO,
+			"device %s is bound to the kernel's driver %s, which keeps it for the "
+			"host; " BIND_REMEDY,
+			text, ret_driver, text);
+	return 0;
+}
+
+/* A function of the group that the host itself uses, and so nobody else can; false for none. */
+static bool find_host_member(const char *sysfs, int group, char ret_text[static PCI_ADDR_TEXT_SIZE],
+	char ret_driver[static HOST_DRIVER_SIZE])
+{
+	static const char *const harmless[] = {"vfio-pci", "pci-stub", "pcieport"};
+	char path[PATH_MAX];
+	struct pci_addr addr;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), GROUP, sysfs, group);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		if (pci_addr_parse(entry->d_name, &addr) < 0 ||
+			host_pci_driver(sysfs, &addr, ret_driver) < 0)
+			continue;
+		found = true;
+		for (unsigned i = 0; i < ARRAY_SIZE(harmless); i++)
+			found = found && strcmp(ret_driver, harmless[i]) != 0;
+		pci_addr_format(&addr, ret_text);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* True where this process has the file open: whoever holds it then is no other. */
+static bool is_open_here(const char *path)
+{
+	char link[64], target[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir = opendir("/proc/self/fd");
+
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%.20s", entry->d_name);
+		ssize_t n = readlink(link, target, sizeof(target) - 1);
+		found = n > 0 && (size_t)n == strlen(path) && memcmp(target, path, n) == 0;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Opens and closes the file by which processes get the device. */
+static int check_file(const char *path, const char *text, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (is_open_here(path))
+		return 0;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return 0;
+	if (errno == EBUSY)
+		return err_set(err, EBUSY,
+			"device %s is in use by another process, which has %s open; fuser -v %s "
+			"names it",
+			text, path, path);
+	if (errno == EACCES || errno == EPERM)
+		return err_set(err, EACCES,
+			"device %s: no permission to open %s; run as root, or give the file to "
+			"this "
+			"user",
+			text, path);
+	return err_set(
+		err, errno, "device %s: %s cannot be opened: %s", text, path, strerror(errno));
+}
+
+static int check_token(
+	const char *sysfs, const char *text, const struct host_use *use, struct err *err)
+{
+	char driver[HOST_DRIVER_SIZE], pf[PCI_ADDR_TEXT_SIZE];
+	struct pci_addr addr;
+
+	if (sysfs_link_pci(&addr, "%s/bus/pci/devices/%s/physfn", sysfs, text) < 0 ||
+		host_pci_driver(sysfs, &addr, driver) < 0 || strcmp(driver, "vfio-pci") != 0)
+		return 0;
+	pci_addr_format(&addr, pf);
+	return err_set(err, EACCES,
+		"device %s: its PF %s is bound to vfio-pci, and the VF token that VFIO wants then "
+		"is "
+		"%s; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the PF's "
+		"program has",
+		text, pf, use->vf_token ? "not the one configured here" : "not configured");
+}
+
+static bool may_lock_memory(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &header, data) == 0 && data[0].effective & (1U << CAP_IPC_LOCK);
+}
+
+static int check_locked_memory(const char *text, struct err *err)
+{
+	struct rlimit limit;
+
+	if (may_lock_memory() || getrlimit(RLIMIT_MEMLOCK, &limit) < 0 ||
+		limit.rlim_cur >= LOCKED_BYTES_MIN)
+		return 0;
+	return err_set(err, ENOMEM,
+		"device %s: this process may lock no more than %llu KiB of memory, and VFIO locks "
+		"all "
+		"that the device can reach; ulimit -l unlimited (LimitMEMLOCK=infinity)",
+		text, (unsigned long long)limit.rlim_cur >> 10);
+}
+
+static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr *addr,
+	const char *text, const struct host_use *use, struct err *err)
+{
+	char path[PATH_MAX], member[PCI_ADDR_TEXT_SIZE], driver[HOST_DRIVER_SIZE];
+	int group = host_pci_iommu_group(sysfs, addr);
+
+	if (group < 0)
+		return 0; /* bound without one: VFIO's mode without an IOMMU */
+	if (find_host_member(sysfs, group, member, driver))
+		return err_set(err, EBUSY,
+			"device %s shares its IOMMU group %d with %s, which the host's driver %s "
+			"uses; " BIND_REMEDY,
+			text, group, member, driver, member);
+	snprintf(path, sizeof(path), "%s/vfio/%d", dev, group);
+	int r = check_file(path, text, err);
+	if (r == 0)
+		r = check_token(sysfs, text, use, err);
+	if (r == 0)
+		r = check_locked_memory(text, err);
+	return r;
+}
+
+static int check_uio(
+	const char *driver, const char *text, const struct host_use *use, struct err *err)
+{
+	if (use->physical_addresses)
+		return 0;
+	return err_set(err, EOPNOTSUPP,
+		"device %s is bound to %s, which needs physical addresses, and this daemon has "
+		"started "
+		"with virtual ones; restart it with hugepages now that the device is bound so, or "
+		"bind "
+		"the device to vfio-pci",
+		text, driver);
+}
+
+int host_pci_usable(const char *sysfs, const char *dev, const struct pci_addr *addr,
+	const struct host_use *use, struct err *err)
+{
+	char text[PCI_ADDR_TEXT_SIZE], driver[HOST_DRIVER_SIZE];
+
+	pci_addr_format(addr, text);
+	int r = check_driver(sysfs, addr, text, driver, err);
+	if (r < 0)
+		return r;
+	if (is_uio(driver))
+		return check_uio(driver, text, use, err);
+	if (host_driver_is_bifurcated(driver))
+		return 0;
+	return check_vfio(sysfs, dev, addr, text, use, err);
+}

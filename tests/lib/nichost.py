@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A machine with SR-IOV NICs: a VM of QEMU's with igb cards and an IOMMU, which runs this machine's
+own programs (its root is ours, read-only). The cards' wires are taps in a namespace here, on one
+bridge. The daemon and its VMs' side run in there."""
+
+import shlex
+from pathlib import Path
+
+from lib.forwarder import parse_stats
+from lib.paths import SCRIPTS, program
+from lib.proc import run, wait_until
+from lib.qemu import Guest, GuestError, Image
+
+BOOT_TRIES = 3  # QEMU aborts now and then while it starts several CPUs under TCG
+MEMORY_MIB = 2048
+HUGEPAGES = 320  # of 2 MiB
+SYSFS_PCI = "/sys/bus/pci/devices"
+RUN = "/run/vio4wd"  # in the machine: what the programs write
+START_TIMEOUT_S = 120
+PING_SIZES = (56, 1400)
+
+
+class NicHost(Guest):
+    """Two igb PFs, 0000:01:00.0 and 0000:02:00.0, and an e1000e card, 0000:03:00.0, on ports of
+    their own. No VF is made yet."""
+
+    PFS = ("0000:01:00.0", "0000:02:00.0")
+    CARD = "0000:03:00.0"
+
+    def __init__(self, qemu, directory, wire):
+        """wire: a Netns of our own for the taps."""
+        folder = Path(run([SCRIPTS / "nic-host-image"], timeout=900).splitlines()[-1])
+        # Interrupt remapping under KVM needs an interrupt controller outside of the kernel.
+        irqchip = ",kernel-irqchip=split" if qemu.accel == "kvm" else ""
+        extra = ["-machine", f"q35{irqchip}",
+                 "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+                 "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,"
+                            "multidevs=remap"]
+        wire.ip("link", "add", "wire", "type", "bridge")
+        wire.ip("addr", "add", "10.0.0.1/24", "dev", "wire")
+        for index, model in enumerate(("igb", "igb", "e1000e")):
+            tap = f"tap{index}"
+            wire.ip("tuntap", "add", tap, "mode", "tap")
+            wire.ip("link", "set", tap, "master", "wire", "up")
+            extra += ["-netdev", f"tap,id=wire{index},ifname={tap},script=no,downscript=no",
+                      "-device", f"pcie-root-port,id=port{index},bus=pcie.0,chassis={index + 1},"
+                                 f"slot={index + 1}",
+                      "-device", f"{model},id=nic{index},netdev=wire{index},bus=port{index},"
+                                 f"romfile=,mac=52:54:00:aa:00:0{index}"]
+        wire.ip("link", "set", "wire", "up")
+        self.wire = wire
+        super().__init__(qemu, Image(folder / "vmlinuz", folder / "initramfs"), [], directory,
+                         name="nic-host", memory_mib=MEMORY_MIB, cpus=2, netns=wire, extra=extra,
+                         kernel_arguments="mitigations=off intel_iommu=on iommu=pt "
+                                          f"modules={folder}/modules/lib/modules")
+
+    @classmethod
+    def boot(cls, qemu, directory, make_wire):
+        """A booted one, with the drivers loaded and hugepages reserved. make_wire: makes the
+        namespace, which goes with it."""
+        for left in reversed(range(BOOT_TRIES)):
+            wire = make_wire()
+            host = cls(qemu, directory, wire)
+            try:
+                host.wait_ready()
+                break
+            except (GuestError, AssertionError):
+                host.__exit__()
+                wire.close()
+                if not left:
+                    raise
+        host.run(f"mkdir -p {RUN}; echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages; modprobe -a "
+                 "vfio-pci uio_pci_generic igb_uio tun igb e1000e")
+        return host
+
+    def make_vfs(self, pf, count):
+        """Their addresses. Their MACs are mac()'s; all of them may do what a VM may."""
+        self.run(f"echo {count} >{SYSFS_PCI}/{pf}/sriov_numvfs", timeout=120)
+        netdev = self.netdev(pf)
+        self.run(f"ip link set {netdev} up")
+        vfs = [f"{pf[:8]}10.{2 * number}" for number in range(count)]
+        for number, vf in enumerate(vfs):
+            self.run(f"ip link set {netdev} vf {number} mac {mac(vf)} spoofchk off trust on")
+        return vfs
+
+    def netdev(self, address):
+        """The interface of a PCI function."""
+        return self.run(f"ls {SYSFS_PCI}/{address}/net").split()[0]
+
+    def driver(self, address):
+        """The driver of a PCI function, "" for none."""
+        path = f"{SYSFS_PCI}/{address}/driver"
+        return self.run(f"readlink {path} || true").strip().rpartition("/")[2]
+
+    def bind(self, address, driver):
+        """By hand, as an operator would."""
+        path = f"{SYSFS_PCI}/{address}"
+        self.run(f"echo {driver} >{path}/driver_override; "
+                 f"[ ! -e {path}/driver ] || echo {address} >{path}/driver/unbind; "
+                 f"echo {address} >/sys/bus/pci/drivers_probe")
+        assert self.driver(address) == driver
+
+    def set_link(self, pf, up):
+        """Of a PF's wire."""
+        self.qmp("set_link", name=f"nic{self.PFS.index(pf)}", up=up)
+
+    def file(self, path):
+        """The text of a file in there, "" where there is none."""
+        return self.run(f"cat {path} 2>/dev/null || true")
+
+
+def mac(vf):
+    """The MAC that make_vfs() gives a VF."""
+    return f"52:54:00:bb:{vf[5:7]}:0{vf[-1]}"
+
+
+class Program:
+    """A program that runs in the background of a NicHost."""
+
+    def __init__(self, host, name, argv, stdin="/dev/null"):
+        self.host = host
+        self.name = name
+        self.log = f"{RUN}/{name}.log"
+        self._exit_code = f"{RUN}/{name}.exit"
+        command = " ".join(shlex.quote(str(word)) for word in argv)
+        script = f"{command} <{stdin} >{self.log} 2>&1 & echo $! >{RUN}/{name}.pid; " \
+                 f"wait $!; echo $? >{self._exit_code}"
+        host.run(f"rm -f {self.log} {self._exit_code} {RUN}/{name}.pid; "
+                 f"(setsid sh -c {shlex.quote(script)} &)")
+        self.pid = int(wait_until(lambda: host.file(f"{RUN}/{name}.pid"), 30, f"{name} starts"))
+
+    def output(self):
+        return self.host.file(self.log)
+
+    def exit_code(self):
+        """None while it runs."""
+        text = self.host.file(self._exit_code)
+        return int(text) if text else None
+
+    def wait_output(self, text, timeout, count=1):
+        """Waits until it has printed a text so many times."""
+        def look():
+            output = self.output()
+            if output.count(text) >= count:
+                return True
+            assert self.exit_code() is None, f"{self.name} has ended:\n{output}"
+            return False
+
+        try:
+            wait_until(look, timeout, f"{self.name} says {text!r}", interval=0.2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def terminate(self, timeout=60):
+        """SIGTERM; returns the exit code."""
+        self.host.run(f"kill {self.pid} 2>/dev/null || true")
+        try:
+            return wait_until(lambda: (self.exit_code(),)[self.exit_code() is None:], timeout,
+                              f"{self.name} ends", interval=0.2)[0]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def kill(self):
+        self.host.run(f"kill -9 {self.pid} 2>/dev/null || true")
+
+
+class Daemon(Program):
+    """A virtio-forwarder on a NicHost; CPU 0 controls, CPU 1 works."""
+
+    def __init__(self, host, devices=None, options=(), config="", name="daemon", wait=True):
+        """devices: {relay: device}. config: text of its configuration file."""
+        self.folder = f"{RUN}/{name}"
+        host.run(f"mkdir -p {self.folder}; printf %s {shlex.quote(config)} >{self.folder}/config")
+        super().__init__(host, name, [
+            program("virtio-forwarder"), "--nodaemon", f"--config={self.folder}/config",
+            "--cpus=1", "--master-lcore=0", "--huge-dir=/dev/hugepages",
+            f"--pid-path={self.folder}", f"--vhost-path={self.folder}", "--vhost-username=root",
+            "--vhost-groupname=root", f"--zmq-stats-ep=ipc://{self.folder}/stats",
+            f"--zmq-port-control-ep=ipc://{self.folder}/port_control",
+            *(f"--add-pci-vf={device}={relay}" for relay, device in (devices or {}).items()),
+            *options])
+        if wait:
+            self.wait_output("ready: ", START_TIMEOUT_S)
+
+    def socket(self, relay=0):
+        return f"{self.folder}/virtio-forwarder{relay}.sock"
+
+    def port_control(self, *arguments, check=True):
+        """The compatible client; returns what it printed."""
+        return self.host.run(
+            f"{program('virtioforwarder_port_control.py')} "
+            f"--zmq_ep ipc://{self.folder}/port_control {' '.join(map(str, arguments))} 2>&1",
+            check=check)
+
+    def stats(self, relay=0):
+        """As Forwarder.stats()."""
+        return parse_stats(self.host.run(
+            f"{program('vio4wd')} stats --stats-ep ipc://{self.folder}/stats --relay {relay} "
+            "--include-inactive --delay 0"), relay)
+
+    def wait_state(self, state, relay=0, timeout=60):
+        """Waits for a device's internal_state."""
+        wait_until(lambda: self.stats(relay)["vf_to_vm"]["internal_state"] == state, timeout,
+                   f"relay {relay} is {state}", interval=0.2)
+
+    def stop(self):
+        code = self.terminate()
+        assert code == 0, f"exit code {code}\n{self.output()}"
+
+
+class Echo(Program):
+    """The VM's side of a relay: testpmd on a virtio_user device, which answers every ping."""
+
+    def __init__(self, host, daemon, address, relay=0):
+        """address: the MAC by which the wire is to know it: the VF's."""
+        name = f"vm{relay}"
+        super().__init__(host, name, [
+            "nice", "env", "LD_LIBRARY_PATH=/run/dpdk-all", "dpdk-testpmd",
+            "--lcores=0@0,1@0", "--no-huge", "-m", "64", "--no-pci", "--iova-mode=va", "--single-file-segments",
+            "--no-telemetry", f"--file-prefix={name}",
+            f"--vdev=net_virtio_user0,path={daemon.socket(relay)},mac={address},queue_size=1024",
+            "--", "--forward-mode=icmpecho", "--total-num-mbufs=4096", "--auto-start",
+            "--stats-period=3600"])  # without a shell, until it is told to end
+        self.address = f"10.0.0.{relay + 2}"
+        host.wire.ip("neigh", "replace", self.address, "lladdr", address, "dev", "wire")
+        wait_until(lambda: daemon.stats(relay)["vm_to_vf"]["active"] or self.ended(),
+                   START_TIMEOUT_S, f"{name} is attached", interval=0.2)
+        self.wait_answer()
+
+    def ended(self):
+        code = self.exit_code()
+        assert code is None, f"{self.name} has ended with {code}:\n{self.output()}"
+        return False
+
+    def assert_answers(self, count=20):
+        """Pings of several sizes come back as they were: ping compares their bytes."""
+        for size in PING_SIZES:
+            output = self.host.wire.run(["ping", "-n", "-q", "-c", count, "-i", "0.02", "-W", "5",
+                                         "-s", size, self.address], check=False)
+            assert f"{count} packets transmitted, {count} received, 0% packet loss" in output, output
+            assert "wrong data" not in output and "duplicates" not in output, output
+
+    def wait_answer(self, timeout=60):
+        """Waits until a ping is answered."""
+        wait_until(lambda: self.host.wire.ping(self.address, count=1) == 1, timeout,
+                   f"{self.name} answers a ping")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One machine with NICs for all tests; each leaves it without a VF and without a program."""
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lib.net import Netns
+from lib.nichost import SYSFS_PCI, Daemon, Echo, NicHost
+from lib.qemu import Image, Qemu
+
+LOG_LINES = 60
+
+
+@pytest.fixture(scope="session")
+def booted():
+    directory = Path(tempfile.mkdtemp(prefix="vio4wd-sriov-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        host = NicHost.boot(Qemu.backports(Image.make()), directory,
+                            lambda: stack.enter_context(Netns("vio4wd-nics")))
+        stack.push(host)
+        yield host
+
+
+@pytest.fixture
+def nic_host(booted):
+    yield booted
+    for pf in booted.PFS:
+        booted.set_link(pf, True)
+        booted.run(f"[ ! -e {SYSFS_PCI}/{pf} ] || echo 0 >{SYSFS_PCI}/{pf}/sriov_numvfs", timeout=60)
+
+
+@pytest.fixture
+def programs(nic_host, request):
+    """Programs on the machine, killed after the test; their logs are in the report of a failure."""
+    started = []
+    yield started
+    for program in started:
+        if program.exit_code() is None:
+            program.kill()
+        print(f"--- {program.name}\n" + "\n".join(program.output().splitlines()[-LOG_LINES:]))
+
+
+@pytest.fixture
+def start_daemon(nic_host, programs):
+    def start(*arguments, **named):
+        programs.append(Daemon(nic_host, *arguments, **named))
+        return programs[-1]
+
+    return start
+
+
+@pytest.fixture
+def start_vm(nic_host, programs):
+    def start(daemon, address, relay=0):
+        programs.append(Echo(nic_host, daemon, address, relay))
+        return programs[-1]
+
+    return start

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real VFs of igb cards: wire <-> VF <-> daemon <-> virtio_user, all programs but the wire on the
+machine with the cards."""
+
+import time
+
+import pytest
+
+from lib.nichost import SYSFS_PCI, mac
+from lib.pinger import Pinger
+from lib.proc import wait_until
+
+pytestmark = pytest.mark.ci
+
+
+def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
+    """The daemon binds what its configuration names, relays a static VF, and more come and go."""
+    pf = nic_host.PFS[0]
+    vfs = nic_host.make_vfs(pf, 2)
+    netdev = nic_host.netdev(pf)
+    daemon = start_daemon({0: vfs[0]}, config=f"VIRTIOFWD_BIND_VFIO_PCI={netdev}\n")
+    assert [nic_host.driver(vf) for vf in vfs] == ["vfio-pci"] * 2
+    vm0 = start_vm(daemon, mac(vfs[0]))
+    vm0.assert_answers()
+
+    daemon.port_control("add", "--virtio-id=1", f"--pci-addr={vfs[1]}")
+    vm1 = start_vm(daemon, mac(vfs[1]), relay=1)
+    vm1.assert_answers()
+    daemon.port_control("remove", "--virtio-id=1", f"--pci-addr={vfs[1]}")
+    assert nic_host.wire.ping(vm1.address, count=1) == 0
+    daemon.port_control("add", "--virtio-id=1", f"--pci-addr={vfs[1]}")
+    vm1.wait_answer()
+    vm1.assert_answers()
+    vm0.assert_answers()
+    daemon.stop()
+
+
+def assert_vfs_released(nic_host, pf, seconds=15):
+    """sriov_numvfs 0, which waits for whoever has a VF open."""
+    nic_host.run(f"timeout {seconds} sh -c 'echo 0 >{SYSFS_PCI}/{pf}/sriov_numvfs'")
+    assert nic_host.run(f"cat {SYSFS_PCI}/{pf}/sriov_numvfs").strip() == "0"
+
+
+def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
+    """Under traffic the PF takes its VFs away and makes new ones; then its driver is loaded anew."""
+    pf = nic_host.PFS[0]
+    vf = nic_host.make_vfs(pf, 1)[0]
+    daemon = start_daemon({0: vf}, config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n")
+    vm = start_vm(daemon, mac(vf))
+    vm.assert_answers()
+    with Pinger(nic_host.wire, vm.address, interval=0.05) as pinger:
+        assert_vfs_released(nic_host, pf)
+        daemon.wait_state("DPDK_ADDED")
+        state = daemon.stats()
+        assert state["vf"]["pci_addr_str"] == vf and state["vm_to_vf"]["active"], state
+        nic_host.make_vfs(pf, 1)
+        daemon.wait_state("DPDK_READY")
+        pinger.wait_reply(after=time.time())
+    vm.assert_answers()
+
+    nic_host.run("timeout 30 rmmod igb")
+    daemon.wait_state("DPDK_ADDED")
+    nic_host.run("modprobe igb")
+    wait_until(lambda: nic_host.run(f"ls {SYSFS_PCI}/{pf}/net 2>/dev/null || true"), 30, "the PF is back")
+    nic_host.make_vfs(pf, 1)
+    daemon.wait_state("DPDK_READY")
+    vm.wait_answer()
+    vm.assert_answers()
+    assert daemon.output().count(f"device {vf} is away") == 2
+    daemon.stop()
+
+
+def test_bond_fails_over(nic_host, start_daemon, start_vm):
+    """A bond of two VFs of different PFs: a wire is cut, then a VF is taken away."""
+    vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
+    daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
+    daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
+                        *(f"--pci-addr={vf}" for vf in vfs))
+    vm = start_vm(daemon, mac(vfs[0]))
+    vm.wait_answer()
+    vm.assert_answers()
+    for pf in nic_host.PFS:
+        nic_host.set_link(pf, False)
+        vm.wait_answer()
+        nic_host.set_link(pf, True)
+        wait_until(lambda: daemon.output().count("Link up"), 30, "the link is back")
+    assert_vfs_released(nic_host, nic_host.PFS[0])
+    vm.wait_answer()
+    assert daemon.stats()["vf_to_vm"]["internal_state"] == "DPDK_READY"
+    nic_host.make_vfs(nic_host.PFS[0], 1)
+    daemon.wait_output(f"device {vfs[0]} is back", 60)
+    assert_vfs_released(nic_host, nic_host.PFS[1])
+    vm.wait_answer()
+    daemon.port_control("remove", "--virtio-id=0", "--name=net_bonding0")
+    daemon.stop()
