@@ -159,11 +159,19 @@ def test_event_index(attach, wire_socket, packed):
     wait_until(frontend.rx().calls, 5, "the call for the fifth")
 
 
-def test_kicks_are_not_asked_for(attach):
-    """The daemon polls and says so, so that the guest need not leave for a kick."""
-    frontend = attach()
-    used_flags = frontend.memory.load16(frontend.tx().used)
-    assert used_flags == 1  # VRING_USED_F_NO_NOTIFY
+@pytest.mark.parametrize("idle_latency, used_flags", [(0, 1), (1000, 0)])
+def test_kicks_are_asked_for_by_a_daemon_that_sleeps(
+        make_forwarder, veth, stack, idle_latency, used_flags):
+    """One that polls for ever says so (VRING_USED_F_NO_NOTIFY), so that the guest need not leave
+    for a kick."""
+    forwarder = make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
+                               options=[f"--idle-latency={idle_latency}"])
+    frontend = stack.enter_context(Frontend(forwarder.socket(0)))
+    frontend.memory.store16(frontend.tx().used, 1 - used_flags)
+    frontend.start()
+    forwarder.wait_vm(0)
+    wait_until(lambda: frontend.memory.load16(frontend.tx().used) == used_flags, 10,
+               f"used flags {used_flags}")
 
 
 def test_disabled_transmit_ring_sends_nothing(attach, wire_socket, forwarder):
