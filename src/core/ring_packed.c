@@ -131,7 +131,7 @@ static inline void call_if_wanted(struct ring *ring)
 	if (ring->call_fd < 0)
 		return;
 	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rte_smp_mb();
 	if (guest_wants_call(ring, before, first))
 		ring_call(ring);
 }

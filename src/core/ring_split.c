@@ -104,7 +104,7 @@ static inline void call_if_wanted(struct ring *ring)
 	if (ring->call_fd < 0)
 		return;
 	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rte_smp_mb();
 	if (ring->event_index ? first || event_is_due(used_event(ring), ring->next, before)
 			      : !(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
 					VRING_AVAIL_F_NO_INTERRUPT))
