@@ -76,7 +76,7 @@ class Halted:
 @pytest.mark.parametrize("who", ["event loop", "worker"])
 def test_fed_only_by_progress(workdir, notified, who):
     with Forwarder(workdir, options=["--idle-latency=0"]) as forwarder:
-        assert "READY=1" in notified.messages()
+        wait_until(lambda: "READY=1" in notified.messages(), 20, "the daemon says that it is ready")
         notified.wait_fed()
         names = threads(forwarder.pid)
         worker = next(thread for name, thread in names.items()
