@@ -12,7 +12,7 @@ from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, open_files, run, wait_until
-from lib.vhostuser import Connection, Disconnected, Frontend
+from lib.vhostuser import Connection, Disconnected, Frontend, Refused
 
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 EXIT_FAILURE = 1
@@ -104,7 +104,7 @@ def test_descriptors_run_out(workdir, stack, spare):
     with few_descriptors(forwarder.pid, spare):
         logged = len(forwarder.output.text)
         for _ in range(3):
-            with contextlib.suppress(Disconnected, OSError, AssertionError):
+            with contextlib.suppress(Disconnected, Refused, OSError, AssertionError):
                 with Frontend(forwarder.socket(1),
                               connection=Connection.connect(forwarder.socket(1), 0.5)) as frontend:
                     frontend.negotiate().share_memory()
@@ -132,7 +132,7 @@ def port_control_or_silence(forwarder, op, relay, device):
 
 
 def vm_is_served(path):
-    with contextlib.suppress(Disconnected, OSError, AssertionError):
+    with contextlib.suppress(Disconnected, Refused, OSError, AssertionError):
         serve_a_vm(path)
         return True
     return False

@@ -127,6 +127,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (port_name_parse(list, &port) == 0)
 		require(port.vf >= 0 && port.pf >= -1 && port.controller >= -1);
 	ask_everything(list, netdev);
-	host_uevent_matters((const char *)data, size);
+	host_uevent_parse((const char *)data, size);
 	return 0;
 }

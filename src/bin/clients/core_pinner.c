@@ -46,7 +46,7 @@ struct arguments {
 /* Reads "RN:Ci[,Cj]". */
 static int parse_move(const char *text, struct core_move *ret_move)
 {
-	struct core_move move;
+	struct core_move move = {};
 	char copy[64];
 	char *cpus, *second;
 
