@@ -2,7 +2,6 @@
 
 /* Shows on which CPUs the relays run, and moves them. */
 
-#include <argp.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +10,8 @@
 #include "wire/client.h"
 
 enum {
-	KEY_STATS_ENDPOINT = 256,
-	KEY_SCHED_ENDPOINT,
-	KEY_VIRTIO_CPU,
+	KEY_VIRTIO_CPU = 256,
 	KEY_PRINT,
-	KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -25,20 +21,12 @@ static const struct argp_option options[] = {
 		0},
 	{"print-core-map", KEY_PRINT, NULL, 0,
 		"print the map, after the moves; so does a call without --virtio-cpu", 0},
-	{"stats-ep", KEY_STATS_ENDPOINT, "ENDPOINT", 0,
-		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
-	{"sched-ep", KEY_SCHED_ENDPOINT, "ENDPOINT", 0,
-		"core scheduler endpoint (default: " CLIENT_CORE_SCHED_ENDPOINT ")", 0},
-	{"json", KEY_JSON, NULL, 0, "print the map as JSON", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
 struct arguments {
-	const char *stats_endpoint;
-	const char *sched_endpoint;
+	struct client_options options;
 	bool print;
-	bool json;
 	unsigned n_moves;
 	struct core_move moves[RELAYS_MAX];
 };
@@ -95,18 +83,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_PRINT:
 		arguments->print = true;
 		return 0;
-	case KEY_STATS_ENDPOINT:
-		arguments->stats_endpoint = value;
-		return 0;
-	case KEY_SCHED_ENDPOINT:
-		arguments->sched_endpoint = value;
-		return 0;
-	case KEY_JSON:
-		arguments->json = true;
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -150,23 +126,21 @@ static void print_json_map(const struct stats_reply *reply)
 
 int core_pinner_main(int argc, char **argv, bool compatible)
 {
-	struct arguments arguments = {
-		.stats_endpoint = CLIENT_STATS_ENDPOINT,
-		.sched_endpoint = CLIENT_CORE_SCHED_ENDPOINT,
-	};
+	struct arguments arguments = {};
 	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
 	struct stats_reply *reply;
 	struct err err = {};
 
-	argp_parse(&argp, argc, argv, ARGP_NO_ARGS, NULL, &arguments);
-	if (arguments.n_moves > 0 && client_core_sched_move(arguments.sched_endpoint,
+	client_parse(&argp, CLIENT_STATS_EP | CLIENT_SCHED_EP | CLIENT_JSON, argc, argv,
+		&arguments.options, &arguments);
+	if (arguments.n_moves > 0 && client_core_sched_move(arguments.options.sched_endpoint,
 					     arguments.moves, arguments.n_moves, &err) < 0)
 		return client_fail(argv[0], &err);
 	if (arguments.n_moves > 0 && !arguments.print)
 		return 0;
-	if (client_stats(arguments.stats_endpoint, &request, &reply, &err) < 0)
+	if (client_stats(arguments.options.stats_endpoint, &request, &reply, &err) < 0)
 		return client_fail(argv[0], &err);
-	if (arguments.json)
+	if (arguments.options.json)
 		print_json_map(reply);
 	else
 		print_map(reply);

@@ -2,7 +2,6 @@
 
 /* Prints what a VM needs to sit behind a relay: a libvirt domain, or options for QEMU. */
 
-#include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +14,7 @@
 #define MEMORY_MAX_MIB (1 << 24)
 
 enum {
-	KEY_ENDPOINT = 256,
-	KEY_LIBVIRT,
+	KEY_LIBVIRT = 256,
 	KEY_QEMU,
 	KEY_QUEUES,
 	KEY_MEMORY,
@@ -31,14 +29,11 @@ static const struct argp_option options[] = {
 	{"memory", KEY_MEMORY, "MIB", 0, "memory of the VM (default: 1024)", 0},
 	{"hugepages", KEY_HUGEPAGES, NULL, 0, "the VM's memory in hugepages", 0},
 	{"mtu", KEY_MTU, "BYTES", 0, "MTU that the VM is told (default: none, so 1500)", 0},
-	{"stats-ep", KEY_ENDPOINT, "ENDPOINT", 0,
-		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
 struct arguments {
-	const char *endpoint;
+	struct client_options options;
 	bool qemu;
 	bool has_relay;
 	unsigned relay_id;
@@ -63,9 +58,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case KEY_ENDPOINT:
-		arguments->endpoint = value;
-		return 0;
 	case KEY_LIBVIRT:
 		arguments->qemu = false;
 		return 0;
@@ -83,9 +75,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_MTU:
 		arguments->mtu = number("--mtu", value, MTU_MIN, MTU_MAX, state);
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->has_relay)
@@ -204,16 +193,15 @@ static void print_qemu(const struct arguments *arguments, const struct relay_sta
 
 int guest_config_main(int argc, char **argv, bool compatible)
 {
-	struct arguments arguments = {
-		.endpoint = CLIENT_STATS_ENDPOINT, .queues = 1, .memory_mib = 1024};
+	struct arguments arguments = {.queues = 1, .memory_mib = 1024};
 	struct stats_request request = {.include_inactive = true};
 	struct stats_reply *reply;
 	struct err err = {};
 	int code = 0;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	client_parse(&argp, CLIENT_STATS_EP, argc, argv, &arguments.options, &arguments);
 	request.relays = UINT64_C(1) << arguments.relay_id;
-	if (client_stats(arguments.endpoint, &request, &reply, &err) < 0)
+	if (client_stats(arguments.options.stats_endpoint, &request, &reply, &err) < 0)
 		return client_fail(argv[0], &err);
 	if (reply->n == 0 || !reply->relays[0].vhost_path[0]) {
 		err_set(&err, ENOENT,

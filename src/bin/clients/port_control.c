@@ -2,7 +2,6 @@
 
 /* Adds, removes and looks up ports. */
 
-#include <argp.h>
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -23,7 +22,6 @@ enum {
 	KEY_IDENT,
 	KEY_ENDPOINT,
 	KEY_CONDITIONAL,
-	KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -44,8 +42,6 @@ static const struct argp_option options[] = {
 	{"zmq_ep", KEY_ENDPOINT, "ENDPOINT", 0,
 		"port control endpoint (default: " CLIENT_PORT_CONTROL_ENDPOINT ")", 0},
 	{"zmq-ep", KEY_ENDPOINT, "ENDPOINT", OPTION_ALIAS, NULL, 0},
-	{"json", KEY_JSON, NULL, 0, "print the answer as JSON", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
@@ -63,7 +59,7 @@ static const struct {
 
 struct arguments {
 	const char *endpoint;
-	bool json;
+	struct client_options options;
 	bool has_operation;
 	bool has_mode;
 	struct op op;
@@ -172,12 +168,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_ENDPOINT:
 		arguments->endpoint = value;
 		return 0;
-	case KEY_JSON:
-		arguments->json = true;
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	case ARGP_KEY_ARG:
 		set_operation(arguments, value, state);
 		return 0;
@@ -238,10 +228,11 @@ int port_control_main(int argc, char **argv, bool compatible)
 	struct op_result result;
 	struct err err = {};
 
-	argp_parse(compatible ? &compatible_argp : &argp, argc, argv, 0, NULL, &arguments);
+	client_parse(compatible ? &compatible_argp : &argp, CLIENT_JSON, argc, argv,
+		&arguments.options, &arguments);
 	if (client_port_control(arguments.endpoint, &arguments.op, &result, &err) < 0)
 		return client_fail(argv[0], &err);
-	if (arguments.json)
+	if (arguments.options.json)
 		return print_json_result(&result);
 	if (result.query[0])
 		puts(result.query);

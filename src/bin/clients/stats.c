@@ -2,7 +2,6 @@
 
 /* Prints what the relays count. */
 
-#include <argp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,17 +13,13 @@
 #define DELAY_DEFAULT_MS 200
 
 enum {
-	KEY_ENDPOINT = 256,
-	KEY_INACTIVE,
+	KEY_INACTIVE = 256,
 	KEY_DELAY,
 	KEY_RELAY,
 	KEY_FORMAT,
-	KEY_JSON,
 };
 
 static const struct argp_option options[] = {
-	{"stats-ep", KEY_ENDPOINT, "ENDPOINT", 0,
-		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
 	{"include-inactive", KEY_INACTIVE, NULL, 0, "also relays without a device or without a VM",
 		0},
 	{"delay", KEY_DELAY, "MS", 0, "take rates over MS milliseconds (default: 200)", 0},
@@ -32,8 +27,6 @@ static const struct argp_option options[] = {
 	{"output-format", KEY_FORMAT, "flat|protobuf|json", 0,
 		"flat: one name=value a line (default); protobuf: its text format", 0},
 	{"suppress-zero", 'z', NULL, 0, "leave out counters and rates that are zero (flat)", 0},
-	{"json", KEY_JSON, NULL, 0, "the same as --output-format json", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
@@ -44,7 +37,7 @@ enum format {
 };
 
 struct arguments {
-	const char *endpoint;
+	struct client_options options;
 	struct stats_request request;
 	enum format format;
 	bool suppress_zero;
@@ -80,9 +73,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case KEY_ENDPOINT:
-		arguments->endpoint = value;
-		return 0;
 	case KEY_INACTIVE:
 		arguments->request.include_inactive = true;
 		return 0;
@@ -99,14 +89,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_FORMAT:
 		set_format(arguments, value, state);
 		return 0;
-	case KEY_JSON:
-		arguments->format = FORMAT_JSON;
-		return 0;
 	case 'z':
 		arguments->suppress_zero = true;
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -234,15 +218,17 @@ static void print_relay(const struct relay_stats *relay, const struct relay_rate
 int stats_main(int argc, char **argv, bool compatible)
 {
 	struct arguments arguments = {
-		.endpoint = CLIENT_STATS_ENDPOINT,
 		.request = {.relays = UINT64_MAX, .delay_ms = DELAY_DEFAULT_MS},
 		.all_relays = true,
 	};
 	struct stats_reply *reply;
 	struct err err = {};
 
-	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-	if (client_stats(arguments.endpoint, &arguments.request, &reply, &err) < 0)
+	client_parse(
+		&argp, CLIENT_STATS_EP | CLIENT_JSON, argc, argv, &arguments.options, &arguments);
+	if (arguments.options.json)
+		arguments.format = FORMAT_JSON;
+	if (client_stats(arguments.options.stats_endpoint, &arguments.request, &reply, &err) < 0)
 		return client_fail(argv[0], &err);
 	switch (arguments.format) {
 	case FORMAT_FLAT:

@@ -2,7 +2,6 @@
 
 /* Shows the VFs of this host and what they serve, and binds them. Works on the host itself. */
 
-#include <argp.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -17,18 +16,12 @@
 #include "wire/client.h"
 
 enum {
-	KEY_STATS_ENDPOINT = 256,
-	KEY_DRIVER,
-	KEY_JSON,
+	KEY_DRIVER = 256,
 };
 
 static const struct argp_option options[] = {
 	{"driver", KEY_DRIVER, "DRIVER", 0,
 		"bind to DRIVER: vfio-pci (default), igb_uio or uio_pci_generic", 0},
-	{"stats-ep", KEY_STATS_ENDPOINT, "ENDPOINT", 0,
-		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
-	{"json", KEY_JSON, NULL, 0, "print the table as JSON", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
@@ -39,9 +32,8 @@ enum command {
 };
 
 struct arguments {
-	const char *endpoint;
+	struct client_options options;
 	const char *driver;
-	bool json;
 	bool named; /* the command was given */
 	enum command command;
 	char **devices; /* of argv */
@@ -67,18 +59,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case KEY_STATS_ENDPOINT:
-		arguments->endpoint = value;
-		return 0;
 	case KEY_DRIVER:
 		if (!host_driver_is_userspace(value))
 			argp_error(state,
 				"--driver: '%s' is none of vfio-pci, igb_uio, uio_pci_generic",
 				value);
 		arguments->driver = value;
-		return 0;
-	case KEY_JSON:
-		arguments->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->named)
@@ -94,9 +80,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			argp_error(state, "list takes no device");
 		if (arguments->command != COMMAND_LIST && arguments->n_devices == 0)
 			argp_error(state, "no device is given");
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -198,19 +181,19 @@ static int list(const char *program, const struct arguments *arguments)
 
 	if (host_vf_list(SYSFS_ROOT, NULL, &vfs, &n, &err) < 0)
 		return client_fail(program, &err);
-	if (n > 0 && client_stats(arguments->endpoint, &request, &reply, &err) < 0)
+	if (n > 0 && client_stats(arguments->options.stats_endpoint, &request, &reply, &err) < 0)
 		fprintf(stderr, "%s: %s: no relays are shown\n", program, err.text);
-	if (!arguments->json)
+	if (!arguments->options.json)
 		printf("%-12s  %-15s  %-15s  %-12s  %-15s  %-4s  %s\n", "VF", "DRIVER", "NETDEV",
 			"PF", "PF NETDEV", "NODE", "RELAY");
 	for (unsigned i = 0; i < n; i++) {
 		fill_line(&vfs[i], reply, &line);
-		if (arguments->json)
+		if (arguments->options.json)
 			json_array_append_new(table, line_json(&line));
 		else
 			print_line(&line);
 	}
-	if (arguments->json) {
+	if (arguments->options.json) {
 		json_dumpf(table, stdout, JSON_INDENT(2));
 		printf("\n");
 	}
@@ -259,10 +242,10 @@ static int change_all(const char *program, const struct arguments *arguments)
 
 int vf_main(int argc, char **argv, bool compatible)
 {
-	struct arguments arguments = {
-		.endpoint = CLIENT_STATS_ENDPOINT, .driver = HOST_BIND_DRIVER};
+	struct arguments arguments = {.driver = HOST_BIND_DRIVER};
 
-	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	client_parse(
+		&argp, CLIENT_STATS_EP | CLIENT_JSON, argc, argv, &arguments.options, &arguments);
 	return arguments.command == COMMAND_LIST ? list(argv[0], &arguments)
 	                                         : change_all(argv[0], &arguments);
 }

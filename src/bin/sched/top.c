@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/top.h"
 
-#include <argp.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -14,22 +13,16 @@
 #define INTERVAL_MAX_S 3600.0
 #define FIRST_INTERVAL_S 0.2 /* the first picture must not keep anybody waiting */
 
-enum { KEY_STATS_ENDPOINT = 256, KEY_SCHED_ENDPOINT, KEY_POLL_INTERVAL };
+enum { KEY_POLL_INTERVAL = 256 };
 
 static const struct argp_option options[] = {
-	{"stats-ep", KEY_STATS_ENDPOINT, "ENDPOINT", 0,
-		"stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0},
-	{"sched-ep", KEY_SCHED_ENDPOINT, "ENDPOINT", 0,
-		"core scheduler endpoint (default: " CLIENT_CORE_SCHED_ENDPOINT ")", 0},
 	{"poll-interval", KEY_POLL_INTERVAL, "SECONDS", 0,
 		"seconds between two pictures (default: 1)", 0},
-	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
 struct top {
-	const char *stats_endpoint;
-	const char *sched_endpoint;
+	struct client_options options;
 	double interval_s;
 	struct terminal terminal;
 	struct meter meter;
@@ -53,17 +46,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	struct top *top = state->input;
 
 	switch (key) {
-	case KEY_STATS_ENDPOINT:
-		top->stats_endpoint = value;
-		return 0;
-	case KEY_SCHED_ENDPOINT:
-		top->sched_endpoint = value;
-		return 0;
 	case KEY_POLL_INTERVAL:
 		top->interval_s = parse_interval(value, state);
-		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -104,7 +88,7 @@ static int sample(struct top *top, struct err *err)
 {
 	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
 	struct stats_reply *reply;
-	int r = client_stats(top->stats_endpoint, &request, &reply, err);
+	int r = client_stats(top->options.stats_endpoint, &request, &reply, err);
 
 	if (r < 0) {
 		meter_reset(&top->meter);
@@ -115,7 +99,7 @@ static int sample(struct top *top, struct err *err)
 		top->workers_known = false;
 	if (!top->workers_known) {
 		top->workers = (struct cpu_set){};
-		client_core_sched_cpus(top->sched_endpoint, &top->workers, NULL);
+		client_core_sched_cpus(top->options.sched_endpoint, &top->workers, NULL);
 		top->workers_known = true;
 	}
 	guess_workers(top);
@@ -154,14 +138,10 @@ static void watch(struct top *top)
 
 int top_main(int argc, char **argv, bool compatible)
 {
-	struct top top = {
-		.stats_endpoint = CLIENT_STATS_ENDPOINT,
-		.sched_endpoint = CLIENT_CORE_SCHED_ENDPOINT,
-		.interval_s = INTERVAL_DEFAULT_S,
-	};
+	struct top top = {.interval_s = INTERVAL_DEFAULT_S};
 	struct err err = {};
 
-	argp_parse(&argp, argc, argv, 0, NULL, &top);
+	client_parse(&argp, CLIENT_STATS_EP | CLIENT_SCHED_EP, argc, argv, &top.options, &top);
 	if (sample(&top, &err) < 0)
 		return client_fail(argv[0], &err);
 	terminal_open(&top.terminal);
