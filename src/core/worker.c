@@ -225,5 +225,6 @@ int worker_main(void *argument)
 		epoch_quiescent(worker->epoch, worker->index);
 	}
 	epoch_offline(worker->epoch, worker->index);
+	atomic_store_explicit(&worker->stopped, true, memory_order_release);
 	return 0;
 }

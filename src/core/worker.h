@@ -54,6 +54,7 @@ struct worker {
 	/* Written by the worker, read by the control thread. TSC cycles. */
 	_Atomic uint64_t busy_cycles;
 	_Atomic uint64_t sleep_cycles;
+	_Atomic bool stopped; /* it touches nothing of this any more */
 	/* One is published, the other is the control thread's to write. */
 	struct plan plans[2];
 	/* Constant. */

@@ -68,6 +68,8 @@ struct workers *workers_stop(struct workers *workers)
 	workers_wake(workers);
 	for (unsigned i = 0; i < workers->n; i++) {
 		rte_eal_wait_lcore(workers->workers[i].lcore);
+		/* DPDK's pipe orders this already; the thread sanitizer sees an atomic only. */
+		(void)atomic_load_explicit(&workers->workers[i].stopped, memory_order_acquire);
 		idle_fini(&workers->workers[i].idle);
 	}
 	epoch_free(workers->epoch);

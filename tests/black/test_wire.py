@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import zmq
+from google.protobuf.unknown_fields import UnknownFieldSet
 from lib import vioclient
-from lib.forwarder import accepts
+from lib.forwarder import Forwarder, accepts
 from lib.proc import memory_kib, open_files, wait_until
 from lib.vioclient import CLIENT, SERVER, compat
 from lib.wire import (ADD, ADD_SOCK, ERROR, GET_EAL_CORES, OK, QUERY_PCI, REMOVE, REMOVE_SOCK, UPDATE,
@@ -435,6 +436,55 @@ def test_stats_under_traffic(static):
     assert later.vf_to_vm.bytes_rx_from_vf == 100 * later.vf_to_vm.pkts_rx_from_vf
 
 
+def unknown_fields(message, path=""):
+    """The paths of what a message holds that its definition does not know."""
+    found = [f"{path}.{field.field_number}" for field in UnknownFieldSet(message)]
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if field.label == field.LABEL_REPEATED else [value]:
+                found += unknown_fields(part, f"{path}.{field.name}")
+    return found
+
+
+def test_extensions(start):
+    """What was added to the messages, each field; and nothing that this client does not know."""
+    first, second = workers = sorted(os.sched_getaffinity(0))[-2:]
+    daemon = start(f"--virtio-cpu=7:{first},{second}", "--enable-tso",
+                   devices={7: "net_null7", 8: "net_null8"}, cpus=(first, workers))
+    split = [(8, first, first, [second, first], [first, second])]
+    assert vioclient.core_sched(daemon.core_sched_endpoint, UPDATE, split).status == OK
+    before = vioclient.stats(daemon.stats_endpoint)
+    after = vioclient.stats(daemon.stats_endpoint, delay=300)
+    assert unknown_fields(after) == []
+    pinned, other, bare = after.relay[7], after.relay[8], after.relay[9]
+    assert (pinned.device, other.device, bare.HasField("device")) == ("net_null7", "net_null8", False)
+    assert not other.vm_listens
+    for direction in "vf_to_vm", "vm_to_vf":
+        assert getattr(pinned, direction).pinned and not getattr(other, direction).pinned
+    assert [part.cpu for part in other.vf_to_vm.slice] == [second, first]
+    assert [part.cpu for part in other.vm_to_vf.slice] == [first, second]
+    for relay in 7, 8:  # net_null is an endless source
+        was, now = before.relay[relay].vf_to_vm, after.relay[relay].vf_to_vm
+        assert now.busy_ns > was.busy_ns
+        assert sum(part.busy_ns for part in now.slice) == now.busy_ns
+    assert sorted(worker.cpu for worker in after.worker) == workers
+    for was, now in zip(before.worker, after.worker):
+        assert now.busy_ns > was.busy_ns and now.sleep_ns >= was.sleep_ns
+        assert now.HasField("numa_node")
+
+    refusals = [(8, first, first, [first, 1023], []), (8, first, first, [], [-1]),
+                (8, first, first, [first] * 129, [])]
+    for move in refusals:
+        response = vioclient.core_sched(daemon.core_sched_endpoint, UPDATE, [move])
+        assert (response.status, response.error_code) == (ERROR, errno.EINVAL), move
+        assert "slice" in response.error_code_source or "1023" in response.error_code_source
+    assert [part.cpu for part in daemon.relay(8).vf_to_vm.slice] == [second, first]
+
+    config = vioclient.config(daemon.config_endpoint)
+    assert unknown_fields(config) == []
+    assert list(config.features) == ["tso"]
+
+
 def test_stats_selection(static):
     def ids(**fields):
         return [r.id for r in vioclient.stats(static.stats_endpoint, **fields).relay]
@@ -526,6 +576,49 @@ def test_config(static):
     response = compat.ConfigResponse.FromString(
         vioclient.exchange(static.config_endpoint, b"\xff"))
     assert response.status == EBADR and not response.relay_cpu_map
+
+
+# Which way in is open
+
+@pytest.mark.parametrize("ways, opened, closed", [
+    (("zmq", "ipc", "ovsdb"), "port control over ZeroMQ at ", "command file and OVSDB are off"),
+    (("ipc", "ovsdb"), "port control by command file ", "ZeroMQ and OVSDB are off"),
+    (("ovsdb",), "port control by OVSDB at ", "ZeroMQ and command file are off"),
+], ids=["all", "ipc-ovsdb", "ovsdb"])
+def test_one_way_in(workdir, ways, opened, closed):
+    """Where several are set, ZeroMQ goes before the command file, that before OVSDB. The log says so,
+    and the others are deaf."""
+    command_file = workdir / "vio_cmd"
+    database = workdir / "db.sock"
+    options = {"ipc": ["--ipc", f"--ipc-path={command_file}"], "ovsdb": [f"--ovsdb-sock={database}"]}
+    daemon = Forwarder(workdir, options=[o for way in ways for o in options.get(way, ())])
+    if "zmq" not in ways:
+        daemon.argv = [o for o in daemon.argv if not str(o).startswith("--zmq-port-control-ep")]
+    with socket.socket(socket.AF_UNIX) as ovsdb:
+        ovsdb.bind(str(database))
+        ovsdb.listen(1)
+        with daemon:
+            line = next(line for line in daemon.output.text.splitlines() if closed in line)
+            assert opened in line
+            assert daemon.output.text.count("takes precedence") == len(ways) - 1
+            for way in ways:
+                assert (str({"zmq": daemon.port_control_endpoint, "ipc": command_file,
+                             "ovsdb": database}[way]) in line) == (way == ways[0])
+            assert (Path(daemon.port_control_endpoint.removeprefix("ipc://")).exists()
+                    == (ways[0] == "zmq"))
+            ovsdb.settimeout(10 if ways[0] == "ovsdb" else 0.2)
+            try:
+                ovsdb.accept()[0].close()
+                asked = True
+            except TimeoutError:
+                asked = False
+            assert asked == (ways[0] == "ovsdb")
+            command_file.write_text("add_port no_such_netdev")
+            if ways[0] == "ipc":
+                wait_until(lambda: not command_file.exists(), 10, "the command file is taken")
+            else:
+                assert vioclient.stats(daemon.stats_endpoint).status == STATS_OK
+                assert command_file.exists()
 
 
 # The endpoints' files

@@ -23,6 +23,7 @@ _OPTIONAL, _REPEATED, _REQUIRED = (
 MESSAGES = {
     "Drop": [(1, "name", _REQUIRED, _FIELD.TYPE_STRING), (2, "packets", _REQUIRED, _FIELD.TYPE_UINT64),
              (3, "bytes", _REQUIRED, _FIELD.TYPE_UINT64)],
+    "Slice": [(1, "cpu", _REQUIRED, _FIELD.TYPE_UINT32), (2, "busy_ns", _REQUIRED, _FIELD.TYPE_UINT64)],
     "Worker": [(1, "cpu", _REQUIRED, _FIELD.TYPE_UINT32), (2, "numa_node", _OPTIONAL, _FIELD.TYPE_INT32),
                (3, "busy_ns", _OPTIONAL, _FIELD.TYPE_UINT64),
                (4, "sleep_ns", _OPTIONAL, _FIELD.TYPE_UINT64)],
@@ -34,13 +35,19 @@ EXTENSIONS = [
     ("PortControlRequest", 101, "socket_mode", _OPTIONAL, _FIELD.TYPE_INT32),
     ("PortControlRequest", 102, "ident", _OPTIONAL, _FIELD.TYPE_STRING),
     ("StatsResponse.RelayState", 100, "device", _OPTIONAL, _FIELD.TYPE_STRING),
+    ("StatsResponse.RelayState", 101, "vm_listens", _OPTIONAL, _FIELD.TYPE_BOOL),
     *((f"StatsResponse.RelayState.{direction}", number, name, label, kind)
       for direction in ("VFtoVM", "VMtoVF")
       for number, name, label, kind in (
           (100, "drop", _REPEATED, "Drop"),
           (101, "backlog_packets", _OPTIONAL, _FIELD.TYPE_UINT64),
-          (102, "backlog_bytes", _OPTIONAL, _FIELD.TYPE_UINT64))),
+          (102, "backlog_bytes", _OPTIONAL, _FIELD.TYPE_UINT64),
+          (103, "busy_ns", _OPTIONAL, _FIELD.TYPE_UINT64),
+          (104, "pinned", _OPTIONAL, _FIELD.TYPE_BOOL),
+          (110, "slice", _REPEATED, "Slice"))),
     ("StatsResponse", 100, "worker", _REPEATED, "Worker"),
+    ("CoreSchedRequest.RelayCPU", 100, "vf2virtio_slice_cpu", _REPEATED, _FIELD.TYPE_INT32),
+    ("CoreSchedRequest.RelayCPU", 101, "virtio2vf_slice_cpu", _REPEATED, _FIELD.TYPE_INT32),
     ("ConfigResponse", 2, "daemon_version", _OPTIONAL, _FIELD.TYPE_STRING),
     ("ConfigResponse", 3, "dpdk_version", _OPTIONAL, _FIELD.TYPE_STRING),
     ("ConfigResponse", 4, "features", _REPEATED, _FIELD.TYPE_STRING),
@@ -158,11 +165,15 @@ def relay(endpoint, relay_id, **fields):
 
 
 def core_sched(endpoint, op, moves=(), messages=extended):
-    """A CoreSchedRequest; moves: (relay, CPU VF to VM, CPU VM to VF) tuples."""
+    """A CoreSchedRequest; moves: (relay, CPU VF to VM, CPU VM to VF) tuples, where the directions are
+    split with the CPUs of their slices, two lists more."""
     request = messages.CoreSchedRequest(op=op)
-    for number, vf_to_vm, vm_to_vf in moves:
-        request.relay_cpu_map.add(
+    for number, vf_to_vm, vm_to_vf, *slices in moves:
+        move = request.relay_cpu_map.add(
             relay_number=number, vf2virtio_cpu=vf_to_vm, virtio2vf_cpu=vm_to_vf)
+        if slices:
+            move.vf2virtio_slice_cpu.extend(slices[0])
+            move.virtio2vf_slice_cpu.extend(slices[1])
     return messages.CoreSchedResponse.FromString(exchange(endpoint, request.SerializeToString()))
 
 
