@@ -59,10 +59,13 @@ test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
 	@$(DEPS) build test metrics
 	@$(RUN_TESTS) tsan
 
-.PHONY: test-hostile fuzz
+.PHONY: test-hostile test-faults fuzz
 test-hostile: all ## guests that mean harm: the catalogue of attacks, and a fuzzer of guests' lives
 	@$(DEPS) test
 	@$(RUN_TESTS) hostile
+test-faults: all ## what runs out, signals at any time, clocks that jump: more of it than in make test
+	@$(DEPS) test
+	@$(RUN_TESTS) faults
 .PHONY: test-cpus
 test-cpus: all ## 10,000 moves under load, the scheduler's simulator, what idle relays cost (a quiet machine)
 	@$(DEPS) test

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
@@ -53,6 +54,21 @@ static void block_signals(void)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * As many descriptors as we may have: 64 VMs of 32 queue pairs bring 8192 eventfds, and what a
+ * login shell leaves, 1024, is for programs that use select(), which neither we nor our libraries
+ * do.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int on_stop_signal(
@@ -176,6 +192,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < daemon.config->n_notices; i++)
 		log_notice("%s", daemon.config->notices[i]);
 	block_signals();
+	raise_descriptor_limit();
 
 	r = start(&daemon, &err);
 	if (r < 0) {

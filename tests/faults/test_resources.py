@@ -5,6 +5,7 @@ import contextlib
 import mmap
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,34 @@ def port_control(forwarder, op, relay, device):
                                   device=[device], conditional=False)
 
 
+@pytest.mark.long
+def test_memory_runs_out(workdir, stack):
+    """Devices are attached until there is no memory for one more. The others do not notice, and when
+    one is given back the next can be had."""
+    forwarder = stack.enter_context(Forwarder(workdir, {0: memif_device(workdir)},
+                                              options=["--enable-jumbo"]))
+    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
+                                    count=0, rate=10_000))
+    peer.start()
+    wait_active(forwarder)
+    attached, response = 0, None
+    for relay in range(1, 64):
+        response = port_control(forwarder, ADD, relay, f"net_null{relay},size=64")
+        if response.status != OK:
+            break
+        attached = relay
+    assert attached >= 2 and response.status != OK
+    assert "memory" in response.error_code_source, response
+    # It is the same whoever asks, and changes nothing.
+    assert port_control(forwarder, ADD, attached + 1, "net_null63,size=64").status != OK
+    assert port_control(forwarder, REMOVE, attached, f"net_null{attached},size=64").status == OK
+    assert port_control(forwarder, ADD, attached + 1, "net_null63,size=64").status == OK
+    peer.stop()
+    assert_nothing_lost(forwarder, peer.result())
+    forwarder.stop(300)  # DPDK writes zeros over all that is given back
+    peer.finish()
+
+
 @contextlib.contextmanager
 def few_descriptors(pid, spare):
     """The process may open `spare` more."""
@@ -88,7 +117,8 @@ def serve_a_vm(path):
         frontend.wait_sent()
 
 
-@pytest.mark.parametrize("spare", [0, 1, 3])
+@pytest.mark.parametrize("spare", [
+    0, 3, pytest.param(1, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long)])
 def test_descriptors_run_out(workdir, stack, spare):
     """VMs and clients that come then are turned away or wait; those who are there are served, and so
     is everybody when there are descriptors again."""
@@ -124,6 +154,16 @@ def test_descriptors_run_out(workdir, stack, spare):
     peer.finish()
 
 
+def test_descriptor_limit_is_raised(workdir):
+    """The soft limit that a shell leaves is no reason to turn a VM with many queues away."""
+    forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
+    forwarder.argv = ["prlimit", "--nofile=64:4096", *forwarder.argv]
+    with forwarder, Frontend(forwarder.socket(), queue_pairs=32) as frontend:
+        frontend.start()
+        frontend.wait_frames(1)
+        assert open_files(forwarder.pid) > 128  # two eventfds a ring
+
+
 def port_control_or_silence(forwarder, op, relay, device):
     with contextlib.suppress(vioclient.NoAnswer):
         request = vioclient.extended.PortControlRequest(op=op, virtio_id=relay, device=[device],
@@ -153,8 +193,53 @@ def full_disk(path):
         yield path
 
 
-def test_full_disk_for_the_pid_file(workdir):
+@pytest.mark.parametrize("what, option", [
+    ("pid file", "--pid-path={}"), ("sockets", "--vhost-path={}"),
+    ("endpoint", "--zmq-stats-ep=ipc://{}/stats")])
+def test_full_disk_at_start(workdir, what, option):
     with full_disk(workdir / "full") as full:
-        refuses_to_start(Forwarder(workdir, options=[f"--pid-path={full}"]),
+        refuses_to_start(Forwarder(workdir, options=[option.format(full)]),
                          [str(full), "No space left on device"])
-        assert [path.name for path in full.iterdir()] == ["filler"]
+        assert [path.name for path in full.iterdir()] == ["filler"], what
+    assert not list(workdir.glob("*.pid"))
+
+
+def test_full_disk_for_a_new_socket(workdir, stack):
+    """ADD_SOCK says so and leaves nothing; the daemon goes on."""
+    forwarder = stack.enter_context(Forwarder(workdir, options=["--dynamic-sockets"]))
+    with full_disk(workdir / "full") as full:
+        def add_sock(path):
+            return vioclient.port_control(forwarder.port_control_endpoint, 2, device=["net_null0"],
+                                          vhost_path=str(path), conditional=False)
+
+        refusal = add_sock(full / "vm.sock")
+        assert refusal.status != OK and "No space left" in refusal.error_code_source, refusal
+        assert add_sock(workdir / "vm.sock").status == OK
+        assert vm_is_served(workdir / "vm.sock")
+
+
+def test_full_disk_for_the_log(workdir, stack):
+    """What cannot be written is lost; the daemon is not."""
+    forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
+    with full_disk(workdir / "full") as full, full.joinpath("filler").open("ab") as log:
+        process = stack.enter_context(contextlib.closing(Detached(forwarder.argv, log)))
+        wait_until(lambda: forwarder.socket().exists() and vm_is_served(forwarder.socket()), 30,
+                   "a VM is served")
+        process.stop()
+
+
+class Detached:
+    """A daemon that logs into a file."""
+
+    def __init__(self, argv, log):
+        self._child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def stop(self):
+        self._child.terminate()
+        assert self._child.wait(20) == 0
+
+    def close(self):
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()

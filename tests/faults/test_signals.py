@@ -1,14 +1,42 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Signals under load."""
+"""Signals at any time, and a clock that jumps."""
 
 import os
+import random
 import signal
+import struct
 import time
 
+import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
+from lib.paths import build_dir
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
-from lib.proc import wait_until
+from lib.proc import Process, wait_until
+
+SEED = int(os.environ.get("VIO4WD_SEED", 9))
+STARTS = int(os.environ.get("VIO4WD_STARTS", 3))
+TURNS = int(os.environ.get("VIO4WD_TURNS", 1))
+YEAR_S = 365 * 24 * 3600
+OK = 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ended_while_starting(workdir, number):
+    """At whatever moment: it ends at once or in order, and leaves nothing behind."""
+    chance = random.Random(SEED)
+    forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
+    for start in range(STARTS):
+        with Process(forwarder.argv, f"start{start}") as process:
+            time.sleep(chance.uniform(0, 0.6))  # the moment is what is tried out
+            for _ in range(chance.choice((1, 20))):
+                process.signal(number)
+            code = process.wait(30)
+        # Before it takes signals in hand it has made nothing.
+        assert code in (0, -number), process.output.tail()
+        left = [*workdir.glob("sockets/*"), *workdir.glob("*.pid"), *workdir.glob("stats"),
+                *workdir.glob("port_control")]
+        assert not left, left
 
 
 def loaded(workdir, stack, **arguments):
@@ -51,4 +79,58 @@ def test_signals_under_load(workdir, stack):
         time.sleep(stopped_s)  # so long nothing is to happen
         os.kill(forwarder.pid, signal.SIGCONT)
         more_packets(forwarder)
+    finish(forwarder, peer)
+
+
+def test_ended_while_attaching(workdir):
+    """SIGTERM with requests under way: they are answered or not, and it ends in order."""
+    chance = random.Random(SEED)
+    for turn in range(TURNS):
+        directory = workdir / f"turn{turn}"
+        directory.mkdir()
+        with Forwarder(directory) as forwarder, vioclient.zmq.Context() as context:
+            sockets = []
+            for relay in range(8):
+                socket = context.socket(vioclient.zmq.REQ)
+                socket.linger = 0
+                socket.connect(forwarder.port_control_endpoint)
+                socket.send(vioclient.extended.PortControlRequest(
+                    op=0, virtio_id=relay, device=[f"net_null{relay}"]).SerializeToString())
+                sockets.append(socket)
+            time.sleep(chance.uniform(0, 0.05))  # the moment is what is tried out
+            forwarder.stop()
+            for socket in sockets:
+                socket.close()
+
+
+def test_clock_jumps(workdir, stack):
+    """The time of day goes a year forward and back: packets, rates, delayed answers and VMs that
+    come again do not care."""
+    clock = workdir / "clock"
+    clock.write_bytes(bytes(8))
+    forwarder = Forwarder(workdir, {0: memif_device(workdir)})
+    forwarder.argv = ["env", f"LD_PRELOAD={build_dir() / 'tests/faults/clock.so'}",
+                      f"CLOCK_AHEAD={clock}", *forwarder.argv]
+    stack.enter_context(forwarder)
+    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
+                                    count=0, rate=20_000))
+    peer.start()
+    wait_active(forwarder)
+    for jump in (YEAR_S, -YEAR_S, 1, -1, 0):
+        with clock.open("r+b") as file:
+            file.write(struct.pack("=q", jump))
+        more_packets(forwarder)
+        begin = time.monotonic()
+        state = vioclient.relay(forwarder.stats_endpoint, 0, delay=200)
+        assert time.monotonic() - begin < 5
+        assert 2_000 < state.vm_to_vf.pkt_rate_tx_to_vf < 100_000, state
+        answer = vioclient.port_control(forwarder.port_control_endpoint, 0, virtio_id=1,
+                                        device=["net_null1"], conditional=False)
+        assert answer.status == OK
+        answer = vioclient.port_control(forwarder.port_control_endpoint, 1, virtio_id=1,
+                                        device=["net_null1"], conditional=False)
+        assert answer.status == OK
+        os.kill(forwarder.pid, signal.SIGHUP)  # a line in the log, with the time as it is told
+        year = time.gmtime(time.time() + jump).tm_year
+        forwarder.output.expect(f"{year}-\\S+ notice SIGHUP is ignored", 10)
     finish(forwarder, peer)
