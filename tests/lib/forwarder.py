@@ -112,7 +112,7 @@ class Forwarder:
         """The state of a relay: {"active": True, "vf_to_vm": {"pkts_rx_from_vf": 1, ...}, ...}."""
         return parse_stats(self.stats_text(), relay)
 
-    def wait_vm(self, relay=0, attached=True, timeout=30):
+    def wait_vm(self, relay=0, attached=True, timeout=60):
         """Waits until a VM is attached to the relay, or gone."""
         wait_until(lambda: self.stats(relay)["vm_to_vf"]["active"] == attached, timeout,
                    f"VM {'on' if attached else 'off'} relay {relay}", interval=0.2)

@@ -75,7 +75,7 @@ class Peer:
 
         return wait_until(look, timeout, f"{self.name}: {what}", interval=0.02)
 
-    def wait_event(self, event, timeout=30, count=1, **fields):
+    def wait_event(self, event, timeout=60, count=1, **fields):
         """Waits until it has reported an event so often: wait_event("first", stream="vf_to_vm")."""
         expected = {"event": event, **fields}
         self._wait_messages(count, lambda message: expected.items() <= message.items(), timeout,
@@ -112,7 +112,7 @@ class Peer:
         self._process.__exit__()
 
 
-def wait_active(forwarder, relay=0, active=True, timeout=30):
+def wait_active(forwarder, relay=0, active=True, timeout=60):
     """Waits until device and VM of a relay are both ready, or not."""
     wait_until(lambda: vioclient.relay(forwarder.stats_endpoint, relay).active == active, timeout,
                f"relay {relay} {'active' if active else 'inactive'}")
