@@ -14,6 +14,7 @@
 
 static_assert(SLICES_MAX == VF_QUEUES_MAX, "a slice has a queue");
 
+#define FAULTS_LOGGED 3 /* of a VM at once; see log_limit_pass() */
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
 
@@ -39,7 +40,8 @@ static struct lane *get_lane(struct relay *relay, enum direction direction, unsi
 
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
-	*relay = (struct relay){.id = id, .env = env, .n_slices = 1};
+	*relay = (struct relay){
+		.id = id, .env = env, .n_slices = 1, .fault_limit = LOG_LIMIT(FAULTS_LOGGED)};
 	for (unsigned i = 0; i < VF_QUEUES_MAX; i++) {
 		vf_to_vm_init(&relay->vf_to_vm[i], i);
 		vm_to_vf_init(&relay->vm_to_vf[i], i, env->discard_pool);
@@ -254,7 +256,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 		return err_prefix(err, r, "relay %u", relay->id);
 	retract_lanes(relay);
 	relay->guest = guest;
-	relay->n_sessions_seen = 0;
+	relay->n_sessions_seen = relay->n_faults_seen = 0;
 	relay->ready_seen = false;
 	relay->migration_seen = false;
 	grant_lanes(relay);
@@ -298,6 +300,19 @@ static void log_migration(struct relay *relay, bool migrates)
 	relay->migration_seen = migrates;
 }
 
+/* A VM may come back and do it again as often as it likes. */
+static void log_faults(struct relay *relay)
+{
+	unsigned n_faults = atomic_load(&relay->guest->n_faults);
+
+	if (n_faults != relay->n_faults_seen && log_limit_pass(&relay->fault_limit))
+		log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
+			    "so far: %u, each until the VM's driver sets it up again",
+			relay->id, relay->guest->path,
+			ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
+	relay->n_faults_seen = n_faults;
+}
+
 static void log_guest(struct relay *relay)
 {
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
@@ -313,6 +328,7 @@ static void log_guest(struct relay *relay)
 	relay->n_sessions_seen = n_sessions;
 	relay->ready_seen = ready;
 	log_migration(relay, ready && guest_migrates(relay->guest));
+	log_faults(relay);
 }
 
 static bool has_remote_lane(struct relay *relay, int node)

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 
+#include "base/log.h"
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
@@ -58,6 +59,8 @@ struct relay {
 	struct vf_to_vm vf_to_vm[VF_QUEUES_MAX];
 	struct vm_to_vf vm_to_vf[VF_QUEUES_MAX];
 	unsigned n_sessions_seen; /* of the guest, for what is logged */
+	unsigned n_faults_seen;
+	struct log_limit fault_limit;
 	bool ready_seen;
 	bool migration_seen;
 	unsigned n_spread; /* guest queues for which the device's RSS table is laid out, 0 for none

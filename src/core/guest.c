@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_net.h>
+#include <rte_branch_prediction.h>
 #include <rte_vhost.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static int register_socket(const struct guest *guest, struct err *err)
 {
 	const char *path = guest->library_path;
 
-	if (rte_vhost_driver_register(path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0)
+	if (rte_vhost_driver_register(path, 0) != 0)
 		return err_set(err, EIO, "vhost-user socket %s cannot be registered", guest->path);
 	if (set_features(path, &guest->options) == 0 &&
 		rte_vhost_driver_callback_register(path, &guest_callbacks) == 0)
@@ -147,6 +148,25 @@ struct guest *guest_close(struct guest *guest)
 bool guest_migrates(const struct guest *guest)
 {
 	return (atomic_load(&guest->features) & 1ULL << VHOST_F_LOG_ALL) != 0;
+}
+
+void guest_check_ring(struct guest *guest, struct guest_session *session, unsigned ring)
+{
+	enum ring_fault fault = ring_fault(&session->rings[ring]);
+	uint32_t bit = 1u << ring / 2, had;
+
+	if (likely(fault == RING_SOUND))
+		return;
+	if (ring == GUEST_RECEIVE_RING(ring / 2))
+		had = atomic_fetch_and(&session->vf_to_vm_enabled, ~bit);
+	else
+		had = atomic_fetch_and(&session->vm_to_vf_enabled, ~bit) |
+		      atomic_fetch_and(&session->vm_to_vf_disabled, ~bit);
+	if (!(had & bit))
+		return; /* known already */
+	atomic_store(&guest->last_fault, fault);
+	atomic_fetch_add(&guest->n_faults, 1);
+	guest->options.changed(guest->options.userdata);
 }
 
 unsigned guest_receive_queues(struct guest *guest)

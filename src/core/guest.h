@@ -12,9 +12,8 @@
  * worker still reads. The callbacks never wait for the control thread, which may itself be waiting
  * for them inside rte_vhost_driver_unregister().
  *
- * Which rings the guest has enabled is kept in two masks of the connection: the library reports it
- * with its ring locks held, when nothing may wait, and a lane that uses a mask a burst too long
- * only meets a ring that the library itself then refuses.
+ * The library keeps the protocol and no more: packets go through rings of our own (ring.h), which
+ * lanes and the library use in turn (guest_rings.h).
  *
  * Frontends do not speak to the library themselves, see gate.h.
  *
@@ -29,6 +28,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "core/ring.h"
 
 struct epoch;
 struct gate;
@@ -59,16 +59,28 @@ struct guest_session {
 	_Atomic bool connected;
 	int vid; /* the vhost library's number for the device */
 
-	/* Written by the vhost thread, read by workers. */
-	_Atomic uint32_t vf_to_vm_enabled; /* bit q: the guest receives on queue pair q */
-	_Atomic uint32_t vm_to_vf_enabled; /* bit q: the guest sends on queue pair q */
-	/* Descriptors in the receive ring of each queue pair that is enabled. */
-	_Atomic uint16_t receive_ring_size[QUEUE_PAIRS_MAX];
+	/* The vhost thread's own. Masks of rings by the library's numbers. */
+	uint64_t started;
+	uint64_t enabled;
+	uint64_t usable; /* started, and the library has all of them */
+	uint64_t fresh;  /* started since they were loaded last */
 
-	/* Constant while the session is published. */
+	/* Written by the vhost thread, read by workers. */
+	_Atomic bool paused;               /* leave the rings alone, and keep what you hold */
+	_Atomic uint32_t vf_to_vm_enabled; /* bit q: the guest receives on queue pair q */
+	_Atomic uint32_t vm_to_vf_enabled; /* bit q: the guest sends on queue pair q, */
+	/* or must not be left with packets on it though it has disabled it. */
+	_Atomic uint32_t vm_to_vf_disabled;
+	/* The MAC address for which an announcement (RARP) is to be sent, as in SEND_RARP; 0: none.
+	 * A worker takes it. */
+	_Atomic uint64_t announcement;
+
+	/* Constant while the session is published and not paused, but for what ring.h says. */
 	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */
 	unsigned max_frame_bytes; /* the longest frame that its receive buffers hold, without FCS */
 	int numa_node;            /* of the guest's memory, -1 where it is not known */
+	struct guest_memory memory;
+	struct ring rings[2 * QUEUE_PAIRS_MAX]; /* by the library's numbers */
 };
 
 #define GUEST_CONNECTIONS_MAX 16 /* at a time, those that end included; one is the session */
@@ -79,6 +91,8 @@ struct guest {
 
 	/* Written by the vhost thread, read by the control thread. */
 	_Atomic unsigned n_sessions;      /* begun so far */
+	_Atomic unsigned n_faults;        /* rings retired so far; written by workers as well */
+	_Atomic unsigned last_fault;      /* enum ring_fault */
 	_Atomic unsigned n_announcements; /* of the VM's new place, asked for by a frontend */
 	/* Of the session, or the last one. */
 	_Atomic uint64_t features; /* as negotiated; VHOST_F_LOG_ALL while it migrates */
@@ -114,6 +128,18 @@ static inline struct guest_session *guest_session(struct guest *guest)
 {
 	return atomic_load_explicit(&guest->session, memory_order_acquire);
 }
+
+/* True while the vhost thread has the session's rings. Workers, once a burst. */
+static inline bool guest_session_paused(const struct guest_session *session)
+{
+	return atomic_load_explicit(&session->paused, memory_order_acquire);
+}
+
+/*
+ * After a ring has given or taken less than it was asked for: where that retired it, it is used no
+ * more and the control thread hears of it. Workers.
+ */
+void guest_check_ring(struct guest *guest, struct guest_session *session, unsigned ring);
 
 /* True while a guest driver is ready. Any thread. */
 static inline bool guest_ready(struct guest *guest)

@@ -14,12 +14,8 @@
 #include <string.h>
 
 #include "core/epoch.h"
-
-/* The message with which a frontend asks how many queue pairs it may have (vhost-user protocol). */
-#define VHOST_USER_GET_QUEUE_NUM 17
-
-/* The message after which the next dequeue yields an announcement of the VM's new place. */
-#define VHOST_USER_SEND_RARP 19
+#include "core/guest_rings.h"
+#include "core/vhost_user.h"
 
 /*
  * The library's callbacks bring a device number, and the path by it; this table leads from the path
@@ -84,36 +80,44 @@ static struct guest_session *find_connection(struct guest *guest, int vid)
 	return NULL;
 }
 
-/* The head of a message as the library hands it to its external handlers; it is kept for them. */
-struct message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t payload_bytes;
-	uint64_t number;
-} __attribute__((packed));
-
-/* The library would promise more queue pairs than a relay has. */
-static enum rte_vhost_msg_result before_message(int vid, void *context)
+static struct guest_session *find_connection_of(int vid, struct guest **ret_guest)
 {
-	struct message *message = context;
-
-	if (message->request != VHOST_USER_GET_QUEUE_NUM)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	message->number = QUEUE_PAIRS_MAX;
-	message->payload_bytes = sizeof(message->number);
-	return RTE_VHOST_MSG_RESULT_REPLY;
+	*ret_guest = table_find(vid);
+	return *ret_guest != NULL ? find_connection(*ret_guest, vid) : NULL;
 }
 
-/* No worker may sleep over an announcement. */
+static enum rte_vhost_msg_result before_message(int vid, void *context)
+{
+	struct guest_message *message = context;
+	struct guest *guest;
+	struct guest_session *session = find_connection_of(vid, &guest);
+
+	/* The library would promise more queue pairs than a relay has. */
+	if (message->request == VHOST_USER_GET_QUEUE_NUM) {
+		message->number = QUEUE_PAIRS_MAX;
+		message->payload_bytes = sizeof(message->number);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	}
+	if (session != NULL)
+		guest_rings_before(guest, session, message);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static enum rte_vhost_msg_result after_message(int vid, void *context)
 {
-	const struct message *message = context;
-	struct guest *guest = message->request == VHOST_USER_SEND_RARP ? table_find(vid) : NULL;
+	const struct guest_message *message = context;
+	struct guest *guest;
+	struct guest_session *session = find_connection_of(vid, &guest);
 
-	if (guest != NULL) {
+	if (session == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (message->request == VHOST_USER_SEND_RARP) {
+		/* Made by a lane, as the library would by itself: by no means before. */
+		atomic_store(&session->announcement, message->number);
 		atomic_fetch_add(&guest->n_announcements, 1);
 		changed(guest);
 	}
+	guest_rings_after(guest, session, message);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -132,8 +136,7 @@ static int on_new_connection(int vid)
 		if (atomic_load(&connection->connected))
 			continue;
 		connection->vid = vid;
-		atomic_store(&connection->vf_to_vm_enabled, 0);
-		atomic_store(&connection->vm_to_vf_enabled, 0);
+		guest_rings_reset(connection);
 		atomic_store(&connection->connected, true);
 		return rte_vhost_extern_callback_register(vid, &message_handlers, NULL);
 	}
@@ -174,14 +177,14 @@ static int on_new_device(int vid)
 		return -1;
 	session->max_frame_bytes = max_frame_bytes(vid, session->features);
 	session->numa_node = rte_vhost_get_numa_node(vid);
-	/* Workers poll: the guest need not kick. */
-	for (uint16_t ring = 0; ring < rte_vhost_get_vring_num(vid); ring++)
-		rte_vhost_enable_guest_notification(vid, ring, 0);
-
+	guest_rings_load(session);
 	atomic_store(&guest->features, session->features);
 	atomic_store(&guest->numa_node, session->numa_node);
-	if (atomic_exchange(&guest->session, session) != NULL)
+	struct guest_session *before = atomic_exchange(&guest->session, session);
+	if (before != NULL) {
 		epoch_synchronize(guest->options.epoch, "replace a VM");
+		guest_rings_save(before);
+	}
 	atomic_fetch_add(&guest->n_sessions, 1);
 	changed(guest);
 	return 0;
@@ -212,32 +215,8 @@ static void on_destroy_device(int vid)
 		return; /* another connection has taken over */
 	atomic_store(&guest->session, NULL);
 	epoch_synchronize(guest->options.epoch, "detach a VM");
+	guest_rings_save(session);
 	changed(guest);
-}
-
-/* vhost thread, possibly with every ring lock of the device held: nothing here may wait. */
-static int on_vring_state_changed(int vid, uint16_t ring, int enabled)
-{
-	struct guest *guest = table_find(vid);
-	struct guest_session *connection = guest != NULL ? find_connection(guest, vid) : NULL;
-	unsigned queue_pair = ring / 2;
-
-	if (connection == NULL || queue_pair >= QUEUE_PAIRS_MAX)
-		return 0;
-
-	struct rte_vhost_vring vring;
-	if (enabled && ring == GUEST_RECEIVE_RING(queue_pair) &&
-		rte_vhost_get_vhost_vring(vid, ring, &vring) == 0)
-		atomic_store(&connection->receive_ring_size[queue_pair], vring.size);
-	_Atomic uint32_t *mask = ring == GUEST_RECEIVE_RING(queue_pair)
-	                                 ? &connection->vf_to_vm_enabled
-	                                 : &connection->vm_to_vf_enabled;
-	if (enabled)
-		atomic_fetch_or(mask, 1u << queue_pair);
-	else
-		atomic_fetch_and(mask, ~(1u << queue_pair));
-	changed(guest);
-	return 0;
 }
 
 const struct rte_vhost_device_ops guest_callbacks = {
@@ -245,6 +224,5 @@ const struct rte_vhost_device_ops guest_callbacks = {
 	.destroy_connection = on_destroy_connection,
 	.new_device = on_new_device,
 	.destroy_device = on_destroy_device,
-	.vring_state_changed = on_vring_state_changed,
 	.features_changed = on_features_changed,
 };

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <rte_ethdev.h>
-#include <rte_vhost.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -97,17 +96,16 @@ void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
 {
 	struct guest_session *session =
 		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
-	struct rte_vhost_vring vring;
 
 	lane->lane.armed = on;
-	if (session == NULL)
-		return;
+	if (session == NULL || guest_session_paused(session))
+		return; /* all workers are woken when it is resumed */
 	uint32_t rings = vm_to_vf_rings(lane, session);
 	for (; rings != 0; rings &= rings - 1) {
-		uint16_t ring = GUEST_TRANSMIT_RING(__builtin_ctz(rings));
-		if (on && rte_vhost_get_vhost_vring(session->vid, ring, &vring) == 0)
-			watch(idle->epoll_fd, vring.kickfd, lane);
-		rte_vhost_enable_guest_notification(session->vid, ring, on);
+		struct ring *ring = &session->rings[GUEST_TRANSMIT_RING(__builtin_ctz(rings))];
+		if (on)
+			watch(idle->epoll_fd, ring->kick_fd, lane);
+		ring_ask_to_notify(ring, on);
 	}
 }
 

@@ -52,15 +52,15 @@ struct vf_to_vm {
 	uint16_t next_queue; /* of the device, to be read first */
 	struct steer steer;
 	struct backlog backlog;
-	/* TSC, while packets wait for the ring: when it took some last, or they began to wait, */
-	uint64_t moved_at[QUEUE_PAIRS_MAX];
-	uint64_t full_since[QUEUE_PAIRS_MAX]; /* and when its share was full first, 0: not yet */
+	/* TSC, while packets wait for the ring: since when its share is full; 0: it was not yet. */
+	uint64_t full_since[QUEUE_PAIRS_MAX];
 };
 
 /* VM to VF. Packets wait in the inbox for the device; the rings are not read meanwhile. */
 struct vm_to_vf {
 	struct lane lane;
 	uint16_t next_ring; /* of the guest, queue pair to be read first */
+	uint16_t polls;     /* so far, for what is done now and then */
 	bool to_cut;        /* the inbox may hold packets that are to be segmented, */
 	bool to_prepare;    /* or that ask the device for an offload */
 	struct stash inbox;

@@ -76,21 +76,3 @@ static inline void count_and_free(struct tally *tally, struct rte_mbuf *packet)
 	tally->bytes += packet->pkt_len;
 	rte_pktmbuf_free(packet);
 }
-
-/*
- * Frees and counts the packets of more than `max_bytes`, keeping the order of the others. Returns
- * how many are left.
- */
-static inline uint16_t drop_longer(
-	struct rte_mbuf **packets, uint16_t n, unsigned max_bytes, struct tally *dropped)
-{
-	uint16_t kept = 0;
-
-	for (uint16_t i = 0; i < n; i++) {
-		if (likely(packets[i]->pkt_len <= max_bytes))
-			packets[kept++] = packets[i];
-		else
-			count_and_free(dropped, packets[i]);
-	}
-	return kept;
-}

@@ -67,6 +67,9 @@ static void set_mtu(struct vf *vf, unsigned wanted)
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
 
+/* Guests need not check again what the device has. */
+#define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+
 static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
 {
 	struct offload_caps caps;
@@ -96,6 +99,7 @@ static struct rte_eth_conf port_conf(
 	conf.rxmode.mtu = possible_mtu(info, mtu);
 	if (frame_bytes(mtu) > SEGMENT_BYTES)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.rxmode.offloads |= info->rx_offload_capa & RX_CHECKSUMS;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.intr_conf.rxq = !vf->bond;
 	conf.intr_conf.lsc = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_LSC;

@@ -6,11 +6,10 @@
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
-#include <rte_ether.h>
-#include <rte_vhost.h>
 
 #include "core/guest.h"
 #include "core/lane.h"
+#include "core/offload.h"
 #include "core/vf.h"
 
 /*
@@ -18,12 +17,6 @@
  * until it has been empty again: longer than a virtual CPU waits for its turn.
  */
 #define HOLD_MS 20
-
-/*
- * A guest without mergeable buffers may have smaller ones than it said; a frame longer than any
- * driver must take (RFC 894) that cannot be delivered for this long gives way to the next.
- */
-#define STUCK_MS 10
 
 void vf_to_vm_init(struct vf_to_vm *lane, uint16_t slice)
 {
@@ -56,43 +49,24 @@ void vf_to_vm_drain(struct vf_to_vm *lane)
 	publish(lane, &account);
 }
 
-/* True when this packet, the oldest, has been refused for too long to be a matter of a full ring.
- */
-static bool never_fits(const struct vf_to_vm *lane, unsigned queue,
-	const struct guest_session *session, const struct rte_mbuf *oldest)
-{
-	if (session->features & 1ULL << VIRTIO_NET_F_MRG_RXBUF ||
-		oldest->pkt_len <= RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN)
-		return false;
-	return rte_rdtsc() - lane->moved_at[queue] > rte_get_tsc_hz() / 1000 * STUCK_MS;
-}
-
 /*
- * False where the guest claims more buffers than its ring has descriptors. The library would
- * believe it, and with mergeable buffers note more of them in one burst than it has reserved room
- * for (seen in 22.11). Between this look and the library's own the guest could still cheat: the
- * library has to be mended as well, see docs/security.md.
+ * Copies what the guest's ring takes of these packets. Returns how many are done with; they are
+ * still ours. Where another worker is at the same ring just now it takes none.
  */
-static bool ring_is_sound(const struct guest_session *session, unsigned queue)
+static uint16_t give(struct vf_to_vm *lane, struct guest_session *session, unsigned queue,
+	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
-	const uint64_t packed = 1ULL << VIRTIO_F_RING_PACKED,
-		       mergeable = 1ULL << VIRTIO_NET_F_MRG_RXBUF;
+	struct ring *ring = &session->rings[GUEST_RECEIVE_RING(queue)];
+	bool shared = lane->lane.n_slices > 1;
 
-	if ((session->features & (packed | mergeable)) != mergeable)
-		return true;
-	return rte_vhost_avail_entries(session->vid, GUEST_RECEIVE_RING(queue)) <=
-	       atomic_load_explicit(&session->receive_ring_size[queue], memory_order_relaxed);
-}
-
-/* Copies what the guest's ring takes of these packets. Returns how many; they are still ours. */
-static uint16_t give(const struct guest_session *session, unsigned queue, struct rte_mbuf **packets,
-	uint16_t n, struct burst_account *account)
-{
-	if (unlikely(!ring_is_sound(session, queue)))
+	if (shared && atomic_flag_test_and_set_explicit(&ring->giving, memory_order_acquire))
 		return 0;
-	n = rte_vhost_enqueue_burst(session->vid, GUEST_RECEIVE_RING(queue), packets, n);
-	account->sent = tally_add(account->sent, packets_tally(packets, n));
-	return n;
+	uint16_t done = ring_give(ring, packets, n, account);
+	if (shared)
+		atomic_flag_clear_explicit(&ring->giving, memory_order_release);
+	if (unlikely(done < n))
+		guest_check_ring(lane->lane.guest, session, GUEST_RECEIVE_RING(queue));
+	return done;
 }
 
 static uint16_t budget(const struct vf_to_vm *lane)
@@ -109,42 +83,35 @@ static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf
 }
 
 /* Passes on packets that have just come, behind those that wait for the same ring. */
-static void deliver(struct vf_to_vm *lane, unsigned queue, const struct guest_session *session,
+static void deliver(struct vf_to_vm *lane, unsigned queue, struct guest_session *session,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
 	uint16_t given = 0;
 
 	if (likely(!(lane->backlog.waiting & 1u << queue))) {
-		given = give(session, queue, packets, n, account);
+		given = give(lane, session, queue, packets, n, account);
 		rte_pktmbuf_free_bulk(packets, given);
 		if (likely(given == n))
 			return;
-		lane->moved_at[queue] = rte_rdtsc();
 		lane->full_since[queue] = 0;
 	}
 	for (; given < n; given++)
 		wait_for_ring(lane, queue, packets[given], account);
 }
 
-static void deliver_waiting(struct vf_to_vm *lane, unsigned queue,
-	const struct guest_session *session, struct burst_account *account)
+static void deliver_waiting(struct vf_to_vm *lane, unsigned queue, struct guest_session *session,
+	struct burst_account *account)
 {
 	struct rte_mbuf *packets[LANE_BURST];
 	uint16_t n = backlog_peek(&lane->backlog, queue, packets, LANE_BURST);
 
-	n = give(session, queue, packets, n, account);
+	n = give(lane, session, queue, packets, n, account);
 	backlog_take(&lane->backlog, queue, n);
 	rte_pktmbuf_free_bulk(packets, n);
-	if (n > 0) {
-		lane->moved_at[queue] = rte_rdtsc();
-	} else if (never_fits(lane, queue, session, packets[0])) {
-		backlog_take(&lane->backlog, queue, 1);
-		count_and_free(&account->dropped[DROP_OVERSIZE], packets[0]);
-	}
 }
 
 static void deliver_all_waiting(
-	struct vf_to_vm *lane, const struct guest_session *session, struct burst_account *account)
+	struct vf_to_vm *lane, struct guest_session *session, struct burst_account *account)
 {
 	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
 		deliver_waiting(lane, __builtin_ctz(rest), session, account);
@@ -177,7 +144,7 @@ static bool held_back(struct vf_to_vm *lane)
 }
 
 /* Gives each of these packets to the ring of its flow. */
-static void distribute(struct vf_to_vm *lane, const struct guest_session *session,
+static void distribute(struct vf_to_vm *lane, struct guest_session *session,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
 	uint8_t queues[LANE_BURST];
@@ -198,8 +165,8 @@ static void distribute(struct vf_to_vm *lane, const struct guest_session *sessio
 }
 
 /* The guest has enabled other rings: what waits for the ones that were goes to those that are. */
-static void steer_again(struct vf_to_vm *lane, uint32_t enabled,
-	const struct guest_session *session, struct burst_account *account)
+static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_session *session,
+	struct burst_account *account)
 {
 	uint32_t waiting = lane->backlog.waiting & ~enabled;
 	struct rte_mbuf *packets[LANE_BURST];
@@ -215,17 +182,46 @@ static void steer_again(struct vf_to_vm *lane, uint32_t enabled,
 	}
 }
 
+/* The device has not checked, or a neighbour on this host not made, what the guest would believe.
+ */
+static bool has_unfinished_checksum(const struct rte_mbuf *packet)
+{
+	return (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+}
+
+/* Counts what has come and sorts out what the guest cannot take. Returns how many are left. */
+static uint16_t admit(
+	struct rte_mbuf **packets, uint16_t n, unsigned max_bytes, struct burst_account *account)
+{
+	static const struct offload_caps none;
+	uint64_t bytes = 0;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *packet = packets[i];
+		bytes += packet->pkt_len;
+		packets[kept++] = packet;
+		if (unlikely(packet->pkt_len > max_bytes))
+			count_and_free(&account->dropped[DROP_OVERSIZE], packets[--kept]);
+		else if (unlikely(has_unfinished_checksum(packet)) &&
+			 !offload_prepare(packet, &none))
+			count_and_free(&account->dropped[DROP_MALFORMED], packets[--kept]);
+	}
+	account->received.packets += n;
+	account->received.bytes += bytes;
+	return kept;
+}
+
 /* Reads one of the device's queues and passes it on. */
-static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue,
-	const struct guest_session *session, struct burst_account *account)
+static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest_session *session,
+	struct burst_account *account)
 {
 	struct rte_mbuf *packets[LANE_BURST];
 
 	uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, vf_queue, packets, LANE_BURST);
 	if (n == 0)
 		return;
-	account->received = tally_add(account->received, packets_tally(packets, n));
-	n = drop_longer(packets, n, session->max_frame_bytes, &account->dropped[DROP_OVERSIZE]);
+	n = admit(packets, n, session->max_frame_bytes, account);
 	if ((lane->steer.enabled & (lane->steer.enabled - 1)) == 0)
 		deliver(lane, __builtin_ctz(lane->steer.enabled), session, packets, n, account);
 	else
@@ -256,10 +252,12 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 	struct burst_account account = {0};
 	struct guest_session *session =
 		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+
+	if (unlikely(session != NULL && guest_session_paused(session)))
+		return 0;
 	uint32_t enabled = session == NULL ? 0
 	                                   : atomic_load_explicit(&session->vf_to_vm_enabled,
 						     memory_order_relaxed);
-
 	if (enabled == 0)
 		return discard(lane);
 	bool had_waiting = lane->backlog.waiting != 0;

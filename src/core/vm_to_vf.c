@@ -4,14 +4,16 @@
  * VM to VF: from the guest's transmit rings into one of the device's transmit queues.
  */
 
+#include <rte_arp.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
-#include <rte_vhost.h>
 
 #include "core/guest.h"
 #include "core/lane.h"
 #include "core/offload.h"
 #include "core/vf.h"
+
+#define POLLS_OF_DISABLED 64 /* for each look at a ring that the guest has disabled */
 
 void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool)
 {
@@ -36,42 +38,104 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 	counters_publish(&lane->lane.counters, &account);
 }
 
-uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session)
+static uint32_t rings_of_slice(const struct vm_to_vf *lane, uint32_t rings)
 {
-	uint32_t enabled = atomic_load_explicit(&session->vm_to_vf_enabled, memory_order_relaxed);
 	uint32_t mask = 0;
 
 	if (lane->lane.n_slices == 1)
-		return enabled;
+		return rings;
 	for (unsigned ring = lane->lane.slice; ring < QUEUE_PAIRS_MAX; ring += lane->lane.n_slices)
-		mask |= enabled & 1u << ring;
+		mask |= rings & 1u << ring;
 	return mask;
+}
+
+uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session)
+{
+	return rings_of_slice(
+		lane, atomic_load_explicit(&session->vm_to_vf_enabled, memory_order_relaxed));
+}
+
+/* The session whose rings may be read now, or NULL. */
+static struct guest_session *readable_session(const struct vm_to_vf *lane)
+{
+	struct guest_session *session =
+		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+
+	return session != NULL && !guest_session_paused(session) ? session : NULL;
+}
+
+/* The announcement of the VM's new place, if one is due; 1 or 0 packets. */
+static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *session,
+	struct rte_mempool *pool, struct rte_mbuf **ret_packet, struct burst_account *account)
+{
+	struct rte_ether_addr address;
+
+	if (likely(atomic_load_explicit(&session->announcement, memory_order_relaxed) == 0) ||
+		lane->lane.slice != 0)
+		return 0;
+	uint64_t number = atomic_exchange(&session->announcement, 0);
+	memcpy(&address, &number, sizeof(address));
+	*ret_packet = rte_net_make_rarp_packet(pool, &address);
+	if (*ret_packet == NULL) {
+		atomic_store(&session->announcement, number); /* again later */
+		return 0;
+	}
+	account->received = tally_add(account->received, packets_tally(ret_packet, 1));
+	return 1;
+}
+
+static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *session, unsigned queue,
+	struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n,
+	struct burst_account *account)
+{
+	unsigned ring = GUEST_TRANSMIT_RING(queue);
+	uint16_t taken = ring_take(&session->rings[ring], pool, packets, n, account);
+
+	if (taken == 0)
+		guest_check_ring(lane->lane.guest, session, ring);
+	return taken;
+}
+
+/* What the guest has left in a ring that it has disabled is consumed and dropped (vhost-user). */
+static void empty_disabled_ring(struct vm_to_vf *lane, struct guest_session *session,
+	struct rte_mempool *pool, struct burst_account *account)
+{
+	uint32_t rings = rings_of_slice(
+		lane, atomic_load_explicit(&session->vm_to_vf_disabled, memory_order_relaxed));
+	unsigned first = lane->polls / POLLS_OF_DISABLED % QUEUE_PAIRS_MAX;
+	struct rte_mbuf *packets[LANE_BURST];
+
+	if (rings == 0)
+		return;
+	uint32_t behind = rings & ~0u << first;
+	uint16_t n = take_from_ring(lane, session, __builtin_ctz(behind != 0 ? behind : rings),
+		pool, packets, LANE_BURST, account);
+	for (uint16_t i = 0; i < n; i++)
+		count_and_free(&account->dropped[DROP_NOT_CONNECTED], packets[i]);
 }
 
 /*
  * Takes up to `n` packets of the VM into `packets`, as copies from `pool`: a share of each ring,
  * the first one in turn.
  */
-static uint16_t take_from_guest(
-	struct vm_to_vf *lane, struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n)
+static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
+	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
-	struct guest_session *session =
-		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
-	uint16_t taken = 0;
+	struct guest_session *session = readable_session(lane);
 
 	if (session == NULL)
 		return 0;
+	uint16_t taken = announce(lane, session, pool, packets, account);
 	uint32_t rings = vm_to_vf_rings(lane, session);
-	if (rings == 0)
-		return 0;
-	uint32_t from_next = rings & ~0u << lane->next_ring;
 	for (unsigned i = __builtin_popcount(rings); i > 0 && taken < n; i--) {
-		unsigned ring = __builtin_ctz(from_next != 0 ? from_next : rings);
-		taken += rte_vhost_dequeue_burst(
-			session->vid, GUEST_TRANSMIT_RING(ring), pool, packets + taken, n - taken);
-		lane->next_ring = (ring + 1) % QUEUE_PAIRS_MAX;
-		from_next = rings & ~0u << lane->next_ring;
+		uint32_t from_next = rings & ~0u << lane->next_ring;
+		unsigned queue = __builtin_ctz(from_next != 0 ? from_next : rings);
+		taken += take_from_ring(
+			lane, session, queue, pool, packets + taken, n - taken, account);
+		lane->next_ring = (queue + 1) % QUEUE_PAIRS_MAX;
 	}
+	if (unlikely(++lane->polls % POLLS_OF_DISABLED == 0))
+		empty_disabled_ring(lane, session, pool, account);
 	return taken;
 }
 
@@ -93,10 +157,9 @@ static unsigned discard(struct vm_to_vf *lane)
 	struct tally *dropped = &account.dropped[DROP_NOT_CONNECTED];
 	struct rte_mbuf *packets[LANE_BURST], *announcement = NULL;
 
-	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST);
-	if (n == 0)
+	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST, &account);
+	if (account.received.packets == 0)
 		return 0;
-	account.received = packets_tally(packets, n);
 	if (inbox->n > 0)
 		announcement = *stash_oldest(inbox);
 	for (uint16_t i = 0; i < n; i++) {
@@ -114,7 +177,7 @@ static unsigned discard(struct vm_to_vf *lane)
 	}
 	account.backlog = stash_tally(inbox);
 	counters_publish(&lane->lane.counters, &account);
-	return n;
+	return account.received.packets;
 }
 
 /*
@@ -241,13 +304,12 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 	if (unlikely(vf == NULL))
 		return discard(lane);
 	if (inbox->n == 0) {
-		uint16_t n = take_from_guest(lane, vf->pool, inbox->packets, LANE_BURST);
-		if (n == 0) {
+		uint16_t n = take_from_guest(lane, vf->pool, inbox->packets, LANE_BURST, &account);
+		if (account.received.packets == 0) {
 			if (vf->needs_polling)
 				rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
 			return 0;
 		}
-		account.received = packets_tally(inbox->packets, n);
 		stash_fill(inbox, prepare(lane, inbox->packets, n, &account));
 	}
 	if (inbox->n > 0)

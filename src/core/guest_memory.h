@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A guest's memory as it is mapped here, and the log of pages that are written to while the guest
+ * migrates. Constant while lanes may use it.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_REGIONS_MAX 8 /* the vhost library's limit */
+
+struct guest_region {
+	uint64_t gpa; /* guest physical address of its first byte */
+	uint64_t bytes;
+	uint8_t *host; /* where that byte is mapped */
+};
+
+struct guest_memory {
+	unsigned n_regions;
+	struct guest_region regions[GUEST_REGIONS_MAX];
+	uint8_t *log;       /* a bit for each page, NULL: nothing is logged */
+	uint64_t log_bytes; /* writes beyond its end are not logged */
+};
+
+/*
+ * Where the guest's address `gpa` is mapped; NULL outside its memory. Says how many bytes are there
+ * from that address on.
+ */
+static inline uint8_t *guest_memory_at(
+	const struct guest_memory *memory, uint64_t gpa, uint64_t *ret_bytes)
+{
+	for (unsigned i = 0; i < memory->n_regions; i++) {
+		const struct guest_region *region = &memory->regions[i];
+		uint64_t offset = gpa - region->gpa;
+		if (offset < region->bytes) {
+			*ret_bytes = region->bytes - offset;
+			return region->host + offset;
+		}
+	}
+	return NULL;
+}
+
+/* The guest's address of what is mapped at `host`, or UINT64_MAX. */
+uint64_t guest_memory_gpa(const struct guest_memory *memory, const void *host);
+
+/* Notes that `bytes` from `gpa` on have been written, where a log is kept. */
+void guest_memory_log(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/guest_rings.h"
+
+#include <rte_vhost.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/epoch.h"
+#include "core/guest.h"
+#include "core/vhost_user.h"
+
+#define RINGS_N (2 * QUEUE_PAIRS_MAX)
+#define F_PROTOCOL_FEATURES (1ULL << VHOST_USER_F_PROTOCOL_FEATURES)
+
+void guest_rings_reset(struct guest_session *session)
+{
+	session->started = session->enabled = 0;
+	atomic_store(&session->paused, false);
+	atomic_store(&session->vf_to_vm_enabled, 0);
+	atomic_store(&session->vm_to_vf_enabled, 0);
+	atomic_store(&session->vm_to_vf_disabled, 0);
+	atomic_store(&session->announcement, 0);
+}
+
+static bool is_published(struct guest *guest, const struct guest_session *session)
+{
+	return atomic_load(&guest->session) == session;
+}
+
+/* True where the library changes what lanes use. */
+static bool changes_rings(uint32_t request)
+{
+	switch (request) {
+	case VHOST_USER_SET_FEATURES:
+	case VHOST_USER_RESET_OWNER:
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_SET_LOG_BASE:
+	case VHOST_USER_SET_VRING_NUM:
+	case VHOST_USER_SET_VRING_ADDR:
+	case VHOST_USER_SET_VRING_BASE:
+	case VHOST_USER_GET_VRING_BASE:
+	case VHOST_USER_SET_VRING_KICK:
+	case VHOST_USER_SET_VRING_CALL:
+	case VHOST_USER_SET_VRING_ENABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned ring_of(const struct guest_message *message)
+{
+	return message->request == VHOST_USER_SET_VRING_KICK
+	               ? message->number & VHOST_USER_RING_MASK
+	               : (uint32_t)message->number;
+}
+
+static void set_bit(uint64_t *mask, unsigned bit, bool on)
+{
+	if (bit >= RINGS_N)
+		return;
+	if (on)
+		*mask |= 1ULL << bit;
+	else
+		*mask &= ~(1ULL << bit);
+}
+
+static uint16_t position(const struct ring *ring)
+{
+	return ring->packed ? ring->next | ring->wrap << 15 : ring->next;
+}
+
+void guest_rings_save(struct guest_session *session)
+{
+	for (uint64_t rest = session->usable; rest != 0; rest &= rest - 1) {
+		unsigned i = __builtin_ctzll(rest);
+		uint16_t base = position(&session->rings[i]);
+		rte_vhost_set_vring_base(session->vid, i, base, base);
+	}
+	session->usable = 0;
+}
+
+void guest_rings_before(
+	struct guest *guest, struct guest_session *session, const struct guest_message *message)
+{
+	if (!changes_rings(message->request))
+		return;
+	if (is_published(guest, session)) {
+		atomic_store(&session->paused, true);
+		epoch_synchronize(guest->options.epoch, "pause the rings of a VM");
+		guest_rings_save(session);
+	}
+	if (message->request == VHOST_USER_SET_VRING_ENABLE)
+		set_bit(&session->enabled, ring_of(message), message->number >> 32 != 0);
+	else if (message->request == VHOST_USER_GET_VRING_BASE)
+		set_bit(&session->started, ring_of(message), false);
+	else if (message->request == VHOST_USER_RESET_OWNER)
+		session->started = session->enabled = 0;
+}
+
+static void note_start(struct guest_session *session, unsigned i)
+{
+	uint64_t features;
+
+	if (i >= RINGS_N)
+		return;
+	set_bit(&session->started, i, true);
+	set_bit(&session->fresh, i, true);
+	if (rte_vhost_get_negotiated_features(session->vid, &features) == 0 &&
+		!(features & F_PROTOCOL_FEATURES))
+		set_bit(&session->enabled, i, true);
+}
+
+void guest_rings_after(
+	struct guest *guest, struct guest_session *session, const struct guest_message *message)
+{
+	if (!changes_rings(message->request))
+		return;
+	if (message->request == VHOST_USER_SET_VRING_KICK)
+		note_start(session, ring_of(message));
+	if (is_published(guest, session))
+		guest_rings_load(session);
+	guest->options.changed(guest->options.userdata);
+}
+
+static void load_memory(struct guest_session *session)
+{
+	struct guest_memory *to = &session->memory;
+	struct rte_vhost_memory *memory = NULL;
+	uint64_t log, log_bytes;
+
+	*to = (struct guest_memory){0};
+	if (rte_vhost_get_mem_table(session->vid, &memory) != 0)
+		return;
+	for (; to->n_regions < memory->nregions && to->n_regions < GUEST_REGIONS_MAX;
+		to->n_regions++) {
+		const struct rte_vhost_mem_region *from = &memory->regions[to->n_regions];
+		to->regions[to->n_regions] = (struct guest_region){from->guest_phys_addr,
+			from->size, (uint8_t *)(uintptr_t)from->host_user_addr};
+	}
+	free(memory);
+	if (session->features & 1ULL << VHOST_F_LOG_ALL &&
+		rte_vhost_get_log_base(session->vid, &log, &log_bytes) == 0) {
+		to->log = (uint8_t *)(uintptr_t)log;
+		to->log_bytes = log_bytes;
+	}
+}
+
+static bool has(const struct guest_session *session, unsigned feature)
+{
+	return session->features >> feature & 1;
+}
+
+static void set_options(struct guest_session *session, struct ring *ring)
+{
+	ring->memory = &session->memory;
+	ring->packed = has(session, VIRTIO_F_RING_PACKED);
+	ring->mergeable = has(session, VIRTIO_NET_F_MRG_RXBUF);
+	ring->event_index = has(session, VIRTIO_RING_F_EVENT_IDX);
+	ring->data_valid = has(session, VIRTIO_NET_F_GUEST_CSUM);
+	ring->header_bytes = ring->packed || ring->mergeable || has(session, VIRTIO_F_VERSION_1)
+	                             ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+	                             : sizeof(struct virtio_net_hdr);
+}
+
+/* False where the library does not have all of it. */
+static bool load_ring(struct guest_session *session, unsigned i)
+{
+	struct ring *ring = &session->rings[i];
+	struct rte_vhost_vring vring;
+	uint16_t base, used_base;
+
+	if (rte_vhost_get_vhost_vring(session->vid, i, &vring) != 0 ||
+		rte_vhost_get_vring_base(session->vid, i, &base, &used_base) != 0 ||
+		vring.desc == NULL || vring.avail == NULL || vring.used == NULL || vring.size == 0)
+		return false;
+	set_options(session, ring);
+	ring->desc = vring.desc;
+	ring->avail = vring.avail;
+	ring->used = vring.used;
+	ring->size = vring.size;
+	ring->call_fd = vring.callfd;
+	ring->kick_fd = vring.kickfd;
+	ring->next = ring->packed ? base & 0x7fff : base;
+	ring->wrap = base >> 15;
+	ring->called = false;
+	return !ring->packed || ring->next < ring->size;
+}
+
+/* Bit q of the result: bit 2q + odd of the mask of rings. */
+static uint32_t queue_pairs(uint64_t rings, unsigned odd)
+{
+	uint32_t pairs = 0;
+
+	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++)
+		pairs |= (uint32_t)(rings >> (2 * q + odd) & 1) << q;
+	return pairs;
+}
+
+static void publish_rings(struct guest_session *session)
+{
+	uint64_t sound = 0;
+
+	for (unsigned i = 0; i < RINGS_N; i++)
+		set_bit(&sound, i, ring_fault(&session->rings[i]) == RING_SOUND);
+	sound &= session->usable;
+	atomic_store(&session->vf_to_vm_enabled, queue_pairs(sound & session->enabled, 0));
+	atomic_store(&session->vm_to_vf_enabled, queue_pairs(sound & session->enabled, 1));
+	atomic_store(&session->vm_to_vf_disabled, queue_pairs(sound & ~session->enabled, 1));
+	atomic_store_explicit(&session->paused, false, memory_order_release);
+}
+
+void guest_rings_load(struct guest_session *session)
+{
+	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
+		session->features = 0;
+	load_memory(session);
+	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
+		unsigned i = __builtin_ctzll(rest);
+		bool fresh = session->fresh >> i & 1;
+		if (fresh)
+			atomic_store(&session->rings[i].fault, RING_SOUND);
+		if (!load_ring(session, i))
+			continue;
+		set_bit(&session->usable, i, true);
+		if (fresh) /* Workers poll. */
+			ring_ask_to_notify(&session->rings[i], false);
+		set_bit(&session->fresh, i, false);
+	}
+	publish_rings(session);
+}

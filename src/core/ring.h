@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A virtqueue of a guest's network device, seen from the device: split or packed (virtio 1.2, 2.7
+ * and 2.8), for one direction.
+ *
+ * Theory. The vhost library speaks the protocol and says where the rings are; between two messages
+ * of it the worker alone works on them, with no lock and no call into the library. The vhost thread
+ * takes the rings away from the workers before the library changes anything about them, and gives
+ * them back afterwards (guest_rings.h).
+ *
+ * The guest is not trusted. What it may change meanwhile, descriptors and indices, is read once,
+ * into variables of ours, and only those are checked and used. A guest that breaks the rules of its
+ * ring (a jump of an index, a chain without an end, an address outside its memory) loses it: the
+ * ring is *retired*, and is not touched again until the frontend sets it up anew. A packet that
+ * makes no sense in a ring that is sound is dropped and counted.
+ */
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/counters.h"
+#include "core/guest_memory.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+/* Why a ring was retired. RING_FAULT(id, text) */
+#define RING_FAULTS(RING_FAULT)                                                           \
+	RING_FAULT(SOUND, "sound")                                                        \
+	RING_FAULT(INDEX, "an available index further ahead than the ring is long")       \
+	RING_FAULT(HEAD, "a descriptor number beyond the ring")                           \
+	RING_FAULT(LOOP, "a chain of more descriptors than the ring has")                 \
+	RING_FAULT(INDIRECT, "an indirect table of no size, or inside another one")       \
+	RING_FAULT(DIRECTION, "a buffer that is writable where it is to be read, or not " \
+			      "where it is to be written")                                \
+	RING_FAULT(ADDRESS, "a buffer outside the guest's memory")
+
+enum ring_fault {
+#define RING_FAULT(id, text) RING_##id,
+	RING_FAULTS(RING_FAULT)
+#undef RING_FAULT
+		RING_FAULTS_N
+};
+
+struct ring {
+	/* Constant while workers may use the ring. Addresses are ours. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	const struct guest_memory *memory;
+	uint16_t size; /* descriptors */
+	bool packed;
+	bool mergeable;       /* a packet may take several of the guest's receive buffers */
+	bool event_index;     /* VIRTIO_RING_F_EVENT_IDX */
+	bool data_valid;      /* the guest believes a checksum that the device has checked */
+	uint8_t header_bytes; /* in front of each packet */
+	int call_fd;          /* eventfd to interrupt the guest, negative: none */
+	int kick_fd;          /* eventfd of the guest's notifications, negative: none */
+
+	/*
+	 * The position: the worker's, and the vhost thread's while no worker may use the ring.
+	 * Everything before it has been used; buffers are used in the order in which they were
+	 * made available.
+	 */
+	uint16_t next;      /* split: free running; packed: descriptor number */
+	bool wrap;          /* packed: the wrap counter */
+	uint16_t called_at; /* `next` when the guest was last considered to be called, */
+	bool called;        /* if it ever was */
+	/* Taken by whoever gives packets, where several workers may. Nobody waits for it. */
+	atomic_flag giving;
+	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */
+};
+
+/*
+ * Takes up to `n` packets that the guest sends into `ret_packets`, as copies from `pool`; returns
+ * how many. Those that make no sense are not among them; both are counted in `account`. Fewer are
+ * taken where the pool has fewer. `n` is RING_BURST at most. The worker.
+ */
+uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
+	uint16_t n, struct burst_account *account);
+
+/*
+ * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest. Returns how many
+ * are done with: they remain the caller's, to be freed. The next one, if any, waits for buffers.
+ * What was given, or can never be, is counted in `account` as sent or dropped. The worker.
+ */
+uint16_t ring_give(
+	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
+
+#define RING_BURST 32
+
+/* Asks the guest to notify of new buffers, or says that there is no need. The worker. */
+void ring_ask_to_notify(struct ring *ring, bool on);
+
+/* True where the guest has buffers waiting. The worker. */
+bool ring_has_buffers(const struct ring *ring);
+
+static inline enum ring_fault ring_fault(const struct ring *ring)
+{
+	return atomic_load_explicit(&ring->fault, memory_order_relaxed);
+}
+
+const char *ring_fault_text(enum ring_fault fault);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * How a burst is taken from a ring and given to one, the same for both kinds of rings: each is
+ * compiled with its own `struct ring_kind`, so that nothing is called through a pointer.
+ *
+ * Most buffers are simple. They are read as a run, so that their descriptors and then their bytes
+ * are already on the way from the guest's CPU when they are copied; all others one by one. What was
+ * done is told to the guest once, at the end.
+ */
+
+#include "core/ring_internal.h"
+
+/* Copies a run of buffers. Returns how many packets that made; the others were malformed. */
+static __rte_always_inline uint16_t take_run(struct ring *ring, const struct simple *buffers,
+	uint16_t n, struct rte_mbuf **packets, uint32_t room, struct burst_account *account)
+{
+	uint16_t taken = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *packet = packets[taken];
+		uint32_t payload = buffers[i].bytes - ring->header_bytes;
+		account->received.bytes += payload;
+		if (likely(take_simple(ring, &buffers[i], packet, room)))
+			taken++;
+		else
+			count_packet(&account->dropped[DROP_MALFORMED], payload);
+	}
+	account->received.packets += n;
+	return taken;
+}
+
+/* Takes one buffer of any shape. 1, 0 where there is none, or -1 where it made no packet. */
+static __rte_always_inline int take_chain(const struct ring_kind *kind, struct ring *ring,
+	uint16_t slot, struct rte_mempool *pool, struct rte_mbuf **ret_packet,
+	struct used *ret_used, struct burst_account *account)
+{
+	struct chain chain;
+
+	chain.n_pieces = 0;
+	chain.too_long = false;
+	chain.bytes = 0;
+	if (!kind->read_chain(ring, slot, &chain, false, ret_used))
+		return 0;
+	*ret_packet = rte_mbuf_raw_alloc(pool);
+	if (*ret_packet == NULL)
+		return 0;
+	int r = chain_to_packet(ring, &chain, *ret_packet, pool);
+	if (r <= 0)
+		rte_mbuf_raw_free(*ret_packet);
+	if (r == 0)
+		return 0;
+	uint32_t bytes = chain.bytes - RTE_MIN(chain.bytes, ring->header_bytes);
+	count_packet(&account->received, bytes);
+	if (r < 0)
+		count_packet(&account->dropped[DROP_MALFORMED], bytes);
+	return r;
+}
+
+static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, struct ring *ring,
+	struct rte_mempool *pool, struct rte_mbuf **ret_packets, uint16_t n,
+	struct burst_account *account)
+{
+	const uint32_t room = packet_room(pool);
+	struct simple buffers[RING_BURST];
+	struct used used[RING_BURST];
+	uint16_t taken = 0, done = 0, slot = 0;
+
+	while (done < n) {
+		uint16_t run = kind->read_run(ring, slot, buffers, n - done, false);
+		/* A packet of many buffers, or none behind its header, is no simple one. */
+		for (uint16_t i = 0; i < run; i++)
+			if (unlikely(buffers[i].bytes - ring->header_bytes - 1 >= room))
+				run = i;
+		if (run > 0) {
+			if (rte_mempool_get_bulk(pool, (void **)&ret_packets[taken], run) != 0)
+				break;
+			uint16_t whole =
+				take_run(ring, buffers, run, &ret_packets[taken], room, account);
+			if (unlikely(whole < run))
+				rte_mempool_put_bulk(
+					pool, (void **)&ret_packets[taken + whole], run - whole);
+			for (uint16_t i = 0; i < run; i++)
+				used[done++] = (struct used){buffers[i].id, 1, 0};
+			taken += whole;
+			slot += run;
+			if (likely(done == n))
+				break;
+		}
+		int r = take_chain(
+			kind, ring, slot, pool, &ret_packets[taken], &used[done], account);
+		if (r == 0)
+			break;
+		if (r > 0)
+			taken++;
+		slot += used[done++].n_slots;
+	}
+	if (done > 0)
+		kind->give_back(ring, used, done);
+	return taken;
+}
+
+/*
+ * Gives a packet as many buffers of any shape as it takes. Returns how many, 0 where there are too
+ * few now, or -1 where there will never be enough.
+ */
+static __rte_always_inline int give_chain(const struct ring_kind *kind, struct ring *ring,
+	uint16_t slot, const struct rte_mbuf *packet, struct used *ret_used)
+{
+	uint32_t left = ring->header_bytes + packet->pkt_len;
+	uint16_t first = slot;
+	struct chain chain;
+	int n = 0;
+
+	chain.n_pieces = 0;
+	chain.too_long = false;
+	chain.bytes = 0;
+	while (left > 0) {
+		uint64_t before = chain.bytes;
+		if (!kind->read_chain(ring, slot, &chain, true, &ret_used[n])) {
+			/* Not even all that the ring can hold would be enough. */
+			return ring_fault(ring) == RING_SOUND && slot - first == ring->size ? -1
+			                                                                    : 0;
+		}
+		slot += ret_used[n].n_slots;
+		ret_used[n].bytes = RTE_MIN(left, chain.bytes - before);
+		left -= ret_used[n++].bytes;
+		if (unlikely(chain.too_long || n == CHAIN_PIECES_MAX ||
+			     (left > 0 && !ring->mergeable)))
+			return -1;
+	}
+	packet_to_chain(ring, packet, &chain, n);
+	return n;
+}
+
+static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, struct ring *ring,
+	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
+{
+	struct used used[RING_BURST + 2 * CHAIN_PIECES_MAX];
+	struct simple buffers[RING_BURST];
+	uint16_t done = 0, slot = 0, n_used = 0;
+
+	while (done < n) {
+		if (unlikely(n_used > CHAIN_PIECES_MAX)) {
+			kind->give_back(ring, used, n_used);
+			n_used = slot = 0;
+		}
+		uint16_t run = kind->read_run(ring, slot, buffers, n - done, true), i;
+		for (i = 0; i < run; i++) {
+			const struct rte_mbuf *packet = packets[done];
+			uint32_t bytes = ring->header_bytes + packet->pkt_len;
+			if (unlikely(bytes > buffers[i].bytes || packet->nb_segs > 1))
+				break;
+			give_simple(ring, packet, &buffers[i]);
+			used[n_used++] = (struct used){buffers[i].id, 1, bytes};
+			account->sent.bytes += packet->pkt_len;
+			account->sent.packets++;
+			done++;
+			slot++;
+		}
+		if (likely(done == n))
+			break;
+		int r = give_chain(kind, ring, slot, packets[done], &used[n_used]);
+		if (r == 0)
+			break;
+		count_packet(r > 0 ? &account->sent : &account->dropped[DROP_OVERSIZE],
+			packets[done++]->pkt_len);
+		for (; r > 0; r--)
+			slot += used[n_used++].n_slots;
+	}
+	if (n_used > 0)
+		kind->give_back(ring, used, n_used);
+	return done;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Buffers of several pieces, whichever kind of ring they come from.
+ */
+
+#include <rte_ether.h>
+
+#include "core/ring_internal.h"
+
+/* An IP packet to be segmented, with its Ethernet header and two VLAN tags. */
+#define PACKET_BYTES_MAX (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+
+#define INDIRECT_MAX                                                                \
+	4096 /* entries that are looked at; there are not so many pieces in a chain \
+	      */
+
+static bool add_memory(struct ring *ring, struct chain *chain, uint64_t gpa, uint32_t bytes)
+{
+	/* A piece for each region that it touches, mostly one. */
+	for (uint64_t room; bytes > 0;) {
+		uint8_t *at = guest_memory_at(ring->memory, gpa, &room);
+		if (unlikely(at == NULL)) {
+			ring_retire(ring, RING_ADDRESS);
+			return false;
+		}
+		if (unlikely(chain->n_pieces == CHAIN_PIECES_MAX)) {
+			chain->too_long = true;
+			return true;
+		}
+		struct piece piece = {at, gpa, RTE_MIN(room, bytes)};
+		chain->pieces[chain->n_pieces++] = piece;
+		chain->bytes += piece.bytes;
+		gpa += piece.bytes;
+		bytes -= piece.bytes;
+	}
+	return true;
+}
+
+bool chain_add(
+	struct ring *ring, struct chain *chain, const struct descriptor *descriptor, bool writable)
+{
+	if (unlikely(((descriptor->flags & VRING_DESC_F_WRITE) != 0) != writable)) {
+		ring_retire(ring, RING_DIRECTION);
+		return false;
+	}
+	return add_memory(ring, chain, descriptor->gpa, descriptor->bytes);
+}
+
+/* Reads one entry of a table, which may lie in two regions. */
+static bool read_entry(struct ring *ring, uint64_t gpa, struct descriptor *ret_entry)
+{
+	struct vring_desc copy;
+	uint8_t *to = (uint8_t *)&copy;
+
+	for (uint64_t done = 0, room; done < sizeof(copy); done += room) {
+		const uint8_t *at = guest_memory_at(ring->memory, gpa + done, &room);
+		if (at == NULL) {
+			ring_retire(ring, RING_ADDRESS);
+			return false;
+		}
+		room = RTE_MIN(room, sizeof(copy) - done);
+		memcpy(to + done, at, room);
+	}
+	if (ring->packed)
+		*ret_entry = packed_descriptor((const struct vring_packed_desc *)&copy);
+	else
+		*ret_entry = split_descriptor(&copy);
+	return true;
+}
+
+/* The entries of a packed ring's table follow one another; those of a split ring's are linked. */
+bool chain_add_indirect(
+	struct ring *ring, struct chain *chain, const struct descriptor *table, bool writable)
+{
+	uint32_t n = table->bytes / sizeof(struct vring_desc), next = 0;
+
+	if (n == 0 || table->bytes % sizeof(struct vring_desc) != 0 ||
+		table->flags & VRING_DESC_F_NEXT) {
+		ring_retire(ring, RING_INDIRECT);
+		return false;
+	}
+	for (uint32_t seen = 0; next < n && seen < INDIRECT_MAX; seen++) {
+		struct descriptor entry;
+		if (!read_entry(ring, table->gpa + next * sizeof(struct vring_desc), &entry))
+			return false;
+		if (entry.flags & VRING_DESC_F_INDIRECT) {
+			ring_retire(ring, RING_INDIRECT);
+			return false;
+		}
+		if (!chain_add(ring, chain, &entry, writable))
+			return false;
+		if (chain->too_long || (!ring->packed && !(entry.flags & VRING_DESC_F_NEXT)))
+			return true;
+		next = ring->packed ? next + 1 : entry.number;
+	}
+	if (ring->packed && next == n)
+		return true;
+	ring_retire(ring, RING_LOOP);
+	return false;
+}
+
+/* Where in a chain the next byte is. */
+struct cursor {
+	const struct piece *piece;
+	uint32_t offset;
+};
+
+/* How many bytes are left of the cursor's piece, which is not the chain's last where it has none.
+ */
+static uint32_t left_of_piece(struct cursor *cursor)
+{
+	if (cursor->offset == cursor->piece->bytes) {
+		cursor->piece++;
+		cursor->offset = 0;
+	}
+	return cursor->piece->bytes - cursor->offset;
+}
+
+static void copy_from_chain(struct cursor *cursor, void *to, uint32_t bytes)
+{
+	for (uint32_t done = 0, part; done < bytes; done += part) {
+		part = RTE_MIN(left_of_piece(cursor), bytes - done);
+		memcpy((uint8_t *)to + done, cursor->piece->at + cursor->offset, part);
+		cursor->offset += part;
+	}
+}
+
+static void copy_to_chain(
+	const struct guest_memory *memory, struct cursor *cursor, const void *from, uint32_t bytes)
+{
+	for (uint32_t done = 0, part; done < bytes; done += part) {
+		part = RTE_MIN(left_of_piece(cursor), bytes - done);
+		memcpy(cursor->piece->at + cursor->offset, (const uint8_t *)from + done, part);
+		guest_memory_log(memory, cursor->piece->gpa + cursor->offset, part);
+		cursor->offset += part;
+	}
+}
+
+/* Chains as many buffers behind the packet as `bytes` more need. False where the pool has too few.
+ */
+static bool extend(struct rte_mbuf *packet, struct rte_mempool *pool, uint32_t bytes)
+{
+	const uint32_t room = packet_room(pool);
+	struct rte_mbuf *last = packet;
+
+	for (; bytes > 0; last = last->next) {
+		uint32_t part = RTE_MIN(room, bytes);
+		last->next = rte_mbuf_raw_alloc(pool);
+		if (last->next == NULL)
+			return false;
+		packet_init(last->next, part);
+		packet->nb_segs++;
+		packet->pkt_len += part;
+		bytes -= part;
+	}
+	return true;
+}
+
+static void cut_off(struct rte_mbuf *packet)
+{
+	rte_pktmbuf_free(packet->next);
+	packet->next = NULL;
+	packet->nb_segs = 1;
+}
+
+/* The payload of the chain, at the cursor, into as many buffers as it takes. */
+static bool copy_payload(
+	struct cursor *cursor, struct rte_mbuf *packet, uint32_t bytes, struct rte_mempool *pool)
+{
+	packet_init(packet, RTE_MIN(bytes, packet_room(pool)));
+	if (!extend(packet, pool, bytes - packet->data_len))
+		return false;
+	for (struct rte_mbuf *part = packet; part != NULL; part = part->next)
+		copy_from_chain(cursor, rte_pktmbuf_mtod(part, void *), part->data_len);
+	return true;
+}
+
+int chain_to_packet(const struct ring *ring, const struct chain *chain, struct rte_mbuf *packet,
+	struct rte_mempool *pool)
+{
+	struct cursor cursor = {.piece = chain->pieces};
+	struct virtio_net_hdr_mrg_rxbuf header;
+
+	if (chain->too_long || chain->bytes <= ring->header_bytes ||
+		chain->bytes - ring->header_bytes > PACKET_BYTES_MAX)
+		return -1;
+	copy_from_chain(&cursor, &header, ring->header_bytes);
+	bool copied = copy_payload(&cursor, packet, chain->bytes - ring->header_bytes, pool);
+	if (copied && (!net_header_asks(&header.hdr) || net_header_read(&header.hdr, packet)))
+		return 1;
+	cut_off(packet);
+	return copied ? -1 : 0;
+}
+
+void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
+	const struct chain *chain, uint16_t n_buffers)
+{
+	struct cursor cursor = {.piece = chain->pieces};
+	uint8_t header[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
+
+	header_write(ring, packet, n_buffers, header);
+	copy_to_chain(ring->memory, &cursor, header, ring->header_bytes);
+	for (; packet != NULL; packet = packet->next)
+		copy_to_chain(ring->memory, &cursor, rte_pktmbuf_mtod(packet, const void *),
+			packet->data_len);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What ring.c, ring_split.c, ring_packed.c and ring_chain.c share. */
+
+#include <linux/virtio_config.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+#include <string.h>
+
+#include "core/net_header.h"
+#include "core/ring.h"
+
+/* A descriptor as it was when it was read, of either kind of ring. */
+struct descriptor {
+	uint64_t gpa;
+	uint32_t bytes;
+	uint16_t flags;
+	uint16_t number; /* split: of the next one; packed: the buffer's id */
+};
+
+/* A buffer: pieces of memory that lie in one region each. */
+#define CHAIN_PIECES_MAX 256
+
+struct piece {
+	uint8_t *at;
+	uint64_t gpa;
+	uint32_t bytes;
+};
+
+struct chain {
+	unsigned n_pieces;
+	bool too_long;  /* there were more pieces; they are left out */
+	uint64_t bytes; /* of the pieces */
+	struct piece pieces[CHAIN_PIECES_MAX];
+};
+
+typedef uint64_t __attribute__((may_alias)) descriptor_word;
+
+/* Both halves of a descriptor, each read once. */
+static inline void descriptor_words(const void *at, uint64_t ret_words[2])
+{
+	const descriptor_word *words = at;
+
+	ret_words[0] = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+	ret_words[1] = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+}
+
+static inline struct descriptor split_descriptor(const struct vring_desc *at)
+{
+	uint64_t words[2];
+
+	descriptor_words(at, words);
+	return (struct descriptor){
+		.gpa = words[0],
+		.bytes = words[1],
+		.flags = words[1] >> 32,
+		.number = words[1] >> 48,
+	};
+}
+
+static inline struct descriptor packed_descriptor(const struct vring_packed_desc *at)
+{
+	uint64_t words[2];
+
+	descriptor_words(at, words);
+	return (struct descriptor){
+		.gpa = words[0],
+		.bytes = words[1],
+		.number = words[1] >> 32,
+		.flags = words[1] >> 48,
+	};
+}
+
+/* Retires the ring. */
+static inline void ring_retire(struct ring *ring, enum ring_fault fault)
+{
+	atomic_store_explicit(&ring->fault, fault, memory_order_relaxed);
+}
+
+/* Appends what a descriptor describes. False where that retired the ring. */
+bool chain_add(
+	struct ring *ring, struct chain *chain, const struct descriptor *descriptor, bool writable);
+
+/* Appends the buffer that an indirect table describes. False where that retired the ring. */
+bool chain_add_indirect(
+	struct ring *ring, struct chain *chain, const struct descriptor *table, bool writable);
+
+/*
+ * Copies a chain into a fresh packet, with more buffers of `pool` behind it as they are needed. 1,
+ * 0 where the pool has no more (nothing has happened then), or -1 where the chain makes no sense.
+ */
+int chain_to_packet(const struct ring *ring, const struct chain *chain, struct rte_mbuf *packet,
+	struct rte_mempool *pool);
+
+/* Copies header and packet into a chain that has room for them, and logs it. */
+void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
+	const struct chain *chain, uint16_t n_buffers);
+
+/* Resets what a packet from the pool may still have of its last use, and sets its length. */
+static inline void packet_init(struct rte_mbuf *packet, uint32_t bytes)
+{
+	packet->data_off = RTE_PKTMBUF_HEADROOM;
+	packet->refcnt = 1;
+	packet->nb_segs = 1;
+	packet->port = RTE_MBUF_PORT_INVALID;
+	packet->ol_flags = 0;
+	packet->packet_type = 0;
+	packet->pkt_len = bytes;
+	packet->data_len = bytes;
+	packet->vlan_tci = 0;
+}
+
+static inline uint32_t packet_room(struct rte_mempool *pool)
+{
+	return rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+}
+
+/* The header for a packet to the guest, as it stands in memory. */
+static inline void header_write(
+	const struct ring *ring, const struct rte_mbuf *packet, uint16_t n_buffers, uint8_t *at)
+{
+	struct virtio_net_hdr_mrg_rxbuf header = {.num_buffers = n_buffers};
+
+	if (ring->data_valid &&
+		(packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		header.hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+	memcpy(at, &header, sizeof(header.hdr));
+	if (likely(ring->header_bytes == sizeof(header)))
+		memcpy(at + sizeof(header.hdr), &header.num_buffers, sizeof(header.num_buffers));
+}
+
+/* A buffer of one descriptor, in one region: most are. */
+struct simple {
+	uint8_t *at;
+	uint64_t gpa;
+	uint64_t room; /* in memory from there on, at least `bytes` */
+	uint32_t bytes;
+	uint16_t id; /* by which the guest knows it */
+};
+
+/* False where it is another kind of buffer, or none. */
+static inline bool simple_set(struct simple *simple, const struct ring *ring,
+	const struct descriptor *descriptor, uint16_t id, bool writable)
+{
+	const uint16_t mask = VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE;
+
+	if (unlikely((descriptor->flags & mask) != (writable ? VRING_DESC_F_WRITE : 0)))
+		return false;
+	simple->at = guest_memory_at(ring->memory, descriptor->gpa, &simple->room);
+	if (unlikely(simple->at == NULL || simple->room < descriptor->bytes))
+		return false;
+	simple->gpa = descriptor->gpa;
+	simple->bytes = descriptor->bytes;
+	simple->id = id;
+	return true;
+}
+
+/* Has the header and the first bytes on the way, or the right to write them. */
+static inline void simple_prefetch(const struct simple *simple, bool writable)
+{
+	if (writable) {
+		__builtin_prefetch(simple->at, 1);
+		__builtin_prefetch(simple->at + RTE_CACHE_LINE_SIZE, 1);
+	} else {
+		rte_prefetch0(simple->at);
+		rte_prefetch0(simple->at + RTE_CACHE_LINE_SIZE);
+	}
+}
+
+/* A buffer that is done with. */
+struct used {
+	uint16_t id;
+	uint16_t n_slots; /* that it takes in the ring: 1, or the descriptors of a packed one */
+	uint32_t bytes;   /* written to it */
+};
+
+/*
+ * What differs between the kinds of rings. `slot` counts from the ring's position on: buffers in a
+ * split ring, descriptors in a packed one.
+ */
+struct ring_kind {
+	/*
+	 * Reads a run of simple buffers, `n` at most. What ends it, if anything is there, is for
+	 * read_chain().
+	 */
+	uint16_t (*read_run)(struct ring *ring, uint16_t slot, struct simple *ret_buffers,
+		uint16_t n, bool writable);
+	/*
+	 * Reads one buffer of any shape behind what is in `chain`, and its number and slots into
+	 * `ret_used`. False where there is none, or where it retired the ring.
+	 */
+	bool (*read_chain)(struct ring *ring, uint16_t slot, struct chain *chain, bool writable,
+		struct used *ret_used);
+	/* Gives back buffers, moves the position behind them, and calls the guest if it wants. */
+	void (*give_back)(struct ring *ring, const struct used *used, uint16_t n);
+};
+
+/*
+ * Copies `bytes` of a simple buffer. In blocks where both sides have room for whole ones: what is
+ * read too much is the guest's too, and what is written too much is behind the packet's end.
+ */
+static inline void copy_in(
+	uint8_t *to, const uint8_t *from, uint32_t bytes, uint64_t from_room, uint32_t to_room)
+{
+	uint32_t blocks = RTE_ALIGN_CEIL(bytes, 64);
+
+	if (unlikely(blocks > from_room || blocks > to_room)) {
+		memcpy(to, from, bytes);
+		return;
+	}
+	for (uint32_t i = 0; i < blocks; i += 64)
+		rte_mov64(to + i, from + i);
+}
+
+/* True where the packet is whole: its header, read once, asked for nothing that makes no sense. */
+static inline bool take_simple(const struct ring *ring, const struct simple *simple,
+	struct rte_mbuf *packet, uint32_t room)
+{
+	struct virtio_net_hdr header;
+	uint32_t payload = simple->bytes - ring->header_bytes;
+
+	memcpy(&header, simple->at, sizeof(header));
+	packet_init(packet, payload);
+	copy_in(rte_pktmbuf_mtod(packet, uint8_t *), simple->at + ring->header_bytes, payload,
+		simple->room - ring->header_bytes, room);
+	return likely(!net_header_asks(&header)) || net_header_read(&header, packet);
+}
+
+/* Copies a packet of one segment into a simple buffer that has room for it. */
+static inline void give_simple(
+	const struct ring *ring, const struct rte_mbuf *packet, const struct simple *simple)
+{
+	header_write(ring, packet, 1, simple->at);
+	rte_memcpy(simple->at + ring->header_bytes, rte_pktmbuf_mtod(packet, const void *),
+		packet->data_len);
+	if (unlikely(ring->memory->log != NULL))
+		guest_memory_log(ring->memory, simple->gpa, ring->header_bytes + packet->data_len);
+}
+
+static inline void count_packet(struct tally *tally, uint32_t bytes)
+{
+	tally->packets++;
+	tally->bytes += bytes;
+}
+
+/* Writes to the guest's eventfd. */
+void ring_call(const struct ring *ring);
+
+/* True where the guest waits for an event between two positions (virtio 1.2, 2.7.10). */
+static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
+{
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+}
+
+uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
+	uint16_t n, struct burst_account *account);
+uint16_t ring_split_give(
+	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
+void ring_split_ask_to_notify(struct ring *ring, bool on);
+bool ring_split_has_buffers(const struct ring *ring);
+
+uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+uint16_t ring_packed_give(
+	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
+void ring_packed_ask_to_notify(struct ring *ring, bool on);
+bool ring_packed_has_buffers(const struct ring *ring);

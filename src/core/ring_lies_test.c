@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "core/ring_bench.h"
+
+/* What a malicious driver does to the ring's memory, before a burst each way. */
+typedef void damage_fn(struct bench *bench, uint16_t write);
+
+static struct vring_desc *desc(struct bench *bench, unsigned i)
+{
+	return (struct vring_desc *)(bench->driver.memory + AT_DESC) + i;
+}
+
+static struct vring_packed_desc *packed_at(struct bench *bench, unsigned i)
+{
+	return (struct vring_packed_desc *)(bench->driver.memory + AT_DESC) + i;
+}
+
+static void index_jumps(struct bench *bench, uint16_t write)
+{
+	bench->ring.avail->idx = bench->ring.next + SIZE + 1;
+}
+
+static void head_is_outside(struct bench *bench, uint16_t write)
+{
+	bench->ring.avail->ring[0] = SIZE;
+}
+
+static void next_is_outside(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->flags = write | VRING_DESC_F_NEXT;
+	desc(bench, 0)->next = UINT16_MAX;
+}
+
+static void chain_has_no_end(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->flags = write | VRING_DESC_F_NEXT;
+	desc(bench, 0)->next = 0;
+}
+
+static void all_are_chained(struct bench *bench, uint16_t write)
+{
+	for (unsigned i = 0; i < SIZE; i++)
+		packed_at(bench, i)->flags |= VRING_DESC_F_NEXT;
+}
+
+static void address_is_outside(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->addr = GUEST_GPA + GUEST_BYTES;
+}
+
+static void address_is_below(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->addr = GUEST_GPA - 1;
+}
+
+static void buffer_ends_outside(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->addr = GUEST_GPA + GUEST_BYTES - 20;
+}
+
+static void buffer_is_huge(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->len = UINT32_MAX;
+}
+
+static void address_wraps(struct bench *bench, uint16_t write)
+{
+	desc(bench, 0)->addr = UINT64_MAX - 10;
+}
+
+static void direction_is_wrong(struct bench *bench, uint16_t write)
+{
+	if (bench->driver.packed)
+		packed_at(bench, 0)->flags ^= VRING_DESC_F_WRITE;
+	else
+		desc(bench, 0)->flags = write ^ VRING_DESC_F_WRITE;
+}
+
+static void point_to_table(struct bench *bench, uint32_t bytes, uint16_t entry_flags)
+{
+	struct vring_desc *entry = (struct vring_desc *)(bench->driver.memory + AT_TABLES);
+
+	*entry = (struct vring_desc){.addr = GUEST_GPA + AT_BUFFERS, .len = 100};
+	if (bench->driver.packed)
+		((struct vring_packed_desc *)entry)->flags = entry_flags;
+	else
+		entry->flags = entry_flags;
+	desc(bench, 0)->addr = GUEST_GPA + AT_TABLES;
+	desc(bench, 0)->len = bytes;
+	if (bench->driver.packed)
+		packed_at(bench, 0)->flags |= VRING_DESC_F_INDIRECT;
+	else
+		desc(bench, 0)->flags = VRING_DESC_F_INDIRECT;
+}
+
+static void table_is_empty(struct bench *bench, uint16_t write)
+{
+	point_to_table(bench, 0, write);
+}
+
+static void table_is_odd(struct bench *bench, uint16_t write)
+{
+	point_to_table(bench, 17, write);
+}
+
+static void table_in_table(struct bench *bench, uint16_t write)
+{
+	point_to_table(bench, 16, VRING_DESC_F_INDIRECT | write);
+}
+
+static void table_links_to_itself(struct bench *bench, uint16_t write)
+{
+	point_to_table(bench, 32, VRING_DESC_F_NEXT | write);
+	((struct vring_desc *)(bench->driver.memory + AT_TABLES))->len = 0;
+}
+
+static void table_is_outside(struct bench *bench, uint16_t write)
+{
+	point_to_table(bench, 16, write);
+	desc(bench, 0)->addr = GUEST_GPA + GUEST_BYTES - 8;
+}
+
+static const struct {
+	damage_fn *damage;
+	bool split, packed;
+	enum ring_fault fault;
+} damages[] = {
+	{index_jumps, true, false, RING_INDEX},
+	{head_is_outside, true, false, RING_HEAD},
+	{next_is_outside, true, false, RING_HEAD},
+	{chain_has_no_end, true, false, RING_LOOP},
+	{all_are_chained, false, true, RING_LOOP},
+	{address_is_outside, true, true, RING_ADDRESS},
+	{address_is_below, true, true, RING_ADDRESS},
+	{buffer_ends_outside, true, true, RING_ADDRESS},
+	{buffer_is_huge, true, true, RING_ADDRESS},
+	{address_wraps, true, true, RING_ADDRESS},
+	{direction_is_wrong, true, true, RING_DIRECTION},
+	{table_is_empty, true, true, RING_INDIRECT},
+	{table_is_odd, true, true, RING_INDIRECT},
+	{table_in_table, true, true, RING_INDIRECT},
+	{table_links_to_itself, true, false, RING_LOOP},
+	{table_is_outside, true, true, RING_ADDRESS},
+};
+
+/* The ring is retired, nothing is taken, given or leaked, and it stays so. */
+static void suffers(unsigned i, bool packed, bool give)
+{
+	struct bench *bench = bench_new(packed);
+	unsigned n;
+
+	if (give) {
+		bench_post(bench, 2048, 1);
+	} else {
+		for (n = 0; n < SIZE; n++)
+			bench_send(bench, 100, 1, n);
+	}
+	damages[i].damage(bench, give ? VRING_DESC_F_WRITE : 0);
+	for (unsigned times = 0; times < 2; times++) {
+		if (give) {
+			bench->packets[0] = bench_frame(bench, 3000, 0);
+			n = ring_give(&bench->ring, bench->packets, 1, &bench->account);
+			rte_pktmbuf_free(bench->packets[0]);
+		} else {
+			n = bench_take(bench, RING_BURST);
+		}
+		assert_int_equal(n, 0);
+		assert_int_equal(ring_fault(&bench->ring), damages[i].fault);
+		assert_int_equal(bench->ring.next, 0);
+	}
+	bench_free(bench);
+}
+
+static void retires_rings_that_lie(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
+		for (unsigned give = 0; give < 2; give++) {
+			if (damages[i].split)
+				suffers(i, false, give);
+			if (damages[i].packed)
+				suffers(i, true, give);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(retires_rings_that_lie),
+	};
+
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}

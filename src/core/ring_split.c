@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Split rings (virtio 1.2, 2.7).
+ */
+
+#include "core/ring_burst.h"
+
+/* How many buffers the guest has made available behind the position. */
+static inline uint16_t available(struct ring *ring)
+{
+	uint16_t n = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE) - ring->next;
+
+	if (unlikely(n > ring->size)) {
+		ring_retire(ring, RING_INDEX);
+		return 0;
+	}
+	return n;
+}
+
+static inline uint16_t head_at(const struct ring *ring, uint16_t slot)
+{
+	uint16_t index = (ring->next + slot) & (ring->size - 1);
+
+	return __atomic_load_n(&ring->avail->ring[index], __ATOMIC_RELAXED);
+}
+
+static __rte_always_inline uint16_t split_read_run(
+	struct ring *ring, uint16_t slot, struct simple *ret_buffers, uint16_t n, bool writable)
+{
+	uint16_t ready = available(ring), heads[RING_BURST], run;
+
+	if (ready <= slot)
+		return 0;
+	n = RTE_MIN(n, ready - slot);
+	for (uint16_t i = 0; i < n; i++) {
+		heads[i] = head_at(ring, slot + i);
+		if (unlikely(heads[i] >= ring->size))
+			n = i; /* read_chain() will see it */
+		else
+			rte_prefetch0(&ring->desc[heads[i]]);
+	}
+	for (run = 0; run < n; run++) {
+		struct descriptor descriptor = split_descriptor(&ring->desc[heads[run]]);
+		if (!simple_set(&ret_buffers[run], ring, &descriptor, heads[run], writable))
+			break;
+		simple_prefetch(&ret_buffers[run], writable);
+	}
+	return run;
+}
+
+static __rte_always_inline bool split_read_chain(
+	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
+{
+	if (available(ring) <= slot)
+		return false;
+	uint16_t head = head_at(ring, slot), number = head;
+
+	*ret_used = (struct used){.id = head, .n_slots = 1};
+	for (uint16_t seen = 0; seen < ring->size; seen++) {
+		if (unlikely(number >= ring->size)) {
+			ring_retire(ring, RING_HEAD);
+			return false;
+		}
+		struct descriptor descriptor = split_descriptor(&ring->desc[number]);
+		if (descriptor.flags & VRING_DESC_F_INDIRECT)
+			return chain_add_indirect(ring, chain, &descriptor, writable);
+		if (!chain_add(ring, chain, &descriptor, writable))
+			return false;
+		if (!(descriptor.flags & VRING_DESC_F_NEXT))
+			return true;
+		number = descriptor.number;
+	}
+	ring_retire(ring, RING_LOOP);
+	return false;
+}
+
+static void log_used(const struct ring *ring, uint16_t n)
+{
+	uint64_t gpa = guest_memory_gpa(ring->memory, ring->used);
+	const uint64_t element = sizeof(ring->used->ring[0]);
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t index = (ring->next + i) & (ring->size - 1);
+		guest_memory_log(ring->memory,
+			gpa + offsetof(struct vring_used, ring) + index * element, element);
+	}
+	guest_memory_log(ring->memory, gpa, sizeof(*ring->used));
+}
+
+/* Behind the available ring: up to where the guest has seen what was used. */
+static uint16_t used_event(const struct ring *ring)
+{
+	return __atomic_load_n(&ring->avail->ring[ring->size], __ATOMIC_RELAXED);
+}
+
+static inline void call_if_wanted(struct ring *ring)
+{
+	uint16_t before = ring->called_at;
+	bool first = !ring->called;
+
+	ring->called_at = ring->next;
+	ring->called = true;
+	if (ring->call_fd < 0)
+		return;
+	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
+	rte_smp_mb();
+	if (ring->event_index ? first || event_is_due(used_event(ring), ring->next, before)
+			      : !(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
+					VRING_AVAIL_F_NO_INTERRUPT))
+		ring_call(ring);
+}
+
+static __rte_always_inline void split_give_back(
+	struct ring *ring, const struct used *used, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t index = (ring->next + i) & (ring->size - 1);
+		ring->used->ring[index] = (struct vring_used_elem){used[i].id, used[i].bytes};
+	}
+	if (unlikely(ring->memory->log != NULL))
+		log_used(ring, n);
+	ring->next += n;
+	__atomic_store_n(&ring->used->idx, ring->next, __ATOMIC_RELEASE);
+	call_if_wanted(ring);
+}
+
+static const struct ring_kind split = {split_read_run, split_read_chain, split_give_back};
+
+uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
+	uint16_t n, struct burst_account *account)
+{
+	return burst_take(&split, ring, pool, ret_packets, n, account);
+}
+
+uint16_t ring_split_give(
+	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
+{
+	return burst_give(&split, ring, packets, n, account);
+}
+
+bool ring_split_has_buffers(const struct ring *ring)
+{
+	return __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) != ring->next;
+}
+
+void ring_split_ask_to_notify(struct ring *ring, bool on)
+{
+	uint16_t *avail_event = (uint16_t *)&ring->used->ring[ring->size];
+	uint64_t gpa = guest_memory_gpa(ring->memory, ring->used);
+
+	if (!ring->event_index) {
+		ring->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
+	} else if (on) {
+		/* With the event index a guest notifies once, when it gets there. */
+		*avail_event = ring->next;
+		guest_memory_log(ring->memory,
+			gpa + ((uintptr_t)avail_event - (uintptr_t)ring->used),
+			sizeof(*avail_event));
+	}
+	guest_memory_log(ring->memory, gpa, sizeof(*ring->used));
+}
