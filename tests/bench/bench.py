@@ -59,14 +59,15 @@ def _start_peers(stack, setup, machine, directory, with_control, skipped):
 
 
 def _offered_pps(cell, done):
-    """What paced cells offer: the same to all."""
+    """What paced cells offer: the same to all. None where it is not known."""
     if cell.load is cells.Load.SATURATED:
         return 0
     if cell.load is cells.Load.IDLE:
         return IDLE_PPS
     saturated = next(r for r in done if r.cell.setup == cell.setup and r.cell.size == cell.size and
                      r.cell.direction == cell.direction and r.cell.load is cells.Load.SATURATED)
-    return (saturated.median(report.TESTPMD, "mpps") or 1) * 1e6 / 2
+    mpps = saturated.median(report.TESTPMD, "mpps")
+    return mpps * 1e6 / 2 if mpps else None
 
 
 def _run(plan, timing, machine, directory, skipped):
@@ -80,9 +81,14 @@ def _run(plan, timing, machine, directory, skipped):
             peers = _start_peers(stack, setup, machine, place, any(c.control for c in group), skipped)
             started = time.monotonic()
             for cell in group:
+                offered_pps = _offered_pps(cell, done)
+                if offered_pps is None:
+                    skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
+                                    "testpmd, whose half it is, has done nothing saturated"))
+                    continue
                 done.append(measure(
                     cell, [p for p in peers if cell.control or p.name != report.CONTROL], timing,
-                    _offered_pps(cell, done)))
+                    offered_pps))
         print(f"{setup}: {len(group)} cells in {time.monotonic() - begin:.0f} s, "
               f"{started - begin:.0f} of them to start", flush=True)
     return done

@@ -57,13 +57,6 @@ class Load:
     def received(self):
         return sum(self._load.received[slot].packets for slot in self._slots)
 
-    def received_by_relay(self):
-        counts = {}
-        for slot in self._slots:
-            relay = slot // QUEUES
-            counts[relay] = counts.get(relay, 0) + self._load.received[slot].packets
-        return counts
-
     def missed(self):
         return sum(self._load.sent[slot].missed for slot in self._slots)
 
