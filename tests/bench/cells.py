@@ -52,7 +52,9 @@ def full():
             setup = Setup(packed, mergeable)
             cells += _saturated(setup, ("64", "256", "1500", "IMIX"), control=mergeable)
             cells += _paced(setup, ("64", "1500"))
-            cells += _saturated(Setup(packed, mergeable, jumbo=True), ("9000",))
+        # Without mergeable buffers a VM takes jumbo frames only where its frontend names an MTU,
+        # which virtio_user does not.
+        cells += _saturated(Setup(packed, jumbo=True), ("9000",))
         cells += _saturated(Setup(packed, queues=4), ("64", "1500"))
     for relays in (8, 16, 64):
         cells += _saturated(Setup(relays=relays), ("64", "1500"))
