@@ -32,7 +32,7 @@ CONTROL = (report.CONTROL, TestpmdPeer)
 HUGE_MEBIBYTES = 3072
 
 
-def _machine(huge_dir):
+def pin(huge_dir):
     """The relay has the last CPU, the VMs the one before it where there are three."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
@@ -108,7 +108,7 @@ def main():
     before = report.cpu_times()
     try:
         with hugepages(HUGE_MEBIBYTES, directory / "huge") as huge_dir:
-            machine = _machine(huge_dir)
+            machine = pin(huge_dir)
             facts = report.facts(machine, timing, [Ours, TestpmdPeer, Ovs])
             done = _run(make_cells(), timing, machine, directory, skipped)
     finally:
@@ -117,4 +117,5 @@ def main():
     print(report.write(arguments.output, facts, done, skipped))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -160,7 +160,8 @@ class Ours(Peer):
                 *(["--enable-jumbo"] if setup.jumbo else [])])
         self._forwarder.argv = [*self.with_device(), *self._forwarder.argv]
         stack.enter_context(self._forwarder)
-        self._pids.append(self._forwarder.pid)
+        self.pid = self._forwarder.pid
+        self._pids.append(self.pid)
 
     def _busy(self):
         """Nanoseconds busy, and packets received, both ways, in one snapshot."""
