@@ -285,8 +285,12 @@ bool gate_connection_relieve(struct gate_connection *connection)
 		if (calls[i].fd < 0 || calls[i].revents & POLLOUT)
 			continue;
 		found = true;
-		/* Not read(): the guest might empty it in between and leave us waiting. */
-		preadv2(calls[i].fd, &iov, 1, -1, RWF_NOWAIT);
+		/*
+		 * Not read(): the guest might empty it in between and leave us waiting. Then this
+		 * fails, and nothing is left to do.
+		 */
+		if (preadv2(calls[i].fd, &iov, 1, -1, RWF_NOWAIT) < 0)
+			continue;
 	}
 	return found;
 }
