@@ -279,6 +279,17 @@ static int check_metrics(
 	return refuse(sources, OPT_METRICS, err, "%s", reason.text);
 }
 
+static int check_capture(
+	const struct config *config, const struct sources *sources, struct err *err)
+{
+	if (!config->capture_ep || strncmp(config->capture_ep, "ipc://", 6) == 0)
+		return 0;
+	return refuse(sources, OPT_CAPTURE, err,
+		"'%s' is no UNIX socket, and packets go to no other place; write "
+		"ipc:///directory/file",
+		config->capture_ep);
+}
+
 static int check_pid_dir(
 	const struct config *config, const struct sources *sources, struct err *err)
 {
@@ -308,6 +319,8 @@ int check_config(const struct config *config, const struct sources *sources,
 		r = check_endpoints(config, sources, err);
 	if (r == 0)
 		r = check_metrics(config, sources, err);
+	if (r == 0)
+		r = check_capture(config, sources, err);
 	if (r == 0)
 		r = check_pid_dir(config, sources, err);
 	return r;

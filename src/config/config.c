@@ -184,6 +184,7 @@ struct config *config_free(struct config *config)
 	free(config->zmq_stats_ep);
 	free(config->zmq_core_sched_ep);
 	free(config->metrics_ep);
+	free(config->capture_ep);
 	free(config->socket_owner);
 	free(config->socket_group);
 	free(config->socket_dir);

@@ -51,6 +51,7 @@ struct config {
 	char *zmq_port_control_ep;
 	char *zmq_stats_ep;
 	char *metrics_ep;        /* "ipc:///PATH" or "http://LOOPBACK:PORT" */
+	char *capture_ep;        /* "ipc:///PATH" */
 	char *zmq_core_sched_ep; /* only kept where core_sched_enable */
 	bool core_sched_enable;
 	char *socket_owner; /* NULL: leave it alone, the default account is not on this machine */

@@ -19,6 +19,7 @@
 #define STATS_EP "ipc:///var/run/virtio-forwarder/stats"
 #define CONFIG_EP "ipc:///var/run/virtio-forwarder/config"
 #define METRICS_EP "ipc:///var/run/virtio-forwarder/metrics"
+#define CAPTURE_EP "ipc:///var/run/virtio-forwarder/capture"
 #define CORE_SCHED_EP "ipc:///var/run/virtio-forwarder/core_sched"
 
 /* clang-format off */
@@ -225,6 +226,13 @@ const struct config_option config_options[OPT_N] = {
 		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:9177",
 		.detail = "They are served over HTTP at /metrics, to root on the socket, and on "
 			"the loopback interface to every user of this machine.",
+	},
+	[OPT_CAPTURE] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_CAPTURE_EP", .long_name = "capture-ep",
+		ENDPOINT, AT(capture_ep), .when_true = CAPTURE_EP, .shipped = "true",
+		.help = "packet capture by vio4wd capture: a UNIX socket",
+		.detail = "Who may open the socket (root) can read the packets of every VM.",
 	},
 	[OPT_ALLOW_TCP] = {
 		DAEMON,

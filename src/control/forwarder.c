@@ -262,6 +262,12 @@ void forwarder_move(struct forwarder *forwarder, const struct core_move *move)
 	move_direction(forwarder, relay, VM_TO_VF, move->vm_to_vf_cpu, &move->vm_to_vf_slices);
 }
 
+void forwarder_tap(
+	struct forwarder *forwarder, unsigned relay_id, enum direction direction, struct tap *taps)
+{
+	relay_tap(&forwarder->relays[relay_id], direction, taps);
+}
+
 unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)
 {
 	*ret_cpus = (struct cpu_set){0};

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
+#include "core/workers.h"
 #include "wire/core_sched_codec.h"
 
 struct forwarder;
@@ -46,6 +47,10 @@ void forwarder_read_devices(
  * loss. What has nothing to do stays where it is: nowhere.
  */
 void forwarder_move(struct forwarder *forwarder, const struct core_move *move);
+
+/* Captures a direction of a relay, or ends that (NULL), as relay_tap() does. */
+void forwarder_tap(
+	struct forwarder *forwarder, unsigned relay_id, enum direction direction, struct tap *taps);
 
 /* Fills in the CPUs of the workers; returns how many. */
 unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "control/placement.h"
 #include "core/eal.h"
+#include "core/epoch.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -285,6 +286,15 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
 		return;
 	workers_retract(relay->env->workers, lane);
 	workers_grant(relay->env->workers, worker, direction, lane);
+}
+
+void relay_tap(struct relay *relay, enum direction direction, struct tap *taps)
+{
+	for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+		atomic_store_explicit(&get_lane(relay, direction, i)->tap,
+			taps != NULL ? &taps[i] : NULL, memory_order_release);
+	if (taps == NULL)
+		epoch_synchronize(workers_epoch(relay->env->workers), "end a capture");
 }
 
 static void log_migration(struct relay *relay, bool migrates)

@@ -112,4 +112,10 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
 /* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
 void relay_follow_guest(struct relay *relay);
 
+/*
+ * Puts a tap (tap.h) on each slice of a direction, or takes them away (NULL): on return no worker
+ * uses those that were there.
+ */
+void relay_tap(struct relay *relay, enum direction direction, struct tap *taps);
+
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats);

@@ -5,6 +5,7 @@
 #include <zmq.h>
 
 #include "base/log.h"
+#include "control/capture_service.h"
 #include "control/command_file/command_file.h"
 #include "control/config_service.h"
 #include "control/core_sched_service.h"
@@ -21,6 +22,7 @@ struct services {
 	struct core_sched_service *core_sched;
 	struct config_service *config;
 	struct metrics_service *metrics;
+	struct capture_service *capture;
 	struct command_file *command_file;
 	struct ovsdb_monitor *ovsdb;
 };
@@ -121,6 +123,11 @@ static int open_metrics(struct services *services, const struct config *config,
 	return metrics_service_new(&services->metrics, event, config->metrics_ep, &source, err);
 }
 
+static void tap(void *userdata, unsigned relay_id, enum direction direction, struct tap *taps)
+{
+	forwarder_tap(userdata, relay_id, direction, taps);
+}
+
 static int open_others(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
@@ -163,6 +170,9 @@ int services_new(struct services **ret_services, const struct config *config,
 	                              : err_set(err, ENOMEM, "no ZeroMQ context");
 	if (r == 0)
 		r = open_metrics(services, config, forwarder, event, err);
+	if (r == 0 && config->capture_ep != NULL)
+		r = capture_service_new(
+			&services->capture, event, config->capture_ep, tap, forwarder, err);
 	if (r == 0)
 		r = open_others(services, config, forwarder, event, err);
 	if (r < 0) {
@@ -185,6 +195,7 @@ struct services *services_free(struct services *services)
 	core_sched_service_free(services->core_sched);
 	config_service_free(services->config);
 	metrics_service_free(services->metrics);
+	capture_service_free(services->capture);
 	if (services->zmq != NULL)
 		zmq_ctx_term(services->zmq);
 	free(services);

@@ -21,6 +21,7 @@
 #include "core/gso.h"
 #include "core/stash.h"
 #include "core/steer.h"
+#include "core/tap.h"
 
 struct guest;
 struct guest_session;
@@ -38,7 +39,18 @@ struct lane {
 	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
 	_Atomic uint64_t busy_cycles;
 	struct counters counters;
+	/* Copies what passes; NULL: nobody captures. Set by the control thread at any time. */
+	_Atomic(struct tap *) tap;
 };
+
+/* Shows packets that pass to whoever captures. The lane's owner. */
+static inline void lane_show(struct lane *lane, struct rte_mbuf *const *packets, uint16_t n)
+{
+	struct tap *tap = atomic_load_explicit(&lane->tap, memory_order_acquire);
+
+	if (unlikely(tap != NULL) && n > 0)
+		tap_packets(tap, packets, n);
+}
 
 /*
  * VF to VM. What a ring of the guest does not take waits in the backlog. While packets wait for all

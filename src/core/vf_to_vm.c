@@ -221,6 +221,7 @@ static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest
 	uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, vf_queue, packets, LANE_BURST);
 	if (n == 0)
 		return;
+	lane_show(&lane->lane, packets, n);
 	n = admit(packets, n, session->max_frame_bytes, account);
 	if ((lane->steer.enabled & (lane->steer.enabled - 1)) == 0)
 		deliver(lane, __builtin_ctz(lane->steer.enabled), session, packets, n, account);
@@ -238,6 +239,7 @@ static unsigned discard(struct vf_to_vm *lane)
 	for (uint16_t q = lane->lane.slice; q < lane->lane.vf->n_queues; q += lane->lane.n_slices) {
 		uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, q, packets, LANE_BURST);
 		struct tally received = packets_tally(packets, n);
+		lane_show(&lane->lane, packets, n);
 		rte_pktmbuf_free_bulk(packets, n);
 		account.received = tally_add(account.received, received);
 		count_drop(&account, DROP_NOT_CONNECTED, received);

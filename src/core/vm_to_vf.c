@@ -160,6 +160,7 @@ static unsigned discard(struct vm_to_vf *lane)
 	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST, &account);
 	if (account.received.packets == 0)
 		return 0;
+	lane_show(&lane->lane, packets, n);
 	if (inbox->n > 0)
 		announcement = *stash_oldest(inbox);
 	for (uint16_t i = 0; i < n; i++) {
@@ -311,6 +312,7 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 			return 0;
 		}
 		stash_fill(inbox, prepare(lane, inbox->packets, n, &account));
+		lane_show(&lane->lane, inbox->packets, inbox->n);
 	}
 	if (inbox->n > 0)
 		send_inbox(lane, &account);

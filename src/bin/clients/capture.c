@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Writes the packets of a relay to a pcapng file. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "bin/clients/capture_source.h"
+#include "bin/clients/clients.h"
+#include "bin/clients/pcapng.h"
+
+#define POLL_MS 2          /* so often the rings are looked at */
+#define PACKETS_A_LOOK 256 /* between two looks at the clock and for a signal */
+#define DURATION_MAX_S 86400
+#define ENDPOINT_DEFAULT CAPTURE_ENDPOINT
+
+static const char *const directions[CAPTURE_DIRECTIONS] = {"vf-to-vm", "vm-to-vf"};
+
+enum {
+	KEY_ENDPOINT = 256,
+	KEY_DIRECTION,
+	KEY_DURATION,
+};
+
+static const struct argp_option options[] = {
+	{"write", 'w', "FILE", 0, "where the packets go (default: -, standard output)", 0},
+	{"direction", KEY_DIRECTION, "vf-to-vm|vm-to-vf|both", 0, "which packets (default: both)",
+		0},
+	{"snaplen", 's', "BYTES", 0, "bytes of each packet (default: all of it)", 0},
+	{"count", 'c', "N", 0, "end after N packets", 0},
+	{"duration", KEY_DURATION, "SECONDS", 0, "end after so long", 0},
+	{"capture-ep", KEY_ENDPOINT, "ENDPOINT", 0,
+		"the daemon's capture endpoint (default: " ENDPOINT_DEFAULT ")", 0},
+	{},
+};
+
+struct arguments {
+	struct client_options options;
+	const char *endpoint;
+	const char *file;
+	bool has_relay;
+	struct capture_request request;
+	unsigned count;      /* 0: no end */
+	unsigned duration_s; /* 0: no end */
+	char filter[4096];   /* "": everything */
+};
+
+/* A run. */
+struct capture {
+	const struct arguments *arguments;
+	struct capture_source *source;
+	struct bpf_program filter; /* no instruction: everything */
+	FILE *out;
+	uint32_t interfaces[CAPTURE_DIRECTIONS]; /* numbers in the file */
+	uint64_t seen[CAPTURE_DIRECTIONS];
+	uint64_t written;
+};
+
+static unsigned number(
+	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
+{
+	unsigned value = 0;
+
+	if (client_parse_number(text, max, &value) < 0 || value < min)
+		argp_error(state, "%s: '%s' is no number from %u to %u", option, text, min, max);
+	return value;
+}
+
+static void set_directions(struct arguments *arguments, const char *text, struct argp_state *state)
+{
+	arguments->request.directions = 0;
+	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++)
+		if (strcmp(text, directions[d]) == 0 || strcmp(text, "both") == 0)
+			arguments->request.directions |= 1u << d;
+	if (arguments->request.directions == 0)
+		argp_error(state, "--direction: '%s' is none of vf-to-vm, vm-to-vf, both", text);
+}
+
+/* The relay, then the words of the filter. */
+static void add_word(struct arguments *arguments, const char *text, struct argp_state *state)
+{
+	size_t length = strlen(arguments->filter);
+
+	if (!arguments->has_relay) {
+		arguments->request.relay = number("relay", text, 0, RELAYS_MAX - 1, state);
+		arguments->has_relay = true;
+		return;
+	}
+	if (length + strlen(text) + 2 > sizeof(arguments->filter))
+		argp_error(state, "the filter is longer than %zu characters",
+			sizeof(arguments->filter) - 1);
+	snprintf(arguments->filter + length, sizeof(arguments->filter) - length, "%s%s",
+		length > 0 ? " " : "", text);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case KEY_ENDPOINT:
+		arguments->endpoint = value;
+		return 0;
+	case KEY_DIRECTION:
+		set_directions(arguments, value, state);
+		return 0;
+	case KEY_DURATION:
+		arguments->duration_s = number("--duration", value, 1, DURATION_MAX_S, state);
+		return 0;
+	case 'w':
+		arguments->file = value;
+		return 0;
+	case 's':
+		arguments->request.snaplen =
+			number("--snaplen", value, 1, CAPTURE_SNAPLEN_MAX, state);
+		return 0;
+	case 'c':
+		arguments->count = number("--count", value, 1, UINT32_MAX, state);
+		return 0;
+	case ARGP_KEY_ARG:
+		add_word(arguments, value, state);
+		return 0;
+	case ARGP_KEY_END:
+		if (!arguments->has_relay)
+			argp_error(state, "which relay?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "RELAY [FILTER...]",
+	.doc = "Captures the packets of a relay of a running virtio-forwarder into a pcapng file, "
+	       "until it is interrupted.\v"
+	       "FILTER is what tcpdump takes (pcap-filter(7)). The relay never waits: packets that "
+	       "cannot be written fast enough are missing in the file, not in the VM, and counted. "
+	       "To look at them at once: vio4wd capture 0 | tcpdump -nr -\n"
+	       "Exit code: 0 done, 1 refused, no answer, or the daemon has ended, 2 bad usage.",
+};
+
+static int compile_filter(struct capture *capture, struct err *err)
+{
+	pcap_t *pcap;
+	int r = 0;
+
+	if (capture->arguments->filter[0] == '\0')
+		return 0;
+	pcap = pcap_open_dead(DLT_EN10MB, CAPTURE_SNAPLEN_MAX);
+	if (pcap == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	if (pcap_compile(pcap, &capture->filter, capture->arguments->filter, 1,
+		    PCAP_NETMASK_UNKNOWN) != 0)
+		r = err_set(err, EINVAL, "filter '%s': %s", capture->arguments->filter,
+			pcap_geterr(pcap));
+	pcap_close(pcap);
+	return r;
+}
+
+/* New files are for their owner only: they hold what VMs say. */
+static int open_file(struct capture *capture, struct err *err)
+{
+	const char *file = capture->arguments->file;
+	_cleanup_close_ int fd = -1;
+
+	if (strcmp(file, "-") == 0) {
+		capture->out = stdout;
+		if (isatty(STDOUT_FILENO))
+			return err_set(err, EINVAL,
+				"packets do not go to a terminal; name a file (--write), or | "
+				"tcpdump -r -");
+		return 0;
+	}
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		capture->out = fdopen(fd, "w");
+	if (capture->out == NULL)
+		return err_set(err, errno, "%s: %s", file, strerror(errno));
+	fd = -1;
+	return 0;
+}
+
+static void begin_file(struct capture *capture)
+{
+	const struct capture_request *request = &capture->arguments->request;
+	uint32_t n = 0;
+
+	pcapng_begin(capture->out, "vio4wd capture");
+	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++) {
+		char name[32], description[64];
+
+		if (!(request->directions & 1u << d))
+			continue;
+		snprintf(name, sizeof(name), "relay%u-%s", request->relay, directions[d]);
+		snprintf(description, sizeof(description), "virtio-forwarder relay %u, %s",
+			request->relay, directions[d]);
+		pcapng_interface(capture->out, name, description, request->snaplen);
+		capture->interfaces[d] = n++;
+	}
+}
+
+static bool wanted(const struct capture *capture, const struct captured *packet)
+{
+	struct pcap_pkthdr header = {
+		.caplen = packet->record.kept,
+		.len = packet->record.length,
+	};
+
+	return capture->filter.bf_insns == NULL ||
+	       pcap_offline_filter(&capture->filter, &header, packet->data) != 0;
+}
+
+/* True when there is no need for more. */
+static bool is_complete(const struct capture *capture)
+{
+	return ferror(capture->out) ||
+	       (capture->arguments->count > 0 && capture->written >= capture->arguments->count);
+}
+
+/* Writes up to `n` packets that are there; returns how many there were. */
+static unsigned write_packets(struct capture *capture, unsigned n)
+{
+	struct captured packet;
+	unsigned i;
+
+	for (i = 0; i < n && !is_complete(capture); i++) {
+		if (!capture_source_next(capture->source, &packet))
+			break;
+		capture->seen[packet.direction]++;
+		if (!wanted(capture, &packet))
+			continue;
+		pcapng_packet(capture->out,
+			&(struct pcapng_packet){
+				.interface = capture->interfaces[packet.direction],
+				.time_ns = packet.record.time_ns,
+				.length = packet.record.length,
+				.kept = packet.record.kept,
+				.data = packet.data,
+			});
+		capture->written++;
+	}
+	return i;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Until a signal, the count, the time or the daemon's end. Returns 0, or -ECONNRESET for the last.
+ * A pause is the moment to write out what has been captured.
+ */
+static int run(struct capture *capture, int signals, struct err *err)
+{
+	struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
+		{.fd = capture_source_fd(capture->source), .events = POLLIN}};
+	const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) +
+	                        capture->arguments->duration_s * UINT64_C(1000000000);
+
+	for (;;) {
+		unsigned n = write_packets(capture, PACKETS_A_LOOK);
+
+		if (n == 0)
+			fflush(capture->out);
+		if (is_complete(capture) || poll(fds, 2, n > 0 ? 0 : POLL_MS) < 0 ||
+			fds[0].revents)
+			return 0;
+		if (fds[1].revents)
+			return err_set(err, ECONNRESET, "the daemon has ended");
+		if (capture->arguments->duration_s > 0 && clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return 0;
+	}
+}
+
+/* Writes what is still in the rings, and says what is missing. */
+static void finish(struct capture *capture, const char *program)
+{
+	uint64_t lost = 0;
+
+	/* At most a ring full each: a busy relay fills them again meanwhile. */
+	write_packets(capture, CAPTURE_DIRECTIONS * CAPTURE_RING_BYTES / 64);
+	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++) {
+		if (!(capture->arguments->request.directions & 1u << d))
+			continue;
+		uint64_t lost_here = capture_source_lost(capture->source, d);
+		lost += lost_here;
+		pcapng_statistics(capture->out, capture->interfaces[d], clock_ns(CLOCK_REALTIME),
+			capture->seen[d] + lost_here, lost_here);
+	}
+	fprintf(stderr, "%s: %" PRIu64 " packets captured, %" PRIu64 " lost\n", program,
+		capture->written, lost);
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough: a failed write */
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int capture_all(struct capture *capture, const char *program, struct err *err)
+{
+	_cleanup_close_ int signals = block_signals();
+	bool to_stdout = strcmp(capture->arguments->file, "-") == 0;
+
+	int r = capture_source_open(&capture->source, capture->arguments->endpoint,
+		&capture->arguments->request, err);
+	if (r == 0)
+		r = open_file(capture, err);
+	if (r < 0)
+		return r;
+	begin_file(capture);
+	fflush(capture->out);
+	fprintf(stderr, "%s: capturing relay %u\n", program, capture->arguments->request.relay);
+	r = run(capture, signals, err);
+	finish(capture, program);
+	if (!to_stdout && (ferror(capture->out) | fclose(capture->out)) != 0)
+		r = err_set(err, EIO, "%s cannot be written: %s", capture->arguments->file,
+			strerror(errno));
+	return r;
+}
+
+int capture_main(int argc, char **argv, bool compatible)
+{
+	struct arguments arguments = {
+		.endpoint = ENDPOINT_DEFAULT,
+		.file = "-",
+		.request = {.version = CAPTURE_VERSION,
+			.directions = (1u << CAPTURE_DIRECTIONS) - 1,
+			.snaplen = CAPTURE_SNAPLEN_MAX},
+	};
+	struct capture capture = {.arguments = &arguments};
+	struct err err = {""};
+
+	client_parse(&argp, 0, argc, argv, &arguments.options, &arguments);
+	if (compile_filter(&capture, &err) < 0) {
+		client_fail(argv[0], &err);
+		return EXIT_USAGE;
+	}
+	int r = capture_all(&capture, argv[0], &err);
+	capture_source_free(capture.source);
+	pcap_freecode(&capture.filter);
+	return r < 0 ? client_fail(argv[0], &err) : 0;
+}

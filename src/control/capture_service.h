@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Packet capture (base/capture.h) on a UNIX socket of mode 0660: a client that asks gets memory in
+ * which it finds copies of the packets of a relay, until it closes its connection, by whatever end.
+ * Workers copy and never wait; nothing of a relay that nobody captures is touched. Each direction
+ * of a relay is captured by one client at a time, and the number of captures is bounded. A capture
+ * stays while devices and VMs of the relay come and go. Control thread.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "core/tap.h"
+#include "core/workers.h"
+
+struct capture_service;
+
+/* As forwarder_tap(). */
+typedef void capture_tap(
+	void *userdata, unsigned relay_id, enum direction direction, struct tap *taps);
+
+/* `endpoint` is "ipc:///path". */
+int capture_service_new(struct capture_service **ret_service, sd_event *event, const char *endpoint,
+	capture_tap *tap, void *userdata, struct err *err);
+
+struct capture_service *capture_service_free(struct capture_service *service);
