@@ -24,6 +24,8 @@ static const struct command {
 		"load of the workers and rates of the relays, refreshed"},
 	{"vf", NULL, vf_main, "the VFs of this host, their drivers and relays; binds them"},
 	{"capture", NULL, capture_main, "the packets of a relay, into a pcapng file"},
+	{"check-host", NULL, check_host_main,
+		"what this host lacks for the daemon, and how to mend it"},
 	{"config", NULL, config_main, "versions, features and configured pins of the daemon"},
 	{"guest-config", NULL, guest_config_main,
 		"a libvirt domain or QEMU options for a VM behind a relay"},

@@ -68,6 +68,12 @@ static void pool_moves(void **state)
 	vf_close(vf);
 }
 
+/* What vio4wd check-host says that a device needs. */
+static void memory_is_as_said(void **state)
+{
+	assert_in_range(vf_memory_bytes(), DEVICE_MEMORY_BYTES / 2, DEVICE_MEMORY_BYTES);
+}
+
 /* No memory there: all stays as it was. */
 static void failure_changes_nothing(void **state)
 {
@@ -87,6 +93,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_are_compared),
 		cmocka_unit_test(pool_moves),
+		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 	};
 

@@ -23,6 +23,7 @@ typedef int client_main(int argc, char **argv, bool compatible);
 client_main port_control_main;
 client_main stats_main;
 client_main capture_main;
+client_main check_host_main;
 client_main core_pinner_main;
 client_main config_main;
 client_main guest_config_main;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Says what a host lacks to run the daemon as it is configured. Works on the host itself. */
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "bin/clients/clients.h"
+#include "config/config.h"
+#include "host/readiness.h"
+#include "host/sysfs.h"
+#include "wire/client.h"
+
+#define DAEMON_BYTES (32u << 20) /* of hugepages, without devices */
+
+enum {
+	KEY_CONFIG = 256,
+	KEY_SYSFS,
+};
+
+static const struct argp_option options[] = {
+	{"config", KEY_CONFIG, "FILE", 0,
+		"configuration of the daemon (default: " CONFIG_FILE_DEFAULT ")", 0},
+	{"sysfs", KEY_SYSFS, "DIR", 0, "look at this tree, another host's copy (default: /sys)", 0},
+	{},
+};
+
+struct arguments {
+	struct client_options options;
+	const char *file; /* NULL: the default, which may be missing */
+	const char *sysfs;
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case KEY_CONFIG:
+		arguments->file = value;
+		return 0;
+	case KEY_SYSFS:
+		arguments->sysfs = value;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Looks whether this host has what virtio-forwarder needs with its configuration, and "
+	       "says how to mend what is missing.\v"
+	       "Each line begins with ok, warning (works, but slower or less safely) or missing "
+	       "(does not work).\n"
+	       "Exit code: 0 nothing is missing, 1 something is, 2 bad usage.",
+};
+
+/* What has been found so far. */
+struct findings {
+	json_t *list; /* NULL: print them */
+	bool missing;
+};
+
+static void add_finding(
+	void *userdata, const char *check, enum host_verdict verdict, const char *text)
+{
+	static const char *const words[] = {
+		[HOST_OK] = "ok", [HOST_WARNING] = "warning", [HOST_MISSING] = "missing"};
+	struct findings *findings = userdata;
+
+	findings->missing |= verdict == HOST_MISSING;
+	if (findings->list == NULL)
+		printf("%-8s %-13s %s\n", words[verdict], check, text);
+	else
+		json_array_append_new(findings->list,
+			json_pack("{s:s, s:s, s:s}", "check", check, "verdict", words[verdict],
+				"text", text));
+}
+
+/* The daemon's configuration; NULL where it is wrong, which is a finding. */
+static struct config *load(const struct arguments *arguments, struct findings *findings)
+{
+	char name[] = "virtio-forwarder", option[4096];
+	char *argv[] = {name, option, NULL};
+	struct config *config = NULL;
+	struct err err = {""};
+
+	snprintf(option, sizeof(option), "--config=%s", arguments->file ? arguments->file : "");
+	if (config_load(arguments->file ? 2 : 1, argv, &config, &err) == CONFIG_RUN)
+		add_finding(findings, "configuration", HOST_OK,
+			arguments->file ? arguments->file : CONFIG_FILE_DEFAULT);
+	else
+		add_finding(findings, "configuration", HOST_MISSING, err.text);
+	return config;
+}
+
+static bool is_running(const struct config *config)
+{
+	const struct stats_request request = {0};
+	struct stats_reply *reply;
+
+	if (config->zmq_stats_ep == NULL ||
+		client_stats(config->zmq_stats_ep, &request, &reply, NULL) < 0)
+		return false;
+	stats_reply_free(reply);
+	return true;
+}
+
+static bool somebody_listens(const char *path)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	if (fd < 0 || strlen(path) >= sizeof(addr.sun_path))
+		return false;
+	strcpy(addr.sun_path, path);
+	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+}
+
+/* Of the sockets that the daemon will listen on: that no other backend has them. */
+static void check_backends(const struct config *config, bool running, struct findings *findings)
+{
+	char name[SOCKET_PATH_SIZE], path[2 * SOCKET_PATH_SIZE], text[4 * SOCKET_PATH_SIZE];
+
+	if (running || config->vhost_client || config->dynamic_sockets)
+		return;
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* checked with the configuration */
+		snprintf(name, sizeof(name), config->socket_pattern, i);
+#pragma GCC diagnostic pop
+		snprintf(path, sizeof(path), "%s/%s", config->socket_dir, name);
+		if (!somebody_listens(path))
+			continue;
+		snprintf(text, sizeof(text),
+			"another program listens on %s: stop it (ss -xlp names it)", path);
+		add_finding(findings, "sockets", HOST_MISSING, text);
+	}
+}
+
+static void check_all(
+	const struct arguments *arguments, const struct config *config, struct findings *findings)
+{
+	struct device_id devices[RELAYS_MAX];
+	const struct host_needs needs = {
+		.devices = devices,
+		.n_devices = config->n_vfs,
+		.vf_token = config->vfio_vf_token != NULL,
+		.worker_cpus = &config->worker_cpus,
+		.huge_dir = config->no_huge ? NULL : config->huge_dir,
+		.bytes = DAEMON_BYTES,
+		.bytes_per_device = DEVICE_MEMORY_BYTES,
+		.running = is_running(config),
+	};
+
+	for (unsigned i = 0; i < config->n_vfs; i++)
+		devices[i] = config->vfs[i].device;
+	add_finding(findings, "daemon", HOST_OK, needs.running ? "runs" : "does not run");
+	host_check_hugepages(arguments->sysfs, &needs, add_finding, findings);
+	host_check_vfio(arguments->sysfs, &needs, add_finding, findings);
+	host_check_devices(arguments->sysfs, "/dev", &needs, add_finding, findings);
+	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
+	host_check_directory(config->socket_dir, config->socket_owner, config->socket_group,
+		config->vhost_client, add_finding, findings);
+	check_backends(config, needs.running, findings);
+}
+
+int check_host_main(int argc, char **argv, bool compatible)
+{
+	struct arguments arguments = {.sysfs = SYSFS_ROOT};
+	struct findings findings = {0};
+
+	client_parse(&argp, CLIENT_JSON, argc, argv, &arguments.options, &arguments);
+	if (arguments.options.json)
+		findings.list = json_array();
+	struct config *config = load(&arguments, &findings);
+	if (config != NULL)
+		check_all(&arguments, config, &findings);
+	else /* what does not depend on it */
+		host_check_vfio(arguments.sysfs, &(struct host_needs){0}, add_finding, &findings);
+	config_free(config);
+	if (findings.list != NULL) {
+		json_dumpf(findings.list, stdout, JSON_INDENT(2));
+		printf("\n");
+		json_decref(findings.list);
+	}
+	return findings.missing ? EXIT_REFUSED : 0;
+}

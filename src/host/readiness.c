@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/readiness.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/err.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+#include "host/usable.h"
+
+#define NODES_MAX 64
+
+/* Where the findings of one function go. */
+struct out {
+	const char *check;
+	host_finding *report;
+	void *userdata;
+};
+
+_printf_(3, 4) static void say(
+	const struct out *out, enum host_verdict verdict, const char *fmt, ...)
+{
+	char text[ERR_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	out->report(out->userdata, out->check, verdict, text);
+}
+
+static bool has_pci(const struct host_needs *needs)
+{
+	for (unsigned i = 0; i < needs->n_devices; i++)
+		if (needs->devices[i].is_pci)
+			return true;
+	return false;
+}
+
+static bool is_empty(const char *sysfs, const char *directory)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	bool empty = true;
+
+	snprintf(path, sizeof(path), "%s/%s", sysfs, directory);
+	DIR *dir = opendir(path);
+	while (dir && empty && (entry = readdir(dir)))
+		empty = entry->d_name[0] == '.';
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
+/* The pages that are free on a node, or with -1 on all of them; -1 where there are no such pages. */
+static int free_pages(const char *sysfs, int node, uint64_t page_kib)
+{
+	int n = -1;
+
+	if (node < 0)
+		sysfs_read_int(&n, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages",
+			sysfs, page_kib);
+	else
+		sysfs_read_int(&n,
+			"%s/devices/system/node/node%d/hugepages/hugepages-%" PRIu64
+			"kB/free_hugepages",
+			sysfs, node, page_kib);
+	return n;
+}
+
+/* Of a node (-1: of all of them together) that shall have so many bytes. */
+static void check_pages(const struct out *out, const char *sysfs, int node, uint64_t page_kib,
+	uint64_t bytes)
+{
+	const int need = (int)((bytes + page_kib * 1024 - 1) / (page_kib * 1024));
+	const int have = MAX(free_pages(sysfs, node, page_kib), 0);
+	char where[32] = "", folder[128] = "/sys/kernel/mm/hugepages";
+
+	if (node >= 0) {
+		snprintf(where, sizeof(where), " on NUMA node %d", node);
+		snprintf(folder, sizeof(folder), "/sys/devices/system/node/node%d/hugepages", node);
+	}
+	if (have >= need)
+		say(out, HOST_OK, "%d of %" PRIu64 " KiB are free%s, %d are needed", have, page_kib,
+			where, need);
+	else
+		say(out, node < 0 ? HOST_MISSING : HOST_WARNING,
+			"%d of %" PRIu64 " KiB are free%s, %d are needed: add %d to the number in "
+			"%s/hugepages-%" PRIu64
+			"kB/nr_hugepages, and at boot with hugepages= on the kernel's command line",
+			have, page_kib, where, need, need - have, folder, page_kib);
+}
+
+void host_check_hugepages(const char *sysfs, const struct host_needs *needs, host_finding *report,
+	void *userdata)
+{
+	const struct out out = {"hugepages", report, userdata};
+	uint64_t on_node[NODES_MAX] = {0};
+	struct statfs fs;
+
+	if (needs->huge_dir == NULL) {
+		say(&out, HOST_WARNING, "none are used (--no-huge): devices that need DMA do not work");
+		return;
+	}
+	if (statfs(needs->huge_dir, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC) {
+		say(&out, HOST_MISSING,
+			"%s is no hugetlbfs: mount -t hugetlbfs none %s, or name another with "
+			"VIRTIOFWD_HUGETLBFS_MOUNT_POINT",
+			needs->huge_dir, needs->huge_dir);
+		return;
+	}
+	if (needs->running) {
+		say(&out, HOST_OK, "the running daemon has its own");
+		return;
+	}
+	check_pages(&out, sysfs, -1, fs.f_bsize / 1024,
+		needs->bytes + needs->n_devices * needs->bytes_per_device);
+	for (unsigned i = 0; i < needs->n_devices; i++) {
+		const struct device_id *id = &needs->devices[i];
+		int node = id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
+		if (node >= 0 && node < NODES_MAX)
+			on_node[node] += needs->bytes_per_device;
+	}
+	for (int node = 0; node < NODES_MAX; node++)
+		if (on_node[node] > 0)
+			check_pages(&out, sysfs, node, fs.f_bsize / 1024, on_node[node]);
+}
+
+static bool is_on(const char *sysfs, const char *module, const char *parameter)
+{
+	char text[8];
+
+	return sysfs_read(text, sizeof(text), "%s/module/%s/parameters/%s", sysfs, module,
+		       parameter) == 0 &&
+	       text[0] == 'Y';
+}
+
+void host_check_vfio(const char *sysfs, const struct host_needs *needs, host_finding *report,
+	void *userdata)
+{
+	const struct out iommu = {"iommu", report, userdata}, vfio = {"vfio", report, userdata};
+	const enum host_verdict lacks = has_pci(needs) ? HOST_MISSING : HOST_WARNING;
+
+	if (!is_empty(sysfs, "class/iommu"))
+		say(&iommu, HOST_OK, "on");
+	else if (is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode"))
+		say(&iommu, HOST_WARNING,
+			"off, and VFIO does without (enable_unsafe_noiommu_mode): a device can write "
+			"anywhere in memory");
+	else
+		say(&iommu, lacks,
+			"off: VFIO needs one; switch VT-d or AMD-Vi on in the firmware, and put "
+			"intel_iommu=on iommu=pt (AMD: iommu=pt) on the kernel's command line");
+	if (sysfs_exists("%s/bus/pci/drivers/vfio-pci", sysfs))
+		say(&vfio, HOST_OK, "vfio-pci is loaded");
+	else
+		say(&vfio, lacks,
+			"vfio-pci is not loaded: modprobe vfio-pci, and at boot by a file in "
+			"/etc/modules-load.d with that word");
+	if (is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
+		say(&vfio, HOST_WARNING,
+			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are not "
+			"its own; needed only on machines without interrupt remapping");
+}
+
+void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
+	host_finding *report, void *userdata)
+{
+	const struct out out = {"devices", report, userdata};
+	const struct host_use use = {.vf_token = needs->vf_token};
+
+	if (needs->running) {
+		say(&out, HOST_OK, "the running daemon has them");
+		return;
+	}
+	for (unsigned i = 0; i < needs->n_devices; i++) {
+		const struct device_id *id = &needs->devices[i];
+		struct err err = {""};
+
+		if (!id->is_pci)
+			say(&out, HOST_OK, "%s is no PCI device and not looked at", id->text);
+		else if (host_pci_usable(sysfs, dev, &id->pci, &use, &err) == 0)
+			say(&out, HOST_OK, "%s can be used", id->text);
+		else
+			say(&out, HOST_MISSING, "%s", err.text);
+	}
+	if (needs->n_devices == 0)
+		say(&out, HOST_OK, "none is configured; vio4wd vf lists the VFs of this host");
+}
+
+/* The workers' CPUs that are not in a list of the kernel's; true for any. */
+static bool outside(const struct cpu_set *workers, const char *list, char *ret_text, unsigned size)
+{
+	struct cpu_set listed = {0}, missing = {0};
+
+	if (list[0] != '\0')
+		cpu_set_parse(list, &listed, NULL);
+	for (int c = cpu_set_next(workers, 0); c >= 0; c = cpu_set_next(workers, (unsigned)c + 1))
+		if (!cpu_set_has(&listed, (unsigned)c))
+			cpu_set_add(&missing, (unsigned)c);
+	cpu_set_format(&missing, ret_text, size);
+	return cpu_set_count(&missing) > 0;
+}
+
+/* The node of a device that no worker is on. */
+static void check_nodes(const struct out *out, const char *sysfs, const struct host_needs *needs)
+{
+	char cpus[128], list[256];
+
+	for (unsigned i = 0; i < needs->n_devices; i++) {
+		const struct device_id *id = &needs->devices[i];
+		int node = id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
+
+		if (node < 0 || sysfs_read(list, sizeof(list), "%s/devices/system/node/node%d/cpulist",
+					sysfs, node) < 0)
+			continue;
+		if (outside(needs->worker_cpus, list, cpus, sizeof(cpus)))
+			say(out, HOST_WARNING,
+				"worker CPUs %s are not on NUMA node %d, where device %s is: choose "
+				"VIRTIOFWD_CPU_MASK among %s",
+				cpus, node, id->text, list);
+	}
+}
+
+void host_check_cpus(const char *sysfs, const struct host_needs *needs, host_finding *report,
+	void *userdata)
+{
+	const struct out out = {"cpus", report, userdata};
+	char cpus[128], list[256] = "", governor[32];
+
+	sysfs_read(list, sizeof(list), "%s/devices/system/cpu/isolated", sysfs);
+	if (outside(needs->worker_cpus, list, cpus, sizeof(cpus)))
+		say(&out, HOST_WARNING,
+			"worker CPUs %s are not isolated, so that others interrupt them: "
+			"isolcpus=%s nohz_full=%s rcu_nocbs=%s on the kernel's command line",
+			cpus, cpus, cpus, cpus);
+	else
+		say(&out, HOST_OK, "the workers' are isolated");
+	for (int c = cpu_set_next(needs->worker_cpus, 0); c >= 0;
+		c = cpu_set_next(needs->worker_cpus, (unsigned)c + 1))
+		if (sysfs_read(governor, sizeof(governor),
+			    "%s/devices/system/cpu/cpu%d/cpufreq/scaling_governor", sysfs, c) == 0 &&
+			strcmp(governor, "performance") != 0)
+			say(&out, HOST_WARNING,
+				"CPU %d has the governor %s: cpupower -c %d frequency-set -g performance",
+				c, governor, c);
+	check_nodes(&out, sysfs, needs);
+}

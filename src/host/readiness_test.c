@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <pwd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "host/fake_sysfs.h"
+#include "host/readiness.h"
+
+#define PAGES "hugepages/hugepages-2048kB/free_hugepages"
+
+static struct fake_sysfs fs;
+static char found[4096]; /* the findings of a test, a line each */
+
+static void note(void *userdata, const char *check, enum host_verdict verdict, const char *text)
+{
+	size_t length = strlen(found);
+
+	snprintf(found + length, sizeof(found) - length, "%d %s: %s\n", (int)verdict, check, text);
+}
+
+static int make_tree(void **state)
+{
+	fake_sysfs_init(&fs);
+	fake_sysfs_pci(&fs, "0000:05:08.1", "vfio-pci", 21);
+	fake_sysfs_set(&fs, "bus/pci/devices/0000:05:08.1/numa_node", "1\n");
+	found[0] = '\0';
+	return 0;
+}
+
+static int remove_tree(void **state)
+{
+	fake_sysfs_fini(&fs);
+	return 0;
+}
+
+static void assert_found(const char *words)
+{
+	if (strstr(found, words) == NULL)
+		fail_msg("no '%s' in:\n%s", words, found);
+}
+
+static void assert_not_found(const char *words)
+{
+	if (strstr(found, words) != NULL)
+		fail_msg("'%s' in:\n%s", words, found);
+}
+
+static struct host_needs needs_of(const struct device_id *id, const struct cpu_set *cpus)
+{
+	return (struct host_needs){.devices = id,
+		.n_devices = 1,
+		.worker_cpus = cpus,
+		.huge_dir = "/dev/hugepages",
+		.bytes = 32 << 20,
+		.bytes_per_device = 12 << 20};
+}
+
+static void test_vfio(void **state)
+{
+	struct device_id id;
+	struct cpu_set cpus = {0};
+
+	assert_int_equal(device_id_parse("0000:05:08.1", &id, NULL), 0);
+	struct host_needs needs = needs_of(&id, &cpus);
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("2 iommu: off");
+	assert_found("intel_iommu=on");
+	assert_found("0 vfio: vfio-pci is loaded");
+
+	found[0] = '\0';
+	needs.n_devices = 0; /* nothing needs it */
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("1 iommu: off");
+
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "class/iommu/dmar0/version", "1\n");
+	fake_sysfs_set(&fs, "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
+	fake_sysfs_remove(&fs, "bus/pci/drivers/vfio-pci/unbind");
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("0 iommu: on");
+	assert_found("1 vfio: allow_unsafe_interrupts is on");
+}
+
+static void test_cpus(void **state)
+{
+	struct device_id id;
+	struct cpu_set cpus = {0};
+
+	assert_int_equal(device_id_parse("0000:05:08.1", &id, NULL), 0);
+	assert_int_equal(cpu_set_parse("2,3,8", &cpus, NULL), 0);
+	const struct host_needs needs = needs_of(&id, &cpus);
+	host_check_cpus(fs.root, &needs, note, NULL);
+	assert_found("1 cpus: worker CPUs 2-3,8 are not isolated");
+	assert_found("isolcpus=2-3,8");
+
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "devices/system/cpu/isolated", "2-8\n");
+	fake_sysfs_set(&fs, "devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave\n");
+	fake_sysfs_set(&fs, "devices/system/node/node1/cpulist", "8-15\n");
+	host_check_cpus(fs.root, &needs, note, NULL);
+	assert_found("0 cpus: the workers' are isolated");
+	assert_found("1 cpus: CPU 3 has the governor powersave");
+	assert_found("1 cpus: worker CPUs 2-3 are not on NUMA node 1");
+}
+
+static void test_devices(void **state)
+{
+	struct device_id id;
+	struct cpu_set cpus = {0};
+
+	assert_int_equal(device_id_parse("0000:05:08.2", &id, NULL), 0);
+	const struct host_needs needs = needs_of(&id, &cpus);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:05:08.2 is no PCI device of this host");
+	found[0] = '\0';
+	fake_sysfs_pci(&fs, "0000:05:08.2", "igbvf", 22);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: ");
+	assert_found("vio4wd vf bind 0000:05:08.2");
+	found[0] = '\0';
+	fake_sysfs_pci(&fs, "0000:05:08.3", "vfio-pci", 23);
+	fake_sysfs_set(&fs, "vfio/23", "%s", "");
+	assert_int_equal(device_id_parse("0000:05:08.3", &id, NULL), 0);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("0 devices: 0000:05:08.3 can be used");
+}
+
+static void test_hugepages(void **state)
+{
+	struct device_id id;
+	struct cpu_set cpus = {0};
+
+	assert_int_equal(device_id_parse("0000:05:08.1", &id, NULL), 0);
+	struct host_needs needs = needs_of(&id, &cpus);
+	needs.huge_dir = "/proc";
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_found("2 hugepages: /proc is no hugetlbfs: mount");
+
+	found[0] = '\0';
+	needs.huge_dir = "/dev/hugepages";
+	fake_sysfs_set(&fs, "kernel/mm/" PAGES, "21\n");
+	fake_sysfs_set(&fs, "devices/system/node/node1/" PAGES, "6\n");
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	if (strstr(found, "no hugetlbfs"))
+		skip(); /* none is mounted on this machine */
+	assert_found("2 hugepages: 21 of 2048 KiB are free, 22 are needed: add 1 ");
+	assert_found("0 hugepages: 6 of 2048 KiB are free on NUMA node 1, 6 are needed");
+
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "kernel/mm/" PAGES, "22\n");
+	fake_sysfs_set(&fs, "devices/system/node/node1/" PAGES, "1\n");
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_found("0 hugepages: 22");
+	assert_found("1 hugepages: 1 of 2048 KiB are free on NUMA node 1, 6 are needed: add 5 ");
+	assert_found("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages");
+
+	found[0] = '\0';
+	needs.running = true;
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_found("0 hugepages: the running daemon");
+}
+
+static void test_directory(void **state)
+{
+	char path[PATH_MAX];
+
+	host_check_directory("/nonexistent/x", "root", NULL, true, note, NULL);
+	assert_found("0 sockets: /nonexistent/x is made");
+	host_check_directory("/tmp", "no-such-user", NULL, true, note, NULL);
+	assert_found("2 sockets: there is no user no-such-user");
+	if (getpwnam("nobody") == NULL)
+		skip();
+
+	found[0] = '\0';
+	snprintf(path, sizeof(path), "%s/sockets", fs.root); /* the tree is 0700 */
+	assert_int_equal(mkdir(path, 0755), 0);
+	host_check_directory(path, "nobody", NULL, false, note, NULL);
+	assert_found("2 sockets: /tmp/fake-sysfs-");
+	assert_found("user nobody can search");
+	assert_int_equal(chmod(fs.root, 0755), 0);
+	found[0] = '\0';
+	host_check_directory(path, "nobody", NULL, false, note, NULL);
+	assert_found("can be used by nobody");
+	assert_not_found("2 ");
+	host_check_directory(path, "nobody", NULL, true, note, NULL);
+	assert_found("user nobody can write to");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
+	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
+		TEST(test_hugepages), TEST(test_directory)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

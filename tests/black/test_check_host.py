@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""vio4wd check-host, on this host and on trees that look like others."""
+
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+
+from lib.forwarder import Forwarder
+from lib.paths import program
+
+OK, MISSING, USAGE = 0, 1, 2
+CPUS = sorted(os.sched_getaffinity(0))
+CONFIG = f"""VIRTIOFWD_CPU_MASK={CPUS[-1]}
+VIRTIOFWD_MASTER_LCORE={CPUS[0]}
+VIRTIOFWD_SHARE_MASTER_CPU=true
+VIRTIOFWD_SOCKET_OWNER=root
+VIRTIOFWD_SOCKET_GROUP=root
+"""
+
+
+@pytest.fixture
+def check(workdir):
+    """Runs it with more of a configuration; returns (exit code, [(check, verdict, text)])."""
+    def run(config="", *arguments):
+        path = workdir / "virtioforwarder"
+        path.write_text(f"{CONFIG}VIRTIOFWD_SOCKET_DIR={workdir}\n"
+                        f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{workdir}/stats\n{config}", encoding="utf-8")
+        result = subprocess.run([program("vio4wd"), "check-host", f"--config={path}", "--json",
+                                 *arguments], capture_output=True, text=True, timeout=30)
+        assert not result.stderr
+        return result.returncode, [(finding["check"], finding["verdict"], finding["text"])
+                                   for finding in json.loads(result.stdout)]
+
+    return run
+
+
+def test_this_host(check, workdir):
+    """Every thing is looked at, the exit code is that of the worst, and text says what JSON does."""
+    code, findings = check()
+    assert {name for name, *_ in findings} >= {"configuration", "daemon", "hugepages", "iommu", "vfio",
+                                               "devices", "cpus", "sockets"}
+    assert code == (MISSING if "missing" in {verdict for _, verdict, _ in findings} else OK)
+    text = subprocess.run([program("vio4wd"), "check-host", f"--config={workdir}/virtioforwarder"],
+                          stdout=subprocess.PIPE, text=True, timeout=30)
+    assert text.returncode == code
+    assert [line.split()[1::-1] for line in text.stdout.splitlines()] == [
+        [name, verdict] for name, verdict, _ in findings]
+
+
+def test_a_host_that_lacks_everything(check, workdir):
+    code, findings = check("VIRTIOFWD_STATIC_VFS=0000:05:08.1=3\n"
+                           "VIRTIOFWD_HUGETLBFS_MOUNT_POINT=/proc\n", f"--sysfs={workdir}")
+    said = dict((name, (verdict, text)) for name, verdict, text in findings)
+    assert code == MISSING
+    assert said["configuration"][0] == "ok"
+    assert said["hugepages"][0] == "missing" and "mount -t hugetlbfs" in said["hugepages"][1]
+    assert said["iommu"][0] == "missing" and "intel_iommu=on" in said["iommu"][1]
+    assert said["vfio"][0] == "missing" and "modprobe vfio-pci" in said["vfio"][1]
+    assert said["devices"][0] == "missing" and "0000:05:08.1" in said["devices"][1]
+    assert said["cpus"][0] == "warning" and "isolcpus=" in said["cpus"][1]
+
+
+def test_wrong_configuration(check):
+    code, findings = check("VIRTIOFWD_CPU_MASK=x\n")
+    assert code == MISSING
+    assert findings[0][:2] == ("configuration", "missing") and "VIRTIOFWD_CPU_MASK" in findings[0][2]
+    code, findings = check("VIRTIOFWD_CPU_MASK=1023\n")
+    assert code == MISSING and "CPU 1023 is not online" in findings[0][2]
+
+
+def test_another_backend_and_the_daemon_itself(check, workdir, stack):
+    path = workdir / "virtio-forwarder7.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        code, findings = check()
+        assert code == MISSING
+        assert [text for name, verdict, text in findings
+                if name == "sockets" and verdict == "missing" and str(path) in text]
+    path.unlink()
+
+    stack.enter_context(Forwarder(workdir, {0: "net_null0"}))
+    _, findings = check("VIRTIOFWD_STATIC_VFS=0000:05:08.1=3\n")
+    assert ("daemon", "ok", "runs") in findings
+    assert {name: verdict for name, verdict, _ in findings}["devices"] == "ok"
+
+
+def test_usage():
+    result = subprocess.run([program("vio4wd"), "check-host", "x"], capture_output=True, timeout=30)
+    assert result.returncode == USAGE
