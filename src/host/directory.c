@@ -47,9 +47,7 @@ static bool is_member(const struct account *account, gid_t gid)
 /* `bits` as of others: 1 search, 2 write. */
 static bool may(const struct account *account, const struct stat *st, unsigned bits)
 {
-	unsigned shift = account->uid == st->st_uid          ? 6
-	                 : is_member(account, st->st_gid)     ? 3
-	                                                      : 0;
+	unsigned shift = account->uid == st->st_uid ? 6 : is_member(account, st->st_gid) ? 3 : 0;
 
 	return account->uid == 0 || (st->st_mode >> shift & bits) == bits;
 }
@@ -78,8 +76,9 @@ void host_check_directory(const char *path, const char *user, const char *group,
 		if (!S_ISDIR(st.st_mode) ||
 			(user != NULL && !may(&account, &st, last && writes ? 3 : 1))) {
 			err_set(&said, 0,
-				"%s is no directory that user %s can %s: see its owner and mode", part,
-				user != NULL ? user : "?", last && writes ? "write to" : "search");
+				"%s is no directory that user %s can %s: see its owner and mode",
+				part, user != NULL ? user : "?",
+				last && writes ? "write to" : "search");
 			report(userdata, check, HOST_MISSING, said.text);
 			return;
 		}

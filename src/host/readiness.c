@@ -60,7 +60,8 @@ static bool is_empty(const char *sysfs, const char *directory)
 	return empty;
 }
 
-/* The pages that are free on a node, or with -1 on all of them; -1 where there are no such pages. */
+/* The pages that are free on a node, or with -1 on all of them; -1 where there are no such pages.
+ */
 static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 {
 	int n = -1;
@@ -77,8 +78,8 @@ static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 }
 
 /* Of a node (-1: of all of them together) that shall have so many bytes. */
-static void check_pages(const struct out *out, const char *sysfs, int node, uint64_t page_kib,
-	uint64_t bytes)
+static void check_pages(
+	const struct out *out, const char *sysfs, int node, uint64_t page_kib, uint64_t bytes)
 {
 	const int need = (int)((bytes + page_kib * 1024 - 1) / (page_kib * 1024));
 	const int have = MAX(free_pages(sysfs, node, page_kib), 0);
@@ -99,15 +100,16 @@ static void check_pages(const struct out *out, const char *sysfs, int node, uint
 			have, page_kib, where, need, need - have, folder, page_kib);
 }
 
-void host_check_hugepages(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata)
+void host_check_hugepages(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out out = {"hugepages", report, userdata};
 	uint64_t on_node[NODES_MAX] = {0};
 	struct statfs fs;
 
 	if (needs->huge_dir == NULL) {
-		say(&out, HOST_WARNING, "none are used (--no-huge): devices that need DMA do not work");
+		say(&out, HOST_WARNING,
+			"none are used (--no-huge): devices that need DMA do not work");
 		return;
 	}
 	if (statfs(needs->huge_dir, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC) {
@@ -143,8 +145,8 @@ static bool is_on(const char *sysfs, const char *module, const char *parameter)
 	       text[0] == 'Y';
 }
 
-void host_check_vfio(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata)
+void host_check_vfio(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out iommu = {"iommu", report, userdata}, vfio = {"vfio", report, userdata};
 	const enum host_verdict lacks = has_pci(needs) ? HOST_MISSING : HOST_WARNING;
@@ -153,7 +155,8 @@ void host_check_vfio(const char *sysfs, const struct host_needs *needs, host_fin
 		say(&iommu, HOST_OK, "on");
 	else if (is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode"))
 		say(&iommu, HOST_WARNING,
-			"off, and VFIO does without (enable_unsafe_noiommu_mode): a device can write "
+			"off, and VFIO does without (enable_unsafe_noiommu_mode): a device can "
+			"write "
 			"anywhere in memory");
 	else
 		say(&iommu, lacks,
@@ -167,7 +170,8 @@ void host_check_vfio(const char *sysfs, const struct host_needs *needs, host_fin
 			"/etc/modules-load.d with that word");
 	if (is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
 		say(&vfio, HOST_WARNING,
-			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are not "
+			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are "
+			"not "
 			"its own; needed only on machines without interrupt remapping");
 }
 
@@ -219,19 +223,20 @@ static void check_nodes(const struct out *out, const char *sysfs, const struct h
 		const struct device_id *id = &needs->devices[i];
 		int node = id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
 
-		if (node < 0 || sysfs_read(list, sizeof(list), "%s/devices/system/node/node%d/cpulist",
-					sysfs, node) < 0)
+		if (node < 0 || sysfs_read(list, sizeof(list),
+					"%s/devices/system/node/node%d/cpulist", sysfs, node) < 0)
 			continue;
 		if (outside(needs->worker_cpus, list, cpus, sizeof(cpus)))
 			say(out, HOST_WARNING,
-				"worker CPUs %s are not on NUMA node %d, where device %s is: choose "
+				"worker CPUs %s are not on NUMA node %d, where device %s is: "
+				"choose "
 				"VIRTIOFWD_CPU_MASK among %s",
 				cpus, node, id->text, list);
 	}
 }
 
-void host_check_cpus(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata)
+void host_check_cpus(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out out = {"cpus", report, userdata};
 	char cpus[128], list[256] = "", governor[32];
@@ -247,10 +252,12 @@ void host_check_cpus(const char *sysfs, const struct host_needs *needs, host_fin
 	for (int c = cpu_set_next(needs->worker_cpus, 0); c >= 0;
 		c = cpu_set_next(needs->worker_cpus, (unsigned)c + 1))
 		if (sysfs_read(governor, sizeof(governor),
-			    "%s/devices/system/cpu/cpu%d/cpufreq/scaling_governor", sysfs, c) == 0 &&
+			    "%s/devices/system/cpu/cpu%d/cpufreq/scaling_governor", sysfs,
+			    c) == 0 &&
 			strcmp(governor, "performance") != 0)
 			say(&out, HOST_WARNING,
-				"CPU %d has the governor %s: cpupower -c %d frequency-set -g performance",
+				"CPU %d has the governor %s: cpupower -c %d frequency-set -g "
+				"performance",
 				c, governor, c);
 	check_nodes(&out, sysfs, needs);
 }

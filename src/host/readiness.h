@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Whether a host has what a configuration of the daemon needs: one finding for each thing looked at,
- * and what to do where it is not as it should be. `sysfs` is the tree's root ("/sys"), `dev` that of
- * the device files ("/dev"). Nothing here changes anything or blocks.
+ * Whether a host has what a configuration of the daemon needs: one finding for each thing looked
+ * at, and what to do where it is not as it should be. `sysfs` is the tree's root ("/sys"), `dev`
+ * that of the device files ("/dev"). Nothing here changes anything or blocks.
  */
 
 #include <stdbool.h>
@@ -25,30 +25,30 @@ struct host_needs {
 	unsigned n_devices;
 	bool vf_token;
 	const struct cpu_set *worker_cpus;
-	const char *huge_dir;        /* NULL: ordinary pages */
-	uint64_t bytes;              /* of hugepages, without the devices', */
-	uint64_t bytes_per_device;   /* and those */
-	bool running;                /* the daemon runs and has its memory already */
+	const char *huge_dir;      /* NULL: ordinary pages */
+	uint64_t bytes;            /* of hugepages, without the devices', */
+	uint64_t bytes_per_device; /* and those */
+	bool running;              /* the daemon runs and has its memory already */
 };
 
 /* `check` names the thing ("hugepages"); `text` is a sentence, with the remedy. */
 typedef void host_finding(
 	void *userdata, const char *check, enum host_verdict verdict, const char *text);
 
-void host_check_hugepages(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata);
+void host_check_hugepages(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
 /* IOMMU and vfio-pci; only a warning without a PCI device among the needs. */
-void host_check_vfio(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata);
+void host_check_vfio(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
 /* That each PCI device is there, bound, and can be opened. */
 void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
 	host_finding *report, void *userdata);
 
 /* That nothing else runs on the workers' CPUs, and that they are on the devices' nodes. */
-void host_check_cpus(const char *sysfs, const struct host_needs *needs, host_finding *report,
-	void *userdata);
+void host_check_cpus(
+	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
 /* That `user` (NULL: anybody) can reach a directory and, with `writes`, make files there. */
 void host_check_directory(const char *path, const char *user, const char *group, bool writes,

@@ -211,7 +211,7 @@ def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
         code, said = call(f"--capture-ep={endpoint}", "--write=/dev/null", 0)
         assert code == REFUSED and "being captured by another client" in said
         process.kill()
-        wait_until(lambda: open_files(forwarder.pid) == files, 20, "the capture ended")
+        wait_until(lambda: open_files(forwarder.pid) <= files, 20, "the capture ended")
         memory = memory or memory_kib(forwarder.pid)
     assert memory_kib(forwarder.pid) < memory + 16 * 1024  # less than one capture's memory
     peer.stop()

@@ -65,16 +65,6 @@ struct capture {
 	uint64_t written;
 };
 
-static unsigned number(
-	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
-{
-	unsigned value = 0;
-
-	if (client_parse_number(text, max, &value) < 0 || value < min)
-		argp_error(state, "%s: '%s' is no number from %u to %u", option, text, min, max);
-	return value;
-}
-
 static void set_directions(struct arguments *arguments, const char *text, struct argp_state *state)
 {
 	arguments->request.directions = 0;
@@ -91,7 +81,7 @@ static void add_word(struct arguments *arguments, const char *text, struct argp_
 	size_t length = strlen(arguments->filter);
 
 	if (!arguments->has_relay) {
-		arguments->request.relay = number("relay", text, 0, RELAYS_MAX - 1, state);
+		arguments->request.relay = client_number("relay", text, 0, RELAYS_MAX - 1, state);
 		arguments->has_relay = true;
 		return;
 	}
@@ -114,17 +104,18 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		set_directions(arguments, value, state);
 		return 0;
 	case KEY_DURATION:
-		arguments->duration_s = number("--duration", value, 1, DURATION_MAX_S, state);
+		arguments->duration_s =
+			client_number("--duration", value, 1, DURATION_MAX_S, state);
 		return 0;
 	case 'w':
 		arguments->file = value;
 		return 0;
 	case 's':
 		arguments->request.snaplen =
-			number("--snaplen", value, 1, CAPTURE_SNAPLEN_MAX, state);
+			client_number("--snaplen", value, 1, CAPTURE_SNAPLEN_MAX, state);
 		return 0;
 	case 'c':
-		arguments->count = number("--count", value, 1, UINT32_MAX, state);
+		arguments->count = client_number("--count", value, 1, UINT32_MAX, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		add_word(arguments, value, state);
@@ -240,14 +231,14 @@ static unsigned write_packets(struct capture *capture, unsigned n)
 		capture->seen[packet.direction]++;
 		if (!wanted(capture, &packet))
 			continue;
-		pcapng_packet(capture->out,
-			&(struct pcapng_packet){
-				.interface = capture->interfaces[packet.direction],
-				.time_ns = packet.record.time_ns,
-				.length = packet.record.length,
-				.kept = packet.record.kept,
-				.data = packet.data,
-			});
+		pcapng_packet(
+			capture->out, &(struct pcapng_packet){
+					      .interface = capture->interfaces[packet.direction],
+					      .time_ns = packet.record.time_ns,
+					      .length = packet.record.length,
+					      .kept = packet.record.kept,
+					      .data = packet.data,
+				      });
 		capture->written++;
 	}
 	return i;
@@ -269,16 +260,15 @@ static int run(struct capture *capture, int signals, struct err *err)
 {
 	struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
 		{.fd = capture_source_fd(capture->source), .events = POLLIN}};
-	const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) +
-	                        capture->arguments->duration_s * UINT64_C(1000000000);
+	const uint64_t end_ns =
+		clock_ns(CLOCK_MONOTONIC) + capture->arguments->duration_s * UINT64_C(1000000000);
 
 	for (;;) {
 		unsigned n = write_packets(capture, PACKETS_A_LOOK);
 
 		if (n == 0)
 			fflush(capture->out);
-		if (is_complete(capture) || poll(fds, 2, n > 0 ? 0 : POLL_MS) < 0 ||
-			fds[0].revents)
+		if (is_complete(capture) || poll(fds, 2, n > 0 ? 0 : POLL_MS) < 0 || fds[0].revents)
 			return 0;
 		if (fds[1].revents)
 			return err_set(err, ECONNRESET, "the daemon has ended");
@@ -323,8 +313,8 @@ static int capture_all(struct capture *capture, const char *program, struct err 
 	_cleanup_close_ int signals = block_signals();
 	bool to_stdout = strcmp(capture->arguments->file, "-") == 0;
 
-	int r = capture_source_open(&capture->source, capture->arguments->endpoint,
-		&capture->arguments->request, err);
+	int r = capture_source_open(
+		&capture->source, capture->arguments->endpoint, &capture->arguments->request, err);
 	if (r == 0)
 		r = open_file(capture, err);
 	if (r < 0)

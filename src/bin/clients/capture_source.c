@@ -34,8 +34,8 @@ static int connect_to(int fd, const char *endpoint, struct err *err)
 	const char *path = endpoint + strlen(ipc);
 
 	if (strncmp(endpoint, ipc, strlen(ipc)) != 0 || strlen(path) >= sizeof(addr.sun_path))
-		return err_set(err, EINVAL, "'%s' is no endpoint like %s", endpoint,
-			CAPTURE_ENDPOINT);
+		return err_set(
+			err, EINVAL, "'%s' is no endpoint like %s", endpoint, CAPTURE_ENDPOINT);
 	strcpy(addr.sun_path, path);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
@@ -95,8 +95,8 @@ static int ask(struct capture_source *source, const char *endpoint,
 		return r;
 	if (answer.code != 0)
 		return err_set(err, answer.code, "%s", answer.text);
-	void *memory = mmap(NULL, sizeof(*source->memory), PROT_READ | PROT_WRITE, MAP_SHARED,
-		memory_fd, 0);
+	void *memory = mmap(
+		NULL, sizeof(*source->memory), PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
 	if (memory == MAP_FAILED)
 		return err_set(err, errno, "the daemon's memory: %s", strerror(errno));
 	source->memory = memory;
@@ -119,8 +119,8 @@ int capture_source_open(struct capture_source **ret_source, const char *endpoint
 	}
 	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++)
 		for (unsigned s = 0; request->directions & 1u << d && s < CAPTURE_SLICES; s++)
-			source->rings[source->n++] = (struct ring){.direction = d,
-				.shared = &source->memory->directions[d].slices[s]};
+			source->rings[source->n++] = (struct ring){
+				.direction = d, .shared = &source->memory->directions[d].slices[s]};
 	*ret_source = source;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The client's end of a capture (base/capture.h): packets of a relay, in the order of their times. */
+/* The client's end of a capture (base/capture.h): packets of a relay, in the order of their times.
+ */
 
 #include <stdbool.h>
 

@@ -54,7 +54,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Looks whether this host has what virtio-forwarder needs with its configuration, and "
+	.doc = "Looks whether this host has what virtio-forwarder needs with its configuration, "
+	       "and "
 	       "says how to mend what is missing.\v"
 	       "Each line begins with ok, warning (works, but slower or less safely) or missing "
 	       "(does not work).\n"
@@ -78,9 +79,9 @@ static void add_finding(
 	if (findings->list == NULL)
 		printf("%-8s %-13s %s\n", words[verdict], check, text);
 	else
-		json_array_append_new(findings->list,
-			json_pack("{s:s, s:s, s:s}", "check", check, "verdict", words[verdict],
-				"text", text));
+		json_array_append_new(
+			findings->list, json_pack("{s:s, s:s, s:s}", "check", check, "verdict",
+						words[verdict], "text", text));
 }
 
 /* The daemon's configuration; NULL where it is wrong, which is a finding. */

@@ -116,3 +116,13 @@ int client_parse_number(const char *text, unsigned long max, unsigned *ret_numbe
 	*ret_number = (unsigned)number;
 	return 0;
 }
+
+unsigned client_number(
+	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
+{
+	unsigned value = 0;
+
+	if (client_parse_number(text, max, &value) < 0 || value < min)
+		argp_error(state, "%s: '%s' is no number from %u to %u", option, text, min, max);
+	return value;
+}

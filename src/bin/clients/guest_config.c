@@ -43,16 +43,6 @@ struct arguments {
 	unsigned mtu; /* 0: not told */
 };
 
-static unsigned number(
-	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
-{
-	unsigned value = 0;
-
-	if (client_parse_number(text, max, &value) < 0 || value < min)
-		argp_error(state, "%s: '%s' is no number from %u to %u", option, text, min, max);
-	return value;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -65,21 +55,21 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		arguments->qemu = true;
 		return 0;
 	case KEY_QUEUES:
-		arguments->queues = number("--queues", value, 1, QUEUE_PAIRS_MAX, state);
+		arguments->queues = client_number("--queues", value, 1, QUEUE_PAIRS_MAX, state);
 		return 0;
 	case KEY_MEMORY:
-		arguments->memory_mib = number("--memory", value, 1, MEMORY_MAX_MIB, state);
+		arguments->memory_mib = client_number("--memory", value, 1, MEMORY_MAX_MIB, state);
 		return 0;
 	case KEY_HUGEPAGES:
 		arguments->hugepages = true;
 		return 0;
 	case KEY_MTU:
-		arguments->mtu = number("--mtu", value, MTU_MIN, MTU_MAX, state);
+		arguments->mtu = client_number("--mtu", value, MTU_MIN, MTU_MAX, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->has_relay)
 			return ARGP_ERR_UNKNOWN;
-		arguments->relay_id = number("relay", value, 0, RELAYS_MAX - 1, state);
+		arguments->relay_id = client_number("relay", value, 0, RELAYS_MAX - 1, state);
 		arguments->has_relay = true;
 		return 0;
 	case ARGP_KEY_END:

@@ -103,16 +103,6 @@ static void add_member(
 	device->members[device->n_members++] = id;
 }
 
-static unsigned number(
-	const char *option, const char *text, unsigned long max, struct argp_state *state)
-{
-	unsigned value = 0;
-
-	if (client_parse_number(text, max, &value) < 0)
-		argp_error(state, "--%s: '%s' is no number from 0 to %lu", option, text, max);
-	return value;
-}
-
 static void set_socket_mode(struct op *op, const char *text, struct argp_state *state)
 {
 	if (strcmp(text, "server") == 0)
@@ -141,7 +131,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		set_text(op->vhost_path, sizeof(op->vhost_path), "vhost-path", value, state);
 		return 0;
 	case KEY_VIRTIO_ID:
-		op->relay_id = (int)number("virtio-id", value, INT_MAX, state);
+		op->relay_id = (int)client_number("--virtio-id", value, 0, INT_MAX, state);
 		return 0;
 	case KEY_PCI_ADDR:
 		add_member(&op->device, value, true, state);
@@ -153,7 +143,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		set_text(op->device.bond_name, sizeof(op->device.bond_name), "name", value, state);
 		return 0;
 	case KEY_MODE:
-		op->device.bond_mode = number("mode", value, 6, state);
+		op->device.bond_mode = client_number("--mode", value, 0, 6, state);
 		arguments->has_mode = true;
 		return 0;
 	case KEY_SOCKET_MODE:

@@ -58,16 +58,6 @@ static void set_format(struct arguments *arguments, const char *text, struct arg
 	argp_error(state, "--output-format: '%s' is none of flat, protobuf, json", text);
 }
 
-static unsigned number(
-	const char *option, const char *text, unsigned long max, struct argp_state *state)
-{
-	unsigned value = 0;
-
-	if (client_parse_number(text, max, &value) < 0)
-		argp_error(state, "--%s: '%s' is no number from 0 to %lu", option, text, max);
-	return value;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -77,14 +67,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		arguments->request.include_inactive = true;
 		return 0;
 	case KEY_DELAY:
-		arguments->request.delay_ms = number("delay", value, STATS_DELAY_MAX_MS, state);
+		arguments->request.delay_ms =
+			client_number("--delay", value, 0, STATS_DELAY_MAX_MS, state);
 		return 0;
 	case KEY_RELAY:
 		if (arguments->all_relays)
 			arguments->request.relays = 0;
 		arguments->all_relays = false;
-		arguments->request.relays |= UINT64_C(1)
-		                             << number("relay", value, RELAYS_MAX - 1, state);
+		arguments->request.relays |=
+			UINT64_C(1) << client_number("--relay", value, 0, RELAYS_MAX - 1, state);
 		return 0;
 	case KEY_FORMAT:
 		set_format(arguments, value, state);
