@@ -52,6 +52,25 @@ static void unmap(struct capture *capture)
 	*capture = (struct capture){0};
 }
 
+static void put_taps(struct capture_service *service, struct capture *capture, uint32_t snaplen)
+{
+	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
+		if (!wants(capture->directions, d))
+			continue;
+		for (unsigned s = 0; s < CAPTURE_SLICES; s++)
+			capture->taps[d][s] = (struct tap){
+				.ring = &capture->rings[d]->slices[s], .snaplen = snaplen};
+		service->tap(service->userdata, capture->relay_id, d, capture->taps[d]);
+	}
+}
+
+static void take_taps(struct capture_service *service, const struct capture *capture)
+{
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		if (wants(capture->directions, d))
+			service->tap(service->userdata, capture->relay_id, d, NULL);
+}
+
 static void on_gone(void *userdata, struct local_client *client)
 {
 	struct capture_service *service = userdata;
@@ -61,9 +80,7 @@ static void on_gone(void *userdata, struct local_client *client)
 
 		if (capture->client != client)
 			continue;
-		for (unsigned d = 0; d < DIRECTIONS_N; d++)
-			if (wants(capture->directions, d))
-				service->tap(service->userdata, capture->relay_id, d, NULL);
+		take_taps(service, capture);
 		log_info("relay %u: capture ended", capture->relay_id);
 		unmap(capture);
 	}
@@ -177,22 +194,19 @@ static int begin(struct capture_service *service, struct local_client *client,
 	capture->relay_id = request->relay;
 	capture->directions = request->directions;
 	r = make_memory(capture, fd, err);
-	if (r == 0)
+	if (r == 0) {
+		/* Before the answer: from then on the client counts on every packet. */
+		put_taps(service, capture, request->snaplen);
 		r = send_memory(client, fd, err);
+		if (r < 0)
+			take_taps(service, capture);
+	}
 	if (r < 0) {
 		unmap(capture);
 		return r;
 	}
 	capture->client = client;
 	local_client_keep(client);
-	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
-		if (!wants(capture->directions, d))
-			continue;
-		for (unsigned s = 0; s < CAPTURE_SLICES; s++)
-			capture->taps[d][s] = (struct tap){
-				.ring = &capture->rings[d]->slices[s], .snaplen = request->snaplen};
-		service->tap(service->userdata, capture->relay_id, d, capture->taps[d]);
-	}
 	log_info("relay %u: capture started", capture->relay_id);
 	return 0;
 }

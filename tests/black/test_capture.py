@@ -187,10 +187,11 @@ def test_slow_reader(workdir, forwarder, make_peer, endpoint):
         assert client.returncode == DONE
     match = re.search(r"(\d+) packets captured, (\d+) lost", said.decode())
     captured, lost = map(int, match.groups())
-    assert lost > 0 and captured + lost == 200_000
     path = workdir / "slow.pcapng"
     path.write_bytes(data)
     packets, statistics = pcapng.read(path)
+    assert [seen for seen, _ in statistics.values()] == [100_000, 100_000], (statistics, said)
+    assert lost > 0 and captured + lost == 200_000
     assert len(packets) == captured
     assert all(len(packet.frame) == 512 for packet in packets)
     assert sum(dropped for _, dropped in statistics.values()) == lost
@@ -228,6 +229,7 @@ def test_ends_come_and_go(workdir, stack, endpoint, capture):
     for i in range(2):
         peer = stack.enter_context(Peer(workdir, f"peer{i}", net=net_socket(workdir),
                                         net_server=True, vm=forwarder.socket(), count=PACKETS))
+        peer.wait_event("open")
         attach(forwarder, 0, device)
         wait_active(forwarder)
         peer.start()
