@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A database server that says anything at all: the input is what it sends on a connection. */
+/*
+ * A database server that says anything at all: the input is what it sends on a connection. By TCP:
+ * the directory of a unix socket is watched, and the kernel takes a tenth of a second to end a watch.
+ */
 #include "base/log.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "fuzz.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-static struct sockaddr_un address = {.sun_family = AF_UNIX};
+static char endpoint[32];
 static int listener;
-
-static void remove_socket(void)
-{
-	unlink(address.sun_path);
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+
 	log_open("fuzz", LOG_TARGET_STDERR, LOG_EMERG);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz-ovsdb.%d", getpid());
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	require(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
-	atexit(remove_socket);
-	return listen(listener, 8);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	require(bind(listener, (struct sockaddr *)&address, size) == 0);
+	require(listen(listener, 8) == 0);
+	require(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+	snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%d", ntohs(address.sin_port));
+	return 0;
 }
 
 static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
@@ -44,10 +47,18 @@ static void run(sd_event *event, int client)
 			;
 }
 
+/* By a reset, so that no connection is left waiting in the kernel. */
+static void hang_up(int client)
+{
+	struct linger at_once = {.l_onoff = 1};
+
+	setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(client);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ovsdb_monitor_options options = {
-		.endpoint = address.sun_path, .sysfs = "/nonexistent"};
+	struct ovsdb_monitor_options options = {.endpoint = endpoint, .sysfs = "/nonexistent"};
 	struct ovsdb_monitor *monitor = NULL;
 	struct err err = {""};
 	sd_event *event = NULL;
@@ -65,11 +76,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sent += n > 0 ? (size_t)n : 0;
 	}
 	run(event, client);
-	close(client);
+	hang_up(client);
 	run(event, -1);
 	ovsdb_monitor_free(monitor);
 	sd_event_unref(event);
 	while ((client = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		close(client);
+		hang_up(client);
 	return 0;
 }
