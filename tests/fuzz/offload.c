@@ -7,9 +7,7 @@
 #include "core/offload.h"
 #include "core/gso.h"
 #include "packet.h"
-
-#include <rte_eal.h>
-#include <sched.h>
+#include "pool.h"
 
 #define BUFFERS 96
 #define BURST 32
@@ -26,15 +24,7 @@ static struct rte_mempool *pool;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	char cpu[16];
-	char *eal[] = {"fuzz", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", "64",
-		"-l", cpu, "--log-level=error"};
-
-	snprintf(cpu, sizeof(cpu), "%d", sched_getcpu());
-	require(rte_eal_init(ARRAY_SIZE(eal), eal) >= 0);
-	pool = rte_pktmbuf_pool_create(
-		"fuzz", BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	require(pool);
+	pool = pool_make(BUFFERS);
 	return 0;
 }
 

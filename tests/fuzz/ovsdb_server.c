@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A database server that says anything at all: the input is what it sends on a connection. By TCP:
- * the directory of a unix socket is watched, and the kernel takes a tenth of a second to end a watch.
+ * A database server that says anything at all: the input is what it sends on a connection. By TCP,
+ * since the directory of a unix socket is watched, and to end a watch takes the kernel a tenth of a
+ * second.
  */
 #include "base/log.h"
 #include "control/ovsdb/ovsdb_monitor.h"

@@ -3,6 +3,7 @@
 """seeds.py NAME DIRECTORY: writes the first inputs of a fuzzer whose inputs are no text (those of the
 others are in corpus/)."""
 
+import itertools
 import struct
 import sys
 from pathlib import Path
@@ -147,6 +148,62 @@ def offload():
                                   (17, (0, 0, 0, 0)))}
 
 
+RING_WRITE, RING_DESCRIBE, RING_ENTRY, RING_OFFER, RING_TAKE, RING_GIVE, RING_NOTIFY = range(7)
+RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED = 1, 2, 4, 32, 64
+NEXT, WRITABLE, INDIRECT = 1, 2, 4
+
+
+def ring_memory(offset, data):
+    return b"".join(struct.pack("<BBHB", RING_WRITE, 0, offset + at, len(data[at:at + 255]))
+                    + data[at:at + 255] for at in range(0, len(data), 255))
+
+
+def ring_sender(options, pieces, table):
+    """Frames that leave their checksums and their segments to the device, in so many pieces."""
+    out, offset = bytes([options, 0]), 0x800
+    for number, frame in enumerate(packets().values()):
+        checksum, segments = (1, 1) if number == 0 else (0, 0)
+        frame = struct.pack("<BBHHHHH", checksum, segments, 54, 100, 34, 16, 0) + frame
+        out += ring_memory(offset, frame)
+        step, slot = -(-len(frame) // pieces), number * (1 if table else pieces)
+        kind = RING_ENTRY if table else RING_DESCRIBE
+        first = 4 * number if table else slot
+        for piece in range(pieces):
+            at, last = piece * step, piece == pieces - 1
+            following = (0 if table else first) + piece + 1
+            out += struct.pack("<BHHHBB", kind, first + piece, offset + at,
+                               min(step, len(frame) - at), 0 if last else NEXT, following)
+        if table:
+            out += struct.pack("<BHHHBB", RING_DESCRIBE, slot, 64 * number, 16 * pieces, INDIRECT, slot)
+        out += bytes([RING_OFFER, slot])
+        offset += len(frame)
+    return out + bytes([RING_NOTIFY, 1, RING_TAKE, 3, RING_TAKE, 32, RING_NOTIFY, 0, RING_TAKE, 32])
+
+
+def ring_receiver(options, length):
+    """Buffers of that length, and packets of several lengths for them, twice around the ring."""
+    out = bytes([options, 0])
+    for turn in range(4):
+        for number in range(turn % 2 * 16, 16 + turn % 2 * 16):
+            out += struct.pack("<BHHHBB", RING_DESCRIBE, number, 256 * number, length, WRITABLE, number)
+            out += bytes([RING_OFFER, number])
+        out += struct.pack("<BBHH", RING_GIVE, 5, 60 + 300 * turn, 0xffff)
+        out += struct.pack("<BBHHBB", RING_GIVE, 20, 60, 20, RING_NOTIFY, turn)
+    return out
+
+
+def ring():
+    kinds = {"split": 0, "packed": RING_PACKED}
+    options = {"": 0, ".all": RING_MERGEABLE | RING_EVENTS | RING_LOGGED | RING_CALLED}
+    out = {}
+    for (kind, packed), (name, more) in itertools.product(kinds.items(), options.items()):
+        for pieces, table in ((1, False), (2, False), (2, True), (4, True)):
+            out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
+        for length in (40, 512, 2048):
+            out[f"receive.{kind}{name}.{length}"] = ring_receiver(packed | more, length)
+    return out
+
+
 def wire():
     from lib import vioclient
     pb = vioclient.extended
@@ -184,6 +241,7 @@ SEEDS = {
     "gate_connection": lambda: {name: gate_connection(life) for name, life in LIVES.items()},
     "gate_rules": lambda: {name: gate_rules(life) for name, life in LIVES.items()},
     "offload": offload,
+    "ring": ring,
     "steer": steer,
     "wire": wire,
 }
