@@ -11,6 +11,7 @@
 
 #include "core/dpdk_log.h"
 #include "core/gate.h"
+#include "core/vhost_nudge.h"
 
 /*
  * What the library would offer and we do not, because neither a device nor software of ours would
@@ -90,6 +91,7 @@ static int start_unseen(struct guest *guest, struct err *err)
 			r = err_set(err, errno, "%s: %s", guest->library_path, strerror(errno));
 	}
 	unlink(guest->library_path);
+	vhost_nudge(dir);
 	rmdir(dir);
 	return r;
 }
