@@ -38,9 +38,7 @@ static __rte_always_inline int take_chain(const struct ring_kind *kind, struct r
 {
 	struct chain chain;
 
-	chain.n_pieces = 0;
-	chain.too_long = false;
-	chain.bytes = 0;
+	chain_init(&chain);
 	if (!kind->read_chain(ring, slot, &chain, false, ret_used))
 		return 0;
 	*ret_packet = rte_mbuf_raw_alloc(pool);
@@ -113,9 +111,7 @@ static __rte_always_inline int give_chain(const struct ring_kind *kind, struct r
 	struct chain chain;
 	int n = 0;
 
-	chain.n_pieces = 0;
-	chain.too_long = false;
-	chain.bytes = 0;
+	chain_init(&chain);
 	while (left > 0) {
 		uint64_t before = chain.bytes;
 		if (!kind->read_chain(ring, slot, &chain, true, &ret_used[n])) {

@@ -11,10 +11,6 @@
 /* An IP packet to be segmented, with its Ethernet header and two VLAN tags. */
 #define PACKET_BYTES_MAX (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
-#define INDIRECT_MAX                                                                \
-	4096 /* entries that are looked at; there are not so many pieces in a chain \
-	      */
-
 static bool add_memory(struct ring *ring, struct chain *chain, uint64_t gpa, uint32_t bytes)
 {
 	/* A piece for each region that it touches, mostly one. */
@@ -43,6 +39,10 @@ bool chain_add(
 	if (unlikely(((descriptor->flags & VRING_DESC_F_WRITE) != 0) != writable)) {
 		ring_retire(ring, RING_DIRECTION);
 		return false;
+	}
+	if (unlikely(++chain->n_descriptors > CHAIN_PIECES_MAX)) {
+		chain->too_long = true;
+		return true;
 	}
 	return add_memory(ring, chain, descriptor->gpa, descriptor->bytes);
 }
@@ -80,7 +80,7 @@ bool chain_add_indirect(
 		ring_retire(ring, RING_INDIRECT);
 		return false;
 	}
-	for (uint32_t seen = 0; next < n && seen < INDIRECT_MAX; seen++) {
+	for (uint32_t seen = 0; next < n && seen < n; seen++) {
 		struct descriptor entry;
 		if (!read_entry(ring, table->gpa + next * sizeof(struct vring_desc), &entry))
 			return false;

@@ -22,7 +22,10 @@ struct descriptor {
 	uint16_t number; /* split: of the next one; packed: the buffer's id */
 };
 
-/* A buffer: pieces of memory that lie in one region each. */
+/*
+ * A buffer: pieces of memory that lie in one region each. So many descriptors are looked at for a
+ * packet, whatever is in them: empty ones cost time as well.
+ */
 #define CHAIN_PIECES_MAX 256
 
 struct piece {
@@ -32,11 +35,20 @@ struct piece {
 };
 
 struct chain {
+	unsigned n_descriptors;
 	unsigned n_pieces;
-	bool too_long;  /* there were more pieces; they are left out */
+	bool too_long;  /* there were more of either; they are left out */
 	uint64_t bytes; /* of the pieces */
 	struct piece pieces[CHAIN_PIECES_MAX];
 };
+
+/* The pieces themselves are left as they are. */
+static inline void chain_init(struct chain *chain)
+{
+	chain->n_descriptors = chain->n_pieces = 0;
+	chain->too_long = false;
+	chain->bytes = 0;
+}
 
 typedef uint64_t __attribute__((may_alias)) descriptor_word;
 

@@ -67,7 +67,7 @@ static __rte_always_inline bool split_read_chain(
 			return chain_add_indirect(ring, chain, &descriptor, writable);
 		if (!chain_add(ring, chain, &descriptor, writable))
 			return false;
-		if (!(descriptor.flags & VRING_DESC_F_NEXT))
+		if (chain->too_long || !(descriptor.flags & VRING_DESC_F_NEXT))
 			return true;
 		number = descriptor.number;
 	}
