@@ -39,4 +39,5 @@ def load():
     """Imports every part; returns the catalogue."""
     # The parts register themselves; they need this module to be there first.
     from attacks import descriptors, floods, memory, messages, migration, packets, rings  # noqa: F401
+    from attacks import laps  # noqa: F401 - repeats some of the others
     return CATALOGUE

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""compare.py [--part I/N] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
+"""compare.py [--only PATTERN] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
 against the daemon and against dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and
 says who survives what. Verdicts are kept in the build directory; --write makes the table
 in docs/security.md of the latest ones."""
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -29,14 +30,14 @@ def verdicts_file(name):
 
 
 def kept(name):
-    """{"verdicts": {attack: verdict}, "starts": {part: n}, "lost": {part: packets, or None}}"""
+    """{"verdicts": {attack: verdict}, "starts": {pattern: n}, "lost": {pattern: packets, or None}}"""
     try:
         return json.loads(verdicts_file(name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {"verdicts": {}, "starts": {}, "lost": {}}
 
 
-def measure(name, part, attacks):
+def measure(name, pattern, attacks):
     """Strikes with everything, and keeps what comes of it."""
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)
@@ -53,10 +54,10 @@ def measure(name, part, attacks):
         arena.abandon()
         shutil.rmtree(directory, ignore_errors=True)
     lost = result and sum(result[direction]["lost"] for direction in ("vm_to_vf", "vf_to_vm"))
-    column = kept(name)
+    column = kept(name) if pattern else {"verdicts": {}, "starts": {}, "lost": {}}
     column["verdicts"].update(verdicts)
-    column["starts"][part] = arena.starts
-    column["lost"][part] = lost
+    column["starts"][pattern] = arena.starts
+    column["lost"][pattern] = lost
     verdicts_file(name).write_text(json.dumps(column), encoding="utf-8")
 
 
@@ -77,21 +78,16 @@ def describe(attacks, columns):
     return "\n".join(lines)
 
 
-def slice_of(attacks, part):
-    """The I-th of N parts of the catalogue, for "I/N"."""
-    number, parts = map(int, part.split("/"))
-    return attacks[len(attacks) * (number - 1) // parts:len(attacks) * number // parts]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", default="1/1", metavar="I/N")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="attacks with such a name")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM")
     options = parser.parse_args()
     attacks = list(load().values())
     for name in options.programs or PROGRAMS:
-        measure(name, options.part, slice_of(attacks, options.part))
+        measure(name, options.only, [attack for attack in attacks
+                                     if re.search(options.only, attack.name)])
     if options.write:
         columns = {name: kept(name) for name in PROGRAMS}
         before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)

@@ -135,13 +135,18 @@ class Counted:
                    zip(self.received, self.sent, self.dropped, self.backlog))
 
 
-def counted(forwarder, direction, relay=0):
+def counted_in(relay_state, direction):
+    """The counters in one relay's part of an answer."""
     source, destination = ENDS[direction]
-    state = getattr(vioclient.relay(forwarder.stats_endpoint, relay), direction)
+    state = getattr(relay_state, direction)
     pair = lambda name: tuple(getattr(state, f"{unit}_{name}") for unit in ("pkts", "bytes"))
     return Counted(pair(f"rx_from_{source}"), pair(f"tx_to_{destination}"),
                    (sum(drop.packets for drop in state.drop), sum(drop.bytes for drop in state.drop)),
                    (state.backlog_packets, state.backlog_bytes))
+
+
+def counted(forwarder, direction, relay=0):
+    return counted_in(vioclient.relay(forwarder.stats_endpoint, relay), direction)
 
 
 def assert_balanced(forwarder, relay=0):

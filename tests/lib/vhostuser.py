@@ -374,6 +374,10 @@ class Frontend:
         self._buffers += [self._sent.pop((queue, chain_id)) for chain_id, _ in returned]
         return len(returned)
 
+    def under_way(self):
+        """How many frames the device has not returned yet."""
+        return len(self._sent)
+
     def wait_sent(self, queue=0, timeout=5):
         """Waits until the device has returned every frame."""
         deadline = time.monotonic() + timeout
@@ -415,6 +419,15 @@ class Frontend:
         return frames
 
     # Migration, and the end.
+
+    def resume(self, bases):
+        """Goes on with the same memory and rings on a new connection, where stop() has left off."""
+        self.connection.close()
+        self.connection = None
+        self.connect().negotiate().share_memory()
+        for index, base in enumerate(bases):
+            self.start_ring(index, base=base)
+        return self.enable_rings()
 
     def start_log(self, size=None):
         """As when a migration starts: dirty pages are logged from here on."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Descriptors and headers: chains that loop, lengths that lie, offloads nobody agreed to."""
 
+import itertools
 import random
 import struct
 
@@ -63,16 +64,17 @@ for _name, _what, _descriptors, _heads in (
     add(f"rx_{_name}", f"{_what}, to receive into", _offered(_descriptors, True, _heads))
 
 
-def _indirect(entries, packed):
-    """An indirect table in the transmit ring, with entries (offset, length, flags, next)."""
+def _indirect(entries, packed, receive):
+    """Indirect tables with entries (offset, length, flags, next), four times the same one."""
     def run(target):
-        frontend = target.ready()
+        frontend = target.ready(packed=packed, post=not receive)
         table = frontend.memory.alloc(16 * len(entries), 16, 1)
+        direction = DESC_WRITE if receive else 0
         for index, (at, length, flags, following) in enumerate(entries):
             at = table if at is None else frontend.memory.regions[1].gpa + at
-            frontend.memory.write(table + 16 * index,
-                                  struct.pack("=QIHH", at, length, flags, following))
-        ring = frontend.tx()
+            fields = (following, flags | direction) if packed else (flags | direction, following)
+            frontend.memory.write(table + 16 * index, struct.pack("=QIHH", at, length, *fields))
+        ring = frontend.rings[0 if receive else 1]
         for index in range(4):
             if packed:
                 ring.write_desc(index, table, 16 * len(entries), index,
@@ -90,14 +92,11 @@ for _name, _what, _entries in (
         ("next_outside", "whose successors are outside", [(0, 64, DESC_NEXT, 60000)] * 4),
         ("longer_than_ring", "of more descriptors than the ring has",
          [(64 * i, 64, DESC_NEXT, i + 1) for i in range(300)])):
-    for _packed in (False, True):
+    for _packed, _receive in itertools.product((False, True), (False, True)):
         _kind = "packed" if _packed else "split"
-
-        def _run(target, attack_run=_indirect(_entries, _packed), packed=_packed):
-            target.defaults["packed"] = packed
-            attack_run(target)
-
-        add(f"indirect_{_name}_{_kind}", f"An indirect table {_what} ({_kind} ring)", _run)
+        add(f"{'rx_' if _receive else ''}indirect_{_name}_{_kind}",
+            f"An indirect table {_what}{', to receive into' if _receive else ''} ({_kind} ring)",
+            _indirect(_entries, _packed, _receive))
 
 
 @attack()
@@ -140,14 +139,22 @@ for _name, _what, _descriptors in (
         ("short", "Buffers shorter than the header", [(0, 11, 0, 0)]),
         ("huge", "Buffers of 4 GiB", [(0, 0xffffffff, 0, 0)]),
         ("outside", "Buffers that are nowhere", [(1 << 60, 64, 0, 0)]),
+        ("address_at_the_limit", "Buffers that wrap around the address space",
+         [((1 << 64) - 16, 64, 0, 0)]),
+        ("end_outside", "Buffers that begin in memory and end outside",
+         [((4 << 20) - 16, 64, 0, 0)]),
         ("indirect_of_nothing", "Indirect tables of length 0", [(0, 0, 0, DESC_INDIRECT)]),
         ("indirect_outside", "Indirect tables that are nowhere",
          [(1 << 60, 1024, 0, DESC_INDIRECT)]),
+        ("indirect_of_half", "Indirect tables of 15 bytes", [(0, 15, 0, DESC_INDIRECT)]),
+        ("indirect_end_outside", "Indirect tables that end outside memory",
+         [((4 << 20) - 16, 64, 0, DESC_INDIRECT)]),
         ("indirect_huge", "Indirect tables of 4 GiB", [(0, 0xfffffff0, 0, DESC_INDIRECT)]),
         ("indirect_chained", "Indirect tables in endless chains",
          [(0, 64, 0, DESC_INDIRECT | DESC_NEXT)]),
         ("unknown_flags", "Every flag at once", [(0, 64, 0, 0x7f7f)])):
-    add(f"tx_packed_{_name}", f"{_what}, to send (packed ring)", _packed(_descriptors, False))
+    add(f"tx_packed_{_name}", f"{_what}, to send (packed ring)",
+        _packed(_descriptors, False))
     add(f"rx_packed_{_name}", f"{_what}, to receive into (packed ring)",
         _packed(_descriptors, True))
 
