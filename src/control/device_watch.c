@@ -2,11 +2,13 @@
 #include "control/device_watch.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "core/port_events.h"
 #include "host/bind.h"
+#include "host/link_events.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/uevent.h"
@@ -24,6 +26,7 @@ struct device_watch {
 	struct port_events *port_events;
 	sd_event_source *port_source;
 	sd_event_source *uevents;    /* NULL where the kernel's socket could not be opened */
+	sd_event_source *links;      /* the same */
 	sd_event_source *look;       /* one-shot: resumes what it can */
 	struct err told[RELAYS_MAX]; /* why a relay has not resumed, as last logged */
 };
@@ -155,22 +158,65 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 	return 0;
 }
 
-/* Without the kernel's announcements a device is still lost in time, but not seen coming back. */
-static int watch_uevents(struct device_watch *watch, sd_event *event, struct err *err)
+/* True for a VF that we drive, not the kernel, and whose PF it is. */
+static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *pf)
 {
-	int fd = host_uevent_open(err);
+	char driver[HOST_DRIVER_SIZE];
+	struct host_vf vf;
 
+	return id->is_pci && host_vf_from_pci(SYSFS_ROOT, &id->pci, &vf, NULL) == 0 &&
+	       pci_addr_equal(&vf.pf, pf) && host_pci_driver(SYSFS_ROOT, &id->pci, driver) == 0 &&
+	       !host_driver_is_bifurcated(driver);
+}
+
+/*
+ * A PF whose interface is set up has been reset, and its VFs with it, by some drivers (igb's). A
+ * VF that was opened before does nothing any more, and nobody is told: it is opened anew.
+ */
+static void on_link_up(void *userdata, unsigned index)
+{
+	struct device_watch *watch = userdata;
+	char name[IFNAMSIZ];
+	struct pci_addr pf;
+
+	if (if_indextoname(index, name) == NULL ||
+		sysfs_link_pci(&pf, SYSFS_ROOT "/class/net/%s/device", name) < 0)
+		return;
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		struct relay *relay = &watch->relays[i];
+		for (unsigned m = 0; m < relay->device.n_members; m++) {
+			if (!is_driven_vf_of(&relay->device.members[m], &pf))
+				continue;
+			log_info("relay %u: interface %s, of the PF of its device %s, was set up",
+				i, name, relay->device.members[m].text);
+			relay_lose(relay, m);
+			look_soon(watch);
+		}
+	}
+}
+
+static int on_link_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	host_link_events_read(fd, on_link_up, userdata);
+	return 0;
+}
+
+/* Without the kernel's announcements a device is still lost in time, but not seen coming back. */
+static int watch_kernel(struct device_watch *watch, sd_event_source **ret_source, int fd,
+	sd_event_io_handler_t handler, sd_event *event, struct err *err)
+{
 	if (fd < 0) {
-		log_warning("%s; a VF that was taken away will not be noticed when it is back",
+		log_warning("%s; a VF that was taken away or reset will not be noticed when it is "
+			    "back",
 			err->text);
 		return 0;
 	}
-	int r = sd_event_add_io(event, &watch->uevents, fd, EPOLLIN, on_uevent, watch);
+	int r = sd_event_add_io(event, ret_source, fd, EPOLLIN, handler, watch);
 	if (r < 0) {
 		close(fd);
 		return err_set(err, -r, "event loop: %s", strerror(-r));
 	}
-	return sd_event_source_set_io_fd_own(watch->uevents, true);
+	return sd_event_source_set_io_fd_own(*ret_source, true);
 }
 
 int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
@@ -184,7 +230,11 @@ int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
 	watch->config = config;
 	int r = port_events_open(&watch->port_events, err);
 	if (r == 0)
-		r = watch_uevents(watch, event, err);
+		r = watch_kernel(
+			watch, &watch->uevents, host_uevent_open(err), on_uevent, event, err);
+	if (r >= 0)
+		r = watch_kernel(watch, &watch->links, host_link_events_open(err), on_link_event,
+			event, err);
 	if (r >= 0) {
 		r = sd_event_add_io(event, &watch->port_source, port_events_fd(watch->port_events),
 			EPOLLIN, on_port_event, watch);
@@ -210,6 +260,7 @@ struct device_watch *device_watch_free(struct device_watch *watch)
 		return NULL;
 	sd_event_source_disable_unref(watch->look);
 	sd_event_source_disable_unref(watch->uevents);
+	sd_event_source_disable_unref(watch->links);
 	sd_event_source_disable_unref(watch->port_source);
 	port_events_close(watch->port_events);
 	free(watch);

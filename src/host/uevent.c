@@ -6,22 +6,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "host/netlink.h"
+
 #define KERNEL_GROUP 1        /* what the kernel itself says; 2 is udev */
 #define MESSAGE_SIZE 8192     /* the kernel's are up to 2 KiB of variables and a path */
 #define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
 
 int host_uevent_open(struct err *err)
 {
-	const struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_GROUP};
-	int fd, r;
-
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-	if (fd >= 0 && bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	r = errno;
-	if (fd >= 0)
-		close(fd);
-	return err_set(err, r, "cannot listen to the kernel's device events: %s", strerror(r));
+	return host_netlink_open(NETLINK_KOBJECT_UEVENT, KERNEL_GROUP, "device events", err);
 }
 
 int host_uevent_parse(const char *message, size_t length)

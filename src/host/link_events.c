@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/link_events.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include "host/netlink.h"
+
+#define READ_SIZE 32768       /* what the kernel puts into one datagram at most */
+#define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
+
+int host_link_events_open(struct err *err)
+{
+	return host_netlink_open(NETLINK_ROUTE, RTMGRP_LINK, "link events", err);
+}
+
+static bool says_up(const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *link = NLMSG_DATA(message);
+
+	return message->nlmsg_type == RTM_NEWLINK &&
+	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) && link->ifi_change & IFF_UP &&
+	       link->ifi_flags & IFF_UP;
+}
+
+void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata)
+{
+	const struct nlmsghdr *message;
+
+	for (message = messages; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length))
+		if (says_up(message))
+			up(userdata, ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index);
+}
+
+void host_link_events_read(int fd, host_link_up *up, void *userdata)
+{
+	char messages[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct sockaddr_nl from;
+
+	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+		socklen_t size = sizeof(from);
+		ssize_t n = recvfrom(
+			fd, messages, sizeof(messages), 0, (struct sockaddr *)&from, &size);
+
+		if (n < 0 && errno != ENOBUFS)
+			break;
+		if (n > 0 && from.nl_pid == 0)
+			host_link_events_parse(messages, (size_t)n, up, userdata);
+	}
+}
