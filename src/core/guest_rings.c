@@ -182,6 +182,7 @@ static bool load_ring(struct guest_session *session, unsigned i)
 	ring->call_fd = vring.callfd;
 	ring->kick_fd = vring.kickfd;
 	ring->next = ring->packed ? base & 0x7fff : base;
+	ring->known = ring->next;
 	ring->wrap = base >> 15;
 	ring->called = false;
 	return !ring->packed || ring->next < ring->size;

@@ -120,11 +120,3 @@ bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)
 	prepare_checksum(packet, &headers, caps);
 	return true;
 }
-
-uint32_t offload_frame_bytes(const struct rte_mbuf *packet)
-{
-	if (packet->ol_flags & (RTE_MBUF_F_RX_LRO | RTE_MBUF_F_TX_TCP_SEG))
-		return RTE_MIN(packet->pkt_len, packet->l2_len + packet->l3_len + packet->l4_len +
-							(uint32_t)packet->tso_segsz);
-	return packet->pkt_len;
-}

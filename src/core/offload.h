@@ -11,6 +11,8 @@
  * Guests lie: every length is checked against the packet.
  */
 
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <stdbool.h>
@@ -48,7 +50,13 @@ bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps);
 /*
  * The longest frame that will be on the wire: of a packet to be segmented, one segment.
  */
-uint32_t offload_frame_bytes(const struct rte_mbuf *packet);
+static inline uint32_t offload_frame_bytes(const struct rte_mbuf *packet)
+{
+	if (unlikely(packet->ol_flags & (RTE_MBUF_F_RX_LRO | RTE_MBUF_F_TX_TCP_SEG)))
+		return RTE_MIN(packet->pkt_len, packet->l2_len + packet->l3_len + packet->l4_len +
+							(uint32_t)packet->tso_segsz);
+	return packet->pkt_len;
+}
 
 /*
  * The Internet checksum over `packet` from `offset` on, with what stands in the checksum field as

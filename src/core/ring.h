@@ -77,6 +77,7 @@ struct ring {
 	 * made available.
 	 */
 	uint16_t next;      /* split: free running; packed: descriptor number */
+	uint16_t known;     /* split: up to where buffers are known to be available */
 	bool wrap;          /* packed: the wrap counter */
 	uint16_t called_at; /* `next` when the guest was last considered to be called, */
 	bool called;        /* if it ever was */

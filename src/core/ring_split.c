@@ -6,15 +6,24 @@
 
 #include "core/ring_burst.h"
 
-/* How many buffers the guest has made available behind the position. */
-static inline uint16_t available(struct ring *ring)
+/*
+ * How many buffers the guest has made available behind the position. Its index, which lies in a
+ * cache line that the guest's CPU writes, is read only where those known of are fewer than
+ * `wanted`.
+ */
+static inline uint16_t available(struct ring *ring, uint16_t wanted)
 {
-	uint16_t n = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE) - ring->next;
+	uint16_t known = ring->known - ring->next;
 
+	if (likely(known >= wanted))
+		return known;
+	uint16_t index = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE),
+		 n = index - ring->next;
 	if (unlikely(n > ring->size)) {
 		ring_retire(ring, RING_INDEX);
 		return 0;
 	}
+	ring->known = index;
 	return n;
 }
 
@@ -28,7 +37,7 @@ static inline uint16_t head_at(const struct ring *ring, uint16_t slot)
 static __rte_always_inline uint16_t split_read_run(
 	struct ring *ring, uint16_t slot, struct simple *ret_buffers, uint16_t n, bool writable)
 {
-	uint16_t ready = available(ring), heads[RING_BURST], run;
+	uint16_t ready = available(ring, slot + n), heads[RING_BURST], run;
 
 	if (ready <= slot)
 		return 0;
@@ -52,7 +61,8 @@ static __rte_always_inline uint16_t split_read_run(
 static __rte_always_inline bool split_read_chain(
 	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
 {
-	if (available(ring) <= slot)
+	/* What the guest sends has been looked for by split_read_run() already. */
+	if (available(ring, writable ? slot + 1 : 0) <= slot)
 		return false;
 	uint16_t head = head_at(ring, slot), number = head;
 
