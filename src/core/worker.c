@@ -20,7 +20,7 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
  * Polls a lane once; true where it moved packets. The time since the last reading of the clock goes
  * to a lane that did; one without packets does not read it.
  */
-static bool poll_lane(struct worker *worker, const struct place *place)
+static bool poll_lane(struct worker *worker, struct place *place)
 {
 	struct lane *lane = place->lane;
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
@@ -31,6 +31,8 @@ static bool poll_lane(struct worker *worker, const struct place *place)
 	uint64_t now = rte_rdtsc();
 	add_cycles(&lane->busy_cycles, now - worker->clock);
 	add_cycles(&worker->busy_cycles, now - worker->clock);
+	if (n < FULL_BURST)
+		place->due = worker->clock + worker->pace;
 	worker->clock = lane->moved_at = now;
 	return true;
 }
@@ -183,8 +185,8 @@ static void sleep_offline(struct worker *worker)
 }
 
 /*
- * Looks after those that doze and sends idle lanes to join them. What it hears is answered after
- * the plan has been looked at.
+ * Looks after those that doze, by a poll where that is quicker than to ask the kernel, and sends
+ * idle lanes to join them. What it hears is answered after the plan has been looked at.
  */
 static void look(struct worker *worker)
 {
@@ -193,7 +195,9 @@ static void look(struct worker *worker)
 	worker->next_look = worker->clock + LOOK_US * worker->us;
 	if (worker->n_awake == 0)
 		sleep_offline(worker);
-	else if (worker->n_awake < worker->n)
+	else if (worker->n - worker->n_awake <= FEW)
+		sweep(worker, true);
+	else
 		idle_wait(&worker->idle, 0, &worker->events);
 }
 
@@ -204,6 +208,7 @@ int worker_main(void *argument)
 
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
+	worker->pace = worker->idle_latency_us == 0 ? 0 : worker->us * PACE_NS / 1000;
 	worker->clock = rte_rdtsc();
 	epoch_online(worker->epoch, worker->index);
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
@@ -215,10 +220,11 @@ int worker_main(void *argument)
 		adopted = plan->number;
 		answer(worker);
 		for (unsigned i = 0; i < worker->n_awake; i++)
-			moved |= poll_lane(worker, &worker->places[i]);
+			if (worker->clock >= worker->places[i].due)
+				moved |= poll_lane(worker, &worker->places[i]);
 		if (!moved) {
-			worker->clock = rte_rdtsc();
 			rte_pause();
+			worker->clock = rte_rdtsc();
 		}
 		if (worker->idle_latency_us != 0 && worker->clock >= worker->next_look)
 			look(worker);

@@ -19,7 +19,11 @@
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
  * eventfd at the wrong moment.
  *
- * With a latency of 0 nothing dozes, ever.
+ * A lane that is awake and had few packets is polled again PACE_NS later and not before. What a
+ * burst costs hardly depends on how many packets are in it: most of it is cache lines that travel
+ * between this CPU and the guest's, and their number is that of the bursts.
+ *
+ * With a latency of 0 nothing dozes, ever, and nothing waits.
  */
 
 #include <stdatomic.h>
@@ -29,7 +33,10 @@
 #include "core/workers.h"
 
 #define DOZE_US 100     /* of silence, until a lane dozes off */
+#define PACE_NS 1000    /* between two polls of a lane */
+#define FULL_BURST 32   /* received and sent in a poll: more may be waiting */
 #define LOOK_US 50      /* between two looks after the lanes that doze, at least */
+#define FEW 8           /* lanes: to poll them takes no longer than a system call */
 #define SWEEP_US 100000 /* between two polls of all lanes that doze; the longest sleep */
 #define RAMP 8          /* a blind lane is polled after this part of the silence so far */
 
@@ -38,6 +45,7 @@
 struct place {
 	enum direction direction;
 	struct lane *lane;
+	uint64_t due; /* TSC, not polled before; the worker's */
 };
 
 /* The lanes of a worker. Constant while published. */
@@ -70,6 +78,7 @@ struct worker {
 	unsigned n_blind; /* and so many of those cannot be woken */
 	struct place places[LANES_MAX];
 	uint64_t us;               /* cycles in one */
+	uint64_t pace;             /* between two polls of a lane with few packets */
 	uint64_t clock;            /* as it was read last */
 	uint64_t next_look;        /* after those that doze */
 	uint64_t next_sweep;       /* poll of all of them */
