@@ -12,6 +12,8 @@
 
 #include "core/ring_internal.h"
 
+#define AHEAD 16 /* buffers */
+
 /* Copies a run of buffers. Returns how many packets that made; the others were malformed. */
 static __rte_always_inline uint16_t take_run(struct ring *ring, const struct simple *buffers,
 	uint16_t n, struct rte_mbuf **packets, uint32_t room, struct burst_account *account)
@@ -165,7 +167,11 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 		for (; r > 0; r--)
 			slot += used[n_used++].n_slots;
 	}
-	if (n_used > 0)
+	if (n_used > 0) {
 		kind->give_back(ring, used, n_used);
+		/* The next ones are on their way until the next burst is there; looked at, no more.
+		 */
+		kind->read_run(ring, 0, buffers, AHEAD, true);
+	}
 	return done;
 }
