@@ -80,13 +80,16 @@ package: dpdk ## the Debian package, linked with that DPDK, into build/package/
 	@$(DEPS) build package
 	@scripts/build-package
 
-.PHONY: bench bench-short test-bench
+.PHONY: bench bench-short bench-where test-bench
 bench: all ## our daemon against testpmd and OVS-DPDK, every cell (docs/benchmark.md)
 	@$(DEPS) test bench
 	@/usr/bin/python3 tests/bench/bench.py full
 bench-short: all ## the same for the commonest rings, in a minute
 	@$(DEPS) test bench
 	@/usr/bin/python3 tests/bench/bench.py short
+bench-where: all ## where a worker's cycles go, function by function (perf)
+	@$(DEPS) test bench
+	@/usr/bin/python3 tests/bench/where.py
 test-bench: all ## that the benchmark runs, on a few windows
 	@$(DEPS) test bench
 	@$(RUN_TESTS) bench
