@@ -14,11 +14,11 @@ from lib.forwarder import Forwarder
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
+from lib.wire import ADD, ADD_SOCK, OK, REMOVE
 
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 EXIT_FAILURE = 1
 LOG_BYTES_MAX = 64 << 10  # that a fault which lasts may cause
-ADD, REMOVE, OK = 0, 1, 1
 
 
 @contextlib.contextmanager
@@ -209,8 +209,9 @@ def test_full_disk_for_a_new_socket(workdir, stack):
     forwarder = stack.enter_context(Forwarder(workdir, options=["--dynamic-sockets"]))
     with full_disk(workdir / "full") as full:
         def add_sock(path):
-            return vioclient.port_control(forwarder.port_control_endpoint, 2, device=["net_null0"],
-                                          vhost_path=str(path), conditional=False)
+            return vioclient.port_control(forwarder.port_control_endpoint, ADD_SOCK,
+                                          device=["net_null0"], vhost_path=str(path),
+                                          conditional=False)
 
         refusal = add_sock(full / "vm.sock")
         assert refusal.status != OK and "No space left" in refusal.error_code_source, refusal

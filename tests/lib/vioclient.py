@@ -115,9 +115,13 @@ class Session:
         self._socket.linger = 0
         self._socket.connect(str(endpoint))
 
+    def send(self, data):
+        """A request whose answer nobody waits for."""
+        self._socket.send(data)
+
     def exchange(self, data, timeout=TIMEOUT_S):
         """A request and its answer, both as bytes."""
-        self._socket.send(data)
+        self.send(data)
         if not self._socket.poll(timeout * 1000):
             raise NoAnswer(f"{self.endpoint} did not answer within {timeout} s")
         return self._socket.recv()
@@ -142,12 +146,17 @@ def pci_addresses(request, addresses):
         request.pci_addrs.add(domain=domain, bus=bus, slot=slot, function=function)
 
 
-def port_control(endpoint, op, pci=(), messages=extended, **fields):
-    """A PortControlRequest; returns the response. pci: (domain, bus, slot, function) tuples."""
+def port_control_request(op, pci=(), messages=extended, **fields):
+    """A PortControlRequest as bytes. pci: (domain, bus, slot, function) tuples."""
     request = messages.PortControlRequest(op=op, **fields)
     pci_addresses(request, pci)
+    return request.SerializeToString()
+
+
+def port_control(endpoint, op, pci=(), messages=extended, **fields):
+    """The same, sent; returns the response."""
     return messages.PortControlResponse.FromString(
-        exchange(endpoint, request.SerializeToString()))
+        exchange(endpoint, port_control_request(op, pci, messages, **fields)))
 
 
 def stats(endpoint, messages=extended, **fields):
