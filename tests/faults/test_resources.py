@@ -18,6 +18,7 @@ from lib.wire import ADD, ADD_SOCK, OK, REMOVE
 
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 EXIT_FAILURE = 1
+ZEROS_S = 300  # DPDK writes zeros over all memory that is given back
 LOG_BYTES_MAX = 64 << 10  # that a fault which lasts may cause
 
 
@@ -67,7 +68,7 @@ def test_no_hugepages(workdir):
 
 def port_control(forwarder, op, relay, device):
     return vioclient.port_control(forwarder.port_control_endpoint, op, virtio_id=relay,
-                                  device=[device], conditional=False)
+                                  device=[device], conditional=False, timeout=ZEROS_S)
 
 
 @pytest.mark.long
@@ -94,7 +95,7 @@ def test_memory_runs_out(workdir, stack):
     assert port_control(forwarder, ADD, attached + 1, "net_null63,size=64").status == OK
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
-    forwarder.stop(300)  # DPDK writes zeros over all that is given back
+    forwarder.stop(ZEROS_S)
     peer.finish()
 
 

@@ -97,7 +97,7 @@ def test_ended_while_attaching(workdir):
                 client.send(vioclient.port_control_request(ADD, virtio_id=relay,
                                                            device=[f"net_null{relay}"]))
             time.sleep(chance.uniform(0, 0.05))  # the moment is what is tried out
-            forwarder.stop()
+            forwarder.stop(300)  # it finishes what it has begun
 
 
 def check_rate(forwarder):

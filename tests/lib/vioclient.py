@@ -153,10 +153,10 @@ def port_control_request(op, pci=(), messages=extended, **fields):
     return request.SerializeToString()
 
 
-def port_control(endpoint, op, pci=(), messages=extended, **fields):
+def port_control(endpoint, op, pci=(), messages=extended, timeout=TIMEOUT_S, **fields):
     """The same, sent; returns the response."""
     return messages.PortControlResponse.FromString(
-        exchange(endpoint, port_control_request(op, pci, messages, **fields)))
+        exchange(endpoint, port_control_request(op, pci, messages, **fields), timeout))
 
 
 def stats(endpoint, messages=extended, **fields):
