@@ -59,6 +59,11 @@ test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
 	@$(DEPS) build test metrics
 	@$(RUN_TESTS) tsan
 
+.PHONY: test-scale
+test-scale: all ## 64 relays at once, traffic on all of them: after `make dpdk`, with DPDK=build/dpdk
+	@$(DEPS) test
+	@$(RUN_TESTS) scale
+
 .PHONY: test-hostile test-faults fuzz
 test-hostile: all ## guests that mean harm: the catalogue of attacks, and a fuzzer of guests' lives
 	@$(DEPS) test

@@ -217,6 +217,14 @@ static bool is_done(const struct peer *peer, uint64_t now_tsc)
 	return true;
 }
 
+static void rest(const struct peer *peer)
+{
+	if (peer->options.nap_us > 0)
+		rte_delay_us_sleep(peer->options.nap_us);
+	else
+		sched_yield();
+}
+
 static void run(struct peer *peer)
 {
 	uint64_t period = rte_get_tsc_hz() / HOUSEKEEPING_HZ;
@@ -238,7 +246,7 @@ static void run(struct peer *peer)
 				return;
 		}
 		if (!moved)
-			sched_yield();
+			rest(peer);
 	}
 }
 

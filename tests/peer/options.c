@@ -42,6 +42,8 @@ static const char usage[] =
 	"  --pause-vm AT,MS    the VM stops reading for MS once it has read AT packets\n"
 	"  --drain-ms MS       silence after which what is missing is lost (3000)\n"
 	"  --cpu N             CPU to run on (0)\n"
+	"  --nap US            sleep so long where nothing has moved, for many peers at once (0: "
+	"only yield)\n"
 	"  --control           obey stdin: start, stop; end of file: leave. Without it, start at "
 	"once\n"
 	"                      and leave when done\n"
@@ -137,6 +139,7 @@ enum option_id {
 	OPT_PAUSE_VM,
 	OPT_DRAIN_MS,
 	OPT_CPU,
+	OPT_NAP,
 	OPT_CONTROL,
 	OPT_HELP,
 };
@@ -162,6 +165,7 @@ static const struct option table[] = {
 	{"pause-vm", required_argument, NULL, OPT_PAUSE_VM},
 	{"drain-ms", required_argument, NULL, OPT_DRAIN_MS},
 	{"cpu", required_argument, NULL, OPT_CPU},
+	{"nap", required_argument, NULL, OPT_NAP},
 	{"control", no_argument, NULL, OPT_CONTROL},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -221,6 +225,8 @@ static int take(struct options *o, enum option_id id, const char *value)
 		return parse_unsigned(&o->drain_ms, value, 1, 600000);
 	case OPT_CPU:
 		return parse_unsigned(&o->cpu, value, 0, 1023);
+	case OPT_NAP:
+		return parse_unsigned(&o->nap_us, value, 0, 1000000);
 	case OPT_CONTROL:
 		o->control = true;
 		return 0;

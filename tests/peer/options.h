@@ -38,7 +38,8 @@ struct options {
 	bool latency;        /* is measured */
 	unsigned drain_ms;   /* silence after which what is not there is lost */
 	unsigned cpu;
-	bool control; /* obey commands on stdin */
+	unsigned nap_us; /* sleep where nothing has moved; 0: only yield */
+	bool control;    /* obey commands on stdin */
 };
 
 /* 0, or the exit code: the command line was wrong and stderr says how, or --help printed. */

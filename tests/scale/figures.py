@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Prints what docs/scale.md says of many relays: start-up time and memory by their number, and how
+long ADD_SOCK and REMOVE_SOCK of a device that opens at once (net_null) take while 63 relays forward. As
+root, on a machine that does nothing else:
+
+    VIO4WD_BUILD=$PWD/build-static tests/scale/figures.py [--huge MOUNT] [--relays 0,1,64] [--calls 200]
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import vioclient  # noqa: E402
+from lib.crowd import Crowd  # noqa: E402
+from lib.forwarder import Forwarder  # noqa: E402
+from lib.peer import memif_device  # noqa: E402
+
+ADD_SOCK, REMOVE_SOCK = 2, 3
+RATE_PPS = 300
+TIMEOUT_S = 120
+
+
+def status_kib(pid, field):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise KeyError(field)
+
+
+def memory(huge, jumbo, relays):
+    """Start with so many static devices: seconds until ready, memory then. huge: a mount of hugetlbfs,
+    or None."""
+    with tempfile.TemporaryDirectory(prefix="vio4wd-") as directory:
+        directory = Path(directory)
+        devices = {relay: memif_device(directory, relay) for relay in range(relays)}
+        options = [*(["--enable-jumbo"] if jumbo else []), *([f"--huge-dir={huge}"] if huge else [])]
+        forwarder = Forwarder(directory, devices, huge=bool(huge), options=options)
+        begin = time.monotonic()
+        with forwarder:
+            seconds = time.monotonic() - begin
+            kib = status_kib(forwarder.pid, "VmRSS") + status_kib(forwarder.pid, "HugetlbPages")
+            print(f"{'huge pages' if huge else 'ordinary pages'}{', jumbo' if jumbo else ''}: "
+                  f"{relays} relays: ready after {seconds:.2f} s, {kib / 1024:.0f} MiB, of them "
+                  f"{status_kib(forwarder.pid, 'HugetlbPages') / 1024:.0f} huge", flush=True)
+
+
+def call(forwarder, op, relay, device):
+    begin = time.monotonic()
+    answer = vioclient.port_control(
+        forwarder.port_control_endpoint, op, vhost_path=str(forwarder.socket(relay)),
+        device=[device], conditional=False)
+    assert answer.status == 1, answer
+    return (time.monotonic() - begin) * 1e3
+
+
+def quantiles(times_ms):
+    return (f"median {statistics.median(times_ms):.1f} ms, "
+            f"p99 {statistics.quantiles(times_ms, n=100)[98]:.1f} ms, max {max(times_ms):.1f} ms")
+
+
+def latency(calls, relays=63):
+    with tempfile.TemporaryDirectory(prefix="vio4wd-") as directory:
+        directory = Path(directory)
+        with Forwarder(directory, options=["--dynamic-sockets"]) as forwarder:
+            times = {ADD_SOCK: [], REMOVE_SOCK: []}
+            for relay in range(relays):
+                call(forwarder, ADD_SOCK, relay, memif_device(directory, relay))
+            with Crowd(forwarder, range(relays), RATE_PPS) as crowd:
+                crowd.open(TIMEOUT_S)
+                crowd.start()
+                before = crowd.moved()
+                begin = time.monotonic()
+                for _ in range(calls):
+                    for op, kept in times.items():
+                        kept.append(call(forwarder, op, relays, f"net_null{relays},no-rx=1"))
+                seconds = time.monotonic() - begin
+                after = crowd.moved()
+                results = crowd.stop()
+                assert all(result["ok"] for result in results.values())
+            packets = sum(sum(after[relay]) - sum(before[relay]) for relay in after)
+            print(f"{relays} relays forward {packets / seconds:.0f} packets a second in all, "
+                  f"nothing lost")
+            print(f"ADD_SOCK, {calls} calls: {quantiles(times[ADD_SOCK])}")
+            print(f"REMOVE_SOCK, {calls} calls: {quantiles(times[REMOVE_SOCK])}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--huge", metavar="MOUNT", help="huge pages of a mount of hugetlbfs")
+    parser.add_argument("--relays", default="0,1,8,64")
+    parser.add_argument("--calls", type=int, default=200)
+    arguments = parser.parse_args()
+    for relays in map(int, arguments.relays.split(",")):
+        for jumbo in (False, True):
+            memory(arguments.huge, jumbo, relays)
+    if arguments.calls:
+        latency(arguments.calls)
+
+
+main()
