@@ -80,6 +80,12 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (60), two at a time (build-fuzz/)
 	@$(DEPS) build test clang
 	@VIO4WD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
+.PHONY: soak
+SOAK_SECONDS = 3600
+soak: all ## everything at once for SOAK_SECONDS (3600): accounted to the packet, nothing grows
+	@$(DEPS) test
+	@VIO4WD_SOAK_SECONDS=$(SOAK_SECONDS) $(RUN_TESTS) soak
+
 .PHONY: package
 package: dpdk ## the Debian package, linked with that DPDK, into build/package/
 	@$(DEPS) build package
