@@ -48,7 +48,7 @@ def test_dry_run_sees_what_the_daemon_says(start, endpoints):
     for cpu in WORKERS:
         assert f"CPU {cpu}" in result.stdout
     assert "would move" in result.stdout
-    assert "0.0 % of a core" not in result.stdout.splitlines()[0]
+    assert " 0.0 % of a core" not in result.stdout.splitlines()[0]
 
 
 def test_monitor_shows_the_load(start, endpoints, stack):
