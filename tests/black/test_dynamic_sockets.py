@@ -116,8 +116,8 @@ def test_removed_under_a_vm(daemon, workdir, mode, moment):
         files, memory = open_files(daemon.pid), memory_kib(daemon.pid)
         for _ in range(CYCLES):
             cycle(vm)
-        daemon.done(ADD_SOCK, socket_mode=mode, **relay)
         before = vm.sessions
+        daemon.done(ADD_SOCK, socket_mode=mode, **relay)
         wait_until(lambda: vm.sessions > before, 20, "the VM sends in the end")
         wait_until(lambda: counted(daemon, "vf_to_vm").sent[0] > 0, 20, "the VM gets frames")
         daemon.done(REMOVE_SOCK, **relay)
