@@ -2,13 +2,10 @@
 
 /* Says what a host lacks to run the daemon as it is configured. Works on the host itself. */
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
+#include "base/unix_socket.h"
 #include "bin/clients/clients.h"
 #include "config/config.h"
 #include "host/readiness.h"
@@ -113,17 +110,6 @@ static bool is_running(const struct config *config)
 	return true;
 }
 
-static bool somebody_listens(const char *path)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	if (fd < 0 || strlen(path) >= sizeof(addr.sun_path))
-		return false;
-	strcpy(addr.sun_path, path);
-	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
-}
-
 /* Of the sockets that the daemon will listen on: that no other backend has them. */
 static void check_backends(const struct config *config, bool running, struct findings *findings)
 {
@@ -137,7 +123,7 @@ static void check_backends(const struct config *config, bool running, struct fin
 		snprintf(name, sizeof(name), config->socket_pattern, i);
 #pragma GCC diagnostic pop
 		snprintf(path, sizeof(path), "%s/%s", config->socket_dir, name);
-		if (!somebody_listens(path))
+		if (unix_socket_probe(path) != 0)
 			continue;
 		snprintf(text, sizeof(text),
 			"another program listens on %s: stop it (ss -xlp names it)", path);
