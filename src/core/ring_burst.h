@@ -169,8 +169,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	}
 	if (n_used > 0) {
 		kind->give_back(ring, used, n_used);
-		/* The next ones are on their way until the next burst is there; looked at, no more.
-		 */
+		/* So the next ones are on their way when the next burst comes. */
 		kind->read_run(ring, 0, buffers, AHEAD, true);
 	}
 	return done;
