@@ -14,9 +14,9 @@ from lib.packet_socket import PacketSocket
 from lib.proc import wait_until
 from lib.testpmd import Testpmd
 from lib.vhostuser import Frontend
+from lib.wire import ADD, OK, REMOVE
 
 ROUND_ROBIN, ACTIVE_BACKUP, BALANCE, BROADCAST, LACP, TLB, ALB = range(7)
-ADD, REMOVE, OK = 0, 1, 1
 ETHERTYPE, ARP = 0x88b5, 0x0806  # the former is for experiments (IEEE 802)
 GUEST_MAC, WIRE_MAC, EVERYBODY = (bytes.fromhex(mac) for mac in (
     "020000000002", "020000000001", "ff" * 6))

@@ -7,8 +7,8 @@ from lib import vioclient
 from lib.net import Veth
 from lib.peer import Peer, net_socket, wait_active
 from lib.proc import wait_until
+from lib.wire import ADD, OK
 
-ADD = 0
 ACTIVE_BACKUP = 1
 NAP_US = 1000  # the peers share two CPUs with the daemon
 # AF_PACKET drops what finds no room in its rings: never more than they hold is sent.
@@ -27,7 +27,7 @@ def attach_bond(forwarder, relay, host, wire):
         forwarder.port_control_endpoint, ADD, virtio_id=relay, name=f"net_bonding{relay}",
         mode=ACTIVE_BACKUP, conditional=False,
         device=[f"net_af_packet{relay}{i},iface={veth.outer},{RING}" for i, veth in enumerate(veths)])
-    assert answer.status == 1, answer
+    assert answer.status == OK, answer
     return {"net_device": f"net_af_packet0,iface={veths[0].inner},{RING}", "netns": wire,
             "count": COUNT, "rate": BOND_RATE_PPS}
 

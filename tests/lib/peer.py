@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lib import vioclient
 from lib.paths import build_dir
 from lib.proc import Process, WaitTimeout, wait_until
+from lib.wire import OK
 
 EOF = "\x04"  # what a terminal sends for it
 
@@ -174,7 +175,7 @@ def assert_nothing_lost(forwarder, result, relay=0, directions=tuple(ENDS)):
 def _port_control(forwarder, op, relay, device):
     response = vioclient.port_control(forwarder.port_control_endpoint, op, virtio_id=relay,
                                       device=[device], conditional=False)
-    assert response.status == 1, response
+    assert response.status == OK, response
 
 
 def attach(forwarder, relay, device):

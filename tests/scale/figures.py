@@ -20,8 +20,8 @@ from lib import vioclient  # noqa: E402
 from lib.crowd import Crowd  # noqa: E402
 from lib.forwarder import Forwarder  # noqa: E402
 from lib.peer import memif_device  # noqa: E402
+from lib.wire import ADD_SOCK, OK, REMOVE_SOCK  # noqa: E402
 
-ADD_SOCK, REMOVE_SOCK = 2, 3
 RATE_PPS = 300
 TIMEOUT_S = 120
 
@@ -55,7 +55,7 @@ def call(forwarder, op, relay, device):
     answer = vioclient.port_control(
         forwarder.port_control_endpoint, op, vhost_path=str(forwarder.socket(relay)),
         device=[device], conditional=False)
-    assert answer.status == 1, answer
+    assert answer.status == OK, answer
     return (time.monotonic() - begin) * 1e3
 
 
