@@ -169,6 +169,7 @@ static void answer_later(struct stats_service *service, struct zmq_request *requ
 {
 	struct delayed **place = free_place(service);
 	struct delayed *delayed = calloc(1, sizeof(*delayed));
+	uint64_t timer_us;
 
 	if (!delayed) {
 		answer_error(request, -ENOMEM);
@@ -177,13 +178,15 @@ static void answer_later(struct stats_service *service, struct zmq_request *requ
 	delayed->service = service;
 	delayed->request = request;
 	delayed->asked = *asked;
-	if (sd_event_add_time_relative(service->event, &delayed->timer, CLOCK_MONOTONIC,
-		    (uint64_t)asked->delay_ms * 1000, TIMER_ACCURACY_US, on_timer, delayed) < 0) {
+	take_first_snapshot(service, delayed);
+	/* From the snapshot on, not from when the loop woke: never less than what was asked for. */
+	timer_us = delayed->start_ns / 1000 + 1 + (uint64_t)asked->delay_ms * 1000;
+	if (sd_event_add_time(service->event, &delayed->timer, CLOCK_MONOTONIC, timer_us,
+		    TIMER_ACCURACY_US, on_timer, delayed) < 0) {
 		free(delayed);
 		answer_error(request, -ENOMEM);
 		return;
 	}
-	take_first_snapshot(service, delayed);
 	*place = delayed;
 }
 
