@@ -12,17 +12,20 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("", "bench")]
 
 from lib import vioclient  # noqa: E402
-from lib.crowd import Crowd  # noqa: E402
 from lib.forwarder import Forwarder  # noqa: E402
+from lib.paths import build_dir  # noqa: E402
 from lib.peer import memif_device  # noqa: E402
+from lib.proc import Process  # noqa: E402
 from lib.wire import ADD_SOCK, OK, REMOVE_SOCK  # noqa: E402
+from load import Load  # noqa: E402
 
-RATE_PPS = 300
+PPS = 2000  # of each VM
 TIMEOUT_S = 120
 
 
@@ -64,28 +67,40 @@ def quantiles(times_ms):
             f"p99 {statistics.quantiles(times_ms, n=100)[98]:.1f} ms, max {max(times_ms):.1f} ms")
 
 
-def latency(calls, relays=63):
+@contextmanager
+def vms(directory, sockets):
+    """So many VMs in one process (tests/bench/vm.c), each sending PPS packets a second."""
+    loads = {name: Load(directory / name, len(sockets), 1) for name in ("vf-to-vm", "vm-to-vf")}
+    with Process([build_dir() / "tests" / "bench" / "bench-vm", "--cpu=0", "--queues=1",
+                  "--queue-size=256", "--room=2048", "--mergeable",
+                  *(f"--{name}={load.path}" for name, load in loads.items()), *sockets],
+                 "vms", log_path=directory / "vms.log", tty=True) as process:
+        process.expect("ready", TIMEOUT_S)
+        loads["vm-to-vf"].start((64,), PPS * len(sockets))
+        yield
+
+
+def forwarded(forwarder):
+    return sum(relay.vm_to_vf.pkts_tx_to_vf for relay in vioclient.stats(forwarder.stats_endpoint).relay)
+
+
+def latency(huge, calls, relays=63):
     with tempfile.TemporaryDirectory(prefix="vio4wd-") as directory:
         directory = Path(directory)
-        with Forwarder(directory, options=["--dynamic-sockets"]) as forwarder:
+        options = ["--dynamic-sockets", *([f"--huge-dir={huge}"] if huge else [])]
+        with Forwarder(directory, huge=bool(huge), options=options) as forwarder:
             times = {ADD_SOCK: [], REMOVE_SOCK: []}
             for relay in range(relays):
-                call(forwarder, ADD_SOCK, relay, memif_device(directory, relay))
-            with Crowd(forwarder, range(relays), RATE_PPS) as crowd:
-                crowd.open(TIMEOUT_S)
-                crowd.start()
-                before = crowd.moved()
-                begin = time.monotonic()
+                call(forwarder, ADD_SOCK, relay, f"net_null{relay},no-rx=1")
+            with vms(directory, [forwarder.socket(relay) for relay in range(relays)]):
+                begin, packets = time.monotonic(), forwarded(forwarder)
                 for _ in range(calls):
                     for op, kept in times.items():
                         kept.append(call(forwarder, op, relays, f"net_null{relays},no-rx=1"))
+                packets = forwarded(forwarder) - packets
                 seconds = time.monotonic() - begin
-                after = crowd.moved()
-                results = crowd.stop()
-                assert all(result["ok"] for result in results.values())
-            packets = sum(sum(after[relay]) - sum(before[relay]) for relay in after)
-            print(f"{relays} relays forward {packets / seconds:.0f} packets a second in all, "
-                  f"nothing lost")
+            print(f"{'huge' if huge else 'ordinary'} pages: {relays} relays forward "
+                  f"{packets / seconds:.0f} packets a second in all")
             print(f"ADD_SOCK, {calls} calls: {quantiles(times[ADD_SOCK])}")
             print(f"REMOVE_SOCK, {calls} calls: {quantiles(times[REMOVE_SOCK])}", flush=True)
 
@@ -100,7 +115,7 @@ def main():
         for jumbo in (False, True):
             memory(arguments.huge, jumbo, relays)
     if arguments.calls:
-        latency(arguments.calls)
+        latency(arguments.huge, arguments.calls)
 
 
 main()
