@@ -86,10 +86,13 @@ soak: all ## everything at once for SOAK_SECONDS (3600): accounted to the packet
 	@$(DEPS) test
 	@VIO4WD_SOAK_SECONDS=$(SOAK_SECONDS) $(RUN_TESTS) soak
 
-.PHONY: package
+.PHONY: package test-package
 package: dpdk ## the Debian package, linked with that DPDK, into build/package/
 	@$(DEPS) build package
 	@scripts/build-package
+test-package: all package ## that package on a clean Debian with systemd: its services, upgrade, purge
+	@$(DEPS) test tree
+	@$(RUN_TESTS) package
 
 .PHONY: bench bench-short bench-where test-bench
 bench: all ## our daemon against testpmd and OVS-DPDK, every cell (docs/benchmark.md)

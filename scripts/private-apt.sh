@@ -2,16 +2,21 @@
 # shellcheck shell=sh
 # Sourced: apt with sources and package lists of its own, so that the machine's stay as they are.
 
+# debian_mirror: where this machine has Debian from.
+debian_mirror() {
+	apt_mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' \
+		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m 1 '/debian/\{0,1\}$' || true)
+	apt_mirror=${apt_mirror:-http://deb.debian.org/debian}
+	echo "${apt_mirror%/}"
+}
+
 # private_apt DIR TYPE SUITE...: prepares DIR for apt_get, with TYPE (deb or deb-src) of the SUITEs.
 private_apt() {
 	apt_dir=$1
 	apt_type=$2
 	shift 2
 	mkdir -p "$apt_dir/lists/partial"
-	apt_mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' \
-		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m 1 '/debian/\{0,1\}$' || true)
-	apt_mirror=${apt_mirror:-http://deb.debian.org/debian}
-	apt_mirror=${apt_mirror%/}
+	apt_mirror=$(debian_mirror)
 	for apt_suite; do
 		case $apt_suite in
 		*-security) apt_uri=$apt_mirror-security ;;

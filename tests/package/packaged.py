@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Debian package and its services in a Tree."""
+
+import os
+import re
+import shutil
+
+from lib.forwarder import parse_stats
+from lib.paths import ROOT
+
+DEB = next((ROOT / "build/package").glob("virtio-forwarder_*.deb"), None)
+DAEMON = "virtio-forwarder"
+SCHEDULER = "vio4wd_core_scheduler"
+CONFFILE = "/etc/default/virtioforwarder"
+SHIPPED = "/root/virtioforwarder"  # a copy of it as installed
+DROP_INS = f"/etc/systemd/system/{DAEMON}.service.d"
+CLIENTS = "/usr/lib64/virtio-forwarder"
+
+# For a machine that has neither libvirt nor huge pages, and may have only two CPUs.
+SETTINGS = {
+    "VIRTIOFWD_CPU_MASK": max(os.sched_getaffinity(0)),
+    "VIRTIOFWD_MASTER_LCORE": min(os.sched_getaffinity(0)),
+    "VIRTIOFWD_SOCKET_OWNER": "root",
+    "VIRTIOFWD_SOCKET_GROUP": "root",
+    "VIRTIOFWD_VHOST_CLIENT": "",
+}
+NO_HUGE = """[Service]
+ExecStart=
+ExecStart=/usr/bin/virtio-forwarder --nodaemon=log_syslog --no-huge
+"""
+
+
+def download(tree):
+    """The package's dependencies, for install()."""
+    shutil.copy(DEB, tree.root / "root/package.deb")
+    tree.run("apt-get -qq update && apt-get -qq -y install --no-install-recommends --download-only "
+             "/root/package.deb", timeout=300)
+
+
+def install(tree):
+    """In the running system, without a network."""
+    tree.run("apt-get -q -y install --no-install-recommends /root/package.deb && "
+             f"cp {CONFFILE} {SHIPPED}", timeout=300)
+
+
+class Service:
+    """One of the services. What the tests change is in DROP_INS and CONFFILE."""
+
+    def __init__(self, tree, name=DAEMON):
+        self._tree = tree
+        self.name = name
+
+    def configure(self, drop_ins=(), **settings):
+        """The shipped configuration with what this machine needs and more settings, the unit with
+        --no-huge and further drop-ins."""
+        text = self._tree.path(SHIPPED).read_text(encoding="utf-8")
+        for name, value in {**SETTINGS, **settings}.items():
+            text, count = re.subn(rf"^{name}=.*", f"{name}={value}", text, flags=re.M)
+            assert count == 1, name
+        self._tree.path(CONFFILE).write_text(text, encoding="utf-8")
+        self._tree.run(f"rm -rf {DROP_INS} && mkdir {DROP_INS}")
+        for number, drop_in in enumerate((NO_HUGE, *drop_ins)):
+            (self._tree.path(DROP_INS) / f"{number}.conf").write_text(drop_in, encoding="utf-8")
+        self._tree.run("systemctl daemon-reload")
+
+    def __call__(self, verb, check=True):
+        """systemctl VERB; returns what it prints."""
+        try:
+            return self._tree.run(f"systemctl {verb} {self.name}", check=check)
+        except RuntimeError as error:
+            raise AssertionError(f"{error}\n{self.journal()}") from None
+
+    def state(self):
+        return self("is-active", check=False).strip()
+
+    def pid(self):
+        """0 where it does not run."""
+        return int(self("show -P MainPID"))
+
+    def journal(self):
+        return self._tree.run(f"journalctl --no-pager -u {self.name}")
+
+    def relay(self, number=0):
+        """Its state, by the installed client, as Forwarder.stats() has it."""
+        return parse_stats(self._tree.run(
+            f"{CLIENTS}/virtioforwarder_stats.py --include-inactive --delay=0"), number)

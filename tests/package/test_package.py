@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Debian package on a clean Debian with systemd as init: what it installs, how its services live
+and what they may do, that packets pass them, and that nothing is left of it. In the order of this file,
+on one system."""
+
+import hashlib
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from lib.paths import ROOT
+from lib.peer import Peer, memif_device, net_socket
+from lib.proc import run, wait_until
+from lib.tree import Tree
+from packaged import (CLIENTS, CONFFILE, DAEMON, DEB, DROP_INS, SCHEDULER, Service, download, install)
+
+SERVICES = [DAEMON, SCHEDULER]
+EXPOSURE_MAX = 5.0
+PACKETS = 20_000
+SOCKETS = "/tmp/virtio-forwarder"  # as shipped
+MEMIF = memif_device("/memif", 0)
+STATIC = {"VIRTIOFWD_STATIC_VFS": f"({MEMIF}=0 net_af_packet0,iface=veth0=1)"}
+
+# What a machine writes as it runs, and where packages that are not ours are kept.
+NOT_OURS = ("/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/var/log", "/var/cache", "/var/lib/apt",
+            "/var/lib/dpkg")
+# A user stays, as Debian has it: files may be left that are its own.
+USERS = {f"/etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow") for dash in ("", "-")}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_lintian():
+    assert run(["lintian", "--allow-root", "--tag-display-limit=0", DEB], timeout=300) == ""
+
+
+def files(tree):
+    """{path: (mode, owner, what is in it)} of all that a package may leave."""
+    found = {}
+    for folder, folders, names in os.walk(tree.root):
+        here = "/" + os.path.relpath(folder, tree.root)
+        folders[:] = [name for name in folders if os.path.normpath(f"{here}/{name}") not in NOT_OURS]
+        for path in (tree.root / here.lstrip("/") / name for name in (".", *names)):
+            status = path.lstat()
+            content = None
+            if stat.S_ISLNK(status.st_mode):
+                content = path.readlink()
+            elif stat.S_ISREG(status.st_mode):
+                content = hashlib.sha256(path.read_bytes()).digest()
+            found[f"/{path.relative_to(tree.root)}"] = (status.st_mode, status.st_uid, content)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tree():
+    with Tree("bookworm", ["systemd", "systemd-sysv", "dbus"]) as tree:
+        download(tree)
+        tree.boot()
+        run(tree.argv(["ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1"]))
+        for veth in ("veth0", "veth1"):
+            run(tree.argv(["ip", "link", "set", veth, "up"]))
+        tree.clean = files(tree)
+        install(tree)
+        yield tree
+
+
+@pytest.fixture
+def daemon(tree):
+    service = Service(tree)
+    yield service
+    service("stop")
+
+
+@pytest.fixture
+def scheduler(tree):
+    service = Service(tree, SCHEDULER)
+    yield service
+    service("stop")
+
+
+def test_layout(tree):
+    clients = [f"virtioforwarder_{name}.py"
+               for name in ("core_pinner", "monitor_load", "port_control", "stats")]
+    for folder in ("/usr/lib/virtio-forwarder", CLIENTS):
+        for client in clients:
+            tree.run(f"test -x {folder}/{client} && {folder}/{client} --help")
+    conffiles = tree.run("dpkg-query -W -f '${Conffiles}' virtio-forwarder").split()
+    assert conffiles[::2] == [CONFFILE]
+    for path in ("/usr/share/bash-completion/completions/vio4wd",
+                 *(f"/usr/share/man/man{name}.gz" for name in (
+                     "8/virtio-forwarder.8", "5/virtioforwarder.5", "1/vio4wd.1",
+                     "8/vio4wd_core_scheduler.8"))):
+        tree.run(f"test -s {path}")
+    tree.run("getent passwd virtio-forwarder")
+
+
+def test_dependencies(tree):
+    """DPDK is in it; nobody needs an interpreter."""
+    depends = tree.run("dpkg-query -W -f '${Depends}' virtio-forwarder")
+    print(depends)
+    assert not re.search("dpdk|librte|python|perl", depends)
+    assert "python3" not in tree.run("dpkg-query -W -f '${Package} ${db:Status-Status}\\n'")
+
+
+def test_not_started_by_itself(tree):
+    for name in SERVICES:
+        service = Service(tree, name)
+        assert service.state() == "inactive"
+        assert service("is-enabled", check=False).strip() == "disabled"
+
+
+def test_units(tree):
+    units = " ".join(f"/lib/systemd/system/{name}.service" for name in SERVICES)
+    assert tree.run(f"systemd-analyze verify --man=no {units}") == ""
+    for name in SERVICES:
+        said = tree.run(f"systemd-analyze security --no-pager {name}.service", check=False)
+        exposure = float(re.search(r"exposure level for \S+: ([0-9.]+)", said).group(1))
+        print(f"{name}: exposure {exposure}")
+        assert exposure < EXPOSURE_MAX, said
+
+
+def test_a_machine_that_is_not_prepared(daemon):
+    """As it is after installation: it says what is missing, and is not started again and again."""
+    daemon("start", check=False)
+    assert daemon.state() == "failed"
+    # CPUs 0 to 2 may be there, and a user of libvirt's is not.
+    assert re.search(r"virtioforwarder:\d+: .*(CPU 2 is not online|libvirt-qemu)", daemon.journal())
+    daemon("reset-failed")
+
+
+def test_life(tree, daemon, scheduler):
+    daemon.configure(**STATIC)
+    daemon("start")
+    scheduler("start")
+    assert [daemon.state(), scheduler.state()] == ["active", "active"], scheduler.journal()
+    assert daemon.relay(1)["vf"]["pci_addr_str"].startswith("net_af_packet0")
+    first, scheduling = daemon.pid(), scheduler.pid()
+
+    daemon("restart")
+    second = daemon.pid()
+    assert daemon.state() == "active" and second != first
+
+    # There is nothing to reload, and systemd says so; the daemon goes on.
+    assert "not applicable" in daemon("reload", check=False)
+    assert daemon.pid() == second
+
+    tree.run(f"kill -9 {second}")
+    wait_until(lambda: daemon.pid() not in (0, second) and daemon.state() == "active", 60,
+               "systemd to start it again")
+    assert daemon.relay(1)["vf"]["pci_addr_str"].startswith("net_af_packet0")
+    assert scheduler.pid() == scheduling
+
+    daemon("stop")
+    scheduler("stop")
+    assert [daemon.state(), scheduler.state()] == ["inactive", "inactive"]
+    for path in ("/run/virtio-forwarder", "/run/virtio-forwarder.pid", f"{SOCKETS}/*"):
+        tree.run(f"! ls -d {path}")
+
+
+def test_watchdog_ends_what_hangs(tree, daemon):
+    daemon.configure(drop_ins=["[Service]\nWatchdogSec=2\n"])
+    daemon("start")
+    hung = daemon.pid()
+    tree.run(f"kill -STOP {hung}")
+    wait_until(lambda: daemon.pid() not in (0, hung) and daemon.state() == "active", 90,
+               "the watchdog to restart it")
+    assert "watchdog timeout" in daemon.journal().lower()
+
+
+def packets_pass(tree, daemon, workdir):
+    """Both ways through relay 0, and what the kernel sends to the veth pair comes to relay 1."""
+    with Peer(workdir, vm=tree.path(f"{SOCKETS}/virtio-forwarder0.sock"),
+              net=net_socket("/memif", 0), netns=tree, count=PACKETS, flows=4) as peer:
+        peer.start()
+        assert peer.result()["ok"]
+        state = daemon.relay(0)
+        assert state["active"]
+        assert state["vf_to_vm"]["pkts_tx_to_vm"] == PACKETS
+        assert state["vm_to_vf"]["pkts_tx_to_vf"] == PACKETS
+
+
+def test_confined_by_its_unit(tree, daemon, workdir):
+    """The units' bounds leave what it takes to relay packets."""
+    daemon.configure(**STATIC)
+    daemon("start")
+    status = Path(f"/proc/{daemon.pid()}/status")
+    packets_pass(tree, daemon, workdir)
+    for line in ("NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in tree.run(f"cat {status}")
+
+
+def test_a_user_of_its_own(tree, daemon, workdir):
+    """Without root: vdevs need nothing, AF_PACKET two capabilities."""
+    drop_in = tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
+    no_huge = re.search(r"\n(ExecStart=/.*)", drop_in)[1] + " --no-huge\n"
+    tree.run(f"rm -rf {SOCKETS}")  # it is root's
+    daemon.configure([drop_in, f"[Service]\nExecStart=\n{no_huge}"], **STATIC)
+    daemon("start")
+    assert tree.run(f"stat -c %U /proc/{daemon.pid()}").strip() == "virtio-forwarder"
+    assert tree.run(f"stat -c %U:%G {SOCKETS}/virtio-forwarder0.sock").strip() == \
+        "virtio-forwarder:kvm"
+    packets_pass(tree, daemon, workdir)
+    daemon("stop")
+    tree.run(f"rmdir {SOCKETS}")  # it is not root's
+
+
+def call_as_os_vif(tree, operation, device, path):
+    """os-vif's plugin runs just this, and takes the exit codes 0 and 1. Returns the code and what was
+    printed."""
+    said = tree.run(f"{CLIENTS}/virtioforwarder_port_control.py {operation} --pci-addr={device} "
+                    f"--vhost-path={path} && echo code=0 || echo code=$?")
+    text, code = re.fullmatch(r"(.*)code=(\d+)\n", said, re.S).groups()
+    return int(code), text
+
+
+def test_os_vif(tree, daemon):
+    """There is no VF here, so plugging one is refused, with a reason, and so is unplugging what is not
+    there or belongs to another device."""
+    daemon.configure(VIRTIOFWD_DYNAMIC_SOCKETS="true")
+    daemon("start")
+    tree.run(f"mkdir -p {SOCKETS}")  # whoever names dynamic sockets has a directory for them
+    path = f"{SOCKETS}/vhu1"
+    code, text = call_as_os_vif(tree, "add_sock", "0000:05:08.1", path)
+    assert code == 1 and "0000:05:08.1" in text
+    assert call_as_os_vif(tree, "remove_sock", "0000:05:08.1", path)[0] == 1
+    tree.run(f"vio4wd port add-sock --device=net_null7 --vhost-path={path} && test -S {path}")
+    assert daemon.relay(0)["vhost"]["vhost_socket_name"] == path
+    assert call_as_os_vif(tree, "add_sock", "0000:05:08.1", path)[0] == 1
+    assert call_as_os_vif(tree, "remove_sock", "0000:05:08.1", path)[0] == 1
+    tree.run(f"test -S {path}")
+    daemon("stop")
+    assert call_as_os_vif(tree, "add_sock", "0000:05:08.1", path)[0] == 1  # nobody answers
+
+
+def test_upgrade(tree, daemon):
+    """It keeps the configuration, and the running daemon until that is restarted."""
+    daemon.configure(**STATIC)
+    daemon("enable")
+    daemon("start")
+    before = daemon.pid()
+    conffile = tree.path(CONFFILE)
+    kept = conffile.read_text()
+    tree.run("cd /root && dpkg-deb -R package.deb new && "
+             "sed -i 's/^Version: .*/&+next/' new/DEBIAN/control && echo '# new' >>new/etc/default/"
+             "virtioforwarder && dpkg-deb -b new next.deb && dpkg --force-confold -i next.deb",
+             timeout=300)
+    assert "+next" in tree.run("dpkg-query -W virtio-forwarder")
+    assert daemon.pid() == before and daemon.state() == "active"
+    assert daemon("is-enabled").strip() == "enabled"
+    assert conffile.read_text() == kept
+    daemon("restart")
+    assert daemon.state() == "active" and daemon.pid() != before
+
+
+def test_removal_and_purge(tree):
+    """A removal stops it and keeps the configuration; a purge leaves nothing."""
+    daemon = Service(tree)
+    daemon.configure(**STATIC)
+    daemon("start")
+    tree.run("dpkg --remove virtio-forwarder")
+    assert daemon.state() == "inactive"
+    tree.run(f"test -e {CONFFILE}")
+    tree.run(f"rm -r {DROP_INS}")
+    tree.run("apt-get -q -y purge virtio-forwarder && apt-get -q -y autoremove --purge", timeout=300)
+    now = files(tree)
+    changed = {path for path in tree.clean.keys() | now.keys() if tree.clean.get(path) != now.get(path)}
+    assert changed <= USERS, changed - USERS
+    for path in ("/run/virtio-forwarder*", "/run/systemd/system/*virtio*", SOCKETS, "/tmp/vio_cmd"):
+        tree.run(f"! ls -d {path}")
