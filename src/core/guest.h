@@ -90,9 +90,10 @@ struct guest {
 	_Atomic(struct guest_session *) session;
 
 	/* Written by the vhost thread, read by the control thread. */
-	_Atomic unsigned n_sessions;      /* begun so far */
-	_Atomic unsigned n_faults;        /* rings retired so far; written by workers as well */
-	_Atomic unsigned last_fault;      /* enum ring_fault */
+	_Atomic bool ready;          /* there is a session, or its rings are not let go of yet */
+	_Atomic unsigned n_sessions; /* begun so far */
+	_Atomic unsigned n_faults;   /* rings retired so far; written by workers as well */
+	_Atomic unsigned last_fault; /* enum ring_fault */
 	_Atomic unsigned n_announcements; /* of the VM's new place, asked for by a frontend */
 	/* Of the session, or the last one. */
 	_Atomic uint64_t features; /* as negotiated; VHOST_F_LOG_ALL while it migrates */
@@ -141,10 +142,10 @@ static inline bool guest_session_paused(const struct guest_session *session)
  */
 void guest_check_ring(struct guest *guest, struct guest_session *session, unsigned ring);
 
-/* True while a guest driver is ready. Any thread. */
+/* True while a guest driver is ready, and until no lane is at its rings any more. Any thread. */
 static inline bool guest_ready(struct guest *guest)
 {
-	return guest != NULL && atomic_load_explicit(&guest->session, memory_order_relaxed) != NULL;
+	return guest != NULL && atomic_load(&guest->ready);
 }
 
 /* True while the VM is being migrated away. Any thread: a moment's view. */

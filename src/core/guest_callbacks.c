@@ -185,6 +185,7 @@ static int on_new_device(int vid)
 		epoch_synchronize(guest->options.epoch, "replace a VM");
 		guest_rings_save(before);
 	}
+	atomic_store(&guest->ready, true);
 	atomic_fetch_add(&guest->n_sessions, 1);
 	changed(guest);
 	return 0;
@@ -216,6 +217,7 @@ static void on_destroy_device(int vid)
 	atomic_store(&guest->session, NULL);
 	epoch_synchronize(guest->options.epoch, "detach a VM");
 	guest_rings_save(session);
+	atomic_store(&guest->ready, false);
 	changed(guest);
 }
 

@@ -162,8 +162,8 @@ class Guest:
                    f"VM {'on' if there else 'off'} relay {self.number}", interval=0.005)
 
     def _leave(self):
-        """The memory stays until the daemon has let go of it, which is after it has said that the VM
-        is off: so what it has taken and given to the last is known."""
+        """The memory stays until the daemon has said that the VM is off: then it has let go of it, and
+        what it has taken and given to the last is known."""
         self.frontend.connection.close()
         self._wait_vm(False)
         self._wait(self._balanced)
