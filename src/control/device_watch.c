@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "core/port_events.h"
@@ -19,6 +20,9 @@
  * its driver (igb's) once more, and their MACs are set.
  */
 #define SETTLE_US 1000000
+
+/* How often a VF is opened anew that shows no life. A PF that is slow may miss the first times. */
+#define DOUBTS 3
 
 struct device_watch {
 	struct relay *relays;
@@ -70,9 +74,16 @@ static void tell(struct device_watch *watch, const struct relay *relay, const st
 	*told = *err;
 }
 
+static void doubt(struct relay *relay, unsigned member, unsigned doubts)
+{
+	relay->members[member].doubts = doubts;
+	relay->members[member].received = vf_received(relay->device.members[member].name);
+}
+
 /* Returns true where it is worth another try soon. */
 static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned member)
 {
+	unsigned doubts = relay->members[member].doubts;
 	struct err err = {""};
 	int r = relay->device.members[member].is_pci ? prepare(watch, relay, member, &err) : 1;
 
@@ -80,16 +91,23 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		r = relay_resume(relay, member, &err);
 	else if (r == 0)
 		return false;
-	if (r < 0)
+	if (r < 0) {
 		tell(watch, relay, &err);
-	else
-		watch->told[relay->id] = (struct err){""};
-	return r < 0;
+		return true;
+	}
+	watch->told[relay->id] = (struct err){""};
+	doubt(relay, member, doubts);
+	return doubts > 0;
 }
 
+/* From now on, not from when the event loop woke: opening a device may have taken seconds since. */
 static void look_soon(struct device_watch *watch)
 {
-	sd_event_source_set_time_relative(watch->look, SETTLE_US);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_event_source_set_time(
+		watch->look, now.tv_sec * 1000000ULL + (uint64_t)now.tv_nsec / 1000 + SETTLE_US);
 	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
 }
 
@@ -107,6 +125,34 @@ static void lose_the_gone(struct device_watch *watch)
 	}
 }
 
+/* Without it the bond would be closed, and have another MAC when it is opened anew. */
+static bool is_last_of_bond(const struct relay *relay, unsigned member)
+{
+	for (unsigned i = 0; i < relay->device.n_members; i++)
+		if (i != member && !relay->members[i].away)
+			return false;
+	return relay->device.bond_name[0] != '\0';
+}
+
+/* Takes out a member that was doubted, a second ago at least, and has received nothing since. */
+static void lose_the_dead(struct relay *relay, unsigned m)
+{
+	struct relay_member *member = &relay->members[m];
+	const struct device_id *id = &relay->device.members[m];
+
+	if (member->doubts == 0 || member->away)
+		return;
+	if (vf_received(id->name) != member->received || is_last_of_bond(relay, m)) {
+		member->doubts = 0;
+		return;
+	}
+	log_info("relay %u: device %s has received nothing since the link of its PF came up: it is "
+		 "opened anew",
+		relay->id, id->text);
+	member->doubts--;
+	relay_lose(relay, m);
+}
+
 static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 {
 	struct device_watch *watch = userdata;
@@ -114,9 +160,11 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		struct relay *relay = &watch->relays[i];
-		for (unsigned m = 0; m < relay->device.n_members; m++)
+		for (unsigned m = 0; m < relay->device.n_members; m++) {
+			lose_the_dead(relay, m);
 			if (relay->members[m].away)
 				again = try_resume(watch, relay, m) || again;
+		}
 	}
 	if (again)
 		look_soon(watch);
@@ -170,8 +218,9 @@ static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *p
 }
 
 /*
- * A PF whose interface is set up has been reset, and its VFs with it, by some drivers (igb's). A
- * VF that was opened before does nothing any more, and nobody is told: it is opened anew.
+ * The link of a PF has come up: since it had lost it, or since the PF was set up or reset (another
+ * MTU does), with which some drivers (igb's) reset the VFs as well. A VF that was opened before
+ * does nothing any more then, and it may be that nobody is told. Whether it is dead shows soon.
  */
 static void on_link_up(void *userdata, unsigned index)
 {
@@ -185,11 +234,15 @@ static void on_link_up(void *userdata, unsigned index)
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		struct relay *relay = &watch->relays[i];
 		for (unsigned m = 0; m < relay->device.n_members; m++) {
-			if (!is_driven_vf_of(&relay->device.members[m], &pf))
+			const struct device_id *id = &relay->device.members[m];
+			struct relay_member *member = &relay->members[m];
+			if (!is_driven_vf_of(id, &pf))
 				continue;
-			log_info("relay %u: interface %s, of the PF of its device %s, was set up",
-				i, name, relay->device.members[m].text);
-			relay_lose(relay, m);
+			unsigned ups = host_vf_link_ups(SYSFS_ROOT, &id->pci);
+			if (ups == member->link_ups)
+				continue;
+			member->link_ups = ups;
+			doubt(relay, m, DOUBTS);
 			look_soon(watch);
 		}
 	}

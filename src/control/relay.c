@@ -107,9 +107,15 @@ static void grant_lanes(struct relay *relay)
 	relay->n_spread = 0;
 }
 
-static uint64_t incarnation(const struct device_id *id)
+/* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
+static struct relay_member member_now(const struct device_id *id)
 {
-	return id->is_pci ? host_pci_incarnation(SYSFS_ROOT, &id->pci) : 0;
+	if (!id->is_pci)
+		return (struct relay_member){0};
+	return (struct relay_member){
+		.incarnation = host_pci_incarnation(SYSFS_ROOT, &id->pci),
+		.link_ups = host_vf_link_ups(SYSFS_ROOT, &id->pci),
+	};
 }
 
 /* Opens the device. Where that fails, what the host knows of the reason is said instead. */
@@ -139,17 +145,18 @@ static int open_device(
 
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
 {
+	struct relay_member members[BOND_MEMBERS_MAX];
 	struct vf *vf;
 
+	for (unsigned i = 0; i < device->n_members; i++)
+		members[i] = member_now(&device->members[i]);
 	int r = open_device(relay, &vf, device, err);
 	if (r < 0)
 		return r;
 	retract_lanes(relay);
 	relay->vf = vf;
 	relay->device = *device;
-	for (unsigned i = 0; i < device->n_members; i++)
-		relay->members[i] =
-			(struct relay_member){.incarnation = incarnation(&device->members[i])};
+	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
 	grant_lanes(relay);
 	log_relay_event(
 		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
@@ -210,6 +217,7 @@ static void only_member(
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
 	const struct device_id *id = &relay->device.members[member];
+	const struct relay_member now = member_now(id);
 	struct op_device device;
 	struct vf *vf = relay->vf;
 	int r;
@@ -228,7 +236,7 @@ int relay_resume(struct relay *relay, unsigned member, struct err *err)
 	grant_lanes(relay);
 	if (r < 0)
 		return err_prefix(err, r, "relay %u", relay->id);
-	relay->members[member] = (struct relay_member){.incarnation = incarnation(id)};
+	relay->members[member] = now;
 	log_relay_event(
 		relay, "device-resumed", "relay %u: device %s is back", relay->id, id->text);
 	return 0;

@@ -320,6 +320,16 @@ void vf_describe_link(const char *device_name, char *ret_text, size_t size)
 	rte_eth_link_to_str(ret_text, size, &link);
 }
 
+uint64_t vf_received(const char *device_name)
+{
+	struct rte_eth_stats stats = {0};
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
+		rte_eth_stats_get(port, &stats);
+	return stats.ipackets;
+}
+
 void vf_spread(const struct vf *vf, unsigned n)
 {
 	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE] =

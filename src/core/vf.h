@@ -67,6 +67,9 @@ void vf_remove_member(struct vf *vf, const struct device_id *id);
 /* The state of a device's link in words, "Link up at 10 Gbps FDX Autoneg". Does not block. */
 void vf_describe_link(const char *device_name, char *ret_text, size_t size);
 
+/* Packets that a device has received so far, by its own count. Does not block. */
+uint64_t vf_received(const char *device_name);
+
 /*
  * Lays out the device's RSS table for a guest with `n` receive queues enabled, so that each of them
  * gets its flows from a queue of its own where there are as many; see steer.h. Does nothing where

@@ -17,13 +17,12 @@ int host_link_events_open(struct err *err)
 	return host_netlink_open(NETLINK_ROUTE, RTMGRP_LINK, "link events", err);
 }
 
-static bool says_up(const struct nlmsghdr *message)
+static bool says_carrier(const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
 
 	return message->nlmsg_type == RTM_NEWLINK &&
-	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) && link->ifi_change & IFF_UP &&
-	       link->ifi_flags & IFF_UP;
+	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) && link->ifi_flags & IFF_RUNNING;
 }
 
 void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata)
@@ -31,7 +30,7 @@ void host_link_events_parse(const void *messages, size_t length, host_link_up *u
 	const struct nlmsghdr *message;
 
 	for (message = messages; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length))
-		if (says_up(message))
+		if (says_carrier(message))
 			up(userdata, ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index);
 }
 

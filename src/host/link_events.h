@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The kernel's announcements (rtnetlink) that network interfaces were set up, as by
- * `ip link set dev NAME up`. Devices do not tell: there is no uevent for it.
+ * The kernel's announcements (rtnetlink) of network interfaces that have a carrier: it has come, or
+ * something else has changed meanwhile. Devices do not tell: there is no uevent for it.
  */
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-/* Called with the index of each interface that was set up. */
+/* Called with the index of each interface that has changed and has a carrier. */
 typedef void host_link_up(void *userdata, unsigned index);
 
 /* A non-blocking socket, readable when something was announced; the caller closes it. Or -errno. */

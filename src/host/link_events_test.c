@@ -41,14 +41,15 @@ static struct message message(unsigned type, int index, unsigned flags, unsigned
 	};
 }
 
-static void only_what_was_set_up_is_heard(void **state)
+static void only_what_has_a_carrier_is_heard(void **state)
 {
 	const struct message messages[] = {
-		message(RTM_NEWLINK, 1, IFF_UP | IFF_RUNNING, IFF_RUNNING), /* a carrier */
-		message(RTM_NEWLINK, 2, IFF_UP, IFF_UP),
+		message(RTM_NEWLINK, 1, IFF_UP, IFF_UP),
+		message(RTM_NEWLINK, 2, IFF_UP | IFF_RUNNING,
+			0),                         /* as the kernel tells of a carrier */
 		message(RTM_NEWLINK, 3, 0, IFF_UP), /* set down */
-		message(RTM_DELLINK, 4, IFF_UP, IFF_UP),
-		message(RTM_NEWLINK, 5, IFF_UP, ~0U), /* made, up */
+		message(RTM_DELLINK, 4, IFF_UP | IFF_RUNNING, 0),
+		message(RTM_NEWLINK, 5, IFF_UP | IFF_RUNNING, ~0U), /* made */
 	};
 	struct heard heard = {0};
 
@@ -60,7 +61,7 @@ static void only_what_was_set_up_is_heard(void **state)
 
 static void what_is_cut_short_is_left_alone(void **state)
 {
-	struct message cut = message(RTM_NEWLINK, 1, IFF_UP, IFF_UP);
+	struct message cut = message(RTM_NEWLINK, 1, IFF_RUNNING, 0);
 	struct heard heard = {0};
 
 	for (size_t length = 0; length < sizeof(cut); length++)
@@ -86,7 +87,7 @@ static void the_socket_does_not_block(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(only_what_was_set_up_is_heard),
+		cmocka_unit_test(only_what_has_a_carrier_is_heard),
 		cmocka_unit_test(what_is_cut_short_is_left_alone),
 		cmocka_unit_test(the_socket_does_not_block),
 	};

@@ -261,6 +261,10 @@ static void facts_of_functions(void **state)
 	assert_int_equal(host_pci_netdev(fs->root, &vf, netdev), -ENOENT);
 	assert_true(host_pci_is_pf(fs->root, &pf));
 	assert_false(host_pci_is_pf(fs->root, &vf));
+	assert_int_equal(host_vf_link_ups(fs->root, &vf), 0);
+	fake_sysfs_set(fs, "devices/pci0000:00/0000:05:00.0/net/ens1np0/carrier_up_count", "3");
+	assert_int_equal(host_vf_link_ups(fs->root, &vf), 3);
+	assert_int_equal(host_vf_link_ups(fs->root, &pf), 0);
 
 	assert_int_equal(host_vf_list(fs->root, NULL, &vfs, &n, NULL), 0);
 	assert_int_equal(n, 2);

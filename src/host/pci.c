@@ -161,6 +161,19 @@ int host_vf_from_pci(
 	return 0;
 }
 
+unsigned host_vf_link_ups(const char *sysfs, const struct pci_addr *vf)
+{
+	char text[PCI_ADDR_TEXT_SIZE], netdev[IFNAMSIZ];
+	struct pci_addr pf;
+	int n;
+
+	if (sysfs_link_pci(&pf, FUNCTION "/physfn", sysfs, text_of(vf, text)) < 0 ||
+		host_pci_netdev(sysfs, &pf, netdev) < 0 ||
+		sysfs_read_int(&n, "%s/class/net/%s/carrier_up_count", sysfs, netdev) < 0)
+		return 0;
+	return (unsigned)n;
+}
+
 struct vf_array {
 	struct host_vf *vfs;
 	unsigned n;

@@ -53,6 +53,12 @@ int host_vf_of_pf(const char *sysfs, const struct pci_addr *pf, int number, stru
 	struct err *err);
 
 /*
+ * How often the link of a VF's PF has come up since the PF's interface was made; 0 where the kernel
+ * has none for it, or the function is no VF.
+ */
+unsigned host_vf_link_ups(const char *sysfs, const struct pci_addr *vf);
+
+/*
  * The VFs of a PF, or of all PFs where `pf` is NULL, in the order of PF and number. *ret_vfs is the
  * caller's to free. No VF at all is no error.
  */
