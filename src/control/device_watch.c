@@ -21,8 +21,11 @@
  */
 #define SETTLE_US 1000000
 
-/* How often a VF is opened anew that shows no life. A PF that is slow may miss the first times. */
-#define DOUBTS 3
+/*
+ * How many looks, one a second, a VF has to show life. It is opened anew at the first of them, the
+ * second, the fourth and so on: a PF that is slow may miss the first times.
+ */
+#define DOUBTED_LOOKS 32
 
 struct device_watch {
 	struct relay *relays;
@@ -74,16 +77,16 @@ static void tell(struct device_watch *watch, const struct relay *relay, const st
 	*told = *err;
 }
 
-static void doubt(struct relay *relay, unsigned member, unsigned doubts)
+static void doubt(struct relay *relay, unsigned member, unsigned looks)
 {
-	relay->members[member].doubts = doubts;
+	relay->members[member].looks = looks;
 	relay->members[member].received = vf_received(relay->device.members[member].name);
 }
 
 /* Returns true where it is worth another try soon. */
 static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned member)
 {
-	unsigned doubts = relay->members[member].doubts;
+	unsigned looks = relay->members[member].looks;
 	struct err err = {""};
 	int r = relay->device.members[member].is_pci ? prepare(watch, relay, member, &err) : 1;
 
@@ -96,8 +99,8 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		return true;
 	}
 	watch->told[relay->id] = (struct err){""};
-	doubt(relay, member, doubts);
-	return doubts > 0;
+	doubt(relay, member, looks);
+	return false;
 }
 
 /* From now on, not from when the event loop woke: opening a device may have taken seconds since. */
@@ -134,22 +137,25 @@ static bool is_last_of_bond(const struct relay *relay, unsigned member)
 	return relay->device.bond_name[0] != '\0';
 }
 
-/* Takes out a member that was doubted, a second ago at least, and has received nothing since. */
+/* Takes out a member that is doubted and has received nothing since, where it is time for that. */
 static void lose_the_dead(struct relay *relay, unsigned m)
 {
 	struct relay_member *member = &relay->members[m];
 	const struct device_id *id = &relay->device.members[m];
 
-	if (member->doubts == 0 || member->away)
+	if (member->looks == 0 || member->away)
 		return;
-	if (vf_received(id->name) != member->received || is_last_of_bond(relay, m)) {
-		member->doubts = 0;
+	if (vf_received(id->name) != member->received || is_last_of_bond(relay, m) ||
+		member->looks > DOUBTED_LOOKS) {
+		member->looks = 0;
 		return;
 	}
+	unsigned look = member->looks++;
+	if ((look & (look - 1)) != 0)
+		return;
 	log_info("relay %u: device %s has received nothing since the link of its PF came up: it is "
 		 "opened anew",
 		relay->id, id->text);
-	member->doubts--;
 	relay_lose(relay, m);
 }
 
@@ -164,6 +170,7 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 			lose_the_dead(relay, m);
 			if (relay->members[m].away)
 				again = try_resume(watch, relay, m) || again;
+			again = again || relay->members[m].looks > 0;
 		}
 	}
 	if (again)
@@ -242,7 +249,7 @@ static void on_link_up(void *userdata, unsigned index)
 			if (ups == member->link_ups)
 				continue;
 			member->link_ups = ups;
-			doubt(relay, m, DOUBTS);
+			doubt(relay, m, 1);
 			look_soon(watch);
 		}
 	}

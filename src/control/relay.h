@@ -46,8 +46,8 @@ struct relay_member {
 	bool away;
 	uint64_t incarnation; /* host_pci_incarnation() of when it was there; 0 for other kinds */
 	unsigned link_ups;    /* host_vf_link_ups() of when it was opened or doubted; the same */
-	unsigned doubts;      /* it may be dead: how often it is opened anew unless it receives */
-	uint64_t received;    /* vf_received() of when it was doubted */
+	unsigned looks;    /* the next look at whether it is dead, from 1; 0: it is not doubted */
+	uint64_t received; /* vf_received() of when it was doubted */
 };
 
 struct relay {
