@@ -80,11 +80,14 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (60), two at a time (build-fuzz/)
 	@$(DEPS) build test clang
 	@VIO4WD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
-.PHONY: soak
+.PHONY: soak coverage
 SOAK_SECONDS = 3600
 soak: all ## everything at once for SOAK_SECONDS (3600): accounted to the packet, nothing grows
 	@$(DEPS) test
 	@VIO4WD_SOAK_SECONDS=$(SOAK_SECONDS) $(RUN_TESTS) soak
+coverage: ## what the unit and black-box tests execute (build-coverage/report/)
+	@$(DEPS) build test metrics coverage
+	@$(RUN_TESTS) coverage
 
 .PHONY: package test-package
 package: dpdk ## the Debian package, linked with that DPDK, into build/package/
@@ -134,7 +137,7 @@ build-clang/build.ninja:
 
 .PHONY: clean
 clean: ## remove the build directories; build/vm and build/dpdk, which take long, stay
-	rm -rf build-static build-asan build-tsan build-clang build-fuzz
+	rm -rf build-static build-asan build-tsan build-clang build-fuzz build-coverage
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm ! -name dpdk -exec rm -rf {} +; fi
 
 .PHONY: help
