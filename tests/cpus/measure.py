@@ -18,12 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.forwarder import Forwarder, default_cpus  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
+from lib.paths import stock_dpdk  # noqa: E402
 from lib.peer import Peer  # noqa: E402
 from lib.testpmd import Testpmd, virtio_user  # noqa: E402
 from lib.vhostuser import Frontend  # noqa: E402
 
 VMS = 64
-DEVICES = 31  # as many as a stock DPDK takes, which has 32 ports
+DEVICES = 31 if stock_dpdk() else VMS  # a stock DPDK has 32 ports
 RATE_PPS = 50
 ROUNDS = 3
 CPU_GOAL = 2.0       # % of a core, all workers together
