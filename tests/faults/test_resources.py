@@ -72,6 +72,7 @@ def port_control(forwarder, op, relay, device):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)  # zeroing all that memory takes its time on a busy machine
 def test_memory_runs_out(workdir, stack):
     """Devices are attached until there is no memory for one more. The others do not notice, and when
     one is given back the next can be had."""
