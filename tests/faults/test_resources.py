@@ -2,6 +2,7 @@
 """What the daemon needs is not there, or runs out: it says what and goes on with what it has."""
 
 import contextlib
+import itertools
 import mmap
 import os
 import resource
@@ -102,10 +103,13 @@ def test_memory_runs_out(workdir, stack):
 
 @contextlib.contextmanager
 def few_descriptors(pid, spare):
-    """The process may open `spare` more."""
+    """The process may open `spare` more: the limit is a number, and there may be free ones below others
+    that are taken."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    highest = max(map(int, os.listdir(f"/proc/{pid}/fd")))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, before[1]))
+    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    free = (number for number in itertools.count() if number not in taken)
+    limit = next(itertools.islice(free, spare, None))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
     try:
         yield
     finally:
