@@ -89,13 +89,16 @@ coverage: ## what the unit and black-box tests execute (build-coverage/report/)
 	@$(DEPS) build test metrics coverage
 	@$(RUN_TESTS) coverage
 
-.PHONY: package test-package
+.PHONY: package test-package test-apparmor
 package: dpdk ## the Debian package, linked with that DPDK, into build/package/
 	@$(DEPS) build package
 	@scripts/build-package
 test-package: all package ## that package on a clean Debian with systemd: its services, upgrade, purge
 	@$(DEPS) test tree
 	@$(RUN_TESTS) package
+test-apparmor: all package ## that package's AppArmor profile, enforced in a VM
+	@$(DEPS) test tree demo
+	@$(RUN_TESTS) apparmor
 
 .PHONY: bench bench-short bench-where test-bench
 bench: all ## our daemon against testpmd and OVS-DPDK, every cell (docs/benchmark.md)

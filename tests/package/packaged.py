@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Debian package and its services in a Tree."""
+"""The Debian package and its services in a Tree or a Machine."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import shutil
 
 from lib.forwarder import parse_stats
 from lib.paths import ROOT
+from lib.qemu import GuestError
 
 DEB = next((ROOT / "build/package").glob("virtio-forwarder_*.deb"), None)
 DAEMON = "virtio-forwarder"
@@ -50,25 +51,28 @@ class Service:
         self._tree = tree
         self.name = name
 
-    def configure(self, drop_ins=(), **settings):
+    def configure(self, drop_ins=(NO_HUGE,), **settings):
         """The shipped configuration with what this machine needs and more settings, the unit with
-        --no-huge and further drop-ins."""
-        text = self._tree.path(SHIPPED).read_text(encoding="utf-8")
+        drop-ins."""
+        text = self._tree.run(f"cat {SHIPPED}")
         for name, value in {**SETTINGS, **settings}.items():
             text, count = re.subn(rf"^{name}=.*", f"{name}={value}", text, flags=re.M)
             assert count == 1, name
-        self._tree.path(CONFFILE).write_text(text, encoding="utf-8")
+        self._write(CONFFILE, text)
         self._tree.run(f"rm -rf {DROP_INS} && mkdir {DROP_INS}")
-        for number, drop_in in enumerate((NO_HUGE, *drop_ins)):
-            (self._tree.path(DROP_INS) / f"{number}.conf").write_text(drop_in, encoding="utf-8")
+        for number, drop_in in enumerate(drop_ins):
+            self._write(f"{DROP_INS}/{number}.conf", drop_in)
         self._tree.run("systemctl daemon-reload")
+
+    def _write(self, path, text):
+        self._tree.run(f"cat >{path} <<'END'\n{text}END\n")
 
     def __call__(self, verb, check=True):
         """systemctl VERB; returns what it prints."""
         try:
             return self._tree.run(f"systemctl {verb} {self.name}", check=check)
-        except RuntimeError as error:
-            raise AssertionError(f"{error}\n{self.journal()}") from None
+        except (RuntimeError, GuestError) as error:
+            raise AssertionError(f"{error}\n{self.journal(20)}") from None
 
     def state(self):
         return self("is-active", check=False).strip()
@@ -77,10 +81,12 @@ class Service:
         """0 where it does not run."""
         return int(self("show -P MainPID"))
 
-    def journal(self):
-        return self._tree.run(f"journalctl --no-pager -u {self.name}")
+    def journal(self, lines="all"):
+        """lines: of its end; a Machine takes its time for many."""
+        return self._tree.run(f"journalctl --no-pager -n {lines} -u {self.name}")
 
     def relay(self, number=0):
         """Its state, by the installed client, as Forwarder.stats() has it."""
         return parse_stats(self._tree.run(
-            f"{CLIENTS}/virtioforwarder_stats.py --include-inactive --delay=0"), number)
+            f"{CLIENTS}/virtioforwarder_stats.py --include-inactive --delay=0 | "
+            f"grep '^relay_{number}[.]'"), number)

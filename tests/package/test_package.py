@@ -14,7 +14,8 @@ from lib.paths import ROOT
 from lib.peer import Peer, memif_device, net_socket
 from lib.proc import run, wait_until
 from lib.tree import Tree
-from packaged import (CLIENTS, CONFFILE, DAEMON, DEB, DROP_INS, SCHEDULER, Service, download, install)
+from packaged import (CLIENTS, CONFFILE, DAEMON, DEB, DROP_INS, NO_HUGE, SCHEDULER, Service, download,
+                      install)
 
 SERVICES = [DAEMON, SCHEDULER]
 EXPOSURE_MAX = 5.0
@@ -160,7 +161,7 @@ def test_life(tree, daemon, scheduler):
 
 
 def test_watchdog_ends_what_hangs(tree, daemon):
-    daemon.configure(drop_ins=["[Service]\nWatchdogSec=2\n"])
+    daemon.configure(drop_ins=[NO_HUGE, "[Service]\nWatchdogSec=2\n"])
     daemon("start")
     hung = daemon.pid()
     tree.run(f"kill -STOP {hung}")
