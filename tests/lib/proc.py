@@ -196,6 +196,12 @@ def memory_kib(pid, kind="VmRSS"):
     raise RuntimeError(f"process {pid} has no memory")
 
 
+def growth_allowed_kib(usual):
+    """How much more memory a program may have in the end. With sanitizers, whose own memory grows, it
+    is what the environment says."""
+    return int(os.environ.get("VIO4WD_MEMORY_GROWTH_KIB", usual))
+
+
 def open_files(pid):
     """How many descriptors a process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))
