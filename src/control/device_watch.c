@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/port_events.h"
 #include "host/bind.h"
@@ -106,11 +106,7 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 /* From now on, not from when the event loop woke: opening a device may have taken seconds since. */
 static void look_soon(struct device_watch *watch)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	sd_event_source_set_time(
-		watch->look, now.tv_sec * 1000000ULL + (uint64_t)now.tv_nsec / 1000 + SETTLE_US);
+	sd_event_source_set_time(watch->look, clock_monotonic_ns() / 1000 + SETTLE_US);
 	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
 }
 

@@ -2,8 +2,8 @@
 #include "control/placement.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 
 int placement_worker_on(const struct workers *workers, int cpu)
@@ -45,14 +45,6 @@ unsigned placement_least_loaded(const struct placement_worker *workers, unsigned
 	return local;
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void placement_init(struct placement *placement, struct workers *workers)
 {
 	*placement = (struct placement){.workers = workers};
@@ -64,7 +56,7 @@ void placement_sample(struct placement *placement)
 	unsigned next = (placement->newest + 1) % ARRAY_SIZE(placement->samples);
 
 	memset(&placement->samples[next], 0, sizeof(placement->samples[next]));
-	placement->samples[next].taken_ns = clock_ns();
+	placement->samples[next].taken_ns = clock_monotonic_ns();
 	for (unsigned i = 0; i < workers_count(placement->workers); i++)
 		placement->samples[next].busy_ns[i] = workers_times(placement->workers, i).busy_ns;
 	placement->newest = next;
@@ -83,7 +75,7 @@ static unsigned oldest_sample(const struct placement *placement)
 static struct placement_worker look_at(const struct placement *placement, unsigned worker)
 {
 	unsigned oldest = oldest_sample(placement), n_newcomers = 0;
-	uint64_t passed_ns = clock_ns() - placement->samples[oldest].taken_ns;
+	uint64_t passed_ns = clock_monotonic_ns() - placement->samples[oldest].taken_ns;
 	uint64_t busy_ns = workers_times(placement->workers, worker).busy_ns -
 	                   placement->samples[oldest].busy_ns[worker];
 

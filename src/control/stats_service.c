@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "wire/stats_codec.h"
 
@@ -38,14 +38,6 @@ struct stats_service {
 	struct stats_view view;
 	struct relay_rates rates[RELAYS_MAX];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void answer(struct zmq_request *request, int r, const struct wire_message *message)
 {
@@ -119,7 +111,7 @@ static void delayed_free(struct delayed *delayed)
 
 static void delayed_finish(struct delayed *delayed)
 {
-	double seconds = (double)(now_ns() - delayed->start_ns) / 1e9;
+	double seconds = (double)(clock_monotonic_ns() - delayed->start_ns) / 1e9;
 
 	answer_snapshot(
 		delayed->service, delayed->request, &delayed->asked, delayed->before, seconds);
@@ -150,7 +142,7 @@ static struct delayed **free_place(struct stats_service *service)
 static void take_first_snapshot(struct stats_service *service, struct delayed *delayed)
 {
 	service->snapshot(service->userdata, &service->view);
-	delayed->start_ns = now_ns();
+	delayed->start_ns = clock_monotonic_ns();
 	for (unsigned i = 0; i < service->view.n_relays; i++) {
 		const struct relay_stats *relay = &service->view.relays[i];
 
