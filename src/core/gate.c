@@ -16,12 +16,14 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/unix_socket.h"
+#include "core/call_watch.h"
 #include "core/fault.h"
 #include "core/gate_connection.h"
 
 #define CONNECTIONS_MAX 4 /* at a time through one gate */
 #define BACKLOG 128
-#define WATCH_MS 20    /* between looks at the call eventfds, and at most a worker's wait for one */
+#define WATCH_MS 20    /* between looks at the call eventfds while they are in use */
+#define REST_MS 1000   /* while they are not; at most a worker's wait for one in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest may come back that did harm */
 #define LOG_BURST 20
@@ -42,7 +44,9 @@ struct gatekeeper {
 	struct gate *gates[RELAYS_MAX];
 	unsigned generation; /* changes whenever a descriptor may have gone that is being polled */
 	bool stop;
-	int wake_fd; /* eventfd: something has changed */
+	int wake_fd;   /* eventfd: something has changed */
+	bool watching; /* call eventfds are in use */
+	uint64_t next_look_ms;
 	struct log_limit log_limit;
 };
 
@@ -183,7 +187,7 @@ static void add_gate(struct poll_set *set, const struct gate *gate)
 		add(set, connection->library_fd, gate_connection_library_events(connection));
 	}
 	if (gate->connections[0] != NULL)
-		wait_at_most(set, WATCH_MS);
+		wait_at_most(set, gate->keeper->watching ? WATCH_MS : REST_MS);
 	else if (gate->options.client)
 		wait_at_most(set, RETRY_MS);
 }
@@ -214,6 +218,7 @@ static bool serve_connection(struct gate *gate, unsigned index, const struct pol
 
 	if (sides[0].revents == 0 && sides[1].revents == 0)
 		return true;
+	call_watch_note(); /* the library may, on a message */
 	int r = is_over(&sides[0]) || is_over(&sides[1])
 	                ? -ECONNRESET
 	                : gate_connection_proceed(gate->connections[index], &err);
@@ -274,6 +279,17 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 		end_sharers(keeper, &fault);
 }
 
+/* Not more often than calls are given time to be made after they were announced. */
+static void look_for_calls(struct gatekeeper *keeper)
+{
+	uint64_t now = now_ms();
+
+	if (now < keeper->next_look_ms)
+		return;
+	keeper->next_look_ms = now + WATCH_MS;
+	keeper->watching = call_watch_look();
+}
+
 static void *keeper_main(void *argument)
 {
 	struct gatekeeper *keeper = argument;
@@ -287,6 +303,7 @@ static void *keeper_main(void *argument)
 		pthread_mutex_unlock(&keeper->mutex);
 		int r = poll(set.fds, set.n, set.timeout_ms);
 		pthread_mutex_lock(&keeper->mutex);
+		look_for_calls(keeper);
 		if (r >= 0 && generation == keeper->generation)
 			serve_all(keeper, &set);
 	}
@@ -309,6 +326,7 @@ static int start_thread(struct gatekeeper *keeper)
 
 static struct gatekeeper *keeper_free(struct gatekeeper *keeper)
 {
+	call_watch_open(-1);
 	close(keeper->wake_fd);
 	pthread_mutex_destroy(&keeper->mutex);
 	free(keeper);
@@ -324,6 +342,7 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 	keeper->log_limit = (struct log_limit)LOG_LIMIT(LOG_BURST);
 	pthread_mutex_init(&keeper->mutex, NULL);
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	call_watch_open(keeper->wake_fd);
 	int r = keeper->wake_fd < 0 ? -errno : start_thread(keeper);
 	if (r < 0) {
 		keeper_free(keeper);

@@ -12,10 +12,10 @@
  * hands it on, over a connection of its own, with one unanswered message at a time. It never waits
  * for anybody. The packets know nothing of it.
  *
- * It also watches the eventfds by which workers call the guest: one that is full would block the
- * next worker that writes to it, which an honest guest's never is. It is emptied, and its
- * connection ends. So does that of a guest whose memory has vanished (fault.h). Who had to be
- * thrown out for one of these two is not let in again for a second.
+ * It also watches the eventfds by which workers call the guest, while they do (call_watch.h): one
+ * that is full would block the next worker that writes to it, which an honest guest's never is. It
+ * is emptied, and its connection ends. So does that of a guest whose memory has vanished
+ * (fault.h). Who had to be thrown out for one of these two is not let in again for a second.
  *
  * One thread serves all gates. It holds a mutex whenever it touches one, and never waits with it.
  */

@@ -3,6 +3,7 @@
 
 #include <sys/eventfd.h>
 
+#include "core/call_watch.h"
 #include "core/ring_internal.h"
 
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
@@ -38,6 +39,7 @@ bool ring_has_buffers(const struct ring *ring)
 
 void ring_call(const struct ring *ring)
 {
+	call_watch_note();
 	eventfd_write(ring->call_fd, 1);
 }
 

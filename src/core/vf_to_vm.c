@@ -154,6 +154,10 @@ static void distribute(struct vf_to_vm *lane, struct guest_session *session,
 		queues[i] = steer_queue(&lane->steer, packets[i]);
 		rest |= 1u << queues[i];
 	}
+	if (likely((rest & (rest - 1)) == 0)) { /* the device has sorted them */
+		deliver(lane, queues[0], session, packets, n, account);
+		return;
+	}
 	for (; rest != 0; rest &= rest - 1) {
 		struct rte_mbuf *same[LANE_BURST];
 		uint16_t n_same = 0;
@@ -223,6 +227,8 @@ static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest
 		return;
 	lane_show(&lane->lane, packets, n);
 	n = admit(packets, n, session->max_frame_bytes, account);
+	if (unlikely(n == 0))
+		return;
 	if ((lane->steer.enabled & (lane->steer.enabled - 1)) == 0)
 		deliver(lane, __builtin_ctz(lane->steer.enabled), session, packets, n, account);
 	else

@@ -21,6 +21,7 @@
 struct rx_queue {
 	struct load_source source;
 	struct rte_mempool *pool;
+	unsigned number;
 };
 
 struct tx_queue {
@@ -38,7 +39,18 @@ struct device {
 
 /* DPDK's functions have no argument to reach these by. */
 static struct load *vf_to_vm, *vm_to_vf;
+static unsigned n_queues; /* of each device */
 static struct device devices[RTE_MAX_ETHPORTS];
+
+/* As a card with RSS does: each flow has a hash of its own, which leads to this queue. */
+static void hash(const struct rx_queue *queue, struct rte_mbuf **packets, uint16_t n, unsigned flow)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		packets[i]->hash.rss =
+			(flow + i) % queue->source.load->flows * n_queues + queue->number;
+		packets[i]->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+	}
+}
 
 static uint16_t receive(void *rx_queue, struct rte_mbuf **packets, uint16_t n)
 {
@@ -47,7 +59,10 @@ static uint16_t receive(void *rx_queue, struct rte_mbuf **packets, uint16_t n)
 	n = load_due(&queue->source, n);
 	if (n == 0 || rte_pktmbuf_alloc_bulk(queue->pool, packets, n) != 0)
 		return 0;
+	unsigned flow = queue->source.next_flow;
 	load_fill(&queue->source, packets, n);
+	if (n_queues > 1)
+		hash(queue, packets, n, flow);
 	return n;
 }
 
@@ -79,17 +94,13 @@ static bool is_ours(uint16_t port)
 	       strncmp(name, "net_null", 8) == 0;
 }
 
-static unsigned queues(void)
-{
-	return (unsigned)atoi(getenv("BENCH_QUEUES"));
-}
-
 static void open_loads(void)
 {
 	if (vf_to_vm != NULL)
 		return;
 	vf_to_vm = load_open(getenv("BENCH_VF_TO_VM"));
 	vm_to_vf = load_open(getenv("BENCH_VM_TO_VF"));
+	n_queues = (unsigned)atoi(getenv("BENCH_QUEUES"));
 	if (vf_to_vm == NULL || vm_to_vf == NULL)
 		exit(2);
 }
@@ -101,8 +112,10 @@ int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 	if (real == NULL)
 		real = next(__func__);
 	int ret = real(port, info);
-	if (ret == 0 && is_ours(port))
-		info->max_rx_queues = info->max_tx_queues = (uint16_t)queues();
+	if (ret == 0 && is_ours(port)) {
+		open_loads();
+		info->max_rx_queues = info->max_tx_queues = (uint16_t)n_queues;
+	}
 	return ret;
 }
 
@@ -125,13 +138,13 @@ static void take_over(uint16_t port)
 	struct device *device = &devices[port];
 	char name[RTE_ETH_NAME_MAX_LEN];
 
-	open_loads();
 	rte_eth_dev_get_name_by_port(port, name);
 	device->number = (unsigned)atoi(name + strlen("net_null"));
-	for (unsigned q = 0; q < queues(); q++) {
+	for (unsigned q = 0; q < n_queues; q++) {
 		unsigned slot = device->number * LOAD_QUEUES + q;
 
 		load_source_init(&device->rx[q].source, vf_to_vm, slot);
+		device->rx[q].number = q;
 		device->tx[q] = (struct tx_queue){.load = vm_to_vf, .slot = slot};
 		device->rx_data[q] = &device->rx[q];
 		device->tx_data[q] = &device->tx[q];
