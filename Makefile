@@ -37,7 +37,7 @@ demo: all ## a small VM talks through a relay to a network namespace
 .PHONY: test
 test: all ## everything CI runs, summed up in the last line
 	@$(DEPS) build check test demo metrics clang
-	@$(RUN_TESTS) check unit black vm asan tsan fuzz
+	@$(RUN_TESTS) check unit black vm sriov-ci asan tsan fuzz
 
 .PHONY: test-unit test-black test-vm test-sriov test-asan test-tsan
 test-unit: all ## unit tests
@@ -49,7 +49,7 @@ test-black: all ## the whole programs, without a VM: all of tests/ but tests/vm
 test-vm: all ## real Linux guests, all of it (CI runs a selection)
 	@$(DEPS) test demo
 	@$(RUN_TESTS) vm-all
-test-sriov: all ## VFs of emulated igb cards, in a VM with an IOMMU
+test-sriov: all ## VFs of emulated igb cards, in a VM with an IOMMU, all of it (CI runs a selection)
 	@$(DEPS) build test demo
 	@$(RUN_TESTS) sriov
 test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/)

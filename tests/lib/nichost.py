@@ -73,7 +73,7 @@ class NicHost(Guest):
                 if not left:
                     raise
         host.run(f"mkdir -p {RUN}; echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages; modprobe -a "
-                 "vfio-pci uio_pci_generic igb_uio tun igb e1000e")
+                 "vfio-pci tun igb e1000e")
         return host
 
     def run(self, command, timeout=BOOT_TIMEOUT_S, check=True):

@@ -13,6 +13,7 @@ from lib.proc import wait_until
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.ci
 def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
     """The daemon binds what its configuration names, relays a static VF, and more come and go."""
     pf = nic_host.PFS[0]
@@ -41,6 +42,7 @@ def assert_vfs_released(nic_host, pf, seconds=15):
     assert nic_host.run(f"cat {SYSFS_PCI}/{pf}/sriov_numvfs").strip() == "0"
 
 
+@pytest.mark.ci
 def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     """Under traffic the PF takes its VFs away and makes new ones; then its driver is loaded anew."""
     pf = nic_host.PFS[0]
