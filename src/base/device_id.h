@@ -45,4 +45,5 @@ struct op_device {
 	struct device_id members[BOND_MEMBERS_MAX];
 	char bond_name[DEVICE_NAME_SIZE]; /* "" where it is no bond, else "net_bonding..." */
 	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
+	uint8_t bond_mac[6];              /* all zeros: that of the first member */
 };

@@ -124,15 +124,6 @@ static void lose_the_gone(struct device_watch *watch)
 	}
 }
 
-/* Without it the bond would be closed, and have another MAC when it is opened anew. */
-static bool is_last_of_bond(const struct relay *relay, unsigned member)
-{
-	for (unsigned i = 0; i < relay->device.n_members; i++)
-		if (i != member && !relay->members[i].away)
-			return false;
-	return relay->device.bond_name[0] != '\0';
-}
-
 /* Takes out a member that is doubted and has received nothing since, where it is time for that. */
 static void lose_the_dead(struct relay *relay, unsigned m)
 {
@@ -141,8 +132,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 
 	if (member->looks == 0 || member->away)
 		return;
-	if (vf_received(id->name) != member->received || is_last_of_bond(relay, m) ||
-		member->looks > DOUBTED_LOOKS) {
+	if (vf_received(id->name) != member->received || member->looks > DOUBTED_LOOKS) {
 		member->looks = 0;
 		return;
 	}

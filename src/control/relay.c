@@ -156,6 +156,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	retract_lanes(relay);
 	relay->vf = vf;
 	relay->device = *device;
+	vf_read_mac(vf, relay->device.bond_mac); /* its VM keeps it, whichever member is there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
 	grant_lanes(relay);
 	log_relay_event(

@@ -5,6 +5,7 @@
 #include <rte_dev.h>
 #include <rte_eth_bond.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -123,6 +124,10 @@ int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err 
 	if (bond < 0)
 		return err_set(err, EIO, "bond %s of mode %u cannot be made%s%s", spec->bond_name,
 			spec->bond_mode, said[0] ? ": " : "", said);
+	struct rte_ether_addr mac;
+	memcpy(&mac, spec->bond_mac, sizeof(mac));
+	if (!rte_is_zero_ether_addr(&mac))
+		rte_eth_bond_mac_address_set(bond, &mac);
 	for (unsigned i = 0; i < spec->n_members; i++) {
 		r = port_add_member(bond, &spec->members[i], err);
 		if (r < 0) {

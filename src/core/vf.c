@@ -320,6 +320,14 @@ void vf_describe_link(const char *device_name, char *ret_text, size_t size)
 	rte_eth_link_to_str(ret_text, size, &link);
 }
 
+void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6])
+{
+	struct rte_ether_addr mac = {0};
+
+	rte_eth_macaddr_get(vf->port, &mac);
+	memcpy(ret_mac, &mac, sizeof(mac));
+}
+
 uint64_t vf_received(const char *device_name)
 {
 	struct rte_eth_stats stats = {0};

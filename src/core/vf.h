@@ -67,6 +67,9 @@ void vf_remove_member(struct vf *vf, const struct device_id *id);
 /* The state of a device's link in words, "Link up at 10 Gbps FDX Autoneg". Does not block. */
 void vf_describe_link(const char *device_name, char *ret_text, size_t size);
 
+/* Its MAC. */
+void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6]);
+
 /* Packets that a device has received so far, by its own count. Does not block. */
 uint64_t vf_received(const char *device_name);
 

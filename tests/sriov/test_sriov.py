@@ -105,7 +105,8 @@ def test_pf_is_reset(nic_host, start_daemon, start_vm):
 
 
 def test_bond_fails_over(nic_host, start_daemon, start_vm):
-    """A bond of two VFs of different PFs: a wire is cut, then a VF is taken away."""
+    """A bond of two VFs of different PFs: a wire is cut, a VF is taken away, and the PF of the one that is
+    left is reset: the bond is opened anew on it, with the MAC that it had from the other."""
     vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
     daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
     daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
@@ -120,6 +121,9 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
     assert_vfs_released(nic_host, nic_host.PFS[0])
     vm.wait_answer()
     assert daemon.stats()["vf_to_vm"]["internal_state"] == "DPDK_READY"
+    nic_host.run(f"ethtool -r {nic_host.netdev(nic_host.PFS[1])}")
+    daemon.wait_output(f"device {vfs[1]} is back", 60)
+    vm.wait_answer()
     nic_host.make_vfs(nic_host.PFS[0], 1)
     daemon.wait_output(f"device {vfs[0]} is back", 60)
     assert_vfs_released(nic_host, nic_host.PFS[1])
