@@ -7,8 +7,9 @@ import time
 import pytest
 
 from lib.nichost import SYSFS_PCI, mac
+from lib.paths import SCRIPTS, program
 from lib.pinger import Pinger
-from lib.proc import wait_until
+from lib.proc import run, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -67,6 +68,23 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     nic_host.make_vfs(pf, 1)
     daemon.wait_state("DPDK_READY")
     vm.wait_answer()
+    vm.assert_answers()
+    daemon.stop()
+
+
+@pytest.mark.parametrize("driver", ["igb_uio", "uio_pci_generic"])
+def test_uio(nic_host, start_daemon, start_vm, driver):
+    """A VF bound to one of the UIO drivers, which want physical addresses."""
+    if driver == "igb_uio":
+        module = run([SCRIPTS / "igb-uio"], timeout=600).splitlines()[-1]
+        nic_host.run(f"modprobe uio && insmod {module}")
+    else:
+        nic_host.run(f"modprobe {driver}")
+    vf = nic_host.make_vfs(nic_host.PFS[0], 1)[0]
+    nic_host.run(f"{program('vio4wd')} vf bind --driver={driver} {vf}")
+    assert nic_host.driver(vf) == driver
+    daemon = start_daemon({0: vf})
+    vm = start_vm(daemon, mac(vf))
     vm.assert_answers()
     daemon.stop()
 
