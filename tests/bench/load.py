@@ -22,7 +22,8 @@ class _Load(ctypes.Structure):
                 ("sizes", ctypes.c_uint16 * SIZES), ("flows", ctypes.c_uint32),
                 ("probe_every", ctypes.c_uint32), ("pps", ctypes.c_double),
                 ("on", ctypes.c_uint32), ("generation", ctypes.c_uint32),
-                ("reserved", ctypes.c_uint64 * 8), ("sent", _Count * SLOTS),
+                ("stalled", ctypes.c_uint32), ("unused", ctypes.c_uint32),
+                ("reserved", ctypes.c_uint64 * 7), ("sent", _Count * SLOTS),
                 ("received", _Count * SLOTS), ("latency", ctypes.c_uint64 * LATENCY_BUCKETS)]
 
 
@@ -54,8 +55,14 @@ class Load:
         self._load.on = 0
         self._load.generation += 1
 
-    def received(self):
-        return sum(self._load.received[slot].packets for slot in self._slots)
+    def stall(self, *queues):
+        """The VMs read these queues no more, and all others."""
+        self._load.stalled = sum(1 << queue for queue in queues)
+
+    def received(self, but_queue=None):
+        """Packets, of all queues or of all but one."""
+        return sum(self._load.received[slot].packets for slot in self._slots
+                   if slot % QUEUES != but_queue)
 
     def missed(self):
         return sum(self._load.sent[slot].missed for slot in self._slots)

@@ -234,7 +234,8 @@ static void play(struct vm *vm)
 	for (uint64_t round = 1;; round++) {
 		for (unsigned port = 0; port < vm->options.ports; port++)
 			for (uint16_t queue = 0; queue < vm->options.queues; queue++) {
-				receive(vm, port, queue);
+				if (!(vm->vf_to_vm->stalled & 1u << queue))
+					receive(vm, port, queue);
 				offer(vm, port, queue);
 			}
 		if (round % ROUNDS_PER_LOOK != 0)
