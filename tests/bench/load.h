@@ -41,7 +41,7 @@ struct load {
 	double pps;                 /* of each source; 0: as fast as it goes */
 	uint32_t on;
 	_Atomic uint32_t generation; /* another one restarts the clocks of the sources */
-	uint32_t stalled; /* queues that the VM does not read; a bit each */
+	uint32_t stalled;            /* queues that the VM does not read; a bit each */
 	uint32_t unused;
 	uint64_t reserved[7];
 

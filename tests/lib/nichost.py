@@ -23,7 +23,29 @@ PING_SIZES = (56, 1400)
 ANSWERS_MIN = 0.8  # QEMU's card drops what comes while the guest it runs on has no time
 
 
-class NicHost(Guest):
+class OwnRoot(Guest):
+    """A VM that runs this machine's own programs: its root is ours, read-only; what is written is
+    kept in memory. Most of DPDK's drivers, which would all be loaded, are hidden away."""
+
+    def __init__(self, qemu, directory, nics=(), kernel_arguments="", extra=(), **arguments):
+        """As Guest()."""
+        folder = Path(run([SCRIPTS / "nic-host-image"], timeout=900).splitlines()[-1])
+        super().__init__(
+            qemu, Image(folder / "vmlinuz", folder / "initramfs"), nics, directory,
+            kernel_arguments=f"mitigations=off modules={folder}/modules/lib/modules {kernel_arguments}",
+            extra=[*extra, "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,"
+                                      "multidevs=remap"], **arguments)
+
+    def run(self, command, timeout=BOOT_TIMEOUT_S, check=True):
+        """As Guest.run(); everything in there comes over 9p, which takes its time as booting does."""
+        return super().run(command, timeout, check)
+
+    def file(self, path):
+        """The text of a file in there, "" where there is none."""
+        return self.run(f"cat {path} 2>/dev/null || true")
+
+
+class NicHost(OwnRoot):
     """Two igb PFs, 0000:01:00.0 and 0000:02:00.0, and an e1000e card, 0000:03:00.0, on ports of
     their own. No VF is made yet."""
 
@@ -32,13 +54,10 @@ class NicHost(Guest):
 
     def __init__(self, qemu, directory, wire):
         """wire: a Netns of our own for the taps."""
-        folder = Path(run([SCRIPTS / "nic-host-image"], timeout=900).splitlines()[-1])
         # Interrupt remapping under KVM needs an interrupt controller outside of the kernel.
         irqchip = ",kernel-irqchip=split" if qemu.accel == "kvm" else ""
         extra = ["-machine", f"q35{irqchip}",
-                 "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
-                 "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,"
-                            "multidevs=remap"]
+                 "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
         wire.ip("link", "add", "wire", "type", "bridge")
         wire.ip("addr", "add", "10.0.0.1/24", "dev", "wire")
         for index, model in enumerate(("igb", "igb", "e1000e")):
@@ -52,10 +71,8 @@ class NicHost(Guest):
                                  f"romfile=,mac=52:54:00:aa:00:0{index}"]
         wire.ip("link", "set", "wire", "up")
         self.wire = wire
-        super().__init__(qemu, Image(folder / "vmlinuz", folder / "initramfs"), [], directory,
-                         name="nic-host", memory_mib=MEMORY_MIB, cpus=2, netns=wire, extra=extra,
-                         kernel_arguments="mitigations=off intel_iommu=on iommu=pt "
-                                          f"modules={folder}/modules/lib/modules")
+        super().__init__(qemu, directory, kernel_arguments="intel_iommu=on iommu=pt", extra=extra,
+                         name="nic-host", memory_mib=MEMORY_MIB, cpus=2, netns=wire)
 
     @classmethod
     def boot(cls, qemu, directory, make_wire):
@@ -75,10 +92,6 @@ class NicHost(Guest):
         host.run(f"mkdir -p {RUN}; echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages; modprobe -a "
                  "vfio-pci tun igb e1000e")
         return host
-
-    def run(self, command, timeout=BOOT_TIMEOUT_S, check=True):
-        """As Guest.run(); everything in there comes over 9p, which takes its time as booting does."""
-        return super().run(command, timeout, check)
 
     def make_vfs(self, pf, count):
         """Their addresses. Their MACs are mac()'s; all of them may do what a VM may. The PF's interface is
@@ -113,10 +126,6 @@ class NicHost(Guest):
         self.qmp("set_link", name=f"nic{index}", up=up)
         self.wire.ip("link", "set", f"tap{index}", "up" if up else "down")
 
-    def file(self, path):
-        """The text of a file in there, "" where there is none."""
-        return self.run(f"cat {path} 2>/dev/null || true")
-
 
 def mac(vf):
     """The MAC that make_vfs() gives a VF."""
@@ -124,7 +133,7 @@ def mac(vf):
 
 
 class Program:
-    """A program that runs in the background of a NicHost."""
+    """A program that runs in the background of an OwnRoot that has the directory RUN."""
 
     def __init__(self, host, name, argv, stdin="/dev/null"):
         self.host = host
