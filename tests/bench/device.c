@@ -6,6 +6,10 @@
  * and sends is then as the load files say (load.h), paced, of mixed sizes and with probes. The
  * relay notices nothing; it costs the same in all of them.
  *
+ * Where our daemon is linked with DPDK statically, this is linked into a copy of it, by the
+ * linker's
+ * --wrap.
+ *
  * The files are $BENCH_VF_TO_VM and $BENCH_VM_TO_VF; $BENCH_QUEUES says how many queues a device
  * has.
  */
@@ -75,6 +79,18 @@ static uint16_t transmit(void *tx_queue, struct rte_mbuf **packets, uint16_t n)
 	return n;
 }
 
+#ifdef BENCH_LINKED
+#	define TAKES_OVER(function) __wrap_##function
+#	define REAL(function) __real_##function
+
+extern __typeof__(rte_eth_dev_info_get) __real_rte_eth_dev_info_get, __wrap_rte_eth_dev_info_get;
+extern __typeof__(rte_eth_rx_queue_setup) __real_rte_eth_rx_queue_setup,
+	__wrap_rte_eth_rx_queue_setup;
+extern __typeof__(rte_eth_dev_start) __real_rte_eth_dev_start, __wrap_rte_eth_dev_start;
+#else
+#	define TAKES_OVER(function) function
+#	define REAL(function) ((__typeof__(&function))next(#        function))
+
 static void *next(const char *name)
 {
 	void *function = dlsym(RTLD_NEXT, name);
@@ -85,6 +101,7 @@ static void *next(const char *name)
 	}
 	return function;
 }
+#endif
 
 static bool is_ours(uint16_t port)
 {
@@ -105,13 +122,10 @@ static void open_loads(void)
 		exit(2);
 }
 
-int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
+int TAKES_OVER(rte_eth_dev_info_get)(uint16_t port, struct rte_eth_dev_info *info)
 {
-	static int (*real)(uint16_t, struct rte_eth_dev_info *);
+	int ret = REAL(rte_eth_dev_info_get)(port, info);
 
-	if (real == NULL)
-		real = next(__func__);
-	int ret = real(port, info);
 	if (ret == 0 && is_ours(port)) {
 		open_loads();
 		info->max_rx_queues = info->max_tx_queues = (uint16_t)n_queues;
@@ -119,17 +133,12 @@ int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 	return ret;
 }
 
-int rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t n_descriptors,
+int TAKES_OVER(rte_eth_rx_queue_setup)(uint16_t port, uint16_t queue, uint16_t n_descriptors,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
-	static int (*real)(uint16_t, uint16_t, uint16_t, unsigned int,
-		const struct rte_eth_rxconf *, struct rte_mempool *);
-
-	if (real == NULL)
-		real = next(__func__);
 	if (is_ours(port) && queue < LOAD_QUEUES)
 		devices[port].rx[queue].pool = pool;
-	return real(port, queue, n_descriptors, socket, conf, pool);
+	return REAL(rte_eth_rx_queue_setup)(port, queue, n_descriptors, socket, conf, pool);
 }
 
 static void take_over(uint16_t port)
@@ -155,13 +164,10 @@ static void take_over(uint16_t port)
 	ops->txq.data = device->tx_data;
 }
 
-int rte_eth_dev_start(uint16_t port)
+int TAKES_OVER(rte_eth_dev_start)(uint16_t port)
 {
-	static int (*real)(uint16_t);
+	int ret = REAL(rte_eth_dev_start)(port);
 
-	if (real == NULL)
-		real = next(__func__);
-	int ret = real(port);
 	if (ret == 0 && is_ours(port))
 		take_over(port);
 	return ret;

@@ -79,9 +79,11 @@ class Peer:
     def sockets(self):
         return [self.directory / f"vm{relay}" for relay in range(self.setup.relays)]
 
-    def with_device(self):
-        """The beginning of a command line, in which bench-device takes the place of net_null."""
-        return ["env", f"LD_PRELOAD={build_dir() / 'tests' / 'bench' / 'bench-device.so'}",
+    def with_device(self, preload=True):
+        """The beginning of a command line, in which bench-device takes the place of net_null. preload:
+        False where it is part of the program."""
+        library = build_dir() / "tests" / "bench" / "bench-device.so"
+        return ["env", *([f"LD_PRELOAD={library}"] if preload else []),
                 f"BENCH_VF_TO_VM={self.vf_to_vm.path}", f"BENCH_VM_TO_VF={self.vm_to_vf.path}",
                 f"BENCH_QUEUES={self.setup.queues}"]
 
@@ -145,6 +147,11 @@ class Ours(Peer):
     def version(cls):
         return run([build_dir() / "bin" / "virtio-forwarder", "--version"]).strip().replace("\n", ", ")
 
+    @staticmethod
+    def _is_static():
+        """Whether its DPDK is part of it, as packages have it."""
+        return "librte_ethdev" not in run(["ldd", build_dir() / "bin" / "virtio-forwarder"])
+
     def sockets(self):
         return [self.directory / "sockets" / f"virtio-forwarder{relay}.sock"
                 for relay in range(self.setup.relays)]
@@ -158,7 +165,10 @@ class Ours(Peer):
                 *([f"--huge-dir={machine.huge_dir}"] if machine.huge_dir else []),
                 *(["--enable-mrgbuf"] if setup.mergeable else []),
                 *(["--enable-jumbo"] if setup.jumbo else [])])
-        self._forwarder.argv = [*self.with_device(), *self._forwarder.argv]
+        if self._is_static():
+            self._forwarder.argv[0] = build_dir() / "tests" / "bench" / "bench-forwarder"
+        self._forwarder.argv = [*self.with_device(preload=not self._is_static()),
+                                *self._forwarder.argv]
         stack.enter_context(self._forwarder)
         self.pid = self._forwarder.pid
         self._pids.append(self.pid)
