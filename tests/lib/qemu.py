@@ -104,6 +104,7 @@ class Nic:
     address: str = ""  # IPv4 or IPv6 with prefix length; "" leaves the interface down
     mtu: int = 0       # 0: as the device says
     mac: str = ""      # "": made from the socket's path, so that the next VM there has it too
+    rom: bool = False  # to boot from the network
     options: tuple = field(default_factory=tuple)  # of the device: "packed=on", "mrg_rxbuf=off"
 
     def __post_init__(self):
@@ -115,7 +116,8 @@ class Nic:
         chardev = f"socket,id=c{index},path={self.socket}" + (
             ",server=on,wait=off" if self.server else ",reconnect=1")
         netdev = f"vhost-user,id=n{index},chardev=c{index},queues={self.queues}"
-        device = [f"virtio-net-pci,romfile=,netdev=n{index},mac={self.mac}"]
+        device = [f"virtio-net-pci,netdev=n{index},mac={self.mac}"]
+        device.append("bootindex=1" if self.rom else "romfile=")
         if self.queues > 1:
             device.append("mq=on")
         if not msix:
