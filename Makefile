@@ -100,6 +100,11 @@ test-apparmor: all package ## that package's AppArmor profile, enforced in a VM
 	@$(DEPS) test tree demo
 	@$(RUN_TESTS) apparmor
 
+.PHONY: test-trixie
+test-trixie: ## build, unit and black-box tests on Debian 13 with its DPDK 24.11, in a chroot (build-trixie/)
+	@$(DEPS) tree
+	@scripts/test-on trixie
+
 .PHONY: bench bench-short bench-where test-bench
 bench: all ## our daemon against testpmd and OVS-DPDK, every cell (docs/benchmark.md)
 	@$(DEPS) test bench
@@ -140,7 +145,7 @@ build-clang/build.ninja:
 
 .PHONY: clean
 clean: ## remove the build directories; build/vm and build/dpdk, which take long, stay
-	rm -rf build-static build-asan build-tsan build-clang build-fuzz build-coverage
+	rm -rf build-static build-asan build-tsan build-clang build-fuzz build-coverage build-trixie
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm ! -name dpdk -exec rm -rf {} +; fi
 
 .PHONY: help

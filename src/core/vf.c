@@ -312,12 +312,14 @@ void vf_remove_member(struct vf *vf, const struct device_id *id)
 
 void vf_describe_link(const char *device_name, char *ret_text, size_t size)
 {
-	struct rte_eth_link link = {0};
+	struct rte_eth_link link;
 	uint16_t port;
 
-	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
-		rte_eth_link_get_nowait(port, &link);
-	rte_eth_link_to_str(ret_text, size, &link);
+	if (rte_eth_dev_get_port_by_name(device_name, &port) != 0 ||
+		rte_eth_link_get_nowait(port, &link) != 0)
+		snprintf(ret_text, size, "Link state unknown");
+	else
+		rte_eth_link_to_str(ret_text, size, &link);
 }
 
 void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6])

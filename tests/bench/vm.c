@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <rte_bus_vdev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
@@ -149,7 +150,7 @@ static int open_port(struct vm *vm, unsigned index)
 		"path=%s,mac=02:00:00:00:%02x:01,queues=%u,queue_size=%u,packed_vq=%d,mrg_rxbuf=%d,"
 		"in_order=0",
 		o->sockets[index], index, o->queues, o->queue_size, o->packed, o->mergeable);
-	int ret = rte_eal_hotplug_add("vdev", name, arguments);
+	int ret = rte_vdev_init(name, arguments);
 	if (ret == 0)
 		ret = rte_eth_dev_get_port_by_name(name, &port);
 	if (ret == 0)

@@ -7,12 +7,11 @@ import struct
 
 import pytest
 
-from lib import vioclient
+from lib import testpmd, vioclient
 from lib.forwarder import default_cpus
 from lib.net import Netns, Veth
 from lib.packet_socket import PacketSocket
 from lib.proc import wait_until
-from lib.testpmd import Testpmd
 from lib.vhostuser import Frontend
 from lib.wire import ADD, OK, REMOVE
 
@@ -175,8 +174,8 @@ def partner(wire, veths, workdir, stack):
     behind = Veth(far, wire, inner="far")
     devices = [f"net_af_packet{i},iface={name}" for i, name in enumerate(
         [*(veth.inner for veth in veths), behind.outer])]
-    stack.enter_context(Testpmd(
-        [*devices, f"{BOND},mode={LACP},slave=net_af_packet0,slave=net_af_packet1"], netns=wire,
+    stack.enter_context(testpmd.Testpmd(
+        [*devices, testpmd.bond(BOND, LACP, "net_af_packet0", "net_af_packet1")], netns=wire,
         directory=workdir, cores=default_cpus(),
         options=["--auto-start", "--forward-mode=io", "--portlist=2,3"]))
     return stack.enter_context(PacketSocket(far.name, behind.inner))

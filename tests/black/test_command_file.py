@@ -17,7 +17,7 @@ PF, VF, NUMBER = "0000:fe:00.0", "0000:fe:08.3", 3
 ENTER = """set -e
 for kept in "$1" "$2" "$3"; do
 	case $kept in
-	/tmp/*) mkdir -p "$1/tmp/${kept#/tmp/}"; mount --bind "$kept" "$1/tmp/${kept#/tmp/}" ;;
+	/tmp/*) mkdir -p "$1/tmp/${kept#/tmp/}"; mount --rbind "$kept" "$1/tmp/${kept#/tmp/}" ;;
 	esac
 done
 mount --bind "$1/sys/class/net" /sys/class/net

@@ -4,7 +4,7 @@
 import re
 import secrets
 
-from lib.proc import Process
+from lib.proc import Process, run
 
 
 def virtio_user(socket, server=False, queues=1, index=0, **features):
@@ -12,6 +12,13 @@ def virtio_user(socket, server=False, queues=1, index=0, **features):
     options = {"path": socket, "server": int(server), "queues": queues, "queue_size": 1024,
                **features}
     return f"net_virtio_user{index}," + ",".join(f"{k}={v}" for k, v in options.items())
+
+
+def bond(name, mode, *members):
+    """The --vdev of a bond of devices that come before it."""
+    version = run(["pkg-config", "--modversion", "libdpdk"])
+    member = "member" if tuple(map(int, version.split(".")[:2])) >= (23, 11) else "slave"
+    return ",".join([name, f"mode={mode}", *(f"{member}={device}" for device in members)])
 
 
 class Testpmd:

@@ -3,7 +3,7 @@
 #include "port.h"
 
 #include <errno.h>
-#include <rte_dev.h>
+#include <rte_bus_vdev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -56,7 +56,7 @@ static int add_device(int *ret_port, const char *name, const char *arguments)
 	uint16_t port;
 	int ret;
 
-	ret = rte_eal_hotplug_add("vdev", name, arguments);
+	ret = rte_vdev_init(name, arguments);
 	if (ret < 0)
 		return fail(arguments, ret);
 	ret = rte_eth_dev_get_port_by_name(name, &port);
