@@ -51,6 +51,7 @@ class NicHost(OwnRoot):
 
     PFS = ("0000:01:00.0", "0000:02:00.0")
     CARD = "0000:03:00.0"
+    CARD_MAC = "52:54:00:aa:00:02"
 
     def __init__(self, qemu, directory, wire):
         """wire: a Netns of our own for the taps."""

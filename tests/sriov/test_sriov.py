@@ -72,6 +72,24 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+def test_surprise_removal(nic_host, start_daemon, start_vm):
+    """Under traffic a card is taken off the PCI bus; then the bus is scanned, and it is there again. (A VF
+    goes with its PF only: Linux has no `remove` for it.)"""
+    card = nic_host.CARD
+    daemon = start_daemon({0: card}, config=f"VIRTIOFWD_BIND_VFIO_PCI={card}\n")
+    vm = start_vm(daemon, nic_host.CARD_MAC)
+    vm.assert_answers()
+    with Pinger(nic_host.wire, vm.address, interval=0.05) as pinger:
+        nic_host.run(f"timeout 15 sh -c 'echo 1 >{SYSFS_PCI}/{card}/remove'")
+        daemon.wait_state("DPDK_ADDED")
+        assert daemon.stats()["vm_to_vf"]["active"]
+        nic_host.run("echo 1 >/sys/bus/pci/rescan")
+        daemon.wait_state("DPDK_READY")
+        pinger.wait_reply(after=time.time())
+    vm.assert_answers()
+    daemon.stop()
+
+
 @pytest.mark.parametrize("driver", ["igb_uio", "uio_pci_generic"])
 def test_uio(nic_host, start_daemon, start_vm, driver):
     """A VF bound to one of the UIO drivers, which want physical addresses."""
