@@ -224,6 +224,8 @@ void guest_rings_load(struct guest_session *session)
 		if (!load_ring(session, i))
 			continue;
 		set_bit(&session->usable, i, true);
+		if (fresh && session->rings[i].packed)
+			ring_packed_find_position(&session->rings[i]);
 		if (fresh) /* Workers poll. */
 			ring_ask_to_notify(&session->rings[i], false);
 		set_bit(&session->fresh, i, false);

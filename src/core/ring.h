@@ -107,6 +107,15 @@ uint16_t ring_give(
 /* Asks the guest to notify of new buffers, or says that there is no need. The worker. */
 void ring_ask_to_notify(struct ring *ring, bool on);
 
+/*
+ * Sets a packed ring that is started to the position that its descriptors tell, where they disprove
+ * the one that it was given; true where it has. QEMU forgets how far such a ring has got when its
+ * backend dies, and says the start. Our own way to use buffers, each at once and in its order,
+ * leaves the used flag of all descriptors before the position different from those behind it
+ * (virtio 1.2, 2.8.1), but for chains of several: then, nothing is done. The vhost thread.
+ */
+bool ring_packed_find_position(struct ring *ring);
+
 /* True where the guest has buffers waiting. The worker. */
 bool ring_has_buffers(const struct ring *ring);
 

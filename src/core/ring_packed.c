@@ -188,3 +188,33 @@ void ring_packed_ask_to_notify(struct ring *ring, bool on)
 	guest_memory_log(ring->memory, guest_memory_gpa(ring->memory, ring->device_event),
 		sizeof(*ring->device_event));
 }
+
+static bool is_start(const struct ring *ring)
+{
+	return ring->next == 0 && ring->wrap;
+}
+
+bool ring_packed_find_position(struct ring *ring)
+{
+	const bool first = flags_at(ring, 0) & F_USED;
+	uint16_t turn = ring->size; /* the first descriptor that differs there */
+	bool passed = false;        /* one at or behind the position has been used in its round */
+
+	for (uint16_t i = 0; i < ring->size; i++) {
+		uint16_t flags = flags_at(ring, i);
+		bool used = flags & F_USED, available = flags & F_AVAIL;
+
+		if (used != first)
+			turn = RTE_MIN(turn, i);
+		else if (turn < i)
+			return false; /* chains have left their marks */
+		passed |= i >= ring->next && used == ring->wrap && available == used;
+	}
+	struct place place =
+		turn == ring->size ? (struct place){0, !first} : (struct place){turn, first};
+	if (!(is_start(ring) || passed) || (place.number == ring->next && place.wrap == ring->wrap))
+		return false;
+	ring->next = place.number;
+	ring->wrap = place.wrap;
+	return true;
+}

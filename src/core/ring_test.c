@@ -340,6 +340,54 @@ static void calls_when_asked_packed(void **state)
 	bench_free(bench);
 }
 
+/* What a backend finds that comes after another one has died, for every position. */
+static void finds_the_position_of_a_packed_ring(void **state)
+{
+	struct bench *bench = bench_new(true);
+	struct ring *ring = &bench->ring;
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		const uint16_t next = ring->next;
+		const bool wrap = ring->wrap;
+
+		for (unsigned taken = 0; taken < 2; taken++) { /* by the driver */
+			assert_false(ring_packed_find_position(ring));
+			ring->next = 0;
+			ring->wrap = true;
+			assert_int_equal(
+				ring_packed_find_position(ring), next != 0 || wrap != true);
+			assert_int_equal(ring->next, next);
+			assert_int_equal(ring->wrap, wrap);
+			while (driver_take_used(&bench->driver, &buffer, &written))
+				;
+		}
+		bench_send(bench, 100, 1, 0);
+		assert_false(ring_packed_find_position(ring)); /* sent, not taken */
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+	}
+	bench_free(bench);
+}
+
+/* The descriptors of a chain are not told from ones that were never used. */
+static void leaves_a_ring_of_chains_alone(void **state)
+{
+	struct bench *bench = bench_new(true);
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		bench_send(bench, 100, 2, 0);
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_false(ring_packed_find_position(&bench->ring));
+	}
+	bench_free(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +401,8 @@ int main(void)
 		cmocka_unit_test(logs_pages),
 		cmocka_unit_test(calls_when_asked),
 		cmocka_unit_test(calls_when_asked_packed),
+		cmocka_unit_test(finds_the_position_of_a_packed_ring),
+		cmocka_unit_test(leaves_a_ring_of_chains_alone),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

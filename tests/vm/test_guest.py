@@ -151,6 +151,19 @@ def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot
     assert_works(wire, guest)
 
 
+@both_modes
+def test_packed_rings_go_on_with_the_next_daemon(make_forwarder, boot, wire, veth, client):
+    """QEMU does not know how far they have got, and says the start."""
+    forwarder = make_forwarder({0: device(veth)}, client=client, options=["--enable-mrgbuf"])
+    guest = boot(forwarder, nic={"options": ("disable-legacy=on", "packed=on")})
+    for size in (16, 300, 40):  # positions before, behind and at any place of the next round
+        assert wire.ping(GUEST_IP, count=size, interval=0.01) == size
+        forwarder.kill()
+        forwarder.start()
+        wait_ping(wire)
+    assert_works(wire, guest)
+
+
 def test_guest_is_there_before_the_daemon(make_forwarder, boot, wire, veth):
     forwarder = make_forwarder({0: device(veth)}, client=True)
     forwarder.stop()
