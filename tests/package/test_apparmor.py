@@ -90,15 +90,19 @@ def server(machine):
     machine.run("systemctl stop netboot")
 
 
-def test_a_libvirt_domain(machine, daemon, server):
+@pytest.mark.parametrize("client, memory", [
+    pytest.param("", "", id="daemon-is-server"),
+    pytest.param("y", "--hugepages", id="daemon-is-client-hugepages"),
+])
+def test_a_libvirt_domain(machine, daemon, server, client, memory):
     """Under a profile that libvirt has made for it, with an addition of ours; it has its network by a
     relay."""
     daemon.configure(drop_ins=[NO_RESTART], VIRTIOFWD_CPU_MASK=1, VIRTIOFWD_MASTER_LCORE=0,
                      VIRTIOFWD_SOCKET_OWNER="libvirt-qemu", VIRTIOFWD_SOCKET_GROUP="kvm",
-                     VIRTIOFWD_STATIC_VFS=f"{DEVICE}=0")
+                     VIRTIOFWD_VHOST_CLIENT=client, VIRTIOFWD_STATIC_VFS=f"{DEVICE}=0")
     daemon("start")
     domain = ElementTree.fromstring(machine.run(
-        f"vio4wd guest-config 0 --memory {netboot.MEMORY_MIB}"))
+        f"vio4wd guest-config 0 --memory {netboot.MEMORY_MIB} {memory}"))
     domain.set("type", "qemu")
     ElementTree.SubElement(domain.find("devices/interface"), "boot", order="1")
     name = domain.find("name").text
