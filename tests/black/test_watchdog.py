@@ -80,7 +80,7 @@ def test_fed_only_by_progress(workdir, notified, who):
         notified.wait_fed()
         names = threads(forwarder.pid)
         worker = next(thread for name, thread in names.items()
-                      if re.fullmatch(r"(lcore-worker|rte-worker)-\d+", name))
+                      if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+", name))
         with Halted(forwarder.pid if who == "event loop" else worker):
             time.sleep(WATCHDOG_S)  # what was under way when it was halted
             notified.messages()
