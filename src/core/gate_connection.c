@@ -170,7 +170,10 @@ static int receive(struct gate_connection *connection, int fd, bool request, str
 	while (!is_complete(connection)) {
 		int r = receive_part(connection, fd);
 		if (r == -EPROTO)
-			return err_set(err, EPROTO, "more descriptors than any message has");
+			return err_set(err, EPROTO,
+				"it came without its descriptors: too many of them, none "
+				"left here, or kept back by AppArmor or SELinux (see the "
+				"kernel's log)");
 		if (r <= 0)
 			return r;
 		const struct vhost_user_header *header = &connection->message.header;
