@@ -30,7 +30,7 @@ def device(veth, queues=1):
 
 def received_by_queue(guest):
     """Packets that each receive queue has taken, by the guest's own counters."""
-    text = guest.run("ethtool -S eth0")
+    text = guest.run("ethtool -S eth0 | grep rx_queue_.*_packets:")
     return {int(queue): int(packets)
             for queue, packets in re.findall(r"rx_queue_(\d+)_packets: (\d+)", text)}
 
