@@ -44,6 +44,19 @@ class OwnRoot(Guest):
         """The text of a file in there, "" where there is none."""
         return self.run(f"cat {path} 2>/dev/null || true")
 
+    def driver(self, address):
+        """The driver of a PCI function, "" for none."""
+        path = f"{SYSFS_PCI}/{address}/driver"
+        return self.run(f"readlink {path} || true").strip().rpartition("/")[2]
+
+    def bind(self, address, driver):
+        """By hand, as an operator would."""
+        path = f"{SYSFS_PCI}/{address}"
+        self.run(f"echo {driver} >{path}/driver_override; "
+                 f"[ ! -e {path}/driver ] || echo {address} >{path}/driver/unbind; "
+                 f"echo {address} >/sys/bus/pci/drivers_probe")
+        assert self.driver(address) == driver
+
 
 class NicHost(OwnRoot):
     """Two igb PFs, 0000:01:00.0 and 0000:02:00.0, and an e1000e card, 0000:03:00.0, on ports of
@@ -107,19 +120,6 @@ class NicHost(OwnRoot):
     def netdev(self, address):
         """The interface of a PCI function."""
         return self.run(f"ls {SYSFS_PCI}/{address}/net").split()[0]
-
-    def driver(self, address):
-        """The driver of a PCI function, "" for none."""
-        path = f"{SYSFS_PCI}/{address}/driver"
-        return self.run(f"readlink {path} || true").strip().rpartition("/")[2]
-
-    def bind(self, address, driver):
-        """By hand, as an operator would."""
-        path = f"{SYSFS_PCI}/{address}"
-        self.run(f"echo {driver} >{path}/driver_override; "
-                 f"[ ! -e {path}/driver ] || echo {address} >{path}/driver/unbind; "
-                 f"echo {address} >/sys/bus/pci/drivers_probe")
-        assert self.driver(address) == driver
 
     def set_link(self, pf, up):
         """Of a PF's wire, at both ends: the bridge forgets whom it has seen there, as a switch does."""

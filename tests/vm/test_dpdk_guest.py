@@ -10,16 +10,8 @@ from lib.qemu import Nic
 
 GUEST_IP = "10.0.0.2"
 HUGEPAGES = 80  # of 2 MiB
-SYSFS = "/sys/bus/pci/devices"
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def bind(guest, address, driver):
-    guest.run(f"echo {driver} >{SYSFS}/{address}/driver_override; "
-              f"echo {address} >{SYSFS}/{address}/driver/unbind; "
-              f"echo {address} >/sys/bus/pci/drivers_probe")
-    assert guest.run(f"readlink {SYSFS}/{address}/driver").strip().endswith(f"/{driver}")
 
 
 @pytest.mark.parametrize("options", [
@@ -38,7 +30,7 @@ def test_device_is_taken_by_dpdk_and_given_back(make_forwarder, qemu, wire, veth
         guest.run(f"ip addr replace {GUEST_IP}/24 dev eth0; ip link set eth0 up")
         wait_until(lambda: wire.ping(GUEST_IP, count=1), 60, "the kernel answers a ping")
         guest.run("ip link set eth0 down")
-        bind(guest, address, "uio_pci_generic")
+        guest.bind(address, "uio_pci_generic")
         dpdk = Program(guest, "testpmd", [
             "env", "LD_LIBRARY_PATH=/run/dpdk-all", "dpdk-testpmd", "--lcores=0@0,1@0", "-m", "64", "--iova-mode=pa",
             "--no-telemetry", f"--allow={address}", "--", "--forward-mode=icmpecho", "--auto-start",
@@ -46,5 +38,5 @@ def test_device_is_taken_by_dpdk_and_given_back(make_forwarder, qemu, wire, veth
         wait_until(lambda: wire.ping(GUEST_IP, count=1), 120, "DPDK answers a ping")
         assert wire.ping(GUEST_IP, count=50, interval=0.02, wait=10) == 50
         assert dpdk.terminate() == 0, dpdk.output()
-        bind(guest, address, "virtio-pci")
+        guest.bind(address, "virtio-pci")
         wait_until(lambda: guest.run("ls /sys/class/net").count("eth0"), 60, "eth0")
