@@ -65,14 +65,32 @@ static void find_owner(struct forwarder *forwarder)
 	forwarder->env.socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
 }
 
-/* Makes the directory of the sockets, for the owner of the sockets, unless it is there. */
+/* True where the directory's mode lets the sockets' owner do what VMs have to do in it. */
+static bool lets_in(const struct stat *dir, const struct forwarder *forwarder)
+{
+	/* In client mode the VMs make the sockets. */
+	mode_t needed = forwarder->config->vhost_client ? S_IWOTH | S_IXOTH : S_IXOTH;
+
+	if (forwarder->env.socket_uid == dir->st_uid)
+		needed <<= 6;
+	else if (forwarder->env.socket_gid == dir->st_gid)
+		needed <<= 3;
+	return forwarder->env.socket_uid == 0 || (dir->st_mode & needed) == needed;
+}
+
+/*
+ * Makes the directory of the sockets, for the owner of the sockets, unless it is there: then it may
+ * be others' as well, and is left as it is.
+ */
 static int make_socket_dir(struct forwarder *forwarder, struct err *err)
 {
-	const char *dir = forwarder->config->socket_dir;
+	const struct config *config = forwarder->config;
+	const char *dir = config->socket_dir;
 	struct stat st;
 
 	if (mkdir(dir, 0755) == 0) {
-		if (chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
+		if (chmod(dir, 0755) < 0 || /* whatever the umask */
+			chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
 			return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
 		return 0;
 	}
@@ -81,6 +99,10 @@ static int make_socket_dir(struct forwarder *forwarder, struct err *err)
 			err, errno, "socket directory %s cannot be made: %s", dir, strerror(errno));
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(err, ENOTDIR, "socket directory %s is not a directory", dir);
+	if (forwarder->env.socket_uid != (uid_t)-1 && !lets_in(&st, forwarder))
+		log_warning("socket directory %s: its owner and mode keep out %s, as whom VMs run "
+			    "(VIRTIOFWD_SOCKET_OWNER): chown %s %s",
+			dir, config->socket_owner, config->socket_owner, dir);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 and the neighbour never notices."""
 
 import os
+import pwd
+import stat
 import time
 
 import pytest
@@ -180,3 +182,25 @@ def test_terminated_under_load(make_forwarder, make_peer, workdir, client):
     begin = time.monotonic()
     forwarder.stop(timeout=10)
     assert time.monotonic() - begin < 1
+
+
+def test_socket_directory(make_forwarder):
+    """The sockets' owner comes to them, whatever the daemon's umask; and where a directory that was
+    there keeps it out, the log says so and how to mend it."""
+    forwarder = make_forwarder((), options=["--vhost-username=nobody"])
+    directory = forwarder.socket_dir
+    remedy = f"chown nobody {directory}"
+    assert remedy not in forwarder.output.tail()
+    forwarder.stop()
+    directory.chmod(0o700)
+    forwarder.start()
+    assert remedy in forwarder.output.tail()
+    forwarder.stop()
+    directory.rmdir()
+    umask = os.umask(0o027)
+    try:
+        forwarder.start()
+    finally:
+        os.umask(umask)
+    found = directory.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o755)

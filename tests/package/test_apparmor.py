@@ -97,6 +97,8 @@ def server(machine):
 def test_a_libvirt_domain(machine, daemon, server, client, memory):
     """Under a profile that libvirt has made for it, with an addition of ours; it has its network by a
     relay."""
+    # A run before has made it for another owner.
+    machine.run("install -d -o libvirt-qemu -g kvm /tmp/virtio-forwarder")
     daemon.configure(drop_ins=[NO_RESTART], VIRTIOFWD_CPU_MASK=1, VIRTIOFWD_MASTER_LCORE=0,
                      VIRTIOFWD_SOCKET_OWNER="libvirt-qemu", VIRTIOFWD_SOCKET_GROUP="kvm",
                      VIRTIOFWD_VHOST_CLIENT=client, VIRTIOFWD_STATIC_VFS=f"{DEVICE}=0")
