@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "control/accept_guard.h"
@@ -23,6 +24,8 @@
 #include "control/watchdog.h"
 #include "core/eal.h"
 #include "host/bind.h"
+#include "host/numa.h"
+#include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
 
@@ -113,6 +116,24 @@ static void report_binding(void *userdata, const char *name, int r, const struct
 		log_info("%s bound to " HOST_BIND_DRIVER, name);
 }
 
+/* Memory on the workers' nodes only, and there at once what the configured devices need. */
+static void confine_memory(const struct config *config, struct eal_options *options)
+{
+	char text[128];
+
+	options->memory_nodes =
+		host_numa_memory(SYSFS_ROOT, &config->worker_cpus, config->huge_dir);
+	numa_set_format(options->memory_nodes, text, sizeof(text));
+	log_info("packets are kept on NUMA node %s only (--same-numa)", text);
+	for (unsigned i = 0; i < config->n_vfs; i++) {
+		const struct device_id *id = &config->vfs[i].device;
+		int node = id->is_pci ? host_pci_numa_node(SYSFS_ROOT, &id->pci) : -1;
+
+		options->node_bytes[numa_set_choose(options->memory_nodes, node)] +=
+			DEVICE_MEMORY_BYTES;
+	}
+}
+
 static int start(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -136,6 +157,8 @@ static int start(struct daemon *daemon, struct err *err)
 	if (r == 0 && config->bind_vfio_pci != NULL)
 		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
 	eal_options.physical_addresses = host_any_bound_to_uio(SYSFS_ROOT);
+	if (config->same_numa)
+		confine_memory(config, &eal_options);
 	if (r == 0)
 		r = eal_start(&eal_options, err);
 	if (r < 0)

@@ -98,6 +98,14 @@ static int resolve_core_sched(struct config *config, struct sources *sources, st
 	return option->parse(option, "false", config, err);
 }
 
+static int resolve_memory(struct config *config, struct sources *sources, struct err *err)
+{
+	if (!config->same_numa || !config->no_huge)
+		return 0;
+	return switch_off(config, sources, OPT_SAME_NUMA,
+		"without huge pages (--no-huge) the kernel chooses the nodes", err);
+}
+
 static int resolve_pending(struct config *config, struct sources *sources, struct err *err)
 {
 	for (enum option_id id = 0; id < OPT_N; id++) {
@@ -142,6 +150,8 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 	r = resolve_port_control(config, sources, err);
 	if (r == 0)
 		r = resolve_core_sched(config, sources, err);
+	if (r == 0)
+		r = resolve_memory(config, sources, err);
 	if (r == 0)
 		r = resolve_pending(config, sources, err);
 	if (r == 0)

@@ -181,8 +181,11 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_SAME_NUMA] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_CPU_NIC_SAME_NUMA", .long_name = "same-numa", .short_name = 'a',
-		FLAG, AT(same_numa), .pending = true,
+		FLAG, AT(same_numa),
 		.help = "reserve memory only on the NUMA nodes of the worker CPUs",
+		.detail = "Hugepages for the devices of VIRTIOFWD_STATIC_VFS are taken there at the "
+			"start, for others when they come; packets of a device or a VM on another "
+			"node are kept there, too.",
 	},
 	[OPT_ZMQ_PORT_CONTROL] = {
 		DAEMON, .section = "Ways in",

@@ -155,9 +155,10 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	if (r < 0)
 		return err_set(err, -r, "event loop: %s", strerror(-r));
 
-	r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
-				      forwarder->config->n_vfs * vf_memory_bytes(),
-		err);
+	if (!forwarder->config->same_numa) /* else what the devices need is reserved */
+		r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
+					      forwarder->config->n_vfs * vf_memory_bytes(),
+			-1, err);
 	if (r == 0)
 		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
 			-1, err);

@@ -9,6 +9,7 @@
 #include "control/placement.h"
 #include "core/eal.h"
 #include "core/epoch.h"
+#include "core/hugepages.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -371,7 +372,13 @@ static void follow_memory(struct relay *relay)
 	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
 	struct err err;
 
-	if (node < 0 || (!pool_moves && !has_remote_lane(relay, node)))
+	if (node < 0)
+		return;
+	if (relay->vf != NULL && hugepages_node(node) != node)
+		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
+			 "node %d, where there are workers",
+			relay->id, node, relay->vf->socket);
+	if (!pool_moves && !has_remote_lane(relay, node))
 		return;
 	retract_lanes(relay);
 	if (pool_moves && vf_move_pool(relay->vf, node, &err) < 0)

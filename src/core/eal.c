@@ -2,6 +2,7 @@
 #include "core/eal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_version.h>
@@ -40,6 +41,41 @@ static char *lcores_argument(const struct eal_options *options)
 	return text;
 }
 
+static uint64_t bytes_on(const struct eal_options *options, int node)
+{
+	bool lowest = node == numa_set_choose(options->memory_nodes, -1);
+
+	return options->node_bytes[node] + (lowest ? EAL_BYTES : 0);
+}
+
+/*
+ * "--socket-mem=<MiB of node 0>,<of node 1>,...": DPDK rounds up to whole pages, takes them and
+ * keeps them; it takes more as more is needed. There is no --socket-limit for other nodes: some
+ * drivers (mlx5) need a little on their device's node, and virtual ones on the control thread's, or
+ * do not open the device.
+ */
+static void format_memory(const struct eal_options *options, char *ret_text, size_t size)
+{
+	size_t length = (size_t)snprintf(ret_text, size, "--socket-mem=");
+
+	for (int node = 0; node < NUMA_NODES_MAX && options->memory_nodes.nodes >> node; node++)
+		length += (size_t)snprintf(ret_text + length, size - length, "%s%" PRIu64,
+			node == 0 ? "" : ",", (bytes_on(options, node) + (1 << 20) - 1) >> 20);
+}
+
+/* DPDK would say less of what is missing. */
+static int require_memory(const struct eal_options *options, struct err *err)
+{
+	int r = 0;
+
+	if (options->memory_nodes.nodes == 0)
+		return hugepages_require(EAL_BYTES, -1, err);
+	for (int node = 0; node < NUMA_NODES_MAX && r == 0; node++)
+		if (bytes_on(options, node) > 0)
+			r = hugepages_require(bytes_on(options, node), node, err);
+	return r;
+}
+
 /*
  * DPDK makes a directory for what processes share, and has nothing to put there: it goes at once,
  * so that no end of the daemon can leave it behind.
@@ -67,7 +103,7 @@ int eal_start(const struct eal_options *options, struct err *err)
 	char *argv[ARGUMENTS_MAX];
 	int argc = 0;
 	_cleanup_free_ char *lcores = lcores_argument(options);
-	char huge_dir[300], token[64], prefix[64];
+	char huge_dir[300], memory[256], token[64], prefix[64];
 
 	if (lcores == NULL)
 		return err_set(err, ENOMEM, "out of memory");
@@ -86,6 +122,10 @@ int eal_start(const struct eal_options *options, struct err *err)
 		snprintf(huge_dir, sizeof(huge_dir), "--huge-dir=%s", options->huge_dir);
 		argv[argc++] = huge_dir;
 		argv[argc++] = "--huge-unlink=always";
+		if (options->memory_nodes.nodes != 0) {
+			format_memory(options, memory, sizeof(memory));
+			argv[argc++] = memory;
+		}
 	} else {
 		argv[argc++] = "--no-huge";
 		argv[argc++] = "--iova-mode=va";
@@ -99,8 +139,9 @@ int eal_start(const struct eal_options *options, struct err *err)
 	argv[argc] = NULL;
 
 	int r = hugepages_use(options->huge_dir, err);
+	hugepages_confine(options->memory_nodes);
 	if (r == 0)
-		r = hugepages_require(EAL_BYTES, err);
+		r = require_memory(options, err);
 	if (r == 0)
 		r = dpdk_log_open(options->log_level, err);
 	if (r == 0)

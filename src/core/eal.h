@@ -9,6 +9,7 @@
 
 #include "base/cpu_set.h"
 #include "base/err.h"
+#include "base/numa.h"
 
 struct eal_options {
 	unsigned master_cpu;
@@ -17,6 +18,12 @@ struct eal_options {
 	const char *vfio_vf_token; /* UUID, or NULL */
 	int log_level;             /* 0..7 */
 	bool physical_addresses;   /* for devices that know no IOMMU; needs hugepages */
+	/*
+	 * The nodes that packets are kept on, empty for any; needs hugepages. There so much is
+	 * reserved at once, beside what DPDK itself needs.
+	 */
+	struct numa_set memory_nodes;
+	uint64_t node_bytes[NUMA_NODES_MAX];
 };
 
 /*

@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <unistd.h>
+
+#define NODES "/sys/devices/system/node" /* a kernel may be without */
 
 /* The page size of the mount in use, 0 for ordinary pages. Set once at start: DPDK's memory, which
  * it describes, is global to the process too. */
 static uint64_t page_bytes;
+static struct numa_set confined_to; /* so is this */
 
 static long read_long(const char *path)
 {
@@ -28,12 +32,11 @@ static long read_long(const char *path)
 /* The sysfs folder of the pages in use: of one node, or of the whole machine with socket -1. */
 static void sysfs_folder(int socket, char *ret_path, size_t size)
 {
-	if (socket < 0)
+	if (socket < 0 || access(NODES, F_OK) < 0)
 		snprintf(ret_path, size, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
 			page_bytes / 1024);
 	else
-		snprintf(ret_path, size,
-			"/sys/devices/system/node/node%d/hugepages/hugepages-%" PRIu64 "kB", socket,
+		snprintf(ret_path, size, NODES "/node%d/hugepages/hugepages-%" PRIu64 "kB", socket,
 			page_bytes / 1024);
 }
 
@@ -69,11 +72,23 @@ int hugepages_use(const char *dir, struct err *err)
 	return 0;
 }
 
-int hugepages_require(uint64_t bytes, struct err *err)
+void hugepages_confine(struct numa_set nodes)
 {
-	if (page_bytes == 0 || (uint64_t)read_count(-1, "free_hugepages") * page_bytes >= bytes)
+	confined_to = nodes;
+}
+
+int hugepages_node(int node)
+{
+	return numa_set_choose(confined_to, node);
+}
+
+int hugepages_require(uint64_t bytes, int node, struct err *err)
+{
+	uint64_t free_pages = (uint64_t)MAX(read_count(node, "free_hugepages"), 0);
+
+	if (page_bytes == 0 || free_pages * page_bytes >= bytes)
 		return 0;
-	return hugepages_missing(bytes, -1, err);
+	return hugepages_missing(bytes, node, err);
 }
 
 int hugepages_missing(uint64_t bytes, int socket, struct err *err)

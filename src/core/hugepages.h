@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/numa.h"
 
 /*
  * Chooses the hugetlbfs mount whose pages the daemon uses; "" for ordinary pages (--no-huge). To be
@@ -16,8 +17,14 @@
  */
 int hugepages_use(const char *dir, struct err *err);
 
-/* Fails unless `bytes` can be had now, on any node. Always fine with ordinary pages. */
-int hugepages_require(uint64_t bytes, struct err *err);
+/* From now on packets are kept on those nodes only. */
+void hugepages_confine(struct numa_set nodes);
+
+/* The node that packets wanted on `node` (-1: any) are kept on; see numa_set_choose(). */
+int hugepages_node(int node);
+
+/* Fails unless `bytes` can be had now, on `node` (-1: any). Always fine with ordinary pages. */
+int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
  * The error for an allocation of `bytes` on `socket` (-1: any) that failed: how many pages it

@@ -18,6 +18,7 @@ uint64_t pool_bytes(unsigned n, unsigned room_bytes)
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
 	int socket, struct err *err)
 {
+	socket = hugepages_node(socket);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
 		name, n, POOL_CACHE, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
 

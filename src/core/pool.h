@@ -18,9 +18,9 @@ struct rte_mempool;
 #define POOL_CACHE 256 /* packets a worker keeps at hand, so that they stay warm in its cache */
 
 /*
- * A pool of `n` packets of `room_bytes` each (headroom not counted) on NUMA node `socket` (-1:
- * any), called `name`. On failure the error tells the huge pages that are missing and how to add
- * them.
+ * A pool of `n` packets of `room_bytes` each (headroom not counted), called `name`, on NUMA node
+ * `socket` (-1: any), or the one that hugepages_node() has for it. On failure the error tells the
+ * huge pages that are missing and how to add them.
  */
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
 	int socket, struct err *err);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/backlog.h"
 #include "core/dpdk_log.h"
+#include "core/hugepages.h"
 #include "core/packet_sockets.h"
 #include "core/pool.h"
 #include "core/port.h"
@@ -171,7 +172,7 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 	set_mtu(vf, mtu);
 
 	vf->ring_rx = ring_rx;
-	vf->socket = rte_eth_dev_socket_id(vf->port);
+	vf->socket = hugepages_node(rte_eth_dev_socket_id(vf->port));
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
 	if (vf->pool == NULL)
 		r = pool_create(&vf->pool, pool_name,
@@ -260,6 +261,16 @@ static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 		vf->n_sockets = packet_sockets_since(before, vf->sockets, VF_QUEUES_MAX);
 }
 
+static void log_node(const struct vf *vf)
+{
+	int node = rte_eth_dev_socket_id(vf->port);
+
+	if (node >= 0 && node != vf->socket)
+		log_info("device %s is on NUMA node %d; its packets are kept on node %d, where "
+			 "there are workers",
+			vf->name, node, vf->socket);
+}
+
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
 	struct err *err)
 {
@@ -286,6 +297,7 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 		vf_close(vf);
 		return r;
 	}
+	log_node(vf);
 	dpdk_log_capture_start(); /* asking is no error */
 	vf->interrupts = has_interrupts(vf);
 	dpdk_log_capture_end();

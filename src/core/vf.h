@@ -80,7 +80,10 @@ uint64_t vf_received(const char *device_name);
  */
 void vf_spread(const struct vf *vf, unsigned n);
 
-/* True where the pool is known to be on another NUMA node (-1: unknown). */
+/*
+ * True where the pool is known to be on another NUMA node than that (-1: unknown), on which packets
+ * may be kept.
+ */
 bool vf_pool_is_remote(const struct vf *vf, int numa_node);
 
 /*

@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hugepages.h"
 #include "core/pool.h"
 #include "core/vf.h"
 
 bool vf_pool_is_remote(const struct vf *vf, int numa_node)
 {
-	return numa_node >= 0 && vf->socket >= 0 && vf->socket != numa_node;
+	return numa_node >= 0 && vf->socket >= 0 && vf->socket != numa_node &&
+	       hugepages_node(numa_node) == numa_node;
 }
 
 /* The device, stopped, receives into `pool` once it is started. */

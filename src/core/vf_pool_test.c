@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 #include <string.h>
 
+#include "core/hugepages.h"
 #include "core/packet_fixture.h"
 #include "core/vf.h"
 
@@ -45,6 +46,11 @@ static void nodes_are_compared(void **state)
 	assert_false(vf_pool_is_remote(&known, 1));
 	assert_false(vf_pool_is_remote(&known, -1));
 	assert_false(vf_pool_is_remote(&unknown, 0));
+
+	hugepages_confine((struct numa_set){1 << 1 | 1 << 2});
+	assert_true(vf_pool_is_remote(&known, 2));
+	assert_false(vf_pool_is_remote(&known, 0));
+	hugepages_confine((struct numa_set){0});
 }
 
 /* Twice, with a packet of the first pool still out: it goes back to where it came from. */

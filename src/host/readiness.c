@@ -12,11 +12,10 @@
 #include <sys/vfs.h>
 
 #include "base/err.h"
+#include "host/numa.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
-
-#define NODES_MAX 64
 
 /* Where the findings of one function go. */
 struct out {
@@ -104,7 +103,8 @@ void host_check_hugepages(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out out = {"hugepages", report, userdata};
-	uint64_t on_node[NODES_MAX] = {0};
+	uint64_t on_node[NUMA_NODES_MAX] = {0};
+	struct numa_set nodes = {0};
 	struct statfs fs;
 
 	if (needs->huge_dir == NULL) {
@@ -125,13 +125,18 @@ void host_check_hugepages(
 	}
 	check_pages(&out, sysfs, -1, fs.f_bsize / 1024,
 		needs->bytes + needs->n_devices * needs->bytes_per_device);
+	if (needs->same_numa) {
+		nodes = host_numa_memory(sysfs, needs->worker_cpus, needs->huge_dir);
+		on_node[numa_set_choose(nodes, -1)] = needs->bytes;
+	}
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
-		int node = id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
-		if (node >= 0 && node < NODES_MAX)
+		int node = numa_set_choose(
+			nodes, id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1);
+		if (node >= 0 && node < NUMA_NODES_MAX)
 			on_node[node] += needs->bytes_per_device;
 	}
-	for (int node = 0; node < NODES_MAX; node++)
+	for (int node = 0; node < NUMA_NODES_MAX; node++)
 		if (on_node[node] > 0)
 			check_pages(&out, sysfs, node, fs.f_bsize / 1024, on_node[node]);
 }

@@ -26,6 +26,7 @@ struct host_needs {
 	bool vf_token;
 	const struct cpu_set *worker_cpus;
 	const char *huge_dir;      /* NULL: ordinary pages */
+	bool same_numa;            /* hugepages of the workers' nodes only */
 	uint64_t bytes;            /* of hugepages, without the devices', */
 	uint64_t bytes_per_device; /* and those */
 	bool running;              /* the daemon runs and has its memory already */

@@ -161,6 +161,16 @@ static void test_hugepages(void **state)
 	assert_found("1 hugepages: 1 of 2048 KiB are free on NUMA node 1, 6 are needed: add 5 ");
 	assert_found("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages");
 
+	/* Memory on the workers' nodes only. */
+	found[0] = '\0';
+	cpu_set_add(&cpus, 3);
+	needs.same_numa = true;
+	fake_sysfs_set(&fs, "devices/system/cpu/cpu3/node2/cpulist", "3\n");
+	fake_sysfs_set(&fs, "devices/system/node/node2/" PAGES, "21\n");
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_not_found("node 1");
+	assert_found("1 hugepages: 21 of 2048 KiB are free on NUMA node 2, 22 are needed: add 1 ");
+
 	found[0] = '\0';
 	needs.running = true;
 	host_check_hugepages(fs.root, &needs, note, NULL);

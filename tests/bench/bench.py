@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cells  # noqa: E402
 import report  # noqa: E402
-from hugepages import hugepages  # noqa: E402
+from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from measure import IDLE_PPS, Timing, measure  # noqa: E402
 from peers import CannotRun, Machine, Ours, Ovs, TestpmdPeer  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import HUGE_MEBIBYTES, pin  # noqa: E402
-from hugepages import hugepages  # noqa: E402
+from lib.hugepages import hugepages  # noqa: E402
 from lib.proc import run  # noqa: E402
 from peers import Ours, Setup  # noqa: E402
 

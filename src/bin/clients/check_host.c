@@ -141,6 +141,7 @@ static void check_all(
 		.vf_token = config->vfio_vf_token != NULL,
 		.worker_cpus = &config->worker_cpus,
 		.huge_dir = config->no_huge ? NULL : config->huge_dir,
+		.same_numa = config->same_numa,
 		.bytes = DAEMON_BYTES,
 		.bytes_per_device = DEVICE_MEMORY_BYTES,
 		.running = is_running(config),

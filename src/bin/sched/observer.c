@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bin/sched/numa.h"
+#include "host/numa.h"
+#include "host/sysfs.h"
 
 /* The share of a core that a lane needed, as it was measured or by its rates. */
 static double sample(
@@ -63,7 +64,7 @@ static int node_of(const struct stats_reply *reply, unsigned cpu)
 	for (unsigned i = 0; i < reply->n_workers; i++)
 		if (reply->workers[i].cpu == cpu)
 			return reply->workers[i].numa_node;
-	return numa_node_of_cpu(cpu);
+	return host_numa_node_of_cpu(SYSFS_ROOT, cpu);
 }
 
 static void look_at_workers(const struct observer *observer, struct sched_input *input)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hugepages for the time of the benchmark."""
+"""Hugepages for a while."""
 
 from contextlib import contextmanager
 from pathlib import Path

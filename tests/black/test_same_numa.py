@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Memory on the NUMA nodes of the worker CPUs only. Which nodes those are the unit tests say: a test
+machine has one."""
+
+import pytest
+from lib.forwarder import Forwarder
+from lib.hugepages import hugepages
+from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
+
+MEBIBYTES = 128
+PACKETS = 20_000
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def huge_dir(workdir, stack):
+    mount_point = stack.enter_context(hugepages(MEBIBYTES, workdir / "huge"))
+    if mount_point is None:
+        pytest.skip("the kernel has no huge pages to give")
+    return mount_point
+
+
+def test_packets_pass(workdir, stack, huge_dir):
+    forwarder = stack.enter_context(Forwarder(
+        workdir, {0: memif_device(workdir)}, huge=True,
+        options=["--same-numa", f"--huge-dir={huge_dir}"]))
+    assert "packets are kept on NUMA node 0 only (--same-numa)" in forwarder.output.text
+    with Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir), count=PACKETS) as peer:
+        peer.wait_event("ready")
+        wait_active(forwarder)
+        peer.start()
+        assert_nothing_lost(forwarder, peer.result(TIMEOUT_S))
+        forwarder.stop()  # before the peer leaves, see memif_device()
+        assert peer.finish() == 0
