@@ -6,9 +6,7 @@
  * and sends is then as the load files say (load.h), paced, of mixed sizes and with probes. The
  * relay notices nothing; it costs the same in all of them.
  *
- * Where our daemon is linked with DPDK statically, this is linked into a copy of it, by the
- * linker's
- * --wrap.
+ * Where our daemon is linked with DPDK statically, this is linked into a copy of it (--wrap).
  *
  * The files are $BENCH_VF_TO_VM and $BENCH_VM_TO_VF; $BENCH_QUEUES says how many queues a device
  * has.

@@ -14,6 +14,10 @@ HUGEPAGES = 80  # of 2 MiB
 pytestmark = pytest.mark.timeout(600)
 
 
+def wait_for_eth0(guest):
+    wait_until(lambda: guest.run("ls /sys/class/net").count("eth0"), 60, "eth0")
+
+
 @pytest.mark.parametrize("options", [
     pytest.param(("disable-modern=on", "disable-legacy=off"), id="legacy"),
     pytest.param(("disable-legacy=on", "packed=on"), id="packed")])
@@ -24,7 +28,7 @@ def test_device_is_taken_by_dpdk_and_given_back(make_forwarder, qemu, wire, veth
     guest.wait_ready()
     guest.run(f"mkdir -p {RUN}; echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages; "
               "modprobe -a uio_pci_generic virtio_net")
-    wait_until(lambda: guest.run("ls /sys/class/net").count("eth0"), 60, "eth0")
+    wait_for_eth0(guest)
     address = guest.run("basename $(realpath /sys/class/net/eth0/device/..)").strip()
     for _ in range(2):
         guest.run(f"ip addr replace {GUEST_IP}/24 dev eth0; ip link set eth0 up")
@@ -39,4 +43,4 @@ def test_device_is_taken_by_dpdk_and_given_back(make_forwarder, qemu, wire, veth
         assert wire.ping(GUEST_IP, count=50, interval=0.02, wait=10) == 50
         assert dpdk.terminate() == 0, dpdk.output()
         guest.bind(address, "virtio-pci")
-        wait_until(lambda: guest.run("ls /sys/class/net").count("eth0"), 60, "eth0")
+        wait_for_eth0(guest)
