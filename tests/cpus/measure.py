@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.forwarder import Forwarder, default_cpus  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
-from lib.paths import stock_dpdk  # noqa: E402
+from lib.paths import build_dir, stock_dpdk  # noqa: E402
 from lib.peer import Peer  # noqa: E402
+from lib.proc import run  # noqa: E402
 from lib.testpmd import Testpmd, virtio_user  # noqa: E402
 from lib.vhostuser import Frontend  # noqa: E402
 
@@ -142,22 +143,35 @@ def latency_of_testpmd(seconds):
             return latency_result(b, socket, b.wire, veth.inner, seconds)
 
 
+def latency_floor(seconds):
+    """Quantiles, in us, of what this machine takes to wake a bare thread on the worker's CPU."""
+    writer, sleeper = default_cpus()
+    samples = sorted(map(float, run(
+        [build_dir() / "tests" / "cpus" / "wake", sleeper, writer, 1_000_000 // RATE_PPS,
+         RATE_PPS * seconds], timeout=seconds + 60).split()))
+    return {name: samples[int(part * (len(samples) - 1))]
+            for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
+
+
 def measure_latency(seconds):
     print(f"| a packet each {1000 // RATE_PPS} ms each way, us under way | p50 | p99 | max | lost |"
           "\n|---|--:|--:|--:|--:|")
     p99 = {}
-    for name, run in (
+    for name, measure in (
             ("asleep (default)", lambda: latency_of_forwarder(seconds)),
             ("busy polling (--idle-latency=0)", lambda: latency_of_forwarder(
                 seconds, "--idle-latency=0")),
             ("testpmd", lambda: latency_of_testpmd(seconds))):
-        result = run()
+        result = measure()
         for direction in ("vm_to_vf", "vf_to_vm"):
             seen = result[direction]
             us = seen["latency_us"]
             p99[name, direction] = us["p99"]
             print(f"| {name}, {direction} | {us['p50']:.0f} | {us['p99']:.0f} | {us['max']:.0f} | "
                   f"{seen['lost']} |", flush=True)
+    us = latency_floor(seconds)
+    print(f"| a bare thread, woken each {1000 // RATE_PPS} ms | {us['p50']:.0f} | {us['p99']:.0f} | "
+          f"{us['max']:.0f} | |", flush=True)
     for direction in ("vm_to_vf", "vf_to_vm"):
         over = p99["asleep (default)", direction] - p99["busy polling (--idle-latency=0)", direction]
         goal(over < LATENCY_GOAL, f"{direction}: p99 {over:.0f} us over busy polling")
