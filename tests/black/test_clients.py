@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from lib import vioclient
 from lib.forwarder import Forwarder
-from lib.paths import ROOT, program
+from lib.paths import ROOT, build_dir, program
 
 PORT_CONTROL = "virtioforwarder_port_control.py"
 STATS = "virtioforwarder_stats.py"
@@ -339,6 +339,28 @@ def test_json(static):
     assert drops["not_connected"] == state["vf_to_vm"]["pkts_rx_from_vf"] > 0
     assert drops["oversize"] == 0
     assert state["vf_to_vm"]["pkt_rate_rx_from_vf"] > 0
+
+
+def json_paths(value, path=""):
+    """"relay[].cpu.vf_to_vm" and so on."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            field = path + name + ("[]" if isinstance(inner, list) else "")
+            yield field
+            yield from json_paths(inner, field + ".")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from json_paths(inner, path)
+
+
+def test_man_page_lists_the_json_fields(static):
+    page = (build_dir() / "docs" / "man" / "vio4wd.1").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\\fB([\w.\[\]]+)\\fP", page, re.M))
+    answer = json.loads(call("vio4wd", "stats", "--json", "--include-inactive", "--stats-ep",
+                             static.stats_endpoint)[1])
+    printed = set(json_paths(answer))
+    assert "relay[].vf_to_vm.drop[].packets" in printed
+    assert printed <= listed
 
 
 def test_own_flat_output_has_the_reasons(static):
