@@ -172,7 +172,8 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 	set_mtu(vf, mtu);
 
 	vf->ring_rx = ring_rx;
-	vf->socket = hugepages_node(rte_eth_dev_socket_id(vf->port));
+	vf->node = rte_eth_dev_socket_id(vf->port);
+	vf->socket = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
 	if (vf->pool == NULL)
 		r = pool_create(&vf->pool, pool_name,
@@ -263,12 +264,10 @@ static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 
 static void log_node(const struct vf *vf)
 {
-	int node = rte_eth_dev_socket_id(vf->port);
-
-	if (node >= 0 && node != vf->socket)
+	if (vf->node >= 0 && vf->node != vf->socket)
 		log_info("device %s is on NUMA node %d; its packets are kept on node %d, where "
 			 "there are workers",
-			vf->name, node, vf->socket);
+			vf->name, vf->node, vf->socket);
 }
 
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,

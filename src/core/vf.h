@@ -40,7 +40,8 @@ struct vf {
 	struct offload_caps offloads;
 	unsigned mtu;             /* as the device accepted it */
 	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
-	int socket;               /* NUMA node of the pool */
+	int node;                 /* NUMA node of the device, -1: unknown; */
+	int socket;               /* of the pool */
 	uint16_t ring_rx;         /* descriptors of a receive queue */
 	struct rte_mempool *pool; /* owned; */
 	struct rte_mempool
