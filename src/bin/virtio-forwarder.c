@@ -25,7 +25,6 @@
 #include "core/eal.h"
 #include "host/bind.h"
 #include "host/numa.h"
-#include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
 
@@ -126,8 +125,7 @@ static void confine_memory(const struct config *config, struct eal_options *opti
 	numa_set_format(options->memory_nodes, text, sizeof(text));
 	log_info("packets are kept on NUMA node %s only (--same-numa)", text);
 	for (unsigned i = 0; i < config->n_vfs; i++) {
-		const struct device_id *id = &config->vfs[i].device;
-		int node = id->is_pci ? host_pci_numa_node(SYSFS_ROOT, &id->pci) : -1;
+		int node = host_numa_node_of_device(SYSFS_ROOT, &config->vfs[i].device);
 
 		options->node_bytes[numa_set_choose(options->memory_nodes, node)] +=
 			DEVICE_MEMORY_BYTES;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/vfs.h>
 
+#include "host/pci.h"
 #include "host/sysfs.h"
 
 int host_numa_node_of_cpu(const char *sysfs, unsigned cpu)
@@ -23,6 +24,11 @@ int host_numa_node_of_cpu(const char *sysfs, unsigned cpu)
 			node = -1;
 	closedir(dir);
 	return node;
+}
+
+int host_numa_node_of_device(const char *sysfs, const struct device_id *id)
+{
+	return id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
 }
 
 static bool has_pages(const char *sysfs, int node, long page_kib)

@@ -130,9 +130,8 @@ void host_check_hugepages(
 		on_node[numa_set_choose(nodes, -1)] = needs->bytes;
 	}
 	for (unsigned i = 0; i < needs->n_devices; i++) {
-		const struct device_id *id = &needs->devices[i];
-		int node = numa_set_choose(
-			nodes, id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1);
+		int node =
+			numa_set_choose(nodes, host_numa_node_of_device(sysfs, &needs->devices[i]));
 		if (node >= 0 && node < NUMA_NODES_MAX)
 			on_node[node] += needs->bytes_per_device;
 	}
@@ -226,7 +225,7 @@ static void check_nodes(const struct out *out, const char *sysfs, const struct h
 
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
-		int node = id->is_pci ? host_pci_numa_node(sysfs, &id->pci) : -1;
+		int node = host_numa_node_of_device(sysfs, id);
 
 		if (node < 0 || sysfs_read(list, sizeof(list),
 					"%s/devices/system/node/node%d/cpulist", sysfs, node) < 0)
