@@ -92,6 +92,13 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);
 
 /*
+ * Begins to fetch what a poll of a silent lane reads, without waiting for it: in steps, each of
+ * which needs what the one before has fetched. The owner.
+ */
+#define PREFETCH_STEPS 4
+void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step);
+
+/*
  * Drops the backlog, because the device or VM it stands for is taken away. The owner, with the lane
  * in no plan.
  */

@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_prefetch.h>
 
 #include "core/guest.h"
 #include "core/lane.h"
@@ -253,6 +254,34 @@ static unsigned discard(struct vf_to_vm *lane)
 	if (account.dropped[DROP_NOT_CONNECTED].packets != 0)
 		publish(lane, &account);
 	return account.received.packets;
+}
+
+void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step)
+{
+	const struct vf *vf = lane->lane.vf;
+	struct guest *guest = lane->lane.guest;
+	const struct guest_session *session;
+
+	switch (step) {
+	case 0:
+		rte_prefetch0(lane);
+		rte_prefetch0(&lane->next_queue);
+		rte_prefetch0(&lane->backlog);
+		break;
+	case 1:
+		rte_prefetch0(&vf->port);
+		rte_prefetch0(guest);
+		break;
+	case 2:
+		rte_prefetch0(&rte_eth_fp_ops[vf->port]);
+		session = guest != NULL ? guest_session(guest) : NULL;
+		if (session != NULL)
+			rte_prefetch0(&session->paused);
+		break;
+	case PREFETCH_STEPS - 1:
+		rte_prefetch0(rte_eth_fp_ops[vf->port].rxq.data[lane->lane.slice]);
+		break;
+	}
 }
 
 unsigned vf_to_vm_poll(struct vf_to_vm *lane)

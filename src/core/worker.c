@@ -63,14 +63,18 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 /* The i-th lane, which dozes, is polled from now on. */
 static void wake(struct worker *worker, unsigned i)
 {
-	struct place *place = &worker->places[i];
+	struct place *places = worker->places;
+	unsigned first_armed = worker->n_awake + worker->n_blind;
 
-	if (place->lane->armed)
-		arm(worker, place, false);
-	else
+	places[i].lane->moved_at = worker->clock;
+	if (i < first_armed) {
 		worker->n_blind--;
-	place->lane->moved_at = worker->clock;
-	swap(place, &worker->places[worker->n_awake++]);
+	} else {
+		arm(worker, &places[i], false);
+		swap(&places[i], &places[first_armed]);
+		i = first_armed;
+	}
+	swap(&places[i], &places[worker->n_awake++]);
 }
 
 static uint64_t blind_pause(const struct worker *worker)
@@ -82,7 +86,7 @@ static uint64_t blind_pause(const struct worker *worker)
 /* The i-th lane, which is awake, is not polled for now, unless it has got a packet since. */
 static void doze(struct worker *worker, unsigned i)
 {
-	struct place *place = &worker->places[i];
+	struct place *place = &worker->places[i], *first_dozing;
 
 	if (can_wake(place)) {
 		arm(worker, place, true);
@@ -91,30 +95,48 @@ static void doze(struct worker *worker, unsigned i)
 			arm(worker, place, false);
 			return;
 		}
+	}
+	first_dozing = &worker->places[--worker->n_awake];
+	swap(place, first_dozing);
+	if (first_dozing->lane->armed) {
+		swap(first_dozing, first_dozing + worker->n_blind);
 	} else {
 		worker->n_blind++;
-		worker->silent_since = MAX(worker->silent_since, place->lane->moved_at);
+		worker->silent_since = MAX(worker->silent_since, first_dozing->lane->moved_at);
 		worker->next_blind = worker->clock + blind_pause(worker);
 	}
-	swap(place, &worker->places[--worker->n_awake]);
 }
 
-/* Polls those that doze, or the blind ones of them; whoever has packets is awake. */
-static void sweep(struct worker *worker, bool all)
+/*
+ * Polls the first `n` lanes that doze; whoever has packets is awake. What they are in has left the
+ * cache, so it is fetched first, for all of them at the same time.
+ */
+static void sweep(struct worker *worker, unsigned n)
 {
-	for (unsigned i = worker->n_awake; i < worker->n; i++)
-		if ((all || !worker->places[i].lane->armed) &&
-			poll_lane(worker, &worker->places[i]))
+	const unsigned begin = worker->n_awake;
+	const struct place *places = worker->places;
+
+	for (unsigned step = 0; step < PREFETCH_STEPS; step++)
+		for (unsigned i = begin; i < begin + n; i++)
+			if (places[i].direction == VF_TO_VM)
+				vf_to_vm_prefetch((struct vf_to_vm *)places[i].lane, step);
+	for (unsigned i = begin; i < begin + n; i++)
+		if (poll_lane(worker, &worker->places[i]))
 			wake(worker, i);
+}
+
+static void sweep_all(struct worker *worker)
+{
+	sweep(worker, worker->n - worker->n_awake);
 }
 
 static void sweep_where_due(struct worker *worker)
 {
 	if (worker->clock >= worker->next_sweep) {
-		sweep(worker, true);
+		sweep_all(worker);
 		worker->next_sweep = worker->clock + SWEEP_US * worker->us;
 	} else if (worker->n_blind > 0 && worker->clock >= worker->next_blind) {
-		sweep(worker, false);
+		sweep(worker, worker->n_blind);
 	} else {
 		return;
 	}
@@ -196,7 +218,7 @@ static void look(struct worker *worker)
 	if (worker->n_awake == 0)
 		sleep_offline(worker);
 	else if (worker->n - worker->n_awake <= FEW)
-		sweep(worker, true);
+		sweep_all(worker);
 	else
 		idle_wait(&worker->idle, 0, &worker->events);
 }

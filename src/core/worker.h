@@ -74,8 +74,8 @@ struct worker {
 
 	/* The worker's own. Times are in TSC cycles. */
 	unsigned n;
-	unsigned n_awake; /* they come first in `places`; the others doze, */
-	unsigned n_blind; /* and so many of those cannot be woken */
+	unsigned n_awake; /* they come first in `places`; the others doze: */
+	unsigned n_blind; /* so many that cannot be woken come next, then those that can */
 	struct place places[LANES_MAX];
 	uint64_t us;               /* cycles in one */
 	uint64_t pace;             /* between two polls of a lane with few packets */
