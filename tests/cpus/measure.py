@@ -29,12 +29,16 @@ VMS = 64
 DEVICES = 31 if stock_dpdk() else VMS  # a stock DPDK has 32 ports
 RATE_PPS = 50
 ROUNDS = 3
-TURN_S = 5  # of a latency, so that all have their share of what the machine's host does
+TURN_S = 5  # of what is compared, so that all have their share of what the machine's host does
 CPU_GOAL = 2.0       # % of a core, all workers together
 LATENCY_GOAL = 100   # us, p99 over busy polling
 BUSY_GOAL = 0.95     # of the rate alone
 
 failures = []
+
+
+def turns(seconds):
+    return range(ROUNDS * seconds // TURN_S)
 
 
 def goal(met, text):
@@ -183,15 +187,14 @@ def measure_latency(seconds):
         "a bare thread": latency_floor,
         "a bare thread, CPUs kept from halting": cpus_kept_awake()(latency_floor),
     }
-    turns = [{name: measure(TURN_S) for name, measure in measures.items()}
-             for _ in range(ROUNDS * seconds // TURN_S)]
+    found = [{name: measure(TURN_S) for name, measure in measures.items()} for _ in turns(seconds)]
 
     print(f"| a packet each {1000 // RATE_PPS} ms each way, us under way | p50 | p99 | max | lost |"
           "\n|---|--:|--:|--:|--:|")
     p99 = {}
     for name in measures:
-        for direction in turns[0][name]:
-            seen = [results[name][direction] for results in turns]
+        for direction in found[0][name]:
+            seen = [results[name][direction] for results in found]
             us = {quantile: statistics.median(one["latency_us"][quantile] for one in seen)
                   for quantile in ("p50", "p99", "max")}
             p99[name, direction] = us["p99"]
@@ -203,13 +206,13 @@ def measure_latency(seconds):
 
 
 @contextmanager
-def stopped(forwarders):
+def stopped(processes):
     """They do not run meanwhile."""
-    for forwarder in forwarders:
-        os.kill(forwarder.pid, signal.SIGSTOP)
+    for process in processes:
+        os.kill(process.pid, signal.SIGSTOP)
     yield
-    for forwarder in forwarders:
-        os.kill(forwarder.pid, signal.SIGCONT)
+    for process in processes:
+        os.kill(process.pid, signal.SIGCONT)
 
 
 def rate(forwarder, seconds):
@@ -223,8 +226,18 @@ def rate(forwarder, seconds):
     return (last - first) / (end - begin)
 
 
+def busy_vm(b, forwarder):
+    """testpmd on relay 0, which takes what it can, on the control thread's CPU."""
+    vm = b.stack.enter_context(Testpmd([virtio_user(forwarder.socket())],
+                                       cores=default_cpus()[::-1], directory=b.directory))
+    vm.command("set fwd rxonly")
+    vm.command("start")
+    forwarder.wait_vm()
+    return vm
+
+
 def measure_busy(seconds):
-    """An endless source, and testpmd as a VM that takes what it can, on the control thread's CPU."""
+    """Of an endless source."""
     print(f"| relay 0 beside idle relays of | alone, Mpps | with {VMS - 1} VMs, {DEVICES - 1} devices "
           "| part |\n|---|--:|--:|--:|")
     for kind in ("af_packet", "ring"):
@@ -233,17 +246,12 @@ def measure_busy(seconds):
             beside = b.forwarder({0: "net_null0",
                                   **{i: b.device(kind, i) for i in range(1, DEVICES)}})
             vms = connect_vms(beside, range(1, VMS))
-            rates = {}
-            pair = {"alone": alone, "beside": beside}
-            for name in [*pair] * ROUNDS:
-                forwarder = pair[name]
-                with stopped([f for f in pair.values() if f is not forwarder]):
-                    with Testpmd([virtio_user(forwarder.socket())], cores=default_cpus()[::-1],
-                                 directory=b.directory) as vm:
-                        vm.command("set fwd rxonly")
-                        vm.command("start")
-                        forwarder.wait_vm()
-                        rates.setdefault(name, []).append(rate(forwarder, seconds))
+            pair = {"alone": [alone, busy_vm(b, alone)], "beside": [beside, busy_vm(b, beside)]}
+            rates = {name: [] for name in pair}
+            for _ in turns(seconds):
+                for (name, running), other in zip(pair.items(), reversed(pair.values())):
+                    with stopped(other):
+                        rates[name].append(rate(running[0], TURN_S))
             one, other = (statistics.median(rates[name]) for name in ("alone", "beside"))
             print(f"| {kind} | {one / 1e6:.2f} | {other / 1e6:.2f} | {other / one:.3f} |", flush=True)
             goal(other >= BUSY_GOAL * one, f"{kind}: {other / one:.3f} of the rate alone")

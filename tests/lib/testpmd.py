@@ -30,7 +30,7 @@ class Testpmd:
                  name="testpmd", timeout=60, huge=False, prefix=()):
         """options: of testpmd itself; eal: of DPDK. cores: one for its shell, the rest forward.
         huge: in hugepages, which nothing else sees. prefix: a command that runs it."""
-        argv = [*prefix, "dpdk-testpmd", "-l", ",".join(map(str, cores)),
+        argv = [*prefix, "dpdk-testpmd", "-l", ",".join(map(str, cores)), "--main-lcore", cores[0],
                 *(["--in-memory"] if huge else ["--no-huge", "-m", "512"]),
                 "--no-pci", "--iova-mode=va", "--single-file-segments",
                 f"--file-prefix={name}-{secrets.token_hex(3)}", *eal]
