@@ -78,6 +78,9 @@ static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
 	caps.checksum = (info->tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
 	caps.tso = caps.checksum && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
 	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	/* It compares frames with its MTU, and so refuses segments of the usual size for ever. */
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		caps.tso = false;
 	return caps;
 }
 

@@ -52,6 +52,15 @@ def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
     assert to_vf["pkts_tx_to_vf"] == to_vf["pkts_rx_from_vm"]
 
 
+def test_tap(make_forwarder, boot, host):
+    """A device whose driver says that it cuts, and does not (DPDK 22.11)."""
+    forwarder = make_forwarder({0: "net_tap0,iface=vtap"},
+                               options=["--enable-mrgbuf", "--enable-tso"])
+    host.ip("addr", "add", f"{WIRE_IP}/24", "dev", "vtap")
+    host.ip("link", "set", "vtap", "up")
+    assert_works(host, boot(forwarder, nic={"options": ("packed=on", "disable-legacy=on")}))
+
+
 @both_modes
 def test_guest_reboots(make_forwarder, boot, wire, veth, client):
     guest = boot(make_forwarder({0: device(veth)}, client=client))
