@@ -20,7 +20,7 @@ import report  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from measure import IDLE_PPS, Timing, measure  # noqa: E402
-from peers import CannotRun, Machine, Ours, Ovs, TestpmdPeer  # noqa: E402
+from peers import CannotRun, Machine, Ours, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
     "short": (cells.short, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
@@ -28,6 +28,7 @@ PLANS = {
     "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=2)),
 }
 PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs)]
+ZERO_COPY = (report.ZERO_COPY, OursZeroCopy)
 CONTROL = (report.CONTROL, TestpmdPeer)
 HUGE_MEBIBYTES = 3072
 
@@ -41,10 +42,20 @@ def pin(huge_dir):
     return Machine(control=cpus[0], vm=cpus[-2], worker=cpus[-1], huge_dir=huge_dir)
 
 
-def _start_peers(stack, setup, machine, directory, with_control, skipped):
+def _peers_of(group):
+    """The peers that some of these cells are measured with, in the order of the rotation."""
+    return [*PEERS, *([ZERO_COPY] if any(cell.zero_copy for cell in group) else []),
+            *([CONTROL] if any(cell.control for cell in group) else [])]
+
+
+def _is_measured(peer, cell):
+    return {report.ZERO_COPY: cell.zero_copy, report.CONTROL: cell.control}.get(peer.name, True)
+
+
+def _start_peers(stack, setup, machine, directory, kinds, skipped):
     """Those that can do this setup, paused."""
     running = []
-    for name, kind in [*PEERS, *([CONTROL] if with_control else [])]:
+    for name, kind in kinds:
         peer = kind(name, setup, machine, directory / name)
         stack.callback(peer.stop)
         try:
@@ -78,7 +89,7 @@ def _run(plan, timing, machine, directory, skipped):
         place.mkdir()
         begin = time.monotonic()
         with ExitStack() as stack:
-            peers = _start_peers(stack, setup, machine, place, any(c.control for c in group), skipped)
+            peers = _start_peers(stack, setup, machine, place, _peers_of(group), skipped)
             started = time.monotonic()
             for cell in group:
                 offered_pps = _offered_pps(cell, done)
@@ -86,9 +97,8 @@ def _run(plan, timing, machine, directory, skipped):
                     skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
                                     "testpmd, whose half it is, has done nothing saturated"))
                     continue
-                done.append(measure(
-                    cell, [p for p in peers if cell.control or p.name != report.CONTROL], timing,
-                    offered_pps))
+                done.append(measure(cell, [p for p in peers if _is_measured(p, cell)], timing,
+                                    offered_pps))
         print(f"{setup}: {len(group)} cells in {time.monotonic() - begin:.0f} s, "
               f"{started - begin:.0f} of them to start", flush=True)
     return done

@@ -26,6 +26,12 @@ class Cell:
     load: Load = Load.SATURATED
     control: bool = False  # measured against a second instance of testpmd too
 
+    @property
+    def zero_copy(self):
+        """Whether ours is measured with --zero-copy too: where long packets leave a VM."""
+        return (self.direction != "vf_to_vm" and self.size in ("1500", "IMIX", "9000") and
+                self.setup.queues == self.setup.relays == 1)
+
 
 def _saturated(setup, sizes, control=False):
     return [Cell(setup, direction, size, control=control)

@@ -94,11 +94,13 @@ static uint64_t due_tsc(const struct load_source *source)
 	return source->start_tsc + (uint64_t)((double)source->due * source->cycles_per_packet);
 }
 
-static void write_frame(struct load_source *source, struct rte_mbuf *packet)
+static void write_frame(struct load_source *source, struct rte_mbuf *packet, uint16_t size)
 {
 	struct frame *frame = rte_pktmbuf_mtod(packet, struct frame *);
 
 	*frame = template;
+	if (source->load->written && size > sizeof(*frame))
+		memset(frame + 1, (int)source->due, size - sizeof(*frame));
 	frame->source_port = (uint16_t)(source->next_flow << 8);
 	if (++source->next_flow >= source->load->flows)
 		source->next_flow = 0;
@@ -119,7 +121,7 @@ void load_fill(struct load_source *source, struct rte_mbuf **packets, uint16_t n
 
 		if (++source->next_size >= load->n_sizes)
 			source->next_size = 0;
-		write_frame(source, packets[i]);
+		write_frame(source, packets[i], size);
 		packets[i]->data_len = size;
 		packets[i]->pkt_len = size;
 		bytes += size;

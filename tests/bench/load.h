@@ -42,7 +42,7 @@ struct load {
 	uint32_t on;
 	_Atomic uint32_t generation; /* another one restarts the clocks of the sources */
 	uint32_t stalled;            /* queues that the VM does not read; a bit each */
-	uint32_t unused;
+	uint32_t written;            /* sources write all of a packet, not its headers only */
 	uint64_t reserved[7];
 
 	struct load_count sent[LOAD_SLOTS];

@@ -22,7 +22,7 @@ class _Load(ctypes.Structure):
                 ("sizes", ctypes.c_uint16 * SIZES), ("flows", ctypes.c_uint32),
                 ("probe_every", ctypes.c_uint32), ("pps", ctypes.c_double),
                 ("on", ctypes.c_uint32), ("generation", ctypes.c_uint32),
-                ("stalled", ctypes.c_uint32), ("unused", ctypes.c_uint32),
+                ("stalled", ctypes.c_uint32), ("written", ctypes.c_uint32),
                 ("reserved", ctypes.c_uint64 * 7), ("sent", _Count * SLOTS),
                 ("received", _Count * SLOTS), ("latency", ctypes.c_uint64 * LATENCY_BUCKETS)]
 
@@ -40,14 +40,16 @@ class Load:
         self._load = _Load.from_buffer(self._map)
         self._load.size_bytes = ctypes.sizeof(_Load)
 
-    def start(self, sizes, pps=0, probe_every=0):
-        """pps: of all sources together, 0 for as fast as it goes."""
+    def start(self, sizes, pps=0, probe_every=0, written=False):
+        """pps: of all sources together, 0 for as fast as it goes. written: the sources write all of a
+        packet, not only its headers."""
         load = self._load
         load.n_sizes = len(sizes)
         load.sizes[:len(sizes)] = sizes
         load.flows = 1 if len(self._slots) == 1 else 64
         load.probe_every = probe_every
         load.pps = pps / len(self._slots)
+        load.written = written
         load.on = 1
         load.generation += 1
 

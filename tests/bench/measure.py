@@ -50,7 +50,9 @@ def _window(peer, cell, timing, offered_pps):
     probe_every = {Load.SATURATED: 0, Load.HALF: PROBE_EVERY, Load.IDLE: 1}[cell.load]
     peer.resume()
     for load in loads:
-        load.start(SIZES[cell.size], offered_pps, probe_every)
+        # What a VM sends its CPU has written, if it has the time; a device's is not a CPU's.
+        load.start(SIZES[cell.size], offered_pps, probe_every,
+                   written=load is peer.vm_to_vf and cell.load is Load.HALF)
     time.sleep(timing.settle_s)
     if cell.load is Load.HALF:
         peer.cycles_begin()

@@ -143,6 +143,8 @@ class Peer:
 class Ours(Peer):
     """virtio-forwarder as it is installed: in hugepages, counting the time it is busy."""
 
+    options = ()
+
     @classmethod
     def version(cls):
         return run([build_dir() / "bin" / "virtio-forwarder", "--version"]).strip().replace("\n", ", ")
@@ -164,7 +166,7 @@ class Ours(Peer):
             huge=machine.huge_dir is not None, options=[
                 *([f"--huge-dir={machine.huge_dir}"] if machine.huge_dir else []),
                 *(["--enable-mrgbuf"] if setup.mergeable else []),
-                *(["--enable-jumbo"] if setup.jumbo else [])])
+                *(["--enable-jumbo"] if setup.jumbo else []), *self.options])
         if self._is_static():
             self._forwarder.argv[0] = build_dir() / "tests" / "bench" / "bench-forwarder"
         self._forwarder.argv = [*self.with_device(preload=not self._is_static()),
@@ -186,6 +188,10 @@ class Ours(Peer):
     def cycles_per_packet(self):
         ns, packets = (after - before for before, after in zip(self._begin, self._busy()))
         return ns * self.tsc_hz / 1e9 / packets
+
+
+class OursZeroCopy(Ours):
+    options = ("--zero-copy",)
 
 
 class TestpmdPeer(Peer):

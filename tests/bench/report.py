@@ -10,7 +10,8 @@ from pathlib import Path
 import plots
 from cells import Load
 
-OURS, TESTPMD, OVS, CONTROL = "ours", "testpmd", "ovs", "testpmd2"
+OURS, ZERO_COPY, TESTPMD, OVS, CONTROL = "ours", "zero-copy", "testpmd", "ovs", "testpmd2"
+PEERS = (OURS, ZERO_COPY, TESTPMD, OVS)
 
 # What is shown of a cell: (key of a window, unit, whether more is better)
 MEASURES = {
@@ -74,9 +75,10 @@ def rows(results):
                 "rings": str(cell.setup), "direction": cell.direction, "size": cell.size,
                 "load": cell.load.value, "offered_mpps": result.offered_pps / 1e6 or None,
                 "unit": unit,
-                **{peer: result.median(peer, key) for peer in (OURS, TESTPMD, OVS)},
+                **{peer: result.median(peer, key) for peer in PEERS},
                 "vs_testpmd": _better(result, OURS, TESTPMD, key, more),
                 "vs_ovs": _better(result, OURS, OVS, key, more),
+                "zero_copy_vs_testpmd": _better(result, ZERO_COPY, TESTPMD, key, more),
                 "control": _better(result, TESTPMD, CONTROL, key, more),
             }
 
@@ -88,16 +90,16 @@ def _number(value):
 
 
 def _table(all_rows):
-    head = ["rings", "direction", "bytes", "load", "unit", "ours", "testpmd", "OVS", "÷ testpmd",
-            "÷ OVS", "A/A"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 5 + "---:|" * 6]
+    head = ["rings", "direction", "bytes", "load", "unit", "ours", "zero copy", "testpmd", "OVS",
+            "ours ÷ testpmd", "ours ÷ OVS", "zero copy ÷ testpmd", "A/A"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 5 + "---:|" * 8]
     for row in all_rows:
         load = row["load"]
         if row["offered_mpps"]:
             load += f", {row['offered_mpps']:.2g} Mpps"
         cells = [row["rings"], DIRECTION_NAMES[row["direction"]], row["size"], load, row["unit"],
-                 *(_number(row[key]) for key in (OURS, TESTPMD, OVS, "vs_testpmd", "vs_ovs",
-                                                 "control"))]
+                 *(_number(row[key]) for key in (*PEERS, "vs_testpmd", "vs_ovs",
+                                                 "zero_copy_vs_testpmd", "control"))]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -125,5 +127,5 @@ def write(directory, facts_, results, skipped):
                      "size": r.cell.size, "load": r.cell.load.value, "peers": r.windows}
                     for r in results],
         "skipped": skipped}, indent=1), encoding="utf-8")
-    plots.write(directory, all_rows, (OURS, TESTPMD, OVS))
+    plots.write(directory, all_rows, PEERS)
     return text + f"\nWritten to {directory}\n"
