@@ -106,23 +106,6 @@ static int resolve_memory(struct config *config, struct sources *sources, struct
 		"without huge pages (--no-huge) the kernel chooses the nodes", err);
 }
 
-static int resolve_pending(struct config *config, struct sources *sources, struct err *err)
-{
-	for (enum option_id id = 0; id < OPT_N; id++) {
-		const struct config_option *option = &config_options[id];
-		int r;
-
-		if (!option->pending || !setting_is_on(sources->of[id]))
-			continue;
-		if (!option->shipped || !sources->from_file[id])
-			return refuse(sources, id, err, "not supported yet; leave it off");
-		r = switch_off(config, sources, id, "not supported yet", err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* An account that nobody asked for by another name than the default's may be missing. */
 static int resolve_account(struct config *config, const struct sources *sources, enum option_id id,
 	char **name, struct err *err)
@@ -152,8 +135,6 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 		r = resolve_core_sched(config, sources, err);
 	if (r == 0)
 		r = resolve_memory(config, sources, err);
-	if (r == 0)
-		r = resolve_pending(config, sources, err);
 	if (r == 0)
 		r = resolve_account(config, sources, OPT_SOCKET_OWNER, &config->socket_owner, err);
 	if (r == 0)

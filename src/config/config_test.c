@@ -239,20 +239,13 @@ static void core_sched_needs_its_switch(void **state)
 	config_free(config);
 }
 
-/* The shipped file must run, whatever of it is not supported yet. */
 static void shipped_values_run(void **state)
 {
 	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
 				     "VIO4WD_CORE_SCHED_ENABLE=true\n",
 		"-u root -g root");
 
-	if (config_options[OPT_ZMQ_CORE_SCHED].pending) {
-		assert_null(config->zmq_core_sched_ep);
-		assert_int_equal(config->n_notices, 1);
-		assert_non_null(strstr(config->notices[0], "not supported yet"));
-	} else {
-		assert_non_null(config->zmq_core_sched_ep);
-	}
+	assert_non_null(config->zmq_core_sched_ep);
 	config_free(config);
 }
 
@@ -358,26 +351,6 @@ static void refuses(void **state)
 	}
 }
 
-static void pending_options_are_refused(void **state)
-{
-	for (enum option_id id = 0; id < OPT_N; id++) {
-		const struct config_option *option = &config_options[id];
-		const char *value = option->parse == config_options[OPT_IPC].parse ? "true"
-		                    : option->when_true                            ? "true"
-		                                                                   : "/x";
-		char file[128];
-		struct config *config = NULL;
-		struct err err = {};
-
-		if (!option->pending || option->shipped)
-			continue;
-		snprintf(file, sizeof(file), "%s=%s\n", option->variable, value);
-		assert_int_equal(load(file, "", &config, &err), -EINVAL);
-		assert_non_null(strstr(err.text, option->variable));
-		assert_non_null(strstr(err.text, "not supported yet"));
-	}
-}
-
 static void scheduler(void **state)
 {
 	char copy[512], *argv[ARGS_MAX + 2] = {};
@@ -461,7 +434,6 @@ int main(void)
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),
 		cmocka_unit_test(refuses),
-		cmocka_unit_test(pending_options_are_refused),
 		cmocka_unit_test(scheduler),
 		cmocka_unit_test(affinity_does_not_limit_the_workers),
 	};

@@ -10,12 +10,11 @@
 
 #define TEXT_SIZE 1024
 
-/* The option's whole description: its line as a sentence, the further ones, its state. */
+/* The option's whole description: its line as a sentence, and the further ones. */
 static void describe(const struct config_option *option, char ret_text[static TEXT_SIZE])
 {
-	snprintf(ret_text, TEXT_SIZE, "%c%s.%s%s%s", option->help[0] & ~0x20, option->help + 1,
-		option->detail ? " " : "", option->detail ? option->detail : "",
-		option->pending ? " Not supported yet." : "");
+	snprintf(ret_text, TEXT_SIZE, "%c%s.%s%s", option->help[0] & ~0x20, option->help + 1,
+		option->detail ? " " : "", option->detail ? option->detail : "");
 }
 
 /* A variable that two programs read is described once, with the first. */

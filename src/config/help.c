@@ -53,10 +53,8 @@ static void print_option(FILE *out, const struct config_option *option)
 
 	length = (size_t)snprintf(text, sizeof(text), "%s", option->help);
 	if (option->arg != ARG_NONE)
-		length += (size_t)snprintf(text + length, sizeof(text) - length, " (default: %s)",
+		snprintf(text + length, sizeof(text) - length, " (default: %s)",
 			option_default_name(option));
-	if (option->pending)
-		snprintf(text + length, sizeof(text) - length, " (not supported yet)");
 	help_wrap(out, text, COLUMNS - sizeof(HELP_INDENT), HELP_INDENT);
 }
 

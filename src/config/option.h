@@ -97,7 +97,6 @@ struct config_option {
 	const char *when_true;    /* endpoints: what "true" or the bare option stands for */
 	const char *shipped;      /* the value in the shipped file; NULL: blank */
 	bool list;                /* several items: the array form, ';', repeated options */
-	bool pending;             /* accepted, but there is no code behind it yet */
 	const char *help;         /* one line: no capital, no full stop */
 	const char *detail;       /* further sentences for the man pages and the file, or NULL */
 };

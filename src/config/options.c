@@ -161,8 +161,11 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_ZERO_COPY] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZERO_COPY", .long_name = "zero-copy", .short_name = '0',
-		FLAG, AT(zero_copy), .pending = true,
-		.help = "send packets of VMs without copying them",
+		FLAG, AT(zero_copy),
+		.help = "send long packets of VMs without copying them",
+		.detail = "For VFs bound to vfio-pci whose driver tells of each packet that it has "
+			  "sent (igb, ENA), and for net_af_packet and net_tap; to others packets are "
+			  "copied, and the log says why. All memory of such a VM is pinned.",
 	},
 	[OPT_HUGE_DIR] = {
 		DAEMON, .section = "Memory",

@@ -47,11 +47,6 @@ int settings_add(struct settings *settings, enum option_id id, const char *text,
 	return 0;
 }
 
-bool setting_is_on(const struct setting *setting)
-{
-	return setting->n > 0 && value_as_bool(setting->values[0].text) != 0;
-}
-
 void settings_fini(struct settings *settings)
 {
 	for (unsigned id = 0; id < OPT_N; id++)

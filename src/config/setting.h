@@ -31,9 +31,6 @@ struct settings {
 int settings_add(struct settings *settings, enum option_id id, const char *text, const char *origin,
 	struct err *err);
 
-/* True where the setting switches its option on: neither blank nor a boolean false. */
-bool setting_is_on(const struct setting *setting);
-
 void settings_fini(struct settings *settings);
 
 /*

@@ -40,6 +40,8 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_recall(&forwarder->relays[i]);
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_follow_guest(&forwarder->relays[i]);
 	workers_wake(forwarder->workers);
 	return 0;

@@ -9,6 +9,7 @@
 #include "control/placement.h"
 #include "core/eal.h"
 #include "core/epoch.h"
+#include "core/guest_dma.h"
 #include "core/hugepages.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -72,6 +73,26 @@ static void retract_lanes(struct relay *relay)
 			workers_retract(relay->env->workers, get_lane(relay, d, i));
 }
 
+/*
+ * With the lanes retracted: nothing that was lent is out when this returns. A device that has not
+ * sent it is lent nothing any more, or its VM could have it restarted again and again.
+ */
+static void recall_loans(struct relay *relay)
+{
+	struct err err;
+
+	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, VF_QUEUES_MAX))
+		return;
+	relay->vf->lending = LENDS_NOTHING;
+	if (vf_restart(relay->vf, &err) < 0)
+		log_error("relay %u: %s; remove and add it", relay->id, err.text);
+	else
+		log_warning("relay %u: device %s has not sent what lies in the memory of the VM on "
+			    "%s, and was restarted (is its link up?); packets are copied until it "
+			    "is attached anew",
+			relay->id, relay_device_name(relay), relay->guest->path);
+}
+
 /* Where its packets are: in the VM's memory, else in the device's pool. -1: unknown. */
 static int relay_node(const struct relay *relay)
 {
@@ -95,6 +116,21 @@ static void grant_direction(struct relay *relay, enum direction direction)
 	}
 }
 
+/* Lets the device read the VM's memory where packets are sent without a copy. */
+static void map_memory(struct relay *relay)
+{
+	struct err err;
+
+	if (relay->guest == NULL || relay->vf == NULL || relay->vf->lending != LENDS_ASYNCHRONOUSLY)
+		return;
+	int r = guest_dma_map(relay->guest, &err);
+	if (r < 0 && log_limit_pass(&relay->fault_limit))
+		log_warning("relay %u: %s", relay->id, err.text);
+	if (r > 0)
+		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
+			relay->id, relay_device_name(relay), relay->guest->path);
+}
+
 /* Gives the lanes that have something to poll to workers, with the ends as they are now. */
 static void grant_lanes(struct relay *relay)
 {
@@ -106,6 +142,7 @@ static void grant_lanes(struct relay *relay)
 	if (relay->guest != NULL)
 		grant_direction(relay, VM_TO_VF);
 	relay->n_spread = 0;
+	map_memory(relay);
 }
 
 /* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
@@ -127,6 +164,7 @@ static int open_device(
 	struct vf_options options = {
 		.relay_id = relay->id,
 		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
+		.zero_copy = config->zero_copy,
 	};
 	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
 		.vf_token = config->vfio_vf_token != NULL};
@@ -170,6 +208,12 @@ static void close_device(struct relay *relay)
 {
 	retract_lanes(relay);
 	drain_lanes(relay);
+	if (relay->vf == NULL)
+		return;
+	vm_to_vf_settle(relay->vm_to_vf, VF_QUEUES_MAX);
+	vf_stop(relay->vf);
+	if (relay->guest != NULL)
+		guest_dma_unmap(relay->guest);
 	relay->vf = vf_close(relay->vf);
 }
 
@@ -253,6 +297,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	                  (mode == SOCKET_MODE_DEFAULT && env->config->vhost_client),
 		.mergeable = env->config->mrgbuf,
 		.tso = env->config->tso,
+		.zero_copy = env->config->zero_copy,
 		.uid = env->socket_uid,
 		.gid = env->socket_gid,
 		.epoch = workers_epoch(env->workers),
@@ -279,6 +324,7 @@ void relay_close_socket(struct relay *relay)
 	if (relay->guest == NULL)
 		return;
 	retract_lanes(relay);
+	recall_loans(relay);
 	relay->guest = guest_close(relay->guest);
 	grant_lanes(relay);
 }
@@ -390,6 +436,16 @@ static void follow_memory(struct relay *relay)
 	grant_lanes(relay);
 }
 
+void relay_recall(struct relay *relay)
+{
+	if (relay->guest == NULL || !atomic_exchange(&relay->guest->unsent, false))
+		return;
+	retract_lanes(relay);
+	recall_loans(relay);
+	guest_dma_unmap(relay->guest);
+	grant_lanes(relay);
+}
+
 void relay_follow_guest(struct relay *relay)
 {
 	if (relay->guest == NULL)
@@ -399,6 +455,7 @@ void relay_follow_guest(struct relay *relay)
 	log_guest(relay);
 	if (has_come)
 		follow_memory(relay);
+	map_memory(relay);
 	unsigned n_queues = guest_receive_queues(relay->guest);
 	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
 		return;

@@ -112,6 +112,12 @@ const char *relay_socket(const struct relay *relay);
  */
 void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker);
 
+/*
+ * Has the device let go of memory of a VM that is to go or has gone, where it kept it. Of all
+ * relays, before any of them follows its guest.
+ */
+void relay_recall(struct relay *relay);
+
 /* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
 void relay_follow_guest(struct relay *relay);
 

@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "core/dpdk_log.h"
 #include "core/gate.h"
+#include "core/guest_dma.h"
+#include "core/ring_loans.h"
 #include "core/vhost_nudge.h"
 
 /*
@@ -125,6 +128,7 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	struct guest *guest = calloc(1, sizeof(*guest));
 	if (guest == NULL)
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", path);
+	pthread_mutex_init(&guest->dma_mutex, NULL);
 	guest->options = *options;
 	strcpy(guest->path, path);
 	int r = open_gate(guest, err);
@@ -136,6 +140,20 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	return 0;
 }
 
+/* Where a device still has a part of them, they are its own for ever. */
+static void free_loans(struct guest *guest)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
+		for (unsigned ring = 0; ring < 2 * QUEUE_PAIRS_MAX; ring++)
+			all &= ring_loans_free(guest->connections[i].rings[ring].loans);
+	if (!all)
+		log_error("relay %u: its device has not sent packets of the VM that was on %s; "
+			  "some memory is kept",
+			guest->options.relay_id, guest->path);
+}
+
 struct guest *guest_close(struct guest *guest)
 {
 	if (guest == NULL)
@@ -143,6 +161,9 @@ struct guest *guest_close(struct guest *guest)
 	gate_close(guest->gate);
 	rte_vhost_driver_unregister(guest->library_path); /* ends the session */
 	guest_table_remove(guest);
+	guest_dma_unmap(guest);
+	free_loans(guest);
+	pthread_mutex_destroy(&guest->dma_mutex);
 	free(guest);
 	return NULL;
 }

@@ -17,10 +17,14 @@
  *
  * Frontends do not speak to the library themselves, see gate.h.
  *
+ * Where its packets are sent without a copy, the guest's memory is mapped for DMA by the device
+ * (guest_dma.h), and rings have loans (ring_loans.h). Both end before the library changes anything.
+ *
  * Two frontends on one socket: the latest whose driver is ready has it, because a VM that was
  * killed and started again may connect before the library sees the old connection end.
  */
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +43,7 @@ struct guest_options {
 	bool client;    /* true: QEMU listens and we connect, again and again; false: we listen */
 	bool mergeable; /* offer mergeable receive buffers, */
 	bool tso;       /* and TCP segmentation, each way */
+	bool zero_copy; /* lend its packets to the device where that can be */
 	uid_t uid;      /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
@@ -75,6 +80,14 @@ struct guest_session {
 	 * A worker takes it. */
 	_Atomic uint64_t announcement;
 
+	/* The device may read the guest's memory. Written under the guest's dma_mutex, read by
+	 * workers. */
+	_Atomic bool dma_mapped;
+	/* All under dma_mutex. */
+	bool dma_tried;                 /* to map it */
+	struct guest_memory dma_memory; /* what may be mapped, */
+	bool dma_allowed;               /* and stays as it is until this is false */
+
 	/* Constant while the session is published and not paused, but for what ring.h says. */
 	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */
 	unsigned max_frame_bytes; /* the longest frame that its receive buffers hold, without FCS */
@@ -94,6 +107,9 @@ struct guest {
 	_Atomic unsigned n_sessions; /* begun so far */
 	_Atomic unsigned n_faults;   /* rings retired so far; written by workers as well */
 	_Atomic unsigned last_fault; /* enum ring_fault */
+	/* A device has not sent what was lent, though the rings were taken away; cleared by the
+	 * control thread. */
+	_Atomic bool unsent;
 	_Atomic unsigned n_announcements; /* of the VM's new place, asked for by a frontend */
 	/* Of the session, or the last one. */
 	_Atomic uint64_t features; /* as negotiated; VHOST_F_LOG_ALL while it migrates */
@@ -101,6 +117,11 @@ struct guest {
 
 	/* The vhost thread's own, and the control thread's once the socket is closed. */
 	struct guest_session connections[GUEST_CONNECTIONS_MAX];
+
+	/* Between the vhost thread, which changes memory, and the control thread, which has
+	 * devices. Held while memory is mapped, never while waiting for the other. */
+	pthread_mutex_t dma_mutex;
+	struct guest_memory dma_left; /* mapped, of a session that has ended; under the mutex */
 
 	/* Constant while the guest is open. */
 	struct guest_options options;

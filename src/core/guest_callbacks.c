@@ -13,7 +13,6 @@
 #include <rte_vhost.h>
 #include <string.h>
 
-#include "core/epoch.h"
 #include "core/guest_rings.h"
 #include "core/vhost_user.h"
 
@@ -151,6 +150,7 @@ static void on_destroy_connection(int vid)
 
 	if (connection == NULL)
 		return;
+	guest_rings_disconnect(guest, connection);
 	atomic_store(&connection->connected, false);
 	changed(guest);
 }
@@ -177,14 +177,12 @@ static int on_new_device(int vid)
 		return -1;
 	session->max_frame_bytes = max_frame_bytes(vid, session->features);
 	session->numa_node = rte_vhost_get_numa_node(vid);
-	guest_rings_load(session);
+	guest_rings_load(guest, session);
 	atomic_store(&guest->features, session->features);
 	atomic_store(&guest->numa_node, session->numa_node);
 	struct guest_session *before = atomic_exchange(&guest->session, session);
-	if (before != NULL) {
-		epoch_synchronize(guest->options.epoch, "replace a VM");
-		guest_rings_save(before);
-	}
+	if (before != NULL)
+		guest_rings_end(guest, before, "replace a VM");
 	atomic_store(&guest->ready, true);
 	atomic_fetch_add(&guest->n_sessions, 1);
 	changed(guest);
@@ -215,8 +213,7 @@ static void on_destroy_device(int vid)
 	if (session == NULL || session->vid != vid)
 		return; /* another connection has taken over */
 	atomic_store(&guest->session, NULL);
-	epoch_synchronize(guest->options.epoch, "detach a VM");
-	guest_rings_save(session);
+	guest_rings_end(guest, session, "detach a VM");
 	atomic_store(&guest->ready, false);
 	changed(guest);
 }

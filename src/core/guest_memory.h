@@ -14,7 +14,8 @@
 struct guest_region {
 	uint64_t gpa; /* guest physical address of its first byte */
 	uint64_t bytes;
-	uint8_t *host; /* where that byte is mapped */
+	uint8_t *host; /* where that byte is mapped, */
+	uint64_t uva;  /* and where the frontend has it */
 };
 
 struct guest_memory {

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/guest_rings.h"
 
+#include <rte_cycles.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/epoch.h"
 #include "core/guest.h"
+#include "core/guest_dma.h"
+#include "core/lane.h"
+#include "core/ring_loans.h"
 #include "core/vhost_user.h"
 
 #define RINGS_N (2 * QUEUE_PAIRS_MAX)
@@ -70,14 +74,53 @@ static uint16_t position(const struct ring *ring)
 	return ring->packed ? ring->next | ring->wrap << 15 : ring->next;
 }
 
-void guest_rings_save(struct guest_session *session)
+/* Tells the library how far each ring has got. */
+static void save_rings(struct guest_session *session)
 {
+	const uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SETTLE_MS;
+
 	for (uint64_t rest = session->usable; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
+		ring_end_loans(&session->rings[i], deadline);
 		uint16_t base = position(&session->rings[i]);
 		rte_vhost_set_vring_base(session->vid, i, base, base);
 	}
 	session->usable = 0;
+}
+
+/* False while the device may have packets that lie in the guest's memory, though it should not. */
+static bool has_sent(const struct guest_session *session)
+{
+	bool sent = true;
+
+	for (unsigned i = 0; i < RINGS_N; i++)
+		sent &= session->rings[i].loans == NULL || !session->rings[i].loans->unsent;
+	return sent;
+}
+
+static void tell_unsent(struct guest *guest, const struct guest_session *session)
+{
+	if (!has_sent(session))
+		atomic_store(&guest->unsent, true);
+}
+
+/* No worker is at the rings when this returns. */
+static void take_rings(struct guest *guest, struct guest_session *session, const char *why)
+{
+	epoch_synchronize(guest->options.epoch, why);
+	save_rings(session);
+}
+
+void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why)
+{
+	take_rings(guest, session, why);
+	tell_unsent(guest, session);
+}
+
+void guest_rings_disconnect(struct guest *guest, struct guest_session *session)
+{
+	guest_dma_end(guest, session, has_sent(session));
+	tell_unsent(guest, session);
 }
 
 void guest_rings_before(
@@ -87,9 +130,12 @@ void guest_rings_before(
 		return;
 	if (is_published(guest, session)) {
 		atomic_store(&session->paused, true);
-		epoch_synchronize(guest->options.epoch, "pause the rings of a VM");
-		guest_rings_save(session);
+		take_rings(guest, session, "pause the rings of a VM");
 	}
+	if (message->request == VHOST_USER_SET_MEM_TABLE)
+		guest_dma_forbid(guest, session);
+	else if (message->request == VHOST_USER_RESET_OWNER)
+		guest_dma_end(guest, session, has_sent(session));
 	if (message->request == VHOST_USER_SET_VRING_ENABLE)
 		set_bit(&session->enabled, ring_of(message), message->number >> 32 != 0);
 	else if (message->request == VHOST_USER_GET_VRING_BASE)
@@ -119,7 +165,8 @@ void guest_rings_after(
 	if (message->request == VHOST_USER_SET_VRING_KICK)
 		note_start(session, ring_of(message));
 	if (is_published(guest, session))
-		guest_rings_load(session);
+		guest_rings_load(guest, session);
+	tell_unsent(guest, session);
 	guest->options.changed(guest->options.userdata);
 }
 
@@ -135,8 +182,9 @@ static void load_memory(struct guest_session *session)
 	for (; to->n_regions < memory->nregions && to->n_regions < GUEST_REGIONS_MAX;
 		to->n_regions++) {
 		const struct rte_vhost_mem_region *from = &memory->regions[to->n_regions];
-		to->regions[to->n_regions] = (struct guest_region){from->guest_phys_addr,
-			from->size, (uint8_t *)(uintptr_t)from->host_user_addr};
+		to->regions[to->n_regions] =
+			(struct guest_region){from->guest_phys_addr, from->size,
+				(uint8_t *)(uintptr_t)from->host_user_addr, from->guest_user_addr};
 	}
 	free(memory);
 	if (session->features & 1ULL << VHOST_F_LOG_ALL &&
@@ -164,7 +212,7 @@ static void set_options(struct guest_session *session, struct ring *ring)
 }
 
 /* False where the library does not have all of it. */
-static bool load_ring(struct guest_session *session, unsigned i)
+static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
 {
 	struct ring *ring = &session->rings[i];
 	struct rte_vhost_vring vring;
@@ -185,6 +233,8 @@ static bool load_ring(struct guest_session *session, unsigned i)
 	ring->known = ring->next;
 	ring->wrap = base >> 15;
 	ring->called = false;
+	if (guest->options.zero_copy && i == GUEST_TRANSMIT_RING(i / 2) && ring->loans == NULL)
+		ring->loans = ring_loans_new(); /* without it everything is copied */
 	return !ring->packed || ring->next < ring->size;
 }
 
@@ -211,17 +261,18 @@ static void publish_rings(struct guest_session *session)
 	atomic_store_explicit(&session->paused, false, memory_order_release);
 }
 
-void guest_rings_load(struct guest_session *session)
+void guest_rings_load(struct guest *guest, struct guest_session *session)
 {
 	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
 		session->features = 0;
 	load_memory(session);
+	guest_dma_allow(guest, session, has_sent(session));
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;
 		if (fresh)
 			atomic_store(&session->rings[i].fault, RING_SOUND);
-		if (!load_ring(session, i))
+		if (!load_ring(guest, session, i))
 			continue;
 		set_bit(&session->usable, i, true);
 		if (fresh && session->rings[i].packed)

@@ -7,9 +7,12 @@
  *
  * Theory. Before the library handles a message that may change memory, rings, descriptors or the
  * log, the session is *paused*: lanes leave its rings alone, though they keep what they hold and do
- * not read on. After a grace period the library is told how far each ring has got, for it is asked
- * for that by GET_VRING_BASE. Afterwards all is read anew from the library. The library may hold
- * its ring locks meanwhile: lanes never take them.
+ * not read on. After a grace period, and when the device has sent what was lent, the library is
+ * told how far each ring has got, for it is asked for that by GET_VRING_BASE. Afterwards all is
+ * read anew from the library. The library may hold its ring locks meanwhile: lanes never take them.
+ *
+ * A device that does not send is not waited for longer than SETTLE_MS: the guest gets its buffers
+ * back all the same, and the control thread restarts the device (relay.c).
  *
  * Which rings are started and enabled is noted from the messages themselves: the library tells only
  * of those that are both.
@@ -40,7 +43,10 @@ void guest_rings_after(
 	struct guest *guest, struct guest_session *session, const struct guest_message *message);
 
 /* The session is about to be published: its rings are what the library says. */
-void guest_rings_load(struct guest_session *session);
+void guest_rings_load(struct guest *guest, struct guest_session *session);
 
-/* The session is no longer published, and a grace period is over. */
-void guest_rings_save(struct guest_session *session);
+/* The session is published no more: waits for a grace period and takes back the rings. */
+void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why);
+
+/* The connection has ended, and with it the memory. */
+void guest_rings_disconnect(struct guest *guest, struct guest_session *session);

@@ -69,7 +69,7 @@ bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
 
-	return vf == NULL || (lane->inbox.n == 0 && !vf->needs_polling);
+	return vf == NULL || (lane->inbox.n == 0 && lane->lender.n_out == 0 && !vf->needs_polling);
 }
 
 void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)

@@ -34,8 +34,8 @@ void idle_wake(struct idle *idle);
 /* The rest: the worker. */
 
 /*
- * True where this lane's source could wake a sleeper; not while packets wait for room elsewhere,
- * nor where the device's own protocol has to be kept going.
+ * True where this lane's source could wake a sleeper; not while packets wait for room elsewhere or
+ * the device has still to send what was lent, nor where its own protocol has to be kept going.
  */
 bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane);
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane);

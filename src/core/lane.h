@@ -19,6 +19,7 @@
 #include "core/backlog.h"
 #include "core/counters.h"
 #include "core/gso.h"
+#include "core/ring_loans.h"
 #include "core/stash.h"
 #include "core/steer.h"
 #include "core/tap.h"
@@ -68,7 +69,10 @@ struct vf_to_vm {
 	uint64_t full_since[QUEUE_PAIRS_MAX];
 };
 
-/* VM to VF. Packets wait in the inbox for the device; the rings are not read meanwhile. */
+/*
+ * VM to VF. Packets wait in the inbox for the device; the rings are not read meanwhile. What was
+ * lent (ring_loans.h) and the device does not take at once is copied before it waits.
+ */
 struct vm_to_vf {
 	struct lane lane;
 	uint16_t next_ring; /* of the guest, queue pair to be read first */
@@ -80,6 +84,7 @@ struct vm_to_vf {
 	 */
 	struct gso gso;
 	struct stash segments;
+	struct lender lender;
 	/* Where packets go that no device will take. Shared by all relays. */
 	struct rte_mempool *discard_pool;
 };
@@ -104,6 +109,14 @@ void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step);
  */
 void vf_to_vm_drain(struct vf_to_vm *lane);
 void vm_to_vf_drain(struct vm_to_vf *lane);
+
+/*
+ * Waits until the device has sent what these lanes have lent to it, for SETTLE_MS at the most;
+ * false where it has not. The control thread, with the lanes in no plan.
+ */
+bool vm_to_vf_settle(struct vm_to_vf *lanes, unsigned n);
+
+#define SETTLE_MS 50 /* a full ring is sent in one at 10 Gbit/s */
 
 /* The transmit rings of this slice that the guest has enabled, a bit for each queue pair. */
 uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session);

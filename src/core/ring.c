@@ -1,18 +1,56 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/ring.h"
 
+#include <rte_cycles.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "core/call_watch.h"
 #include "core/ring_internal.h"
 
-uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
-	uint16_t n, struct burst_account *account)
+#define LOOK_NS 50000 /* between two looks at whether the device has sent something */
+
+uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
 {
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
+	if (unlikely(ring->loans != NULL))
+		return ring->packed ? ring_packed_lend(ring, pool, lender, ret_packets, n, account)
+		                    : ring_split_lend(ring, pool, lender, ret_packets, n, account);
 	return ring->packed ? ring_packed_take(ring, pool, ret_packets, n, account)
 	                    : ring_split_take(ring, pool, ret_packets, n, account);
+}
+
+static bool await_end(const struct loan *loan, uint64_t deadline)
+{
+	const struct timespec pause = {.tv_nsec = LOOK_NS};
+
+	while (atomic_load_explicit(&loan->out, memory_order_acquire)) {
+		if (rte_rdtsc() >= deadline)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool ring_end_loans(struct ring *ring, uint64_t deadline)
+{
+	struct ring_loans *loans = ring->loans;
+	bool sent = true;
+
+	if (loans == NULL)
+		return true;
+	const uint16_t n = loans->unsent ? LOANS_MAX : loans->n;
+	for (uint16_t i = 0; i < n; i++)
+		sent &= await_end(
+			&loans->loans[(uint16_t)(loans->first + i) % LOANS_MAX], deadline);
+	loans->unsent = !sent;
+	if (ring_fault(ring) == RING_SOUND)
+		(ring->packed ? ring_packed_give_back_all : ring_split_give_back_all)(ring);
+	loans->first += loans->n;
+	loans->n = loans->slots = 0;
+	return sent;
 }
 
 uint16_t ring_give(
@@ -30,11 +68,6 @@ void ring_ask_to_notify(struct ring *ring, bool on)
 		ring_packed_ask_to_notify(ring, on);
 	else
 		ring_split_ask_to_notify(ring, on);
-}
-
-bool ring_has_buffers(const struct ring *ring)
-{
-	return ring->packed ? ring_packed_has_buffers(ring) : ring_split_has_buffers(ring);
 }
 
 void ring_call(const struct ring *ring)

@@ -26,13 +26,15 @@
 #include "core/counters.h"
 #include "core/guest_memory.h"
 
+struct lender;
+struct ring_loans;
 struct rte_mbuf;
 struct rte_mempool;
 
 /* Why a ring was retired. RING_FAULT(id, text) */
 #define RING_FAULTS(RING_FAULT)                                                           \
 	RING_FAULT(SOUND, "sound")                                                        \
-	RING_FAULT(INDEX, "an available index further ahead than the ring is long")       \
+	RING_FAULT(INDEX, "an available index that is too far ahead, or goes back")       \
 	RING_FAULT(HEAD, "a descriptor number beyond the ring")                           \
 	RING_FAULT(LOOP, "a chain of more descriptors than the ring has")                 \
 	RING_FAULT(INDIRECT, "an indirect table of no size, or inside another one")       \
@@ -70,6 +72,8 @@ struct ring {
 	uint8_t header_bytes; /* in front of each packet */
 	int call_fd;          /* eventfd to interrupt the guest, negative: none */
 	int kick_fd;          /* eventfd of the guest's notifications, negative: none */
+	/* NULL: everything is copied. Else the owner is whoever has the position. */
+	struct ring_loans *loans;
 
 	/*
 	 * The position: the worker's, and the vhost thread's while no worker may use the ring.
@@ -89,10 +93,18 @@ struct ring {
 /*
  * Takes up to `n` packets that the guest sends into `ret_packets`, as copies from `pool`; returns
  * how many. Those that make no sense are not among them; both are counted in `account`. Fewer are
- * taken where the pool has fewer. `n` is RING_BURST at most. The worker.
+ * taken where the pool has fewer. `n` is RING_BURST at most. Long packets are lent where there is
+ * a `lender`, and loans that are over are given back to the guest (ring_loans.h). The worker.
  */
-uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
-	uint16_t n, struct burst_account *account);
+uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+
+/*
+ * Waits until the device has sent everything that was ever lent of a ring, until the TSC says
+ * `deadline` at the latest, and gives all of it back to the guest; false where the device had not.
+ * The vhost thread.
+ */
+bool ring_end_loans(struct ring *ring, uint64_t deadline);
 
 /*
  * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest. Returns how many
@@ -115,9 +127,6 @@ void ring_ask_to_notify(struct ring *ring, bool on);
  * (virtio 1.2, 2.8.1), but for chains of several: then, nothing is done. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
-
-/* True where the guest has buffers waiting. The worker. */
-bool ring_has_buffers(const struct ring *ring);
 
 static inline enum ring_fault ring_fault(const struct ring *ring)
 {

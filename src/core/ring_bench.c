@@ -25,8 +25,17 @@ struct bench *bench_new(bool packed)
 	return bench;
 }
 
+void bench_lend(struct bench *bench)
+{
+	bench->ring.loans = ring_loans_new();
+	assert_non_null(bench->ring.loans);
+	bench->lender = (struct lender){.chains = true, .segments = true, .max = UINT16_MAX};
+}
+
 void bench_free(struct bench *bench)
 {
+	assert_int_equal(bench->lender.n_out, 0);
+	assert_true(ring_loans_free(bench->ring.loans));
 	free_pool(bench->pool);
 	free(bench->driver.memory);
 	free(bench);
@@ -57,7 +66,9 @@ bool bench_send(struct bench *bench, unsigned bytes, unsigned n, unsigned seed)
 
 uint16_t bench_take(struct bench *bench, uint16_t n)
 {
-	return ring_take(&bench->ring, bench->pool, bench->packets, n, &bench->account);
+	struct lender *lender = bench->ring.loans != NULL ? &bench->lender : NULL;
+
+	return ring_take(&bench->ring, bench->pool, lender, bench->packets, n, &bench->account);
 }
 
 struct rte_mbuf *bench_frame(struct bench *bench, unsigned bytes, unsigned seed)

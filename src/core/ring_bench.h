@@ -5,6 +5,7 @@
 
 #include "core/packet_fixture.h"
 #include "core/ring_fixture.h"
+#include "core/ring_loans.h"
 
 #define SIZE 64
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -15,12 +16,16 @@ struct bench {
 	struct guest_memory memory;
 	struct ring ring;
 	struct rte_mempool *pool;
+	struct lender lender; /* used where the ring has loans */
 	struct burst_account account;
 	struct rte_mbuf *packets[RING_BURST];
 	uint8_t log[64];
 };
 
-/* Owns memory and pool. */
+/* From now on long frames are lent. */
+void bench_lend(struct bench *bench);
+
+/* Owns memory, pool and loans. */
 struct bench *bench_new(bool packed);
 void bench_free(struct bench *bench);
 

@@ -14,9 +14,13 @@
 
 #define AHEAD 16 /* buffers */
 
-/* Copies a run of buffers. Returns how many packets that made; the others were malformed. */
+/*
+ * Copies a run of buffers, or lends them (where there is a lender; the first one becomes the loan
+ * `first_loan`). Returns how many packets that made; the others were malformed.
+ */
 static __rte_always_inline uint16_t take_run(struct ring *ring, const struct simple *buffers,
-	uint16_t n, struct rte_mbuf **packets, uint32_t room, struct burst_account *account)
+	uint16_t n, struct rte_mbuf **packets, uint32_t room, struct lender *lender,
+	uint16_t first_loan, struct burst_account *account)
 {
 	uint16_t taken = 0;
 
@@ -24,7 +28,10 @@ static __rte_always_inline uint16_t take_run(struct ring *ring, const struct sim
 		struct rte_mbuf *packet = packets[taken];
 		uint32_t payload = buffers[i].bytes - ring->header_bytes;
 		account->received.bytes += payload;
-		if (likely(take_simple(ring, &buffers[i], packet, room)))
+		bool whole = lender != NULL ? lend_simple(ring, &buffers[i], packet, room, lender,
+						      ring_loan(ring->loans, first_loan + i))
+		                            : take_simple(ring, &buffers[i], packet, room);
+		if (likely(whole))
 			taken++;
 		else
 			count_packet(&account->dropped[DROP_MALFORMED], payload);
@@ -35,8 +42,8 @@ static __rte_always_inline uint16_t take_run(struct ring *ring, const struct sim
 
 /* Takes one buffer of any shape. 1, 0 where there is none, or -1 where it made no packet. */
 static __rte_always_inline int take_chain(const struct ring_kind *kind, struct ring *ring,
-	uint16_t slot, struct rte_mempool *pool, struct rte_mbuf **ret_packet,
-	struct used *ret_used, struct burst_account *account)
+	uint16_t slot, struct rte_mempool *pool, struct lender *lender, struct loan *loan,
+	struct rte_mbuf **ret_packet, struct used *ret_used, struct burst_account *account)
 {
 	struct chain chain;
 
@@ -46,7 +53,7 @@ static __rte_always_inline int take_chain(const struct ring_kind *kind, struct r
 	*ret_packet = rte_mbuf_raw_alloc(pool);
 	if (*ret_packet == NULL)
 		return 0;
-	int r = chain_to_packet(ring, &chain, *ret_packet, pool);
+	int r = chain_to_packet(ring, &chain, *ret_packet, pool, lender, loan);
 	if (r <= 0)
 		rte_mbuf_raw_free(*ret_packet);
 	if (r == 0)
@@ -58,15 +65,64 @@ static __rte_always_inline int take_chain(const struct ring_kind *kind, struct r
 	return r;
 }
 
+/* Gives back the oldest loans that are over, or all of them. */
+static __rte_always_inline void give_back_loans(
+	const struct ring_kind *kind, struct ring *ring, bool all)
+{
+	struct ring_loans *loans = ring->loans;
+	struct used used[2 * RING_BURST];
+	uint16_t n = 0;
+
+	while (loans->n > 0) {
+		const struct loan *loan = &loans->loans[loans->first % LOANS_MAX];
+		if (!all && atomic_load_explicit(&loan->out, memory_order_acquire))
+			break;
+		used[n++] = loan->used;
+		loans->slots -= loan->used.n_slots;
+		loans->first++;
+		loans->n--;
+		if (n == RTE_DIM(used)) {
+			kind->give_back(ring, used, n);
+			n = 0;
+		}
+	}
+	if (n > 0)
+		kind->give_back(ring, used, n);
+	/* The next ones are those that the cache has. */
+	if (loans->n == 0 && likely(!loans->unsent))
+		loans->first = 0;
+}
+
+/* Notes what a burst has taken behind what is out, and gives back what is over. */
+static __rte_always_inline void note_taken(
+	const struct ring_kind *kind, struct ring *ring, const struct used *used, uint16_t n)
+{
+	struct ring_loans *loans = ring->loans;
+
+	for (uint16_t i = 0; i < n; i++) {
+		ring_loan(loans, 0)->used = used[i];
+		loans->slots += used[i].n_slots;
+		loans->n++;
+	}
+	give_back_loans(kind, ring, false);
+}
+
+/* `lends`: the ring has loans, though not always a lender. */
 static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, struct ring *ring,
-	struct rte_mempool *pool, struct rte_mbuf **ret_packets, uint16_t n,
-	struct burst_account *account)
+	struct rte_mempool *pool, bool lends, struct lender *lender, struct rte_mbuf **ret_packets,
+	uint16_t n, struct burst_account *account)
 {
 	const uint32_t room = packet_room(pool);
 	struct simple buffers[RING_BURST];
 	struct used used[RING_BURST];
 	uint16_t taken = 0, done = 0, slot = 0;
 
+	if (lends) {
+		slot = ring_slots_out(ring);
+		n = ring_loans_room(ring->loans, n);
+	}
+	if (lender != NULL && unlikely(lender->n_out >= lender->max))
+		n = 0;
 	while (done < n) {
 		uint16_t run = kind->read_run(ring, slot, buffers, n - done, false);
 		/* A packet of many buffers, or none behind its header, is no simple one. */
@@ -76,8 +132,8 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 		if (run > 0) {
 			if (rte_mempool_get_bulk(pool, (void **)&ret_packets[taken], run) != 0)
 				break;
-			uint16_t whole =
-				take_run(ring, buffers, run, &ret_packets[taken], room, account);
+			uint16_t whole = take_run(ring, buffers, run, &ret_packets[taken], room,
+				lender, done, account);
 			if (unlikely(whole < run))
 				rte_mempool_put_bulk(
 					pool, (void **)&ret_packets[taken + whole], run - whole);
@@ -88,15 +144,18 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 			if (likely(done == n))
 				break;
 		}
-		int r = take_chain(
-			kind, ring, slot, pool, &ret_packets[taken], &used[done], account);
+		int r = take_chain(kind, ring, slot, pool, lender,
+			lender != NULL ? ring_loan(ring->loans, done) : NULL, &ret_packets[taken],
+			&used[done], account);
 		if (r == 0)
 			break;
 		if (r > 0)
 			taken++;
 		slot += used[done++].n_slots;
 	}
-	if (done > 0)
+	if (lends)
+		note_taken(kind, ring, used, done);
+	else if (done > 0)
 		kind->give_back(ring, used, done);
 	return taken;
 }

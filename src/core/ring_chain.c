@@ -157,11 +157,13 @@ static bool extend(struct rte_mbuf *packet, struct rte_mempool *pool, uint32_t b
 	return true;
 }
 
-static void cut_off(struct rte_mbuf *packet)
+void packet_cut_off(struct rte_mbuf *packet)
 {
 	rte_pktmbuf_free(packet->next);
 	packet->next = NULL;
 	packet->nb_segs = 1;
+	if (RTE_MBUF_HAS_EXTBUF(packet))
+		rte_pktmbuf_detach(packet);
 }
 
 /* The payload of the chain, at the cursor, into as many buffers as it takes. */
@@ -176,8 +178,79 @@ static bool copy_payload(
 	return true;
 }
 
+/*
+ * Devices have limits: of how long a segment is (igb and ixgbe some 16 KB), and of how many make a
+ * frame (iavf 8, be it a jumbo frame or one that is cut off a longer packet).
+ */
+#define LOAN_SEGMENT_BYTES_MAX 8192
+#define LOAN_PIECE_BYTES_MIN 2048 /* but for the last one */
+#define LOAN_SEGMENTS_MAX 32
+
+/* True where no piece behind `head` bytes is too small and they are not too many segments. */
+static bool is_lendable(const struct lender *lender, const struct chain *chain, uint64_t head)
+{
+	uint64_t n = 0, max = 1;
+
+	for (unsigned i = 0; i < chain->n_pieces; i++) {
+		uint64_t bytes = chain->pieces[i].bytes;
+		uint64_t skipped = RTE_MIN(head, bytes);
+		bool last = i + 1 == chain->n_pieces;
+		head -= skipped;
+		bytes -= skipped;
+		if (!last && bytes > 0 && bytes < LOAN_PIECE_BYTES_MIN)
+			return false;
+		n += (bytes + LOAN_SEGMENT_BYTES_MAX - 1) / LOAN_SEGMENT_BYTES_MAX;
+	}
+	if (lender->chains)
+		max = RTE_MIN(lender->max - RTE_MIN(lender->n_out, lender->max), LOAN_SEGMENTS_MAX);
+	return n <= max;
+}
+
+/*
+ * Has the rest of the chain lie in segments behind the packet's head, or in the packet itself where
+ * it has none. False as extend().
+ */
+static bool lend_rest(struct cursor *cursor, struct rte_mbuf *packet, uint32_t bytes,
+	struct lender *lender, struct loan *loan)
+{
+	struct rte_mbuf *last = packet;
+
+	for (uint32_t part; bytes > 0; bytes -= part) {
+		part = RTE_MIN(RTE_MIN(left_of_piece(cursor), bytes), LOAN_SEGMENT_BYTES_MAX);
+		if (part == 0)
+			continue;
+		if (packet->pkt_len > 0) {
+			last->next = rte_mbuf_raw_alloc(packet->pool);
+			if (last->next == NULL)
+				return false;
+			last = last->next;
+			packet_init(last, 0);
+			packet->nb_segs++;
+		}
+		loan_attach(loan, lender, last, cursor->piece->at + cursor->offset, part);
+		cursor->offset += part;
+		packet->pkt_len += part;
+	}
+	return true;
+}
+
+/* The payload of the chain, at the cursor: copied, or its head copied and the rest lent. */
+static bool take_payload(const struct ring *ring, const struct chain *chain, struct cursor *cursor,
+	const struct virtio_net_hdr *header, struct rte_mbuf *packet, struct rte_mempool *pool,
+	struct lender *lender, struct loan *loan)
+{
+	uint32_t bytes = chain->bytes - ring->header_bytes, head = bytes;
+
+	if (lender != NULL)
+		head = loan_head(lender, header, bytes);
+	if (head == bytes || !is_lendable(lender, chain, ring->header_bytes + head))
+		return copy_payload(cursor, packet, bytes, pool);
+	return copy_payload(cursor, packet, head, pool) &&
+	       lend_rest(cursor, packet, bytes - head, lender, loan);
+}
+
 int chain_to_packet(const struct ring *ring, const struct chain *chain, struct rte_mbuf *packet,
-	struct rte_mempool *pool)
+	struct rte_mempool *pool, struct lender *lender, struct loan *loan)
 {
 	struct cursor cursor = {.piece = chain->pieces};
 	struct virtio_net_hdr_mrg_rxbuf header;
@@ -186,11 +259,11 @@ int chain_to_packet(const struct ring *ring, const struct chain *chain, struct r
 		chain->bytes - ring->header_bytes > PACKET_BYTES_MAX)
 		return -1;
 	copy_from_chain(&cursor, &header, ring->header_bytes);
-	bool copied = copy_payload(&cursor, packet, chain->bytes - ring->header_bytes, pool);
-	if (copied && (!net_header_asks(&header.hdr) || net_header_read(&header.hdr, packet)))
+	bool taken = take_payload(ring, chain, &cursor, &header.hdr, packet, pool, lender, loan);
+	if (taken && (!net_header_asks(&header.hdr) || net_header_read(&header.hdr, packet)))
 		return 1;
-	cut_off(packet);
-	return copied ? -1 : 0;
+	packet_cut_off(packet);
+	return taken ? -1 : 0;
 }
 
 void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,

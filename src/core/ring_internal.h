@@ -13,6 +13,7 @@
 
 #include "core/net_header.h"
 #include "core/ring.h"
+#include "core/ring_loans.h"
 
 /* A descriptor as it was when it was read, of either kind of ring. */
 struct descriptor {
@@ -102,15 +103,25 @@ bool chain_add_indirect(
 	struct ring *ring, struct chain *chain, const struct descriptor *table, bool writable);
 
 /*
- * Copies a chain into a fresh packet, with more buffers of `pool` behind it as they are needed. 1,
- * 0 where the pool has no more (nothing has happened then), or -1 where the chain makes no sense.
+ * Copies a chain into a fresh packet, with more buffers of `pool` behind it as they are needed, or
+ * lends what it can of it where there is a lender. 1, 0 where the pool has no more (nothing has
+ * happened then), or -1 where the chain makes no sense.
  */
 int chain_to_packet(const struct ring *ring, const struct chain *chain, struct rte_mbuf *packet,
-	struct rte_mempool *pool);
+	struct rte_mempool *pool, struct lender *lender, struct loan *loan);
+
+/* Frees all of a packet but its first segment, and what that lies in where it is none of ours. */
+void packet_cut_off(struct rte_mbuf *packet);
 
 /* Copies header and packet into a chain that has room for them, and logs it. */
 void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
 	const struct chain *chain, uint16_t n_buffers);
+
+/* How far behind the position the next buffer to be taken is. */
+static inline uint16_t ring_slots_out(const struct ring *ring)
+{
+	return ring->loans != NULL ? ring->loans->slots : 0;
+}
 
 /* Resets what a packet from the pool may still have of its last use, and sets its length. */
 static inline void packet_init(struct rte_mbuf *packet, uint32_t bytes)
@@ -183,13 +194,6 @@ static inline void simple_prefetch(const struct simple *simple, bool writable)
 	}
 }
 
-/* A buffer that is done with. */
-struct used {
-	uint16_t id;
-	uint16_t n_slots; /* that it takes in the ring: 1, or the descriptors of a packed one */
-	uint32_t bytes;   /* written to it */
-};
-
 /*
  * What differs between the kinds of rings. `slot` counts from the ring's position on: buffers in a
  * split ring, descriptors in a packed one.
@@ -242,6 +246,63 @@ static inline bool take_simple(const struct ring *ring, const struct simple *sim
 	return likely(!net_header_asks(&header)) || net_header_read(&header, packet);
 }
 
+/*
+ * Shorter packets are copied: that takes no longer. Of one that asks for anything so much is
+ * copied: an Ethernet header with two tags, IPv6, and TCP with all its options.
+ */
+#define LOAN_BYTES_MIN 512
+#define LOAN_HEAD_BYTES 128
+#define L4_HEADER_MAX 64
+
+/*
+ * How much of a packet must be copied: nothing where nobody will parse it; all of it where lending
+ * it is of no use, or where what its header asks for must be found beyond the usual headers.
+ */
+static inline uint32_t loan_head(
+	const struct lender *lender, const struct virtio_net_hdr *header, uint32_t payload)
+{
+	if (payload < LOAN_BYTES_MIN || lender->n_out >= lender->max)
+		return payload;
+	if (likely(!net_header_asks(header)))
+		return 0;
+	if (!lender->chains || !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+		(header->gso_type != VIRTIO_NET_HDR_GSO_NONE && !lender->segments) ||
+		header->csum_start + L4_HEADER_MAX > LOAN_HEAD_BYTES)
+		return payload;
+	return LOAN_HEAD_BYTES;
+}
+
+/* As take_simple(), but lends what need not be copied, where the pool has a segment for it. */
+static inline bool lend_simple(const struct ring *ring, const struct simple *simple,
+	struct rte_mbuf *packet, uint32_t room, struct lender *lender, struct loan *loan)
+{
+	struct virtio_net_hdr header;
+	uint32_t payload = simple->bytes - ring->header_bytes;
+	uint8_t *at = simple->at + ring->header_bytes;
+	struct rte_mbuf *segment = packet;
+
+	memcpy(&header, simple->at, sizeof(header));
+	uint32_t head = loan_head(lender, &header, payload);
+	if (head == payload || (head > 0 && (segment = rte_mbuf_raw_alloc(packet->pool)) == NULL))
+		return take_simple(ring, simple, packet, room);
+	packet_init(packet, head);
+	if (likely(head == 0)) {
+		loan_attach(loan, lender, packet, at, payload);
+		packet->pkt_len = payload;
+		return true;
+	}
+	copy_in(rte_pktmbuf_mtod(packet, uint8_t *), at, head, payload, room);
+	packet_init(segment, 0);
+	loan_attach(loan, lender, segment, at + head, payload - head);
+	packet->next = segment;
+	packet->nb_segs = 2;
+	packet->pkt_len = payload;
+	if (net_header_read(&header, packet))
+		return true;
+	packet_cut_off(packet);
+	return false;
+}
+
 /* Copies a packet of one segment into a simple buffer that has room for it. */
 static inline void give_simple(
 	const struct ring *ring, const struct rte_mbuf *packet, const struct simple *simple)
@@ -270,14 +331,18 @@ static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account);
+uint16_t ring_split_lend(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+void ring_split_give_back_all(struct ring *ring);
 uint16_t ring_split_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
 void ring_split_ask_to_notify(struct ring *ring, bool on);
-bool ring_split_has_buffers(const struct ring *ring);
 
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+uint16_t ring_packed_lend(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+void ring_packed_give_back_all(struct ring *ring);
 uint16_t ring_packed_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
 void ring_packed_ask_to_notify(struct ring *ring, bool on);
-bool ring_packed_has_buffers(const struct ring *ring);

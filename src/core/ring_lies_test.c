@@ -152,11 +152,13 @@ static const struct {
 };
 
 /* The ring is retired, nothing is taken, given or leaked, and it stays so. */
-static void suffers(unsigned i, bool packed, bool give)
+static void suffers(unsigned i, bool packed, bool give, bool lends)
 {
 	struct bench *bench = bench_new(packed);
 	unsigned n;
 
+	if (lends)
+		bench_lend(bench);
 	if (give) {
 		bench_post(bench, 2048, 1);
 	} else {
@@ -182,11 +184,11 @@ static void suffers(unsigned i, bool packed, bool give)
 static void retires_rings_that_lie(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
-		for (unsigned give = 0; give < 2; give++) {
+		for (unsigned way = 0; way < 3; way++) { /* takes, gives, takes and lends */
 			if (damages[i].split)
-				suffers(i, false, give);
+				suffers(i, false, way == 1, way == 2);
 			if (damages[i].packed)
-				suffers(i, true, give);
+				suffers(i, true, way == 1, way == 2);
 		}
 	}
 }

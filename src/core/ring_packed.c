@@ -159,7 +159,18 @@ static const struct ring_kind packed = {packed_read_run, packed_read_chain, pack
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
 {
-	return burst_take(&packed, ring, pool, ret_packets, n, account);
+	return burst_take(&packed, ring, pool, false, NULL, ret_packets, n, account);
+}
+
+uint16_t ring_packed_lend(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
+{
+	return burst_take(&packed, ring, pool, true, lender, ret_packets, n, account);
+}
+
+void ring_packed_give_back_all(struct ring *ring)
+{
+	give_back_loans(&packed, ring, true);
 }
 
 uint16_t ring_packed_give(
@@ -168,18 +179,14 @@ uint16_t ring_packed_give(
 	return burst_give(&packed, ring, packets, n, account);
 }
 
-bool ring_packed_has_buffers(const struct ring *ring)
-{
-	return is_available(flags_at(ring, ring->next), ring->wrap);
-}
-
 void ring_packed_ask_to_notify(struct ring *ring, bool on)
 {
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	if (on && ring->event_index) {
+		struct place place = place_at(ring, ring_slots_out(ring));
 		ring->device_event->off_wrap =
-			ring->next | ring->wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
+			place.number | place.wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
 		flags = VRING_PACKED_EVENT_FLAG_DESC;
 	} else if (on) {
 		flags = VRING_PACKED_EVENT_FLAG_ENABLE;

@@ -19,7 +19,7 @@ static inline uint16_t available(struct ring *ring, uint16_t wanted)
 		return known;
 	uint16_t index = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE),
 		 n = index - ring->next;
-	if (unlikely(n > ring->size)) {
+	if (unlikely(n > ring->size || n < ring_slots_out(ring))) {
 		ring_retire(ring, RING_INDEX);
 		return 0;
 	}
@@ -140,18 +140,24 @@ static const struct ring_kind split = {split_read_run, split_read_chain, split_g
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
 {
-	return burst_take(&split, ring, pool, ret_packets, n, account);
+	return burst_take(&split, ring, pool, false, NULL, ret_packets, n, account);
+}
+
+uint16_t ring_split_lend(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
+{
+	return burst_take(&split, ring, pool, true, lender, ret_packets, n, account);
+}
+
+void ring_split_give_back_all(struct ring *ring)
+{
+	give_back_loans(&split, ring, true);
 }
 
 uint16_t ring_split_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
 	return burst_give(&split, ring, packets, n, account);
-}
-
-bool ring_split_has_buffers(const struct ring *ring)
-{
-	return __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) != ring->next;
 }
 
 void ring_split_ask_to_notify(struct ring *ring, bool on)
@@ -163,7 +169,7 @@ void ring_split_ask_to_notify(struct ring *ring, bool on)
 		ring->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
 	} else if (on) {
 		/* With the event index a guest notifies once, when it gets there. */
-		*avail_event = ring->next;
+		*avail_event = ring->next + ring_slots_out(ring);
 		guest_memory_log(ring->memory,
 			gpa + ((uintptr_t)avail_event - (uintptr_t)ring->used),
 			sizeof(*avail_event));

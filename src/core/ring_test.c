@@ -26,7 +26,7 @@ static unsigned frame_bytes(unsigned i)
 	return lengths[i % ARRAY_SIZE(lengths)];
 }
 
-static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces)
+static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces, bool lends)
 {
 	static uint8_t frame[FRAME_MAX];
 	struct bench *bench = bench_new(packed);
@@ -35,6 +35,8 @@ static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces)
 	uint32_t written;
 
 	bench->driver.indirect = indirect;
+	if (lends)
+		bench_lend(bench);
 	while (taken < 3000) {
 		for (unsigned i = 0; i < 1 + sent % 37; i++) {
 			unsigned n = pieces != 0 ? pieces : 1 + sent % 3;
@@ -48,6 +50,8 @@ static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces)
 			check_pattern(frame, frame_bytes(taken), taken);
 			rte_pktmbuf_free(bench->packets[i]);
 		}
+		if (lends)
+			bench_take(bench, 0);
 		for (; driver_take_used(&bench->driver, &buffer, &written); back++)
 			assert_int_equal(written, 0);
 		assert_int_equal(back, taken);
@@ -63,7 +67,8 @@ static void takes_frames(void **state)
 	for (unsigned packed = 0; packed < 2; packed++)
 		for (unsigned indirect = 0; indirect < 2; indirect++)
 			for (unsigned pieces = 0; pieces <= 3; pieces++)
-				takes_what_is_sent(packed, indirect, pieces);
+				for (unsigned lends = 0; lends < 2; lends++)
+					takes_what_is_sent(packed, indirect, pieces, lends);
 }
 
 /* Back pressure: a pool that is empty leaves packets in the ring. */

@@ -2,6 +2,7 @@
 #include "core/vf.h"
 
 #include <errno.h>
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -23,6 +24,7 @@
 #define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4)  /* two VLAN tags beyond the MTU and the Ethernet header */
 #define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
+#define LENT_PART 2         /* of a transmit queue that lent segments may take */
 
 static unsigned ring_size(unsigned n_queues)
 {
@@ -175,6 +177,7 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 	set_mtu(vf, mtu);
 
 	vf->ring_rx = ring_rx;
+	vf->ring_tx = ring_tx;
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->socket = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
@@ -273,6 +276,55 @@ static void log_node(const struct vf *vf)
 			vf->name, vf->node, vf->socket);
 }
 
+static bool is_one_of(const char *driver, const char *const *drivers, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(driver, drivers[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Devices of software that have sent a packet, or copied it, when the call returns. */
+static const char *const synchronous[] = {"net_af_packet", "net_null", "net_tap"};
+
+/*
+ * Whose rte_eth_tx_done_cleanup() lets go of every packet that has been sent. Others (ixgbe, iavf,
+ * i40e, ice) hear of each 32nd descriptor only: the last packets before a silence stay theirs.
+ */
+static const char *const prompt[] = {"net_e1000_igb", "net_e1000_igb_vf", "net_ena"};
+
+/* Decides what is lent to the device; NULL, or why nothing is. */
+static const char *set_lending(struct vf *vf)
+{
+	struct rte_eth_dev_info info;
+
+	if (vf->bond)
+		return "it is a bond";
+	if (rte_eth_dev_info_get(vf->port, &info) != 0)
+		return "it does not say what it can";
+	vf->chains = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (is_one_of(info.driver_name, synchronous, ARRAY_SIZE(synchronous))) {
+		vf->lending = LENDS_SYNCHRONOUSLY;
+		vf->lend_max = UINT16_MAX;
+		return NULL;
+	}
+	if (!is_one_of(info.driver_name, prompt, ARRAY_SIZE(prompt)))
+		return "its driver does not tell of each packet that it has sent";
+	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+		return "it is given physical addresses (vfio-pci and an IOMMU are needed)";
+	vf->lending = LENDS_ASYNCHRONOUSLY;
+	vf->lend_max = vf->ring_tx / LENT_PART;
+	return NULL;
+}
+
+static void log_lending(const struct vf *vf, const char *why_not)
+{
+	if (why_not == NULL)
+		log_info("device %s: long packets of the VM are sent without a copy", vf->name);
+	else
+		log_warning("device %s: packets of the VM are copied: %s", vf->name, why_not);
+}
+
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
 	struct err *err)
 {
@@ -302,9 +354,26 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	log_node(vf);
 	dpdk_log_capture_start(); /* asking is no error */
 	vf->interrupts = has_interrupts(vf);
+	const char *why_not = options->zero_copy ? set_lending(vf) : NULL;
 	dpdk_log_capture_end();
+	if (options->zero_copy)
+		log_lending(vf, why_not);
 	*ret_vf = vf;
 	return 0;
+}
+
+void vf_stop(struct vf *vf)
+{
+	rte_eth_dev_stop(vf->port);
+}
+
+int vf_restart(struct vf *vf, struct err *err)
+{
+	int r = rte_eth_dev_stop(vf->port);
+
+	if (r != 0)
+		return err_set(err, -r, "device %s: cannot be stopped: %s", vf->name, strerror(-r));
+	return start(vf, err);
 }
 
 int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err)

@@ -20,9 +20,17 @@ struct rte_mempool;
 
 #define VF_QUEUES_MAX 8
 
+/* Whether packets of the guest may be lent to the device (ring_loans.h), */
+enum vf_lending {
+	LENDS_NOTHING,
+	LENDS_SYNCHRONOUSLY,  /* it has let go of them when rte_eth_tx_burst() returns */
+	LENDS_ASYNCHRONOUSLY, /* it reads by DMA; rte_eth_tx_done_cleanup() lets go of those sent */
+};
+
 struct vf_options {
 	unsigned relay_id; /* for the name of the pool */
 	unsigned mtu;      /* wanted; the device's own is kept where it refuses */
+	bool zero_copy;    /* lend packets to it where it is a device for that */
 };
 
 /* Constant while the device is open. */
@@ -42,7 +50,11 @@ struct vf {
 	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
 	int node;                 /* NUMA node of the device, -1: unknown; */
 	int socket;               /* of the pool */
-	uint16_t ring_rx;         /* descriptors of a receive queue */
+	uint16_t ring_rx;         /* descriptors of a receive queue, */
+	uint16_t ring_tx;         /* and of a transmit queue */
+	enum vf_lending lending;  /* less than it began with where it has let a VM wait */
+	bool chains;              /* it takes packets of several segments */
+	uint16_t lend_max;        /* segments of a queue at a time */
 	struct rte_mempool *pool; /* owned; */
 	struct rte_mempool
 		*old_pool; /* so the one before, some of whose packets may be out; NULL */
@@ -57,6 +69,16 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
  * may hold a packet of its pool. Returns NULL.
  */
 struct vf *vf_close(struct vf *vf);
+
+/* The device sends and receives no more, and lets go of what it has not sent. No lane may run on
+ * it. */
+void vf_stop(struct vf *vf);
+
+/*
+ * Stops the device and starts it again: it lets go of what it has not sent. What it holds received
+ * is lost. No lane may run on it.
+ */
+int vf_restart(struct vf *vf, struct err *err);
 
 /*
  * A member of a bond comes back, or has gone: the bond goes on with those that are there. No lane

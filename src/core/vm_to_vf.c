@@ -5,6 +5,7 @@
  */
 
 #include <rte_arp.h>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 
@@ -36,6 +37,27 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 	forget_segments(lane);
 	account.dropped[DROP_DETACHED] = stash_drop(&lane->inbox, lane->inbox.n);
 	counters_publish(&lane->lane.counters, &account);
+}
+
+/* Has the driver free what the device has sent, where it does not do that by itself. */
+static void reclaim(struct vm_to_vf *lane)
+{
+	if (lane->lender.n_out > 0 && lane->lane.vf != NULL &&
+		lane->lane.vf->lending == LENDS_ASYNCHRONOUSLY)
+		rte_eth_tx_done_cleanup(lane->lane.vf->port, lane->lane.slice, 0);
+}
+
+bool vm_to_vf_settle(struct vm_to_vf *lanes, unsigned n)
+{
+	const uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SETTLE_MS;
+	bool sent = true;
+
+	for (unsigned i = 0; i < n; i++) {
+		while (lanes[i].lender.n_out > 0 && rte_rdtsc() < deadline)
+			reclaim(&lanes[i]);
+		sent &= lanes[i].lender.n_out == 0;
+	}
+	return sent;
 }
 
 static uint32_t rings_of_slice(const struct vm_to_vf *lane, uint32_t rings)
@@ -85,11 +107,11 @@ static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *sess
 }
 
 static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *session, unsigned queue,
-	struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n,
+	struct rte_mempool *pool, struct lender *lender, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account)
 {
 	unsigned ring = GUEST_TRANSMIT_RING(queue);
-	uint16_t taken = ring_take(&session->rings[ring], pool, packets, n, account);
+	uint16_t taken = ring_take(&session->rings[ring], pool, lender, packets, n, account);
 
 	if (taken == 0)
 		guest_check_ring(lane->lane.guest, session, ring);
@@ -109,13 +131,29 @@ static void empty_disabled_ring(struct vm_to_vf *lane, struct guest_session *ses
 		return;
 	uint32_t behind = rings & ~0u << first;
 	uint16_t n = take_from_ring(lane, session, __builtin_ctz(behind != 0 ? behind : rings),
-		pool, packets, LANE_BURST, account);
+		pool, NULL, packets, LANE_BURST, account);
 	for (uint16_t i = 0; i < n; i++)
 		count_and_free(&account->dropped[DROP_NOT_CONNECTED], packets[i]);
 }
 
+/* The lane's own, where its device can send from the VM's memory, or NULL. */
+static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_session *session)
+{
+	const struct vf *vf = lane->lane.vf;
+
+	if (likely(vf == NULL || vf->lending == LENDS_NOTHING))
+		return NULL;
+	if (vf->lending == LENDS_ASYNCHRONOUSLY &&
+		!atomic_load_explicit(&session->dma_mapped, memory_order_acquire))
+		return NULL;
+	lane->lender.chains = vf->chains;
+	lane->lender.segments = vf->offloads.tso;
+	lane->lender.max = vf->lend_max;
+	return &lane->lender;
+}
+
 /*
- * Takes up to `n` packets of the VM into `packets`, as copies from `pool`: a share of each ring,
+ * Takes up to `n` packets of the VM into `packets`, with buffers of `pool`: a share of each ring,
  * the first one in turn.
  */
 static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
@@ -127,11 +165,12 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 		return 0;
 	uint16_t taken = announce(lane, session, pool, packets, account);
 	uint32_t rings = vm_to_vf_rings(lane, session);
+	struct lender *lender = lender_for(lane, session);
 	for (unsigned i = __builtin_popcount(rings); i > 0 && taken < n; i--) {
 		uint32_t from_next = rings & ~0u << lane->next_ring;
 		unsigned queue = __builtin_ctz(from_next != 0 ? from_next : rings);
 		taken += take_from_ring(
-			lane, session, queue, pool, packets + taken, n - taken, account);
+			lane, session, queue, pool, lender, packets + taken, n - taken, account);
 		lane->next_ring = (queue + 1) % QUEUE_PAIRS_MAX;
 	}
 	if (unlikely(++lane->polls % POLLS_OF_DISABLED == 0))
@@ -181,6 +220,26 @@ static unsigned discard(struct vm_to_vf *lane)
 	return account.received.packets;
 }
 
+static bool is_lent(const struct rte_mbuf *packet)
+{
+	return RTE_MBUF_HAS_EXTBUF(packet) ||
+	       (packet->nb_segs > 1 && RTE_MBUF_HAS_EXTBUF(packet->next));
+}
+
+/* Makes a packet our own where it is lent. NULL where there is no room for that: it is dropped. */
+static struct rte_mbuf *copy_if_lent(
+	struct vm_to_vf *lane, struct rte_mbuf *packet, struct burst_account *account)
+{
+	if (!is_lent(packet))
+		return packet;
+	struct rte_mbuf *copy = rte_pktmbuf_copy(packet, lane->lane.vf->pool, 0, UINT32_MAX);
+	if (copy != NULL)
+		rte_pktmbuf_free(packet);
+	else
+		count_and_free(&account->dropped[DROP_QUEUE_FULL], packet);
+	return copy;
+}
+
 /*
  * Finishes what the guest left to its device, and sorts out what cannot be sent. Notes whether
  * packets are left that must be cut.
@@ -205,7 +264,12 @@ static uint16_t prepare(
 			count_and_free(&account->dropped[DROP_OVERSIZE], packet);
 			continue;
 		}
-		lane->to_cut |= (packet->ol_flags & RTE_MBUF_F_RX_LRO) != 0;
+		if (unlikely(packet->ol_flags & RTE_MBUF_F_RX_LRO)) {
+			packet = copy_if_lent(lane, packet, account); /* it waits while it is cut */
+			if (packet == NULL)
+				continue;
+			lane->to_cut = true;
+		}
 		/* The segments of one to be cut will ask as well. */
 		lane->to_prepare |=
 			vf->offloads.checksum &&
@@ -296,6 +360,22 @@ static void send_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	*malformed = tally_add(*malformed, refused);
 }
 
+/* Copies what the device did not take: the VM's memory may be gone when it does. */
+static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
+{
+	struct stash *inbox = &lane->inbox;
+	struct rte_mbuf **packets = stash_oldest(inbox);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < inbox->n; i++) {
+		struct rte_mbuf *own = copy_if_lent(lane, packets[i], account);
+		if (own != NULL)
+			packets[kept++] = own;
+	}
+	inbox->n = kept;
+	account->backlog = stash_tally(inbox);
+}
+
 unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
@@ -304,6 +384,7 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 
 	if (unlikely(vf == NULL))
 		return discard(lane);
+	reclaim(lane);
 	if (inbox->n == 0) {
 		uint16_t n = take_from_guest(lane, vf->pool, inbox->packets, LANE_BURST, &account);
 		if (account.received.packets == 0) {
@@ -316,6 +397,8 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 	}
 	if (inbox->n > 0)
 		send_inbox(lane, &account);
+	if (unlikely(inbox->n > 0 && lane->lender.n_out > 0))
+		copy_inbox(lane, &account);
 	counters_publish(&lane->lane.counters, &account);
 	return account.received.packets + account.sent.packets;
 }

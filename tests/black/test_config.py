@@ -93,8 +93,6 @@ FILES = {
                     ["FILE:2: VIRTIOFWD_STATIC_VFS: ", "relay 1 already has device net_null0"]),
     "pin-twice": (f"VIRTIOFWD_CPU_PINS='3:{WORKER};3:{WORKER}'\n",
                   ["FILE:1: VIRTIOFWD_CPU_PINS: ", "relay 3 is pinned twice"]),
-    "zero-copy-pending": ("VIRTIOFWD_ZERO_COPY=true\n",
-                          ["FILE:1: VIRTIOFWD_ZERO_COPY: ", "not supported yet"]),
 }
 
 
@@ -155,7 +153,6 @@ OPTIONS = {
                      ["--zmq-port-control-ep: ", "without a password", "--allow-tcp-endpoints"]),
     "endpoint-twice": (["-zipc:///run/x", "-Zipc:///run/x"], ["--zmq-stats-ep: ", "ipc:///run/x",
                                                              "VIRTIOFWD_ZMQ_PORT_CONTROL_EP"]),
-    "zero-copy-pending": (["-0"], ["--zero-copy: ", "not supported yet"]),
     "ipc-path-relative": (["--ipc", "--ipc-path=cmd"], ["--ipc-path: ", "absolute"]),
 }
 
@@ -232,12 +229,11 @@ def test_second_daemon(bench, make_forwarder):
     assert first.running()
 
 
-def test_help_names_the_pending_options(bench):
+def test_help(bench):
     result = subprocess.run([program("virtio-forwarder"), "--help"], capture_output=True, text=True,
                             timeout=RUN_TIMEOUT_S, check=True)
     assert result.stderr == ""
     assert "--add-pci-vf=DEVICE=RELAY" in result.stdout
-    assert "(not supported yet)" in " ".join(result.stdout.split())
 
 
 def test_shipped_file_runs(bench, make_forwarder):

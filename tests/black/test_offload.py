@@ -91,10 +91,10 @@ def wire(stack):
     return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
 
 
-@pytest.fixture
-def forwarder(make_forwarder, veth):
+@pytest.fixture(params=[(), ("--zero-copy",)], ids=["copied", "lent"])
+def forwarder(request, make_forwarder, veth):
     return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
-                          options=["--enable-mrgbuf", "--enable-tso"])
+                          options=["--enable-mrgbuf", "--enable-tso", *request.param])
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@
  * side by side for the guest and apart for us, each as long as it is, so that a byte read or
  * written outside is noticed. Whatever the driver does:
  *
- * - packets taken are whole, and every buffer of the pool is either in one of them or back;
+ * - packets taken are whole, copied or lent, and every buffer of the pool is either in one of them
+ * or back;
  * - counters and the ring's position tell the same story;
  * - the device writes where it may (the used ring alone, where it takes), nothing at all in a ring
  *   that is retired or where its position stays, and all that it writes is in the log.
  */
 #include "core/ring.h"
+#include "core/ring_loans.h"
 #include "pool.h"
 
 #include <sys/eventfd.h>
@@ -32,6 +34,7 @@ enum option {
 	DATA_VALID = 1 << 4,
 	LOGGED = 1 << 5,
 	CALLED = 1 << 6,
+	LENT = 1 << 7,
 };
 
 enum region { DATA, DESC, AVAIL, USED, REGIONS_N };
@@ -40,7 +43,10 @@ struct guest {
 	struct guest_memory memory;
 	struct ring ring;
 	uint8_t *before[REGIONS_N]; /* what was in the regions before the device's turn */
-	uint16_t driver_next;       /* split: the available index */
+	struct lender lender;
+	struct rte_mbuf *sending[LOANS_MAX]; /* LENT: what the device has not sent, */
+	unsigned n_sending;
+	uint16_t driver_next; /* split: the available index */
 	struct rte_mbuf *kept[BUFFERS];
 	unsigned n_kept;
 };
@@ -94,6 +100,9 @@ static struct guest *guest_new(uint8_t options, uint8_t size)
 	                             : sizeof(struct virtio_net_hdr_mrg_rxbuf);
 	ring->call_fd = options & CALLED ? call_fd : -1;
 	ring->kick_fd = -1;
+	guest->lender = (struct lender){.chains = true, .segments = true, .max = LOANS_MAX};
+	if (options & LENT)
+		ring->loans = ring_loans_new();
 	if (options & LOGGED) {
 		guest->memory.log = calloc(1, LOG_BYTES);
 		guest->memory.log_bytes = LOG_BYTES;
@@ -105,7 +114,9 @@ static struct guest *guest_new(uint8_t options, uint8_t size)
 static void guest_free(struct guest *guest)
 {
 	rte_pktmbuf_free_bulk(guest->kept, guest->n_kept);
-	require(rte_mempool_in_use_count(pool) == 0);
+	rte_pktmbuf_free_bulk(guest->sending, guest->n_sending);
+	require(rte_mempool_in_use_count(pool) == 0 && guest->lender.n_out == 0);
+	require(ring_loans_free(guest->ring.loans));
 	for (unsigned i = 0; i < REGIONS_N; i++) {
 		free(guest->memory.regions[i].host);
 		free(guest->before[i]);
@@ -223,13 +234,13 @@ static void check_turn(
 
 	require(!ring->packed || ring->next < ring->size);
 	require(ring_fault(was) == RING_SOUND || (!moved && done == 0));
+	require(ring->loans || moved == (done > 0));
 	if (!moved) {
 		for (unsigned i = 0; i < REGIONS_N; i++)
 			require(memcmp(guest->before[i], guest->memory.regions[i].host,
 					guest->memory.regions[i].bytes) == 0);
 		return;
 	}
-	require(done > 0);
 	check_writes(guest, writes);
 }
 
@@ -256,6 +267,34 @@ static void check_packet(const struct rte_mbuf *packet)
 	require(bytes == packet->pkt_len && pieces == packet->nb_segs);
 }
 
+/* The device sends what was lent later, see send_some(). */
+static void keep_or_free(struct guest *guest, struct rte_mbuf **packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (guest->ring.loans && guest->n_sending < LOANS_MAX)
+			guest->sending[guest->n_sending++] = packets[i];
+		else
+			rte_pktmbuf_free(packets[i]);
+}
+
+/* How many packets the device has sent: the last ones, so out of order. */
+static void send_some(struct guest *guest, struct input *input)
+{
+	for (unsigned n = input_byte(input); n > 0 && guest->n_sending > 0; n--)
+		rte_pktmbuf_free(guest->sending[--guest->n_sending]);
+}
+
+/* The rings are taken from the workers, and given again. */
+static void end_loans(struct guest *guest, struct input *input)
+{
+	const struct ring was = guest->ring;
+
+	remember(guest);
+	require(ring_end_loans(&guest->ring, 0) == (guest->lender.n_out == 0));
+	require(ring_fault(&was) == RING_SOUND || guest->ring.next == was.next);
+	check_writes(guest, guest->ring.packed ? DESC : USED);
+}
+
 /* How many packets. */
 static void take(struct guest *guest, struct input *input)
 {
@@ -266,7 +305,8 @@ static void take(struct guest *guest, struct input *input)
 	uint16_t n = input_byte(input) % (RING_BURST + 1);
 
 	remember(guest);
-	uint16_t taken = ring_take(&guest->ring, pool, packets, n, &account);
+	uint16_t taken = ring_take(&guest->ring, pool, guest->ring.loans ? &guest->lender : NULL,
+		packets, n, &account);
 	require(taken <= n && account.received.packets <= n);
 	require(account.received.packets == taken + count_dropped(&account));
 	for (unsigned i = 0; i < taken; i++) {
@@ -274,9 +314,9 @@ static void take(struct guest *guest, struct input *input)
 		buffers += packets[i]->nb_segs;
 	}
 	require(rte_mempool_in_use_count(pool) == held + buffers);
-	rte_pktmbuf_free_bulk(packets, taken);
+	keep_or_free(guest, packets, taken);
 	check_turn(guest, &was, account.received.packets, guest->ring.packed ? DESC : USED);
-	if (!guest->ring.packed)
+	if (!guest->ring.packed && !guest->ring.loans)
 		require((uint16_t)(guest->ring.next - was.next) == account.received.packets);
 }
 
@@ -334,7 +374,6 @@ static void ask_to_notify(struct guest *guest, struct input *input)
 	remember(guest);
 	ring_ask_to_notify(&guest->ring, input_byte(input) & 1);
 	check_writes(guest, USED);
-	ring_has_buffers(&guest->ring);
 }
 
 /* How many buffers the pool has left. */
@@ -343,15 +382,15 @@ static void dry_up(struct guest *guest, struct input *input)
 	unsigned left = input_byte(input) % (BUFFERS + 1);
 
 	rte_pktmbuf_free_bulk(guest->kept, guest->n_kept);
-	guest->n_kept = BUFFERS - left;
+	guest->n_kept = MIN(BUFFERS - left, rte_mempool_avail_count(pool));
 	require(guest->n_kept == 0 ||
 		rte_pktmbuf_alloc_bulk(pool, guest->kept, guest->n_kept) == 0);
 }
 
 typedef void step(struct guest *guest, struct input *input);
 
-static step *const steps[] = {
-	write_memory, describe, describe_entry, offer, take, give, ask_to_notify, dry_up};
+static step *const steps[] = {write_memory, describe, describe_entry, offer, take, give,
+	ask_to_notify, dry_up, send_some, end_loans};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

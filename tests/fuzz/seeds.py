@@ -149,7 +149,8 @@ def offload():
 
 
 RING_WRITE, RING_DESCRIBE, RING_ENTRY, RING_OFFER, RING_TAKE, RING_GIVE, RING_NOTIFY = range(7)
-RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED = 1, 2, 4, 32, 64
+RING_SENT, RING_END = 8, 9
+RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED, RING_LENT = 1, 2, 4, 32, 64, 128
 NEXT, WRITABLE, INDIRECT = 1, 2, 4
 
 
@@ -177,7 +178,8 @@ def ring_sender(options, pieces, table):
             out += struct.pack("<BHHHBB", RING_DESCRIBE, slot, 64 * number, 16 * pieces, INDIRECT, slot)
         out += bytes([RING_OFFER, slot])
         offset += len(frame)
-    return out + bytes([RING_NOTIFY, 1, RING_TAKE, 3, RING_TAKE, 32, RING_NOTIFY, 0, RING_TAKE, 32])
+    return out + bytes([RING_NOTIFY, 1, RING_TAKE, 3, RING_TAKE, 32, RING_NOTIFY, 0, RING_SENT, 2,
+                        RING_TAKE, 32, RING_END])
 
 
 def ring_receiver(options, length):
@@ -194,7 +196,8 @@ def ring_receiver(options, length):
 
 def ring():
     kinds = {"split": 0, "packed": RING_PACKED}
-    options = {"": 0, ".all": RING_MERGEABLE | RING_EVENTS | RING_LOGGED | RING_CALLED}
+    options = {"": 0, ".all": RING_MERGEABLE | RING_EVENTS | RING_LOGGED | RING_CALLED,
+               ".lent": RING_EVENTS | RING_LOGGED | RING_LENT}
     out = {}
     for (kind, packed), (name, more) in itertools.product(kinds.items(), options.items()):
         for pieces, table in ((1, False), (2, False), (2, True), (4, True)):

@@ -181,10 +181,11 @@ class Target:
 class Daemon:
     """virtio-forwarder as the program under attack."""
 
+    options = ("--enable-mrgbuf", "--enable-tso", "--enable-jumbo")
+
     def __init__(self, directory):
         devices = {0: "net_null0,size=64", 1: memif_device(directory, 1)}
-        self._forwarder = Forwarder(directory, devices,
-                                    options=["--enable-mrgbuf", "--enable-tso", "--enable-jumbo"])
+        self._forwarder = Forwarder(directory, devices, options=self.options)
         self._forwarder.start()
         self.pid = self._forwarder.pid
         self.sockets = [self._forwarder.socket(0), self._forwarder.socket(1)]
@@ -209,6 +210,12 @@ class Daemon:
 
     def kill(self):
         self._forwarder.__exit__(AssertionError)
+
+
+class LendingDaemon(Daemon):
+    """The same, with packets that stay in the guest's memory until they are sent."""
+
+    options = (*Daemon.options, "--zero-copy")
 
 
 class VhostPort:

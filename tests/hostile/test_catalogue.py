@@ -6,17 +6,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from arena import Arena, Daemon
+from arena import Arena, Daemon, LendingDaemon
 from catalogue import load
 
 CATALOGUE = load()
 
 
-@pytest.fixture(scope="module")
-def arena():
+@pytest.fixture(scope="module", params=[Daemon, LendingDaemon], ids=["copied", "lent"])
+def arena(request):
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)
-    arena = Arena(directory, Daemon)
+    arena = Arena(directory, request.param)
     yield arena
     arena.abandon()
     shutil.rmtree(directory, ignore_errors=True)

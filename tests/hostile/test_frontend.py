@@ -36,9 +36,10 @@ def wire_socket(wire, veth, stack):
     return stack.enter_context(PacketSocket(wire.name, veth.inner))
 
 
-@pytest.fixture
-def forwarder(make_forwarder, veth):
-    return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"}, options=["--enable-mrgbuf"])
+@pytest.fixture(params=[(), ("--zero-copy",)], ids=["copied", "lent"])
+def forwarder(request, make_forwarder, veth):
+    return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
+                          options=["--enable-mrgbuf", *request.param])
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+)", re.M)
 class Pinger:
     """Pings an address from a namespace all the time. Times are those of time.time()."""
 
-    def __init__(self, netns, address, interval=0.01, name="ping"):
+    def __init__(self, netns, address, interval=0.01, name="ping", size=56):
         self._process = Process(
-            netns.argv(["ping", "-n", "-D", "-i", interval, address]), name, tty=True)
+            netns.argv(["ping", "-n", "-D", "-i", interval, "-s", size, address]), name, tty=True)
 
     def __enter__(self):
         self.wait_reply(after=0)

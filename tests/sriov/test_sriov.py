@@ -37,6 +37,33 @@ def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+@pytest.mark.ci
+def test_zero_copy(nic_host, start_daemon, start_vm):
+    """The VF reads what VMs send from their memory, which the IOMMU maps for it, whoever of the two comes
+    first; under traffic the one goes, then the other."""
+    pf = nic_host.PFS[0]
+    vf = nic_host.make_vfs(pf, 1)[0]
+    daemon = start_daemon({0: vf}, ["--zero-copy"],
+                          config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n")
+    daemon.wait_output(f"device {vf}: long packets of the VM are sent without a copy", 5)
+    mapped = f"device {vf} reads the memory of the VM"
+    vm = start_vm(daemon, mac(vf))
+    daemon.wait_output(mapped, 5)
+    vm.assert_answers()
+    with Pinger(nic_host.wire, vm.address, interval=0.02, size=1400) as pinger:
+        daemon.port_control("remove", "--virtio-id=0", f"--pci-addr={vf}")
+        daemon.port_control("add", "--virtio-id=0", f"--pci-addr={vf}")
+        daemon.wait_output(mapped, 5, count=2)
+        pinger.wait_reply(after=time.time())
+        vm.kill()
+        daemon.wait_output("VM detached", 10)
+    vm = start_vm(daemon, mac(vf))
+    daemon.wait_output(mapped, 5, count=3)
+    vm.assert_answers()
+    daemon.stop()
+    assert "does not send" not in daemon.output() and "kept" not in daemon.output()
+
+
 def assert_vfs_released(nic_host, pf, seconds=15):
     """sriov_numvfs 0, which waits for whoever has a VF open."""
     nic_host.run(f"timeout {seconds} sh -c 'echo 0 >{SYSFS_PCI}/{pf}/sriov_numvfs'")

@@ -52,10 +52,19 @@ def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
     assert to_vf["pkts_tx_to_vf"] == to_vf["pkts_rx_from_vm"]
 
 
-def test_tap(make_forwarder, boot, host):
+@pytest.mark.ci
+def test_zero_copy(make_forwarder, boot, wire, veth):
+    """The device takes packets from the guest's memory."""
+    forwarder = make_forwarder({0: device(veth)},
+                               options=["--zero-copy", "--enable-mrgbuf", "--enable-tso"])
+    assert_works(wire, boot(forwarder))
+
+
+@pytest.mark.parametrize("options", [(), ("--zero-copy",)], ids=["copied", "lent"])
+def test_tap(make_forwarder, boot, host, options):
     """A device whose driver says that it cuts, and does not (DPDK 22.11)."""
     forwarder = make_forwarder({0: "net_tap0,iface=vtap"},
-                               options=["--enable-mrgbuf", "--enable-tso"])
+                               options=["--enable-mrgbuf", "--enable-tso", *options])
     host.ip("addr", "add", f"{WIRE_IP}/24", "dev", "vtap")
     host.ip("link", "set", "vtap", "up")
     assert_works(host, boot(forwarder, nic={"options": ("packed=on", "disable-legacy=on")}))

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A guest's memory, mapped by VFIO for the device that sends its packets without a copy. All of it
+ * is, so that the host cannot swap it out meanwhile: VFIO pins it.
+ *
+ * Theory. Devices are the control thread's, memory is the vhost thread's. The vhost thread says
+ * when memory is there and will stay (allow), and takes that back before the library may change
+ * anything (forbid), when no worker uses the rings any more. In between, the control thread maps
+ * it. Memory that turns out to be the same stays mapped: a guest that resets its driver costs
+ * nothing. Where the device has not sent all of it, the mapping of memory that goes is left until
+ * the control thread has made the device let go.
+ */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct guest;
+struct guest_session;
+
+/*
+ * Maps the memory of the session, if there is one and it is not mapped, for its device. 1 where
+ * that was done now, 0 where there was nothing to do, or an error, which is told once for a session
+ * and a device; packets are copied then. Takes as long as the kernel needs to pin the guest's
+ * memory. Control thread.
+ */
+int guest_dma_map(struct guest *guest, struct err *err);
+
+/*
+ * The device reads nothing of the guest's memory any more, of whichever session. No lane may run.
+ * Control thread.
+ */
+void guest_dma_unmap(struct guest *guest);
+
+/*
+ * The session's memory is what it says, and stays so. `sent`: the device reads nothing of what it
+ * was before. vhost thread.
+ */
+void guest_dma_allow(struct guest *guest, struct guest_session *session, bool sent);
+
+/* The library may be about to change the memory. vhost thread. */
+void guest_dma_forbid(struct guest *guest, struct guest_session *session);
+
+/* The library is about to unmap the memory. `sent` as above. vhost thread. */
+void guest_dma_end(struct guest *guest, struct guest_session *session, bool sent);

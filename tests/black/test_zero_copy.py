@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""--zero-copy: what the VM sends leaves its memory for the device without a copy, and nothing of it is
+lost, altered or kept, whoever comes and goes."""
+
+import os
+
+import pytest
+from lib.net import Netns
+from lib.peer import Peer, assert_balanced, assert_nothing_lost, attach, detach, wait_active
+from lib.proc import growth_allowed_kib, memory_kib, wait_until
+
+PACKETS = int(os.environ.get("VIO4WD_PACKETS", 200_000)) // 8  # each way
+LOAD_PPS = 10_000  # what a socket takes while the CPU has others to serve
+TIMEOUT_S = 120
+ROUNDS = 10
+
+pytestmark = pytest.mark.timeout(3 * TIMEOUT_S)
+
+
+@pytest.fixture
+def wire(stack):
+    """Silent: only packets of ours."""
+    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+
+
+@pytest.fixture
+def device(veth):
+    return f"net_af_packet0,iface={veth.outer},framecnt=8192"
+
+
+@pytest.fixture
+def forwarder(make_forwarder, device):
+    forwarder = make_forwarder({0: device}, options=["--zero-copy", "--enable-mrgbuf"])
+    assert "sent without a copy" in forwarder.output.text
+    return forwarder
+
+
+@pytest.fixture
+def make_peer(workdir, stack, forwarder, wire, veth):
+    """Starts a peer that plays both ends."""
+    def make(name="peer", **options):
+        arguments = {"rate": LOAD_PPS, "flows": 16, "sizes": "random", **options}
+        return stack.enter_context(Peer(
+            workdir, name, vm=forwarder.socket(), netns=wire,
+            net_device=f"net_af_packet9,iface={veth.inner},framecnt=8192", **arguments))
+
+    return make
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+@pytest.mark.parametrize("mergeable", [True, False], ids=["mergeable", "single"])
+@pytest.mark.sanitizers
+def test_nothing_is_lost(forwarder, make_peer, packed, mergeable):
+    peer = make_peer(count=PACKETS, packed=packed, no_mrg=not mergeable)
+    peer.start()
+    result = peer.result(TIMEOUT_S)
+    assert_nothing_lost(forwarder, result)
+    assert result["vm_to_vf"]["sent"] == PACKETS
+    assert peer.finish() == 0
+
+
+@pytest.mark.sanitizers
+def test_device_comes_and_goes(forwarder, make_peer, device):
+    """Under load; what the VM sends meanwhile is dropped, as ever."""
+    peer = make_peer(count=0)
+    peer.start()
+    for count in range(1, ROUNDS + 1):
+        wait_active(forwarder)
+        peer.wait_event("first", stream="vm_to_vf")
+        detach(forwarder, 0, device)
+        attach(forwarder, 0, device)
+        assert_balanced(forwarder)
+    before = forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"]
+    wait_until(lambda: forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"] > before + LOAD_PPS / 10, 20,
+               "the VM's packets reach the device")
+    peer.kill()
+    forwarder.wait_vm(attached=False)
+
+
+@pytest.mark.sanitizers
+def test_killed_vm(forwarder, make_peer):
+    """Its memory is gone in the middle of a burst; the next VM is served, and nothing grows."""
+    memory = []
+    for count in range(ROUNDS):
+        peer = make_peer(f"peer{count}", count=0, packed=bool(count % 2))
+        peer.start()
+        peer.wait_event("first", stream="vm_to_vf")
+        peer.kill()
+        forwarder.wait_vm(attached=False)
+        assert_balanced(forwarder)
+        memory.append(memory_kib(forwarder.pid))
+    assert memory[-1] - memory[2] < growth_allowed_kib(1024), memory
+
+
+def test_other_devices_get_copies(make_forwarder):
+    """A device that might keep what it is lent for ever; the log says so and why."""
+    forwarder = make_forwarder({0: "net_ring0"}, options=["--zero-copy"])
+    assert "device net_ring0: packets of the VM are copied: its driver does not tell of each packet " \
+           "that it has sent" in forwarder.output.text

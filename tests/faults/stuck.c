@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Preloaded into a program that uses DPDK's shared libraries: its net_null devices send nothing
+ * while the file named by STUCK exists, but keep the packets until they are stopped, as a card
+ * without a link may.
+ */
+
+#include <dlfcn.h>
+#include <rte_ethdev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HELD_MAX 256 /* as many descriptors as a small card has */
+
+static struct {
+	struct rte_mbuf *packets[HELD_MAX];
+	uint16_t n;
+} held; /* of all such devices */
+
+static uint16_t transmit(void *queue, struct rte_mbuf **packets, uint16_t n)
+{
+	if (access(getenv("STUCK"), F_OK) != 0) {
+		rte_pktmbuf_free_bulk(packets, n);
+		return n;
+	}
+	n = RTE_MIN(n, HELD_MAX - held.n);
+	memcpy(&held.packets[held.n], packets, n * sizeof(packets[0]));
+	held.n += n;
+	return n;
+}
+
+int rte_eth_dev_start(uint16_t port)
+{
+	static int (*real)(uint16_t port);
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_dev_start");
+	int r = real(port);
+	if (r == 0 && rte_eth_dev_get_name_by_port(port, name) == 0 &&
+		strncmp(name, "net_null", 8) == 0)
+		rte_eth_fp_ops[port].tx_pkt_burst = transmit;
+	return r;
+}
+
+int rte_eth_dev_stop(uint16_t port)
+{
+	static int (*real)(uint16_t port);
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_dev_stop");
+	int r = real(port);
+	rte_pktmbuf_free_bulk(held.packets, held.n);
+	held.n = 0;
+	return r;
+}
