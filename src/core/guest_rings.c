@@ -88,32 +88,28 @@ static void save_rings(struct guest_session *session)
 	session->usable = 0;
 }
 
-/* False while the device may have packets that lie in the guest's memory, though it should not. */
-static bool has_sent(const struct guest_session *session)
+/* False while the device has packets that lie in the guest's memory, though it should not. */
+static bool has_sent(struct guest_session *session)
 {
 	bool sent = true;
 
 	for (unsigned i = 0; i < RINGS_N; i++)
-		sent &= session->rings[i].loans == NULL || !session->rings[i].loans->unsent;
+		sent &= session->rings[i].loans == NULL || ring_loans_sent(session->rings[i].loans);
 	return sent;
 }
 
-static void tell_unsent(struct guest *guest, const struct guest_session *session)
+/* Has the control thread make it let go. After what is left of memory has been noted (guest_dma.h).
+ */
+static void tell_unsent(struct guest *guest, struct guest_session *session)
 {
 	if (!has_sent(session))
 		atomic_store(&guest->unsent, true);
 }
 
-/* No worker is at the rings when this returns. */
-static void take_rings(struct guest *guest, struct guest_session *session, const char *why)
+void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why)
 {
 	epoch_synchronize(guest->options.epoch, why);
 	save_rings(session);
-}
-
-void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why)
-{
-	take_rings(guest, session, why);
 	tell_unsent(guest, session);
 }
 
@@ -130,7 +126,7 @@ void guest_rings_before(
 		return;
 	if (is_published(guest, session)) {
 		atomic_store(&session->paused, true);
-		take_rings(guest, session, "pause the rings of a VM");
+		guest_rings_end(guest, session, "pause the rings of a VM");
 	}
 	if (message->request == VHOST_USER_SET_MEM_TABLE)
 		guest_dma_forbid(guest, session);
@@ -166,7 +162,6 @@ void guest_rings_after(
 		note_start(session, ring_of(message));
 	if (is_published(guest, session))
 		guest_rings_load(guest, session);
-	tell_unsent(guest, session);
 	guest->options.changed(guest->options.userdata);
 }
 
@@ -267,6 +262,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		session->features = 0;
 	load_memory(session);
 	guest_dma_allow(guest, session, has_sent(session));
+	tell_unsent(guest, session);
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;

@@ -45,7 +45,7 @@ void guest_rings_after(
 /* The session is about to be published: its rings are what the library says. */
 void guest_rings_load(struct guest *guest, struct guest_session *session);
 
-/* The session is published no more: waits for a grace period and takes back the rings. */
+/* Workers are told to leave the rings alone: waits until they do, and takes the rings back. */
 void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why);
 
 /* The connection has ended, and with it the memory. */

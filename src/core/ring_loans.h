@@ -87,6 +87,14 @@ static inline uint16_t ring_loans_room(struct ring_loans *loans, uint16_t n)
 	return RTE_MIN(n, LOANS_MAX - loans->n);
 }
 
+/* Whether the device has let go of all that was given back before it had. With none out. */
+static inline bool ring_loans_sent(struct ring_loans *loans)
+{
+	if (unlikely(loans->unsent))
+		ring_loans_room_between(loans, 0);
+	return !loans->unsent;
+}
+
 /* Makes `segment`, fresh from its pool, a part of what is lent: `bytes` of the guest at `at`. */
 static inline void loan_attach(struct loan *loan, struct lender *lender, struct rte_mbuf *segment,
 	uint8_t *at, uint16_t bytes)
