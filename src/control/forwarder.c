@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
 #include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
@@ -90,18 +91,13 @@ static int make_socket_dir(struct forwarder *forwarder, struct err *err)
 	const char *dir = config->socket_dir;
 	struct stat st;
 
-	if (mkdir(dir, 0755) == 0) {
-		if (chmod(dir, 0755) < 0 || /* whatever the umask */
-			chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
-			return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
-		return 0;
-	}
-	if (errno != EEXIST)
-		return err_set(
-			err, errno, "socket directory %s cannot be made: %s", dir, strerror(errno));
-	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(err, ENOTDIR, "socket directory %s is not a directory", dir);
-	if (forwarder->env.socket_uid != (uid_t)-1 && !lets_in(&st, forwarder))
+	int made = directory_make(dir, 0755, err);
+	if (made < 0)
+		return err_prefix(err, made, "sockets");
+	if (made > 0 && chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
+		return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
+	if (made == 0 && forwarder->env.socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
+		!lets_in(&st, forwarder))
 		log_warning("socket directory %s: its owner and mode keep out %s, as whom VMs run "
 			    "(VIRTIOFWD_SOCKET_OWNER): chown %s %s",
 			dir, config->socket_owner, config->socket_owner, dir);

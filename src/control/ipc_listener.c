@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/directory.h"
 #include "base/unix_socket.h"
 
 #define SOCKET_MODE 0660
@@ -21,25 +22,6 @@ struct ipc_listener {
 	dev_t device; /* of the file that we made */
 	ino_t inode;
 };
-
-/* Makes one directory, unless it exists. Returns 1 where it was made, 0 where it was there. */
-static int make_directory(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (mkdir(path, DIRECTORY_MODE) == 0) {
-		if (chmod(path, DIRECTORY_MODE) < 0) /* whatever the umask */
-			return err_set(err, errno, "%s: %s", path, strerror(errno));
-		return 1;
-	}
-	if (errno != EEXIST)
-		return err_set(err, errno, "cannot make directory %s: %s", path, strerror(errno));
-	if (stat(path, &st) < 0)
-		return err_set(err, errno, "%s: %s", path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ENOTDIR, "%s is not a directory", path);
-	return 0;
-}
 
 /* Makes the directories above the socket. */
 static int make_parents(const char *path, const struct zmq_owner *owner, struct err *err)
@@ -59,7 +41,7 @@ static int make_parents(const char *path, const struct zmq_owner *owner, struct 
 		if (kept != '/' && kept != '\0')
 			continue;
 		*c = '\0';
-		made = make_directory(directory, err);
+		made = directory_make(directory, DIRECTORY_MODE, err);
 		if (made < 0)
 			return made;
 		*c = kept;
