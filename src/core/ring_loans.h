@@ -15,8 +15,8 @@
  * included. So the position of the ring stays what it is, that before which everything has been
  * used, and what is taken next lies as many slots behind it as are out.
  *
- * Lent packets wait nowhere but in the device's own queue (vm_to_vf.h). So once no worker may use
- * the rings, nobody but the device still reads, and rings_end_loans() waits for it.
+ * Lent packets wait nowhere but in the device's own queue (lane.h). So once no worker may use
+ * the rings, nobody but the device still reads, and ring_end_loans() waits for it.
  */
 
 #include <rte_mbuf.h>
