@@ -43,8 +43,7 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline)
 		return true;
 	const uint16_t n = loans->unsent ? LOANS_MAX : loans->n;
 	for (uint16_t i = 0; i < n; i++)
-		sent &= await_end(
-			&loans->loans[(uint16_t)(loans->first + i) % LOANS_MAX], deadline);
+		sent &= await_end(ring_loan(loans, i), deadline);
 	loans->unsent = !sent;
 	if (ring_fault(ring) == RING_SOUND)
 		(ring->packed ? ring_packed_give_back_all : ring_split_give_back_all)(ring);

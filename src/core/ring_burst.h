@@ -74,7 +74,7 @@ static __rte_always_inline void give_back_loans(
 	uint16_t n = 0;
 
 	while (loans->n > 0) {
-		const struct loan *loan = &loans->loans[loans->first % LOANS_MAX];
+		const struct loan *loan = ring_loan(loans, 0);
 		if (!all && atomic_load_explicit(&loan->out, memory_order_acquire))
 			break;
 		used[n++] = loan->used;
@@ -100,7 +100,7 @@ static __rte_always_inline void note_taken(
 	struct ring_loans *loans = ring->loans;
 
 	for (uint16_t i = 0; i < n; i++) {
-		ring_loan(loans, 0)->used = used[i];
+		ring_loan(loans, loans->n)->used = used[i];
 		loans->slots += used[i].n_slots;
 		loans->n++;
 	}
@@ -133,7 +133,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 			if (rte_mempool_get_bulk(pool, (void **)&ret_packets[taken], run) != 0)
 				break;
 			uint16_t whole = take_run(ring, buffers, run, &ret_packets[taken], room,
-				lender, done, account);
+				lender, lends ? ring->loans->n + done : 0, account);
 			if (unlikely(whole < run))
 				rte_mempool_put_bulk(
 					pool, (void **)&ret_packets[taken + whole], run - whole);
@@ -145,8 +145,8 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 				break;
 		}
 		int r = take_chain(kind, ring, slot, pool, lender,
-			lender != NULL ? ring_loan(ring->loans, done) : NULL, &ret_packets[taken],
-			&used[done], account);
+			lender != NULL ? ring_loan(ring->loans, ring->loans->n + done) : NULL,
+			&ret_packets[taken], &used[done], account);
 		if (r == 0)
 			break;
 		if (r > 0)

@@ -26,9 +26,10 @@ struct ring_loans *ring_loans_new(void)
 	return loans;
 }
 
+/* The i-th one that is free. */
 static bool is_out(struct ring_loans *loans, uint16_t i)
 {
-	return atomic_load_explicit(&ring_loan(loans, i)->out, memory_order_acquire);
+	return atomic_load_explicit(&ring_loan(loans, loans->n + i)->out, memory_order_acquire);
 }
 
 uint16_t ring_loans_room_between(struct ring_loans *loans, uint16_t n)

@@ -70,10 +70,10 @@ struct ring_loans *ring_loans_new(void);
  */
 bool ring_loans_free(struct ring_loans *loans);
 
-/* The i-th one behind those that are out. */
+/* The i-th one from the oldest on; from the n-th on they are free. */
 static inline struct loan *ring_loan(struct ring_loans *loans, uint16_t i)
 {
-	return &loans->loans[(uint16_t)(loans->first + loans->n + i) % LOANS_MAX];
+	return &loans->loans[(uint16_t)(loans->first + i) % LOANS_MAX];
 }
 
 /* The same where some are unsent. */
