@@ -39,6 +39,7 @@ struct lane {
 	uint64_t moved_at; /* TSC when it moved a packet last, or was woken; the owner's */
 	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
 	_Atomic uint64_t busy_cycles;
+	uint64_t busy_before; /* busy_cycles when it was woken last; the owner's */
 	struct counters counters;
 	/* Copies what passes; NULL: nobody captures. Set by the control thread at any time. */
 	_Atomic(struct tap *) tap;

@@ -124,11 +124,14 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	if (lender != NULL && unlikely(lender->n_out >= lender->max))
 		n = 0;
 	while (done < n) {
-		uint16_t run = kind->read_run(ring, slot, buffers, n - done, false);
+		bool more;
+		uint16_t run = kind->read_run(ring, slot, buffers, n - done, false, &more);
 		/* A packet of many buffers, or none behind its header, is no simple one. */
 		for (uint16_t i = 0; i < run; i++)
-			if (unlikely(buffers[i].bytes - ring->header_bytes - 1 >= room))
+			if (unlikely(buffers[i].bytes - ring->header_bytes - 1 >= room)) {
 				run = i;
+				more = true;
+			}
 		if (run > 0) {
 			if (rte_mempool_get_bulk(pool, (void **)&ret_packets[taken], run) != 0)
 				break;
@@ -141,9 +144,9 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 				used[done++] = (struct used){buffers[i].id, 1, 0};
 			taken += whole;
 			slot += run;
-			if (likely(done == n))
-				break;
 		}
+		if (likely(!more || done == n))
+			break;
 		int r = take_chain(kind, ring, slot, pool, lender,
 			lender != NULL ? ring_loan(ring->loans, ring->loans->n + done) : NULL,
 			&ret_packets[taken], &used[done], account);
@@ -203,7 +206,8 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			kind->give_back(ring, used, n_used);
 			n_used = slot = 0;
 		}
-		uint16_t run = kind->read_run(ring, slot, buffers, n - done, true), i;
+		bool more;
+		uint16_t run = kind->read_run(ring, slot, buffers, n - done, true, &more), i;
 		for (i = 0; i < run; i++) {
 			const struct rte_mbuf *packet = packets[done];
 			uint32_t bytes = ring->header_bytes + packet->pkt_len;
@@ -216,7 +220,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			done++;
 			slot++;
 		}
-		if (likely(done == n))
+		if (likely(done == n) || (i == run && !more))
 			break;
 		int r = give_chain(kind, ring, slot, packets[done], &used[n_used]);
 		if (r == 0)
@@ -229,7 +233,8 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	if (n_used > 0) {
 		kind->give_back(ring, used, n_used);
 		/* So the next ones are on their way when the next burst comes. */
-		kind->read_run(ring, 0, buffers, AHEAD, true);
+		bool more;
+		kind->read_run(ring, 0, buffers, AHEAD, true, &more);
 	}
 	return done;
 }

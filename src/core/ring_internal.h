@@ -200,11 +200,11 @@ static inline void simple_prefetch(const struct simple *simple, bool writable)
  */
 struct ring_kind {
 	/*
-	 * Reads a run of simple buffers, `n` at most. What ends it, if anything is there, is for
-	 * read_chain().
+	 * Reads a run of simple buffers, `n` at most. `ret_more`: something else ended it, which is
+	 * for read_chain().
 	 */
 	uint16_t (*read_run)(struct ring *ring, uint16_t slot, struct simple *ret_buffers,
-		uint16_t n, bool writable);
+		uint16_t n, bool writable, bool *ret_more);
 	/*
 	 * Reads one buffer of any shape behind what is in `chain`, and its number and slots into
 	 * `ret_used`. False where there is none, or where it retired the ring.

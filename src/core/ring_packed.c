@@ -38,11 +38,12 @@ static inline uint16_t flags_at(const struct ring *ring, uint16_t number)
 	return __atomic_load_n(&ring->packed_desc[number].flags, __ATOMIC_ACQUIRE);
 }
 
-static __rte_always_inline uint16_t packed_read_run(
-	struct ring *ring, uint16_t slot, struct simple *ret_buffers, uint16_t n, bool writable)
+static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t slot,
+	struct simple *ret_buffers, uint16_t n, bool writable, bool *ret_more)
 {
 	uint16_t run;
 
+	*ret_more = false;
 	if (unlikely(slot >= ring->size))
 		return 0;
 	n = RTE_MIN(n, ring->size - slot);
@@ -52,8 +53,11 @@ static __rte_always_inline uint16_t packed_read_run(
 		if (!is_available(flags_at(ring, place.number), place.wrap))
 			break;
 		struct descriptor descriptor = packed_descriptor(at);
-		if (!simple_set(&ret_buffers[run], ring, &descriptor, descriptor.number, writable))
+		if (!simple_set(
+			    &ret_buffers[run], ring, &descriptor, descriptor.number, writable)) {
+			*ret_more = true;
 			break;
+		}
 		simple_prefetch(&ret_buffers[run], writable);
 		if (unlikely(++place.number == ring->size))
 			place = (struct place){0, !place.wrap};

@@ -34,11 +34,12 @@ static inline uint16_t head_at(const struct ring *ring, uint16_t slot)
 	return __atomic_load_n(&ring->avail->ring[index], __ATOMIC_RELAXED);
 }
 
-static __rte_always_inline uint16_t split_read_run(
-	struct ring *ring, uint16_t slot, struct simple *ret_buffers, uint16_t n, bool writable)
+static __rte_always_inline uint16_t split_read_run(struct ring *ring, uint16_t slot,
+	struct simple *ret_buffers, uint16_t n, bool writable, bool *ret_more)
 {
 	uint16_t ready = available(ring, slot + n), heads[RING_BURST], run;
 
+	*ret_more = false;
 	if (ready <= slot)
 		return 0;
 	n = RTE_MIN(n, ready - slot);
@@ -55,6 +56,7 @@ static __rte_always_inline uint16_t split_read_run(
 			break;
 		simple_prefetch(&ret_buffers[run], writable);
 	}
+	*ret_more = slot + run < ready;
 	return run;
 }
 

@@ -60,13 +60,20 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 		idle_vm_to_vf_arm(&worker->idle, (struct vm_to_vf *)place->lane, on);
 }
 
+/* Notes that a lane is woken. */
+static void note_woken(const struct worker *worker, struct lane *lane)
+{
+	lane->moved_at = worker->clock;
+	lane->busy_before = atomic_load_explicit(&lane->busy_cycles, memory_order_relaxed);
+}
+
 /* The i-th lane, which dozes, is polled from now on. */
 static void wake(struct worker *worker, unsigned i)
 {
 	struct place *places = worker->places;
 	unsigned first_armed = worker->n_awake + worker->n_blind;
 
-	places[i].lane->moved_at = worker->clock;
+	note_woken(worker, places[i].lane);
 	if (i < first_armed) {
 		worker->n_blind--;
 	} else {
@@ -150,7 +157,7 @@ static void rouse(struct worker *worker)
 	for (unsigned i = 0; i < worker->n; i++) {
 		if (worker->places[i].lane->armed)
 			arm(worker, &worker->places[i], false);
-		worker->places[i].lane->moved_at = worker->clock;
+		note_woken(worker, worker->places[i].lane);
 	}
 	worker->n_awake = worker->n;
 	worker->n_blind = 0;
@@ -183,11 +190,22 @@ static void adopt(struct worker *worker, const struct plan *plan)
 	worker->events.called = true;
 }
 
+/* How long a lane may be silent before it dozes off. */
+static uint64_t patience(const struct worker *worker, const struct lane *lane)
+{
+	uint64_t busy = atomic_load_explicit(&lane->busy_cycles, memory_order_relaxed);
+
+	return RTE_MAX(DOZE_US * worker->us,
+		RTE_MIN((busy - lane->busy_before) / RAMP, DOZE_MAX_US * worker->us));
+}
+
 static void doze_off(struct worker *worker)
 {
-	for (unsigned i = worker->n_awake; i > 0; i--)
-		if (worker->clock - worker->places[i - 1].lane->moved_at >= DOZE_US * worker->us)
+	for (unsigned i = worker->n_awake; i > 0; i--) {
+		const struct lane *lane = worker->places[i - 1].lane;
+		if (worker->clock - lane->moved_at >= patience(worker, lane))
 			doze(worker, i - 1);
+	}
 }
 
 /* Sleeps until the next sweep or until woken. The plan may be another one afterwards. */
@@ -230,7 +248,7 @@ int worker_main(void *argument)
 
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
-	worker->pace = worker->idle_latency_us == 0 ? 0 : worker->us * PACE_NS / 1000;
+	worker->pace = worker->idle_latency_us == 0 ? 0 : worker->us * PACE_US;
 	worker->clock = rte_rdtsc();
 	epoch_online(worker->epoch, worker->index);
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {

@@ -11,6 +11,11 @@
  * worker sleeps. So idle lanes cost the busy ones next to nothing, and a silent worker costs next
  * to nothing at all.
  *
+ * A lane that has worked for long since it was woken is more patient: for an eighth of the time
+ * that its packets took. A VM that sends or takes nothing for a moment, because its CPU is
+ * another's turn, finds its relay awake then, and what is polled in vain stays in proportion to
+ * what is not.
+ *
  * Blind lanes are polled after an eighth of the silence so far has passed, or the latency that the
  * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at
  * most, and after a long silence a poll every now and then will do.
@@ -19,7 +24,7 @@
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
  * eventfd at the wrong moment.
  *
- * A lane that is awake and had few packets is polled again PACE_NS later and not before. What a
+ * A lane that is awake and had few packets is polled again PACE_US later and not before. What a
  * burst costs hardly depends on how many packets are in it: most of it is cache lines that travel
  * between this CPU and the guest's, and their number is that of the bursts.
  *
@@ -32,13 +37,14 @@
 #include "core/vf.h"
 #include "core/workers.h"
 
-#define DOZE_US 100     /* of silence, until a lane dozes off */
-#define PACE_NS 1000    /* between two polls of a lane */
-#define FULL_BURST 32   /* received and sent in a poll: more may be waiting */
-#define LOOK_US 50      /* between two looks after the lanes that doze, at least */
-#define FEW 8           /* lanes: to poll them takes no longer than a system call */
-#define SWEEP_US 100000 /* between two polls of all lanes that doze; the longest sleep */
-#define RAMP 8          /* a blind lane is polled after this part of the silence so far */
+#define DOZE_US 100       /* of silence, until a lane dozes off, at least */
+#define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
+#define PACE_US 2         /* between two polls of a lane */
+#define FULL_BURST 32     /* received and sent in a poll: more may be waiting */
+#define LOOK_US 50        /* between two looks after the lanes that doze, at least */
+#define FEW 8             /* lanes: to poll them takes no longer than a system call */
+#define SWEEP_US 100000   /* between two polls of all lanes that doze; the longest sleep */
+#define RAMP 8            /* 1/8 of the silence so far, or of the work */
 
 #define LANES_MAX (DIRECTIONS_N * RELAYS_MAX * VF_QUEUES_MAX)
 

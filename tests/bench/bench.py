@@ -20,7 +20,7 @@ import report  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from measure import IDLE_PPS, Timing, measure  # noqa: E402
-from peers import CannotRun, Machine, Ours, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
+from peers import CannotRun, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
     "short": (cells.short, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
@@ -29,6 +29,7 @@ PLANS = {
 }
 PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs)]
 ZERO_COPY = (report.ZERO_COPY, OursZeroCopy)
+ALONE = (report.ALONE, OursAlone)
 CONTROL = (report.CONTROL, TestpmdPeer)
 HUGE_MEBIBYTES = 3072
 
@@ -45,11 +46,13 @@ def pin(huge_dir):
 def _peers_of(group):
     """The peers that some of these cells are measured with, in the order of the rotation."""
     return [*PEERS, *([ZERO_COPY] if any(cell.zero_copy for cell in group) else []),
+            *([ALONE] if any(cell.alone for cell in group) else []),
             *([CONTROL] if any(cell.control for cell in group) else [])]
 
 
 def _is_measured(peer, cell):
-    return {report.ZERO_COPY: cell.zero_copy, report.CONTROL: cell.control}.get(peer.name, True)
+    return {report.ZERO_COPY: cell.zero_copy, report.ALONE: cell.alone,
+            report.CONTROL: cell.control}.get(peer.name, True)
 
 
 def _start_peers(stack, setup, machine, directory, kinds, skipped):

@@ -32,6 +32,11 @@ class Cell:
         return (self.direction != "vf_to_vm" and self.size in ("1500", "IMIX", "9000") and
                 self.setup.queues == self.setup.relays == 1)
 
+    @property
+    def alone(self):
+        """Whether a single relay of ours is measured too: where there are several."""
+        return self.setup.relays > 1
+
 
 def _saturated(setup, sizes, control=False):
     return [Cell(setup, direction, size, control=control)

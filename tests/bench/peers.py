@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from load import Load
@@ -192,6 +192,13 @@ class Ours(Peer):
 
 class OursZeroCopy(Ours):
     options = ("--zero-copy",)
+
+
+class OursAlone(Ours):
+    """A single relay, whatever the setup."""
+
+    def __init__(self, name, setup, machine, directory):
+        super().__init__(name, replace(setup, relays=1), machine, directory)
 
 
 class TestpmdPeer(Peer):

@@ -10,8 +10,16 @@ from pathlib import Path
 import plots
 from cells import Load
 
-OURS, ZERO_COPY, TESTPMD, OVS, CONTROL = "ours", "zero-copy", "testpmd", "ovs", "testpmd2"
-PEERS = (OURS, ZERO_COPY, TESTPMD, OVS)
+OURS, ZERO_COPY, ALONE = "ours", "zero-copy", "one-relay"
+TESTPMD, OVS, CONTROL = "testpmd", "ovs", "testpmd2"
+PEERS = {OURS: "ours", ZERO_COPY: "zero copy", ALONE: "one relay", TESTPMD: "testpmd", OVS: "OVS"}
+RATIOS = {  # a key: (head, of whom, to whom)
+    "vs_testpmd": ("ours ÷ testpmd", OURS, TESTPMD),
+    "vs_ovs": ("ours ÷ OVS", OURS, OVS),
+    "zero_copy_vs_testpmd": ("zero copy ÷ testpmd", ZERO_COPY, TESTPMD),
+    "vs_one_relay": ("ours ÷ one relay", OURS, ALONE),
+    "control": ("A/A", TESTPMD, CONTROL),
+}
 
 # What is shown of a cell: (key of a window, unit, whether more is better)
 MEASURES = {
@@ -76,10 +84,7 @@ def rows(results):
                 "load": cell.load.value, "offered_mpps": result.offered_pps / 1e6 or None,
                 "unit": unit,
                 **{peer: result.median(peer, key) for peer in PEERS},
-                "vs_testpmd": _better(result, OURS, TESTPMD, key, more),
-                "vs_ovs": _better(result, OURS, OVS, key, more),
-                "zero_copy_vs_testpmd": _better(result, ZERO_COPY, TESTPMD, key, more),
-                "control": _better(result, TESTPMD, CONTROL, key, more),
+                **{name: _better(result, a, b, key, more) for name, (_, a, b) in RATIOS.items()},
             }
 
 
@@ -90,16 +95,16 @@ def _number(value):
 
 
 def _table(all_rows):
-    head = ["rings", "direction", "bytes", "load", "unit", "ours", "zero copy", "testpmd", "OVS",
-            "ours ÷ testpmd", "ours ÷ OVS", "zero copy ÷ testpmd", "A/A"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 5 + "---:|" * 8]
+    texts = ["rings", "direction", "bytes", "load", "unit"]
+    numbers = [*PEERS.values(), *(head for head, _, _ in RATIOS.values())]
+    lines = ["| " + " | ".join(texts + numbers) + " |",
+             "|" + "---|" * len(texts) + "---:|" * len(numbers)]
     for row in all_rows:
         load = row["load"]
         if row["offered_mpps"]:
             load += f", {row['offered_mpps']:.2g} Mpps"
         cells = [row["rings"], DIRECTION_NAMES[row["direction"]], row["size"], load, row["unit"],
-                 *(_number(row[key]) for key in (*PEERS, "vs_testpmd", "vs_ovs",
-                                                 "zero_copy_vs_testpmd", "control"))]
+                 *(_number(row[key]) for key in (*PEERS, *RATIOS))]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
