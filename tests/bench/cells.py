@@ -69,6 +69,7 @@ def full():
         cells += _saturated(Setup(packed, queues=4), ("64", "1500"))
     for relays in (8, 16, 64):
         cells += _saturated(Setup(relays=relays), ("64", "1500"))
+    cells += _saturated(Setup(relays=64, ring=256), ("64", "1500"))  # QEMU's default
     return cells
 
 

@@ -17,7 +17,6 @@ from lib.paths import build_dir
 from lib.proc import Process, run, wait_until
 from lib.testpmd import Testpmd
 
-QUEUE_SIZE = 1024
 FRAME_ROOM = 9216  # of a buffer that holds a jumbo frame
 START_TIMEOUT_S = 60
 
@@ -30,13 +29,15 @@ class Setup:
     queues: int = 1
     relays: int = 1
     jumbo: bool = False
+    ring: int = 1024  # descriptors
 
     def __str__(self):
         return " ".join([
             "packed" if self.packed else "split",
             "mergeable" if self.mergeable else "single",
             *([f"{self.queues} queues"] if self.queues > 1 else []),
-            *([f"{self.relays} relays"] if self.relays > 1 else [])])
+            *([f"{self.relays} relays"] if self.relays > 1 else []),
+            *([f"rings of {self.ring}"] if self.ring != Setup.ring else [])])
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Peer:
         vm = stack.enter_context(Process(
             [build_dir() / "tests" / "bench" / "bench-vm", f"--vf-to-vm={self.vf_to_vm.path}",
              f"--vm-to-vf={self.vm_to_vf.path}", f"--cpu={self.machine.vm}",
-             f"--queues={setup.queues}", f"--queue-size={QUEUE_SIZE}",
+             f"--queues={setup.queues}", f"--queue-size={setup.ring}",
              f"--room={FRAME_ROOM if setup.jumbo else 2048}",
              *(["--packed"] if setup.packed else []),
              *(["--mergeable"] if setup.mergeable else []),
