@@ -37,9 +37,9 @@ struct lane {
 	int worker;        /* whose plan holds the lane, -1 for none; the control thread's */
 	bool armed;        /* its source has been asked to wake a worker; the owner's */
 	uint64_t moved_at; /* TSC when it moved a packet last, or was woken; the owner's */
+	uint64_t patience; /* TSC cycles that it may be silent for, for its work; the owner's */
 	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
 	_Atomic uint64_t busy_cycles;
-	uint64_t busy_before; /* busy_cycles when it was woken last; the owner's */
 	struct counters counters;
 	/* Copies what passes; NULL: nobody captures. Set by the control thread at any time. */
 	_Atomic(struct tap *) tap;

@@ -16,6 +16,25 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
 		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
 }
 
+/* True where a lane has been silent for longer than costs nothing. */
+static bool is_patient(const struct worker *worker, const struct lane *lane)
+{
+	return worker->clock - lane->moved_at > DOZE_US * worker->us;
+}
+
+/* A lane has been busy from the last reading of the clock until now. */
+static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
+{
+	const uint64_t cycles = now - worker->clock;
+
+	add_cycles(&lane->busy_cycles, cycles);
+	add_cycles(&worker->busy_cycles, cycles);
+	if (unlikely(is_patient(worker, lane)))
+		lane->patience -= MIN(lane->patience, worker->clock - lane->moved_at);
+	lane->patience = MIN(lane->patience + cycles / RAMP, DOZE_MAX_US * worker->us);
+	worker->clock = lane->moved_at = now;
+}
+
 /*
  * Polls a lane once; true where it moved packets. The time since the last reading of the clock goes
  * to a lane that did; one without packets does not read it.
@@ -26,14 +45,11 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
+	if (n < FULL_BURST && (n > 0 || is_patient(worker, lane)))
+		place->due = worker->clock + worker->pace;
 	if (n == 0)
 		return false;
-	uint64_t now = rte_rdtsc();
-	add_cycles(&lane->busy_cycles, now - worker->clock);
-	add_cycles(&worker->busy_cycles, now - worker->clock);
-	if (n < FULL_BURST)
-		place->due = worker->clock + worker->pace;
-	worker->clock = lane->moved_at = now;
+	note_busy(worker, lane, rte_rdtsc());
 	return true;
 }
 
@@ -60,11 +76,10 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 		idle_vm_to_vf_arm(&worker->idle, (struct vm_to_vf *)place->lane, on);
 }
 
-/* Notes that a lane is woken. */
 static void note_woken(const struct worker *worker, struct lane *lane)
 {
 	lane->moved_at = worker->clock;
-	lane->busy_before = atomic_load_explicit(&lane->busy_cycles, memory_order_relaxed);
+	lane->patience = 0;
 }
 
 /* The i-th lane, which dozes, is polled from now on. */
@@ -190,20 +205,11 @@ static void adopt(struct worker *worker, const struct plan *plan)
 	worker->events.called = true;
 }
 
-/* How long a lane may be silent before it dozes off. */
-static uint64_t patience(const struct worker *worker, const struct lane *lane)
-{
-	uint64_t busy = atomic_load_explicit(&lane->busy_cycles, memory_order_relaxed);
-
-	return RTE_MAX(DOZE_US * worker->us,
-		RTE_MIN((busy - lane->busy_before) / RAMP, DOZE_MAX_US * worker->us));
-}
-
 static void doze_off(struct worker *worker)
 {
 	for (unsigned i = worker->n_awake; i > 0; i--) {
 		const struct lane *lane = worker->places[i - 1].lane;
-		if (worker->clock - lane->moved_at >= patience(worker, lane))
+		if (worker->clock - lane->moved_at >= MAX(DOZE_US * worker->us, lane->patience))
 			doze(worker, i - 1);
 	}
 }

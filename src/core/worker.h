@@ -11,10 +11,10 @@
  * worker sleeps. So idle lanes cost the busy ones next to nothing, and a silent worker costs next
  * to nothing at all.
  *
- * A lane that has worked for long since it was woken is more patient: for an eighth of the time
- * that its packets took. A VM that sends or takes nothing for a moment, because its CPU is
- * another's turn, finds its relay awake then, and what is polled in vain stays in proportion to
- * what is not.
+ * A lane that works earns patience: an eighth of the time that its packets take. A longer silence
+ * uses it up, and while there is some the lane stays awake. So a VM that sends or takes nothing for
+ * a moment, because its CPU is another's, finds its relay awake, and what is polled in vain stays
+ * in proportion to what is not.
  *
  * Blind lanes are polled after an eighth of the silence so far has passed, or the latency that the
  * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at
@@ -24,9 +24,9 @@
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
  * eventfd at the wrong moment.
  *
- * A lane that is awake and had few packets is polled again PACE_US later and not before. What a
- * burst costs hardly depends on how many packets are in it: most of it is cache lines that travel
- * between this CPU and the guest's, and their number is that of the bursts.
+ * A lane that is awake and had few packets, or lives on its patience, is polled again PACE_US later
+ * and not before. What a burst costs hardly depends on how many packets are in it: most of it is
+ * cache lines that travel between this CPU and the guest's, and their number is that of the bursts.
  *
  * With a latency of 0 nothing dozes, ever, and nothing waits.
  */
