@@ -200,8 +200,8 @@ static inline void simple_prefetch(const struct simple *simple, bool writable)
  */
 struct ring_kind {
 	/*
-	 * Reads a run of simple buffers, `n` at most. `ret_more`: something else ended it, which is
-	 * for read_chain().
+	 * Reads a run of simple buffers, `n` at most. `ret_more`, where there are fewer: something
+	 * else ended it, which is for read_chain().
 	 */
 	uint16_t (*read_run)(struct ring *ring, uint16_t slot, struct simple *ret_buffers,
 		uint16_t n, bool writable, bool *ret_more);
