@@ -6,16 +6,17 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
 
-BAR = 0.27  # of the distance between two cells
+BARS = 0.8  # of the distance between two cells
 
 
 def _plot(path, unit, rows, peers):
     labels = [f"{row['rings']}, {row['direction']}, {row['size']} B"
               + (", idle" if row["load"] == "idle" else "") for row in rows]
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.45 * len(rows)))
+    bar = BARS / len(peers)
     for index, peer in enumerate(peers):
-        axes.barh([place + (index - 1) * BAR for place in range(len(rows))],
-                  [row[peer] or 0 for row in rows], BAR, label=peer)
+        axes.barh([place + (index + 0.5) * bar - BARS / 2 for place in range(len(rows))],
+                  [row[peer] or 0 for row in rows], bar, label=peer)
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.set_xlabel(unit)
