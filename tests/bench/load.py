@@ -66,8 +66,10 @@ class Load:
         return sum(self._load.received[slot].packets for slot in self._slots
                    if slot % QUEUES != but_queue)
 
-    def missed(self):
-        return sum(self._load.sent[slot].missed for slot in self._slots)
+    def due(self):
+        """Packets that were to be sent by now, whether they were or not."""
+        counts = (self._load.sent[slot] for slot in self._slots)
+        return sum(count.packets + count.missed for count in counts)
 
     def latency(self):
         return list(self._load.latency)

@@ -58,17 +58,18 @@ def _window(peer, cell, timing, offered_pps):
         peer.cycles_begin()
         time.sleep(timing.settle_s)  # that took the VM's CPU too
     latency = loads[0].latency()
-    missed = sum(load.missed() for load in loads)
+    due = sum(load.due() for load in loads)
     packets, start = sum(load.received() for load in loads), time.monotonic()
     time.sleep(timing.window_s)
     packets = sum(load.received() for load in loads) - packets
     seconds = time.monotonic() - start
     # Read before the relay is asked for its cycles: that takes the VM's CPU for a while.
-    probes = {**(percentiles_us(latency, loads[0].latency()) or {}),
-              "missed": sum(load.missed() for load in loads) - missed}
+    probes = percentiles_us(latency, loads[0].latency()) or {}
+    due = sum(load.due() for load in loads) - due
     result = {"mpps": packets / seconds / 1e6}
     if cell.load is Load.HALF and packets:
         result["cycles"] = peer.cycles_per_packet()
+        result["lost"] = max(0, 100 * (1 - packets / due))  # or still under way
     if probe_every:
         result.update(probes)
     for load in loads:

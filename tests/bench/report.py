@@ -25,7 +25,8 @@ RATIOS = {  # a key: (head, of whom, to whom)
 MEASURES = {
     Load.SATURATED: [("mpps", "Mpps", True)],
     Load.HALF: [("cycles", "cycles/packet", False), ("p50", "us p50", False),
-                ("p99", "us p99", False), ("p99.9", "us p99.9", False)],
+                ("p99", "us p99", False), ("p99.9", "us p99.9", False),
+                ("lost", "percent lost", False)],
     Load.IDLE: [("p50", "us p50", False), ("p99", "us p99", False), ("p99.9", "us p99.9", False)],
 }
 DIRECTION_NAMES = {"vf_to_vm": "VF→VM", "vm_to_vf": "VM→VF", "both": "both"}
