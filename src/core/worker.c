@@ -16,7 +16,7 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
 		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
 }
 
-/* True where a lane has been silent for longer than costs nothing. */
+/* True where a lane has been silent for so long that only its patience keeps it awake. */
 static bool is_patient(const struct worker *worker, const struct lane *lane)
 {
 	return worker->clock - lane->moved_at > DOZE_US * worker->us;
