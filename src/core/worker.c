@@ -16,10 +16,15 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
 		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
 }
 
+static uint64_t silence(const struct worker *worker, const struct lane *lane)
+{
+	return worker->clock - lane->moved_at;
+}
+
 /* True where a lane has been silent for so long that only its patience keeps it awake. */
 static bool is_patient(const struct worker *worker, const struct lane *lane)
 {
-	return worker->clock - lane->moved_at > DOZE_US * worker->us;
+	return silence(worker, lane) > DOZE_US * worker->us;
 }
 
 /* A lane has been busy from the last reading of the clock until now. */
@@ -30,7 +35,7 @@ static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 	add_cycles(&lane->busy_cycles, cycles);
 	add_cycles(&worker->busy_cycles, cycles);
 	if (unlikely(is_patient(worker, lane)))
-		lane->patience -= MIN(lane->patience, worker->clock - lane->moved_at);
+		lane->patience -= MIN(lane->patience, silence(worker, lane));
 	lane->patience = MIN(lane->patience + cycles / RAMP, DOZE_MAX_US * worker->us);
 	worker->clock = lane->moved_at = now;
 }
@@ -209,7 +214,7 @@ static void doze_off(struct worker *worker)
 {
 	for (unsigned i = worker->n_awake; i > 0; i--) {
 		const struct lane *lane = worker->places[i - 1].lane;
-		if (worker->clock - lane->moved_at >= MAX(DOZE_US * worker->us, lane->patience))
+		if (silence(worker, lane) >= MAX(DOZE_US * worker->us, lane->patience))
 			doze(worker, i - 1);
 	}
 }

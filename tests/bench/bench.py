@@ -27,10 +27,9 @@ PLANS = {
     "full": (cells.full, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
     "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=2)),
 }
-PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs)]
-ZERO_COPY = (report.ZERO_COPY, OursZeroCopy)
-ALONE = (report.ALONE, OursAlone)
-CONTROL = (report.CONTROL, TestpmdPeer)
+PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs),  # in rotation
+         (report.ZERO_COPY, OursZeroCopy), (report.ALONE, OursAlone),
+         (report.CONTROL, TestpmdPeer)]
 HUGE_MEBIBYTES = 3072
 
 
@@ -43,16 +42,14 @@ def pin(huge_dir):
     return Machine(control=cpus[0], vm=cpus[-2], worker=cpus[-1], huge_dir=huge_dir)
 
 
-def _peers_of(group):
-    """The peers that some of these cells are measured with, in the order of the rotation."""
-    return [*PEERS, *([ZERO_COPY] if any(cell.zero_copy for cell in group) else []),
-            *([ALONE] if any(cell.alone for cell in group) else []),
-            *([CONTROL] if any(cell.control for cell in group) else [])]
-
-
-def _is_measured(peer, cell):
+def _is_measured(name, cell):
     return {report.ZERO_COPY: cell.zero_copy, report.ALONE: cell.alone,
-            report.CONTROL: cell.control}.get(peer.name, True)
+            report.CONTROL: cell.control}.get(name, True)
+
+
+def _peers_of(group):
+    """The peers that some of these cells are measured with."""
+    return [(name, kind) for name, kind in PEERS if any(_is_measured(name, cell) for cell in group)]
 
 
 def _start_peers(stack, setup, machine, directory, kinds, skipped):
@@ -100,7 +97,7 @@ def _run(plan, timing, machine, directory, skipped):
                     skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
                                     "testpmd, whose half it is, has done nothing saturated"))
                     continue
-                done.append(measure(cell, [p for p in peers if _is_measured(p, cell)], timing,
+                done.append(measure(cell, [p for p in peers if _is_measured(p.name, cell)], timing,
                                     offered_pps))
         print(f"{setup}: {len(group)} cells in {time.monotonic() - begin:.0f} s, "
               f"{started - begin:.0f} of them to start", flush=True)
