@@ -43,7 +43,8 @@ struct load {
 	_Atomic uint32_t generation; /* another one restarts the clocks of the sources */
 	uint32_t stalled;            /* queues that the VM does not read; a bit each */
 	uint32_t written;            /* sources write all of a packet, not its headers only */
-	uint64_t reserved[7];
+	uint32_t read;               /* sinks read all of a packet */
+	uint32_t reserved[13];
 
 	struct load_count sent[LOAD_SLOTS];
 	struct load_count received[LOAD_SLOTS];

@@ -23,7 +23,8 @@ class _Load(ctypes.Structure):
                 ("probe_every", ctypes.c_uint32), ("pps", ctypes.c_double),
                 ("on", ctypes.c_uint32), ("generation", ctypes.c_uint32),
                 ("stalled", ctypes.c_uint32), ("written", ctypes.c_uint32),
-                ("reserved", ctypes.c_uint64 * 7), ("sent", _Count * SLOTS),
+                ("read", ctypes.c_uint32), ("reserved", ctypes.c_uint32 * 13),
+                ("sent", _Count * SLOTS),
                 ("received", _Count * SLOTS), ("latency", ctypes.c_uint64 * LATENCY_BUCKETS)]
 
 
@@ -40,9 +41,9 @@ class Load:
         self._load = _Load.from_buffer(self._map)
         self._load.size_bytes = ctypes.sizeof(_Load)
 
-    def start(self, sizes, pps=0, probe_every=0, written=False):
+    def start(self, sizes, pps=0, probe_every=0, written=False, read=False):
         """pps: of all sources together, 0 for as fast as it goes. written: the sources write all of a
-        packet, not only its headers."""
+        packet, not only its headers. read: the sinks read all of it."""
         load = self._load
         load.n_sizes = len(sizes)
         load.sizes[:len(sizes)] = sizes
@@ -50,6 +51,7 @@ class Load:
         load.probe_every = probe_every
         load.pps = pps / len(self._slots)
         load.written = written
+        load.read = read
         load.on = 1
         load.generation += 1
 

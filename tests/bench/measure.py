@@ -50,9 +50,10 @@ def _window(peer, cell, timing, offered_pps):
     probe_every = {Load.SATURATED: 0, Load.HALF: PROBE_EVERY, Load.IDLE: 1}[cell.load]
     peer.resume()
     for load in loads:
-        # What a VM sends its CPU has written, if it has the time; a device's is not a CPU's.
+        # A VM's CPU writes what it sends and reads what it gets, if it has the time; a device does not.
+        whole = cell.load is Load.HALF
         load.start(SIZES[cell.size], offered_pps, probe_every,
-                   written=load is peer.vm_to_vf and cell.load is Load.HALF)
+                   written=whole and load is peer.vm_to_vf, read=whole and load is peer.vf_to_vm)
     time.sleep(timing.settle_s)
     if cell.load is Load.HALF:
         peer.cycles_begin()
