@@ -27,6 +27,8 @@ static __rte_always_inline uint16_t take_run(struct ring *ring, const struct sim
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *packet = packets[taken];
 		uint32_t payload = buffers[i].bytes - ring->header_bytes;
+		if (lender == NULL && i + 1 < n)
+			simple_prefetch_rest(&buffers[i + 1]);
 		account->received.bytes += payload;
 		bool whole = lender != NULL ? lend_simple(ring, &buffers[i], packet, room, lender,
 						      ring_loan(ring->loans, first_loan + i))

@@ -194,6 +194,13 @@ static inline void simple_prefetch(const struct simple *simple, bool writable)
 	}
 }
 
+/* Has all that is behind them on the way, while something else is copied. */
+static inline void simple_prefetch_rest(const struct simple *simple)
+{
+	for (uint32_t at = 2 * RTE_CACHE_LINE_SIZE; at < simple->bytes; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(simple->at + at);
+}
+
 /*
  * What differs between the kinds of rings. `slot` counts from the ring's position on: buffers in a
  * split ring, descriptors in a packed one.
