@@ -55,10 +55,19 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline)
 uint16_t ring_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
+	const uint64_t before = account->sent.bytes;
+
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
-	return ring->packed ? ring_packed_give(ring, packets, n, account)
-	                    : ring_split_give(ring, packets, n, account);
+	const bool timed = stores_measure(&ring->stores);
+	const uint64_t begin = timed ? rte_rdtsc() : 0;
+	const uint16_t done = ring->packed ? ring_packed_give(ring, packets, n, account)
+	                                   : ring_split_give(ring, packets, n, account);
+	const uint64_t bytes = account->sent.bytes - before;
+	if (bytes >= done * STORES_MEAN)
+		stores_note(&ring->stores, ring->size, done, bytes, done < n, begin,
+			timed ? rte_rdtsc() : 0);
+	return done;
 }
 
 void ring_ask_to_notify(struct ring *ring, bool on)

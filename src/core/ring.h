@@ -25,6 +25,7 @@
 
 #include "core/counters.h"
 #include "core/guest_memory.h"
+#include "core/stores.h"
 
 struct lender;
 struct ring_loans;
@@ -85,6 +86,7 @@ struct ring {
 	bool wrap;          /* packed: the wrap counter */
 	uint16_t called_at; /* `next` when the guest was last considered to be called, */
 	bool called;        /* if it ever was */
+	struct stores stores;
 	/* Taken by whoever gives packets, where several workers may. Nobody waits for it. */
 	atomic_flag giving;
 	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */

@@ -127,12 +127,12 @@ static void copy_from_chain(struct cursor *cursor, void *to, uint32_t bytes)
 }
 
 static void copy_to_chain(
-	const struct guest_memory *memory, struct cursor *cursor, const void *from, uint32_t bytes)
+	const struct ring *ring, struct cursor *cursor, const uint8_t *from, uint32_t bytes)
 {
 	for (uint32_t done = 0, part; done < bytes; done += part) {
 		part = RTE_MIN(left_of_piece(cursor), bytes - done);
-		memcpy(cursor->piece->at + cursor->offset, (const uint8_t *)from + done, part);
-		guest_memory_log(memory, cursor->piece->gpa + cursor->offset, part);
+		stores_write(&ring->stores, cursor->piece->at + cursor->offset, from + done, part);
+		guest_memory_log(ring->memory, cursor->piece->gpa + cursor->offset, part);
 		cursor->offset += part;
 	}
 }
@@ -273,8 +273,8 @@ void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
 	uint8_t header[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
 
 	header_write(ring, packet, n_buffers, header);
-	copy_to_chain(ring->memory, &cursor, header, ring->header_bytes);
+	copy_to_chain(ring, &cursor, header, ring->header_bytes);
 	for (; packet != NULL; packet = packet->next)
-		copy_to_chain(ring->memory, &cursor, rte_pktmbuf_mtod(packet, const void *),
-			packet->data_len);
+		copy_to_chain(
+			ring, &cursor, rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len);
 }

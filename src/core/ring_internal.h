@@ -7,7 +7,6 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 #include <string.h>
 
@@ -315,8 +314,8 @@ static inline void give_simple(
 	const struct ring *ring, const struct rte_mbuf *packet, const struct simple *simple)
 {
 	header_write(ring, packet, 1, simple->at);
-	rte_memcpy(simple->at + ring->header_bytes, rte_pktmbuf_mtod(packet, const void *),
-		packet->data_len);
+	stores_write(&ring->stores, simple->at + ring->header_bytes,
+		rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len);
 	if (unlikely(ring->memory->log != NULL))
 		guest_memory_log(ring->memory, simple->gpa, ring->header_bytes + packet->data_len);
 }

@@ -130,6 +130,7 @@ static void gives_what_has_come(
 		uint16_t n = 1 + given % RING_BURST;
 		for (uint16_t i = 0; i < n; i++)
 			bench->packets[i] = bench_frame(bench, frame_bytes(given + i), given + i);
+		bench->ring.stores.past = !bench->ring.stores.past; /* both ways to write */
 		uint16_t done = ring_give(&bench->ring, bench->packets, n, &bench->account);
 		assert_true(done > 0);
 		given += done;

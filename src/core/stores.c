@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/stores.h"
+
+#define PHASE_PACKETS 2048 /* at least; all buffers of the ring, where those are more */
+#define CYCLES_A_BYTE 4    /* at most: what takes longer was another's, who had the CPU */
+#define GAIN 0.875         /* of the cost so far: less is worth a change */
+
+/*
+ * How long the result is held: so that trials take a 64th of the time on top of what packets take
+ * anyway. Where there is little to lose, they come more often.
+ */
+#define HOLD_PHASES 128 /* where the other way takes twice as long */
+#define HOLD_PHASES_MIN 32
+#define HOLD_PHASES_MAX 512
+
+static void note_cost(struct stores *stores)
+{
+	stores->cost[stores->past] = (double)stores->cycles / (double)stores->bytes;
+}
+
+/* The trial is over: this way was better, or the one before will do. */
+static void decide(struct stores *stores)
+{
+	if (stores->cost[stores->past] >= stores->cost[!stores->past] * GAIN)
+		stores->past = !stores->past;
+}
+
+static uint32_t hold_phases(const struct stores *stores)
+{
+	double loss = stores->cost[!stores->past] / stores->cost[stores->past] - 1;
+
+	return RTE_MAX(HOLD_PHASES_MIN, RTE_MIN(HOLD_PHASES_MAX, HOLD_PHASES * loss));
+}
+
+static void next_phase(struct stores *stores, uint32_t packets)
+{
+	switch (stores->phase) {
+	case STORES_HOLD:
+		stores->phase = STORES_MEASURE;
+		break;
+	case STORES_MEASURE:
+		note_cost(stores);
+		stores->past = !stores->past;
+		stores->phase = STORES_SETTLE;
+		break;
+	case STORES_SETTLE:
+		stores->phase = STORES_TRY;
+		break;
+	case STORES_TRY:
+		note_cost(stores);
+		decide(stores);
+		stores->phase = STORES_HOLD;
+		packets *= hold_phases(stores);
+		break;
+	}
+	stores->left = packets;
+	stores->bytes = stores->cycles = stores->waits_since = 0;
+}
+
+/* The time of a burst, and that for which its packets have waited. */
+static void measure(struct stores *stores, uint16_t packets, uint64_t bytes, bool waits,
+	uint64_t begin, uint64_t end)
+{
+	if (stores->waits_since == 0)
+		stores->waits_since = begin;
+	if (packets == 0)
+		return;
+	stores->bytes += bytes;
+	stores->cycles += RTE_MIN(end - stores->waits_since, bytes * CYCLES_A_BYTE);
+	stores->waits_since = waits ? end : 0;
+}
+
+void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
+	uint64_t begin, uint64_t end)
+{
+	if (stores_measure(stores))
+		measure(stores, packets, bytes, waits, begin, end);
+	stores->left -= RTE_MIN(stores->left, packets);
+	if (stores->left == 0)
+		next_phase(stores, RTE_MAX(size, PHASE_PACKETS));
+}

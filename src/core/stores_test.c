@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/stores.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RING 256
+#define BURST 32
+#define BYTES (BURST * 1500)
+#define MANY 200000 /* bursts: several trials */
+
+/* Cycles a byte, through the cache and past it. */
+struct costs {
+	double own[2];   /* of whoever writes, */
+	double guest[2]; /* and what the guest takes longer than that */
+};
+
+static uint64_t now;
+
+/*
+ * Writes bursts. Returns the cycles that a byte took; `ret_past` is the part that was written past
+ * the cache.
+ */
+static double write_bursts(
+	struct stores *stores, const struct costs *costs, unsigned n, double *ret_past)
+{
+	const uint64_t start = now;
+	unsigned past = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const bool timed = stores_measure(stores), way = stores->past;
+		const uint64_t begin = now;
+		past += way;
+		now += (uint64_t)(BYTES * costs->own[way]);
+		stores_note(stores, RING, BURST, BYTES, costs->guest[way] > 0, timed ? begin : 0,
+			timed ? now : 0);
+		now += (uint64_t)(BYTES * costs->guest[way]);
+	}
+	*ret_past = (double)past / n;
+	return (double)(now - start) / ((double)n * BYTES);
+}
+
+/* Whichever is better is found, and found again when that changes. */
+static void finds_the_better_way(void **state)
+{
+	const struct costs far = {.own = {1.0, 0.5}}, near = {.own = {0.15, 0.6}};
+	struct stores stores = {0};
+	double past;
+
+	for (unsigned i = 0; i < 3; i++) {
+		write_bursts(&stores, &far, MANY, &past); /* a result is held for a while */
+		write_bursts(&stores, &far, MANY, &past);
+		assert_true(past > 0.9);
+		write_bursts(&stores, &near, MANY, &past);
+		write_bursts(&stores, &near, MANY, &past);
+		assert_true(past < 0.1);
+	}
+}
+
+/* Trials cost next to nothing, be the other way much worse or nearly as good. */
+static void costs_little(void **state)
+{
+	const struct costs all[] = {{.own = {0.15, 0.6}}, {.own = {0.5, 0.5}}, {.own = {0.9, 0.7}},
+		{.own = {0.1, 0.7}}, {.own = {0.7, 0.1}}};
+	double past;
+
+	for (unsigned i = 0; i < RTE_DIM(all); i++) {
+		struct stores stores = {0};
+		double best = RTE_MIN(all[i].own[0], all[i].own[1]);
+		assert_true(write_bursts(&stores, &all[i], MANY, &past) < best * 1.05);
+	}
+}
+
+/* A gain that may be noise is no reason to change. */
+static void stays_where_there_is_little_to_gain(void **state)
+{
+	const struct costs costs = {.own = {0.5, 0.47}};
+	struct stores stores = {0};
+	double past;
+
+	write_bursts(&stores, &costs, MANY, &past);
+	assert_true(past < 0.1);
+}
+
+/* Where the guest is the slower one its time counts: what is quicker for us is of no use. */
+static void counts_what_the_guest_takes(void **state)
+{
+	const struct costs costs = {.own = {0.4, 0.3}, .guest = {0.1, 0.5}};
+	struct stores stores = {0};
+	double past;
+
+	write_bursts(&stores, &costs, MANY, &past);
+	assert_true(past < 0.1);
+}
+
+/* Who was away from the CPU for long has not learnt anything about the way he was at. */
+static void is_not_misled_by_an_interruption(void **state)
+{
+	const struct costs costs = {.own = {0.5, 0.5}};
+	struct stores stores = {0};
+	double past;
+
+	while (stores.phase != STORES_MEASURE)
+		write_bursts(&stores, &costs, 1, &past);
+	stores_note(&stores, RING, BURST, BYTES, false, now, now + UINT64_C(1000000000));
+	while (stores.phase != STORES_HOLD)
+		write_bursts(&stores, &costs, 1, &past);
+	assert_true(stores.cost[false] < 1.0);
+}
+
+/* Exactly what was to be written is, at every alignment. */
+static void writes_all_of_it(void **state)
+{
+	static const uint32_t lengths[] = {
+		0, 1, 12, 60, 511, 512, 513, 575, 576, 639, 640, 700, 1500};
+	static uint8_t from[2048], to[2048], expected[2048];
+	const struct stores both[] = {{.past = false}, {.past = true}};
+
+	for (unsigned i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)(i * 7 + i / 251);
+	for (unsigned past = 0; past < RTE_DIM(both); past++)
+		for (unsigned at = 0; at < 2 * RTE_CACHE_LINE_SIZE; at++)
+			for (unsigned i = 0; i < RTE_DIM(lengths); i++) {
+				memset(to, 0xee, sizeof(to));
+				memset(expected, 0xee, sizeof(expected));
+				memcpy(expected + at, from + at / 2, lengths[i]);
+				stores_write(&both[past], to + at, from + at / 2, lengths[i]);
+				stores_finish(&both[past]);
+				assert_memory_equal(to, expected, sizeof(to));
+			}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_the_better_way),
+		cmocka_unit_test(costs_little),
+		cmocka_unit_test(stays_where_there_is_little_to_gain),
+		cmocka_unit_test(counts_what_the_guest_takes),
+		cmocka_unit_test(is_not_misled_by_an_interruption),
+		cmocka_unit_test(writes_all_of_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
