@@ -21,8 +21,8 @@ static uint64_t silence(const struct worker *worker, const struct lane *lane)
 	return worker->clock - lane->moved_at;
 }
 
-/* True where a lane has been silent for so long that only its patience keeps it awake. */
-static bool is_patient(const struct worker *worker, const struct lane *lane)
+/* True where a lane has been silent for so long that it would doze, did nothing keep it awake. */
+static bool is_kept(const struct worker *worker, const struct lane *lane)
 {
 	return silence(worker, lane) > DOZE_US * worker->us;
 }
@@ -34,10 +34,21 @@ static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 
 	add_cycles(&lane->busy_cycles, cycles);
 	add_cycles(&worker->busy_cycles, cycles);
-	if (unlikely(is_patient(worker, lane)))
+	if (unlikely(is_kept(worker, lane)))
 		lane->patience -= MIN(lane->patience, silence(worker, lane));
 	lane->patience = MIN(lane->patience + cycles / RAMP, DOZE_MAX_US * worker->us);
-	worker->clock = lane->moved_at = now;
+	worker->clock = worker->moved_at = lane->moved_at = now;
+}
+
+/* How long a lane is left alone after a poll that moved `n` packets. */
+static uint64_t rest(const struct worker *worker, const struct lane *lane, unsigned n)
+{
+	if (n >= FULL_BURST || (n == 0 && !is_kept(worker, lane)))
+		return 0;
+	if (n > 0 || silence(worker, lane) <= lane->patience)
+		return worker->pace;
+	return MIN(
+		silence(worker, lane) / RAMP, MIN(LOOK_US, worker->idle_latency_us) * worker->us);
 }
 
 /*
@@ -50,8 +61,7 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
-	if (n < FULL_BURST && (n > 0 || is_patient(worker, lane)))
-		place->due = worker->clock + worker->pace;
+	place->due = worker->clock + rest(worker, lane, n);
 	if (n == 0)
 		return false;
 	note_busy(worker, lane, rte_rdtsc());
@@ -81,10 +91,12 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 		idle_vm_to_vf_arm(&worker->idle, (struct vm_to_vf *)place->lane, on);
 }
 
-static void note_woken(const struct worker *worker, struct lane *lane)
+/* A lane is polled at once, and counts as if it had just moved a packet. */
+static void note_woken(const struct worker *worker, struct place *place)
 {
-	lane->moved_at = worker->clock;
-	lane->patience = 0;
+	place->due = worker->clock;
+	place->lane->moved_at = worker->clock;
+	place->lane->patience = 0;
 }
 
 /* The i-th lane, which dozes, is polled from now on. */
@@ -93,7 +105,7 @@ static void wake(struct worker *worker, unsigned i)
 	struct place *places = worker->places;
 	unsigned first_armed = worker->n_awake + worker->n_blind;
 
-	note_woken(worker, places[i].lane);
+	note_woken(worker, &places[i]);
 	if (i < first_armed) {
 		worker->n_blind--;
 	} else {
@@ -177,7 +189,7 @@ static void rouse(struct worker *worker)
 	for (unsigned i = 0; i < worker->n; i++) {
 		if (worker->places[i].lane->armed)
 			arm(worker, &worker->places[i], false);
-		note_woken(worker, worker->places[i].lane);
+		note_woken(worker, &worker->places[i]);
 	}
 	worker->n_awake = worker->n;
 	worker->n_blind = 0;
@@ -212,9 +224,12 @@ static void adopt(struct worker *worker, const struct plan *plan)
 
 static void doze_off(struct worker *worker)
 {
+	const bool busy = worker->clock - worker->moved_at < DOZE_US * worker->us;
+	const uint64_t after = (busy ? DOZE_BUSY_US : DOZE_US) * worker->us;
+
 	for (unsigned i = worker->n_awake; i > 0; i--) {
 		const struct lane *lane = worker->places[i - 1].lane;
-		if (silence(worker, lane) >= MAX(DOZE_US * worker->us, lane->patience))
+		if (silence(worker, lane) >= MAX(after, lane->patience))
 			doze(worker, i - 1);
 	}
 }

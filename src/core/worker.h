@@ -16,6 +16,11 @@
  * a moment, because its CPU is another's, finds its relay awake, and what is polled in vain stays
  * in proportion to what is not.
  *
+ * To put a lane to sleep and to wake it up takes system calls, and the guest one as well. While
+ * others keep the worker busy anyway, a lane is awake for DOZE_BUSY_US, and polled after an eighth
+ * of its silence so far, LOOK_US at most: as often as it would be looked after if it dozed. So
+ * many lanes that all have work in turn are never put to sleep.
+ *
  * Blind lanes are polled after an eighth of the silence so far has passed, or the latency that the
  * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at
  * most, and after a long silence a poll every now and then will do.
@@ -38,6 +43,7 @@
 #include "core/workers.h"
 
 #define DOZE_US 100       /* of silence, until a lane dozes off, at least */
+#define DOZE_BUSY_US 2000 /* while others are busy: its polls take as long as to wake it up */
 #define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
 #define PACE_US 2         /* between two polls of a lane */
 #define FULL_BURST 32     /* received and sent in a poll: more may be waiting */
@@ -86,6 +92,7 @@ struct worker {
 	uint64_t us;               /* cycles in one */
 	uint64_t pace;             /* between two polls of a lane with few packets */
 	uint64_t clock;            /* as it was read last */
+	uint64_t moved_at;         /* when a lane moved a packet last */
 	uint64_t next_look;        /* after those that doze */
 	uint64_t next_sweep;       /* poll of all of them */
 	uint64_t next_blind;       /* poll of the blind ones */
