@@ -63,10 +63,8 @@ uint16_t ring_give(
 	const uint64_t begin = timed ? rte_rdtsc() : 0;
 	const uint16_t done = ring->packed ? ring_packed_give(ring, packets, n, account)
 	                                   : ring_split_give(ring, packets, n, account);
-	const uint64_t bytes = account->sent.bytes - before;
-	if (bytes >= done * STORES_MEAN)
-		stores_note(&ring->stores, ring->size, done, bytes, done < n, begin,
-			timed ? rte_rdtsc() : 0);
+	stores_note(&ring->stores, ring->size, done, account->sent.bytes - before, done < n, begin,
+		timed ? rte_rdtsc() : 0);
 	return done;
 }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/stores.h"
 
-#define PHASE_PACKETS 2048 /* at least; all buffers of the ring, where those are more */
-#define CYCLES_A_BYTE 4    /* at most: what takes longer was another's, who had the CPU */
-#define GAIN 0.875         /* of the cost so far: less is worth a change */
+/*
+ * A burst counts for so much at most: what takes longer was another's, who had the CPU, or the
+ * guest's. One that takes longer for all bursts has no use for either way.
+ */
+#define CYCLES_A_BYTE 4
+
+#define GAIN 0.875 /* of the cost so far: less is worth a change */
 
 /*
- * How long the result is held: so that trials take a 64th of the time on top of what packets take
- * anyway. Where there is little to lose, they come more often.
+ * How long the result is held: so that trials take a 64th of the time, at most, on top of what
+ * packets take anyway. Where there is little to lose, they come more often.
  */
 #define HOLD_PHASES 128 /* where the other way takes twice as long */
 #define HOLD_PHASES_MIN 32
@@ -32,8 +36,10 @@ static uint32_t hold_phases(const struct stores *stores)
 	return RTE_MAX(HOLD_PHASES_MIN, RTE_MIN(HOLD_PHASES_MAX, HOLD_PHASES * loss));
 }
 
-static void next_phase(struct stores *stores, uint32_t packets)
+static void next_phase(struct stores *stores, uint16_t size)
 {
+	uint32_t packets = RTE_MAX(size, STORES_PHASE);
+
 	switch (stores->phase) {
 	case STORES_HOLD:
 		stores->phase = STORES_MEASURE;
@@ -42,6 +48,7 @@ static void next_phase(struct stores *stores, uint32_t packets)
 		note_cost(stores);
 		stores->past = !stores->past;
 		stores->phase = STORES_SETTLE;
+		packets = size;
 		break;
 	case STORES_SETTLE:
 		stores->phase = STORES_TRY;
@@ -73,9 +80,13 @@ static void measure(struct stores *stores, uint16_t packets, uint64_t bytes, boo
 void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
 	uint64_t begin, uint64_t end)
 {
+	if (bytes < (uint64_t)packets * STORES_LONG) {
+		stores->waits_since = 0; /* these waited as well, or nobody does any more */
+		return;
+	}
 	if (stores_measure(stores))
 		measure(stores, packets, bytes, waits, begin, end);
 	stores->left -= RTE_MIN(stores->left, packets);
 	if (stores->left == 0)
-		next_phase(stores, RTE_MAX(size, PHASE_PACKETS));
+		next_phase(stores, size);
 }

@@ -23,9 +23,10 @@
 #	include <emmintrin.h>
 #endif
 
-#define STORES_LONG 512 /* bytes that are written, from which on it makes a difference */
-#define STORES_MEAN 256 /* bytes of the packets of a burst, from which on it is worth a trial */
-#define STORES_HEAD 128 /* bytes that go through the cache anyway: guests look at headers */
+#define STORES_LONG 512 /* bytes of a packet, from which on it makes a difference */
+#define STORES_HEAD 128 /* at least so many go through the cache anyway: guests look at headers */
+#define STORES_PHASE \
+	2048 /* packets to be measured, at least; a ring of buffers where that is more */
 
 enum stores_phase {
 	STORES_HOLD,    /* what was found to be better, */
@@ -34,7 +35,6 @@ enum stores_phase {
 	STORES_TRY,     /* and how long that takes */
 };
 
-/* Zero-initialised. */
 struct stores {
 	bool past; /* how packets are written now */
 	enum stores_phase phase;
@@ -51,9 +51,16 @@ static inline bool stores_measure(const struct stores *stores)
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
+/* A ring is set up anew. Nothing is measured before its buffers have been written once. */
+static inline void stores_init(struct stores *stores)
+{
+	*stores = (struct stores){.left = STORES_PHASE};
+}
+
 /*
- * A burst of long packets has been written to a ring of `size` buffers, from `begin` to `end` (TSC)
- * where it was to be timed. `waits`: there are more, for which the guest had no room.
+ * A burst of so many packets, 0 or more, has been written to a ring of `size` buffers, from `begin`
+ * to `end` (TSC) where it was to be timed. `waits`: there are more, for which the guest had no
+ * room.
  */
 void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
 	uint64_t begin, uint64_t end);

@@ -222,15 +222,20 @@ static void adopt(struct worker *worker, const struct plan *plan)
 	worker->events.called = true;
 }
 
+/* The others go on meanwhile, so they are a few at a time. */
 static void doze_off(struct worker *worker)
 {
 	const bool busy = worker->clock - worker->moved_at < DOZE_US * worker->us;
 	const uint64_t after = (busy ? DOZE_BUSY_US : DOZE_US) * worker->us;
 
-	for (unsigned i = worker->n_awake; i > 0; i--) {
+	unsigned n = 0;
+
+	for (unsigned i = worker->n_awake; i > 0 && n < FEW; i--) {
 		const struct lane *lane = worker->places[i - 1].lane;
-		if (silence(worker, lane) >= MAX(after, lane->patience))
+		if (silence(worker, lane) >= MAX(after, lane->patience)) {
 			doze(worker, i - 1);
+			n++;
+		}
 	}
 }
 

@@ -17,9 +17,9 @@
  * in proportion to what is not.
  *
  * To put a lane to sleep and to wake it up takes system calls, and the guest one as well. While
- * others keep the worker busy anyway, a lane is awake for DOZE_BUSY_US, and polled after an eighth
- * of its silence so far, LOOK_US at most: as often as it would be looked after if it dozed. So
- * many lanes that all have work in turn are never put to sleep.
+ * others keep the worker busy a lane stays awake for DOZE_BUSY_US, so many lanes that have work in
+ * turn are seldom put to sleep. One that its patience keeps awake no more is polled after an eighth
+ * of its silence so far; at LOOK_US at the latest, as if it dozed, or the operator's latency.
  *
  * Blind lanes are polled after an eighth of the silence so far has passed, or the latency that the
  * operator allows, whichever is less: a gap between two packets becomes longer by an eighth at
@@ -43,8 +43,8 @@
 #include "core/workers.h"
 
 #define DOZE_US 100       /* of silence, until a lane dozes off, at least */
-#define DOZE_BUSY_US 2000 /* while others are busy: its polls take as long as to wake it up */
 #define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
+#define DOZE_BUSY_US 2000 /* while others are busy: its polls take as long as to wake it up */
 #define PACE_US 2         /* between two polls of a lane */
 #define FULL_BURST 32     /* received and sent in a poll: more may be waiting */
 #define LOOK_US 50        /* between two looks after the lanes that doze, at least */
