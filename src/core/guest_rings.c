@@ -266,17 +266,17 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;
-		if (fresh) {
+		if (fresh)
 			atomic_store(&session->rings[i].fault, RING_SOUND);
-			stores_init(&session->rings[i].stores);
-		}
 		if (!load_ring(guest, session, i))
 			continue;
 		set_bit(&session->usable, i, true);
 		if (fresh && session->rings[i].packed)
 			ring_packed_find_position(&session->rings[i]);
-		if (fresh) /* Workers poll. */
-			ring_ask_to_notify(&session->rings[i], false);
+		if (fresh) {
+			stores_init(&session->rings[i].stores, session->rings[i].size);
+			ring_ask_to_notify(&session->rings[i], false); /* workers poll */
+		}
 		set_bit(&session->fresh, i, false);
 	}
 	publish_rings(session);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "core/awake.h"
 #include "core/backlog.h"
 #include "core/counters.h"
 #include "core/gso.h"
@@ -34,10 +35,9 @@ struct lane {
 	struct guest *guest; /* NULL: no socket */
 	uint16_t slice;      /* 0..n_slices-1 */
 	uint16_t n_slices;
-	int worker;        /* whose plan holds the lane, -1 for none; the control thread's */
-	bool armed;        /* its source has been asked to wake a worker; the owner's */
-	uint64_t moved_at; /* TSC when it moved a packet last, or was woken; the owner's */
-	uint64_t patience; /* TSC cycles that it may be silent for, for its work; the owner's */
+	int worker; /* whose plan holds the lane, -1 for none; the control thread's */
+	bool armed; /* its source has been asked to wake a worker; the owner's */
+	struct awake awake;
 	/* TSC cycles that workers have spent on packets of this lane. Written by its worker. */
 	_Atomic uint64_t busy_cycles;
 	struct counters counters;

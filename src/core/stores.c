@@ -81,7 +81,7 @@ void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_
 	uint64_t begin, uint64_t end)
 {
 	if (bytes < (uint64_t)packets * STORES_LONG) {
-		stores->waits_since = 0; /* these waited as well, or nobody does any more */
+		stores->waits_since = waits ? end : 0; /* what has waited was these as well */
 		return;
 	}
 	if (stores_measure(stores))

@@ -51,10 +51,11 @@ static inline bool stores_measure(const struct stores *stores)
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
-/* A ring is set up anew. Nothing is measured before its buffers have been written once. */
-static inline void stores_init(struct stores *stores)
+/* A ring of `size` buffers is set up anew. Nothing is measured before its buffers have been written
+ * once. */
+static inline void stores_init(struct stores *stores, uint16_t size)
 {
-	*stores = (struct stores){.left = STORES_PHASE};
+	*stores = (struct stores){.left = RTE_MAX(size, STORES_PHASE)};
 }
 
 /*

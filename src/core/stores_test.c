@@ -51,7 +51,7 @@ static void finds_the_better_way(void **state)
 	struct stores stores;
 	double past;
 
-	stores_init(&stores);
+	stores_init(&stores, RING);
 	for (unsigned i = 0; i < 3; i++) {
 		write_bursts(&stores, &far, MANY, &past); /* a result is held for a while */
 		write_bursts(&stores, &far, MANY, &past);
@@ -71,7 +71,7 @@ static void costs_little(void **state)
 	double past;
 
 	for (unsigned i = 0; i < RTE_DIM(all); i++) {
-		stores_init(&stores);
+		stores_init(&stores, RING);
 		double best = RTE_MIN(all[i].own[0], all[i].own[1]);
 		assert_true(write_bursts(&stores, &all[i], MANY, &past) < best * 1.05);
 	}
@@ -84,7 +84,7 @@ static void stays_where_there_is_little_to_gain(void **state)
 	struct stores stores;
 	double past;
 
-	stores_init(&stores);
+	stores_init(&stores, RING);
 	write_bursts(&stores, &costs, MANY, &past);
 	assert_true(past < 0.1);
 }
@@ -96,7 +96,7 @@ static void counts_what_the_guest_takes(void **state)
 	struct stores stores;
 	double past;
 
-	stores_init(&stores);
+	stores_init(&stores, RING);
 	write_bursts(&stores, &costs, MANY, &past);
 	assert_true(past < 0.1);
 }
@@ -108,13 +108,50 @@ static void is_not_misled_by_an_interruption(void **state)
 	struct stores stores;
 	double past;
 
-	stores_init(&stores);
+	stores_init(&stores, RING);
 	while (stores.phase != STORES_MEASURE)
 		write_bursts(&stores, &costs, 1, &past);
 	stores_note(&stores, RING, BURST, BYTES, false, now, now + UINT64_C(1000000000));
 	while (stores.phase != STORES_HOLD)
 		write_bursts(&stores, &costs, 1, &past);
 	assert_true(stores.cost[false] < 0.5 * 1.15);
+}
+
+/* Nothing is measured while a ring's buffers are written for the first time. */
+static void waits_until_all_is_in_use(void **state)
+{
+	static const uint16_t sizes[] = {256, 4096};
+	struct stores stores;
+
+	for (unsigned i = 0; i < RTE_DIM(sizes); i++) {
+		stores_init(&stores, sizes[i]);
+		for (unsigned n = 1; n < RTE_MAX(sizes[i], STORES_PHASE); n++) {
+			stores_note(&stores, sizes[i], 1, 1500, false, 0, 0);
+			assert_int_equal(stores.phase, STORES_HOLD);
+		}
+		stores_note(&stores, sizes[i], 1, 1500, false, 0, 0);
+		assert_int_equal(stores.phase, STORES_MEASURE);
+	}
+}
+
+/* What short packets have waited for is not what a long one takes, nor do they count. */
+static void forgets_the_wait_of_others(void **state)
+{
+	struct stores stores;
+
+	stores_init(&stores, RING);
+	while (stores.phase != STORES_MEASURE)
+		stores_note(&stores, RING, BURST, BYTES, false, 0, 0);
+	const uint32_t left = stores.left;
+	stores_note(&stores, RING, 1, 1500, true, 1000, 2000);
+	stores_note(&stores, RING, 1, 64, false, 3000, 4000);
+	stores_note(&stores, RING, 1, 1500, false, 5000, 6000);
+	assert_int_equal(stores.cycles, 2000);
+	stores_note(&stores, RING, 1, 1500, true, 7000, 8000);
+	stores_note(&stores, RING, 0, 0, true, 8500, 8600);
+	stores_note(&stores, RING, 1, 1500, false, 9000, 10000);
+	assert_int_equal(stores.cycles, 2000 + 1000 + 2000);
+	assert_int_equal(stores.left, left - 4);
 }
 
 /* Exactly what was to be written is, at every alignment. */
@@ -147,6 +184,8 @@ int main(void)
 		cmocka_unit_test(stays_where_there_is_little_to_gain),
 		cmocka_unit_test(counts_what_the_guest_takes),
 		cmocka_unit_test(is_not_misled_by_an_interruption),
+		cmocka_unit_test(waits_until_all_is_in_use),
+		cmocka_unit_test(forgets_the_wait_of_others),
 		cmocka_unit_test(writes_all_of_it),
 	};
 

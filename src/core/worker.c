@@ -16,17 +16,6 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
 		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
 }
 
-static uint64_t silence(const struct worker *worker, const struct lane *lane)
-{
-	return worker->clock - lane->moved_at;
-}
-
-/* True where a lane has been silent for so long that it would doze, did nothing keep it awake. */
-static bool is_kept(const struct worker *worker, const struct lane *lane)
-{
-	return silence(worker, lane) > DOZE_US * worker->us;
-}
-
 /* A lane has been busy from the last reading of the clock until now. */
 static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 {
@@ -34,21 +23,8 @@ static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 
 	add_cycles(&lane->busy_cycles, cycles);
 	add_cycles(&worker->busy_cycles, cycles);
-	if (unlikely(is_kept(worker, lane)))
-		lane->patience -= MIN(lane->patience, silence(worker, lane));
-	lane->patience = MIN(lane->patience + cycles / RAMP, DOZE_MAX_US * worker->us);
-	worker->clock = worker->moved_at = lane->moved_at = now;
-}
-
-/* How long a lane is left alone after a poll that moved `n` packets. */
-static uint64_t rest(const struct worker *worker, const struct lane *lane, unsigned n)
-{
-	if (n >= FULL_BURST || (n == 0 && !is_kept(worker, lane)))
-		return 0;
-	if (n > 0 || silence(worker, lane) <= lane->patience)
-		return worker->pace;
-	return MIN(
-		silence(worker, lane) / RAMP, MIN(LOOK_US, worker->idle_latency_us) * worker->us);
+	awake_moved(&lane->awake, worker->clock, now, worker->us);
+	worker->clock = worker->moved_at = now;
 }
 
 /*
@@ -61,7 +37,8 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
-	place->due = worker->clock + rest(worker, lane, n);
+	place->due = worker->clock + awake_rest(&lane->awake, worker->clock, n, worker->us,
+					     worker->idle_latency_us);
 	if (n == 0)
 		return false;
 	note_busy(worker, lane, rte_rdtsc());
@@ -95,8 +72,7 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 static void note_woken(const struct worker *worker, struct place *place)
 {
 	place->due = worker->clock;
-	place->lane->moved_at = worker->clock;
-	place->lane->patience = 0;
+	awake_begin(&place->lane->awake, worker->clock);
 }
 
 /* The i-th lane, which dozes, is polled from now on. */
@@ -141,7 +117,8 @@ static void doze(struct worker *worker, unsigned i)
 		swap(first_dozing, first_dozing + worker->n_blind);
 	} else {
 		worker->n_blind++;
-		worker->silent_since = MAX(worker->silent_since, first_dozing->lane->moved_at);
+		worker->silent_since =
+			MAX(worker->silent_since, first_dozing->lane->awake.moved_at);
 		worker->next_blind = worker->clock + blind_pause(worker);
 	}
 }
@@ -226,13 +203,11 @@ static void adopt(struct worker *worker, const struct plan *plan)
 static void doze_off(struct worker *worker)
 {
 	const bool busy = worker->clock - worker->moved_at < DOZE_US * worker->us;
-	const uint64_t after = (busy ? DOZE_BUSY_US : DOZE_US) * worker->us;
-
 	unsigned n = 0;
 
 	for (unsigned i = worker->n_awake; i > 0 && n < FEW; i--) {
-		const struct lane *lane = worker->places[i - 1].lane;
-		if (silence(worker, lane) >= MAX(after, lane->patience)) {
+		if (awake_is_over(
+			    &worker->places[i - 1].lane->awake, worker->clock, busy, worker->us)) {
 			doze(worker, i - 1);
 			n++;
 		}
@@ -279,7 +254,6 @@ int worker_main(void *argument)
 
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
-	worker->pace = worker->idle_latency_us == 0 ? 0 : worker->us * PACE_US;
 	worker->clock = rte_rdtsc();
 	epoch_online(worker->epoch, worker->index);
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
