@@ -25,8 +25,9 @@
 
 #define STORES_LONG 512 /* bytes of a packet, from which on it makes a difference */
 #define STORES_HEAD 128 /* at least so many go through the cache anyway: guests look at headers */
-#define STORES_PHASE \
-	2048 /* packets to be measured, at least; a ring of buffers where that is more */
+
+/* Packets that are measured, at least; as many as the ring has buffers where that is more. */
+#define STORES_PHASE 2048
 
 enum stores_phase {
 	STORES_HOLD,    /* what was found to be better, */
@@ -51,8 +52,8 @@ static inline bool stores_measure(const struct stores *stores)
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
-/* A ring of `size` buffers is set up anew. Nothing is measured before its buffers have been written
- * once. */
+/* A ring of `size` buffers is set up anew: nothing is measured before all have been written once.
+ */
 static inline void stores_init(struct stores *stores, uint16_t size)
 {
 	*stores = (struct stores){.left = RTE_MAX(size, STORES_PHASE)};
