@@ -271,9 +271,9 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		if (!load_ring(guest, session, i))
 			continue;
 		set_bit(&session->usable, i, true);
-		if (fresh && session->rings[i].packed)
-			ring_packed_find_position(&session->rings[i]);
 		if (fresh) {
+			if (session->rings[i].packed)
+				ring_packed_find_position(&session->rings[i]);
 			stores_init(&session->rings[i].stores, session->rings[i].size);
 			ring_ask_to_notify(&session->rings[i], false); /* workers poll */
 		}

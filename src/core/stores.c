@@ -17,6 +17,17 @@
 #define HOLD_PHASES_MIN 32
 #define HOLD_PHASES_MAX 512
 
+/* Of a phase that measures. */
+static uint32_t phase_packets(uint16_t size)
+{
+	return RTE_MAX(size, STORES_PHASE);
+}
+
+void stores_init(struct stores *stores, uint16_t size)
+{
+	*stores = (struct stores){.left = phase_packets(size)};
+}
+
 static void note_cost(struct stores *stores)
 {
 	stores->cost[stores->past] = (double)stores->cycles / (double)stores->bytes;
@@ -38,7 +49,7 @@ static uint32_t hold_phases(const struct stores *stores)
 
 static void next_phase(struct stores *stores, uint16_t size)
 {
-	uint32_t packets = RTE_MAX(size, STORES_PHASE);
+	uint32_t packets = phase_packets(size);
 
 	switch (stores->phase) {
 	case STORES_HOLD:

@@ -54,10 +54,7 @@ static inline bool stores_measure(const struct stores *stores)
 
 /* A ring of `size` buffers is set up anew: nothing is measured before all have been written once.
  */
-static inline void stores_init(struct stores *stores, uint16_t size)
-{
-	*stores = (struct stores){.left = RTE_MAX(size, STORES_PHASE)};
-}
+void stores_init(struct stores *stores, uint16_t size);
 
 /*
  * A burst of so many packets, 0 or more, has been written to a ring of `size` buffers, from `begin`

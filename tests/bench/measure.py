@@ -48,10 +48,10 @@ def _window(peer, cell, timing, offered_pps):
     """One window of a peer that is paused before and after."""
     loads = _loads(peer, cell.direction)
     probe_every = {Load.SATURATED: 0, Load.HALF: PROBE_EVERY, Load.IDLE: 1}[cell.load]
+    # A VM's CPU writes what it sends and reads what it gets, if it has the time; a device does not.
+    whole = cell.load is Load.HALF
     peer.resume()
     for load in loads:
-        # A VM's CPU writes what it sends and reads what it gets, if it has the time; a device does not.
-        whole = cell.load is Load.HALF
         load.start(SIZES[cell.size], offered_pps, probe_every,
                    written=whole and load is peer.vm_to_vf, read=whole and load is peer.vf_to_vm)
     time.sleep(timing.settle_s)
