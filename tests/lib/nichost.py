@@ -18,6 +18,7 @@ HUGEPAGES = 320  # of 2 MiB
 SYSFS_PCI = "/sys/bus/pci/devices"
 RUN = "/run/vio4wd"  # in the machine: what the programs write
 START_TIMEOUT_S = 120
+END_TIMEOUT_S = 60
 PORT_CONTROL_TRIES = 30
 PING_SIZES = (56, 1400)
 ANSWERS_MIN = 0.8  # QEMU's card drops what comes while the guest it runs on has no time
@@ -139,17 +140,17 @@ class Program:
     def __init__(self, host, name, argv, stdin="/dev/null"):
         self.host = host
         self.name = name
-        self.log = f"{RUN}/{name}.log"
-        self._exit_code = f"{RUN}/{name}.exit"
+        files = host.run(f"mktemp -d {RUN}/{name}.XXXXXX").strip()  # its own: names are used again
+        self._log = f"{files}/log"
+        self._exit_code = f"{files}/exit"
         command = " ".join(shlex.quote(str(word)) for word in argv)
-        script = f"{command} <{stdin} >{self.log} 2>&1 & echo $! >{RUN}/{name}.pid; " \
+        script = f"{command} <{stdin} >{self._log} 2>&1 & echo $! >{files}/pid; " \
                  f"wait $!; echo $? >{self._exit_code}.new; mv {self._exit_code}.new {self._exit_code}"
-        host.run(f"rm -f {self.log} {self._exit_code} {RUN}/{name}.pid; "
-                 f"(setsid sh -c {shlex.quote(script)} 2>/dev/null &)")
-        self.pid = int(wait_until(lambda: host.file(f"{RUN}/{name}.pid"), 30, f"{name} starts"))
+        host.run(f"(setsid sh -c {shlex.quote(script)} 2>/dev/null &)")
+        self.pid = int(wait_until(lambda: host.file(f"{files}/pid"), 30, f"{name} starts"))
 
     def output(self):
-        return self.host.file(self.log)
+        return self.host.file(self._log)
 
     def exit_code(self):
         """None while it runs."""
@@ -170,23 +171,27 @@ class Program:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()}") from None
 
-    def terminate(self, timeout=60):
+    def terminate(self):
         """SIGTERM; returns the exit code."""
-        self.host.run(f"kill {self.pid} 2>/dev/null || true")
+        return self._end("TERM")
+
+    def kill(self):
+        """SIGKILL. What it had is free then, its name too."""
+        self._end("KILL")
+
+    def _end(self, signal):
+        self.host.run(f"[ -e {self._exit_code} ] || kill -{signal} {self.pid} 2>/dev/null || true")
         try:
-            return int(wait_until(lambda: self.host.file(self._exit_code), timeout,
+            return int(wait_until(lambda: self.host.file(self._exit_code), END_TIMEOUT_S,
                                   f"{self.name} ends", interval=0.2))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()}") from None
-
-    def kill(self):
-        self.host.run(f"kill -9 {self.pid} 2>/dev/null || true")
 
 
 class Daemon(Program):
     """A virtio-forwarder on a NicHost; CPU 0 controls, CPU 1 works."""
 
-    def __init__(self, host, devices=None, options=(), config="", name="daemon", wait=True):
+    def __init__(self, host, devices=None, options=(), config="", name="daemon"):
         """devices: {relay: device}. config: text of its configuration file."""
         self.folder = f"{RUN}/{name}"
         host.run(f"mkdir -p {self.folder}; printf %s {shlex.quote(config)} >{self.folder}/config")
@@ -198,8 +203,9 @@ class Daemon(Program):
             f"--zmq-port-control-ep=ipc://{self.folder}/port_control",
             *(f"--add-pci-vf={device}={relay}" for relay, device in (devices or {}).items()),
             *options])
-        if wait:
-            self.wait_output("ready: ", START_TIMEOUT_S)
+
+    def wait_ready(self):
+        self.wait_output("ready: ", START_TIMEOUT_S)
 
     def socket(self, relay=0):
         return f"{self.folder}/virtio-forwarder{relay}.sock"
@@ -250,8 +256,11 @@ class Echo(Program):
         self.address = f"10.0.0.{relay + 2}"
         # It answers whatever ARP asks for, also what another one is.
         host.wire.ip("neigh", "replace", self.address, "lladdr", address, "dev", "wire")
-        wait_until(lambda: daemon.stats(relay)["vm_to_vf"]["active"] or self.ended(),
-                   START_TIMEOUT_S, f"{name} is attached", interval=0.2)
+
+    def wait_ready(self):
+        """Waits until it is attached and answers."""
+        wait_until(lambda: self.daemon.stats(self.relay)["vm_to_vf"]["active"] or self.ended(),
+                   START_TIMEOUT_S, f"{self.name} is attached", interval=0.2)
         self.wait_answer()
 
     def ended(self):

@@ -35,29 +35,27 @@ def nic_host(booted):
 
 
 @pytest.fixture
-def programs(nic_host, request):
-    """Programs on the machine, killed after the test; their logs are in the report of a failure."""
+def start(nic_host):
+    """Starts a program and waits until it is ready. All are killed after the test, one that has not become
+    ready too; their logs are in the report of a failure."""
     started = []
-    yield started
+
+    def start(program):
+        started.append(program)
+        program.wait_ready()
+        return program
+
+    yield start
     for program in started:
-        if program.exit_code() is None:
-            program.kill()
+        program.kill()
         print(f"--- {program.name}\n" + "\n".join(program.output().splitlines()[-LOG_LINES:]))
 
 
 @pytest.fixture
-def start_daemon(nic_host, programs):
-    def start(*arguments, **named):
-        programs.append(Daemon(nic_host, *arguments, **named))
-        return programs[-1]
-
-    return start
+def start_daemon(nic_host, start):
+    return lambda *arguments, **named: start(Daemon(nic_host, *arguments, **named))
 
 
 @pytest.fixture
-def start_vm(nic_host, programs):
-    def start(daemon, address, relay=0):
-        programs.append(Echo(nic_host, daemon, address, relay))
-        return programs[-1]
-
-    return start
+def start_vm(nic_host, start):
+    return lambda daemon, address, relay=0: start(Echo(nic_host, daemon, address, relay))
