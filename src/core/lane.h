@@ -97,6 +97,9 @@ void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *di
 unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);
 
+/* True where a poll can find nothing: there is no VM, and nothing is on its way. The owner. */
+bool vm_to_vf_is_vacant(const struct vm_to_vf *lane);
+
 /*
  * Begins to fetch what a poll of a silent lane reads, without waiting for it: in steps, each of
  * which needs what the one before has fetched. The owner.

@@ -86,6 +86,12 @@ static struct guest_session *readable_session(const struct vm_to_vf *lane)
 	return session != NULL && !guest_session_paused(session) ? session : NULL;
 }
 
+bool vm_to_vf_is_vacant(const struct vm_to_vf *lane)
+{
+	return (lane->lane.guest == NULL || guest_session(lane->lane.guest) == NULL) &&
+	       lane->inbox.n == 0 && lane->lender.n_out == 0;
+}
+
 /* The announcement of the VM's new place, if one is due; 1 or 0 packets. */
 static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct rte_mbuf **ret_packet, struct burst_account *account)

@@ -27,6 +27,24 @@ static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 	worker->clock = worker->moved_at = now;
 }
 
+static bool is_vacant(const struct place *place)
+{
+	return place->direction == VM_TO_VF &&
+	       vm_to_vf_is_vacant((const struct vm_to_vf *)place->lane);
+}
+
+/*
+ * How long a lane is left alone after a poll that moved `n` packets. One without a VM has nothing
+ * to be late for: sockets that wait for one must not slow down those that have one.
+ */
+static uint64_t rest_after(const struct worker *worker, const struct place *place, unsigned n)
+{
+	if (n == 0 && is_vacant(place))
+		return LOOK_US * worker->us;
+	return awake_rest(
+		&place->lane->awake, worker->clock, n, worker->us, worker->idle_latency_us);
+}
+
 /*
  * Polls a lane once; true where it moved packets. The time since the last reading of the clock goes
  * to a lane that did; one without packets does not read it.
@@ -37,8 +55,7 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
-	place->due = worker->clock + awake_rest(&lane->awake, worker->clock, n, worker->us,
-					     worker->idle_latency_us);
+	place->due = worker->clock + rest_after(worker, place, n);
 	if (n == 0)
 		return false;
 	note_busy(worker, lane, rte_rdtsc());

@@ -19,7 +19,7 @@
  * SWEEP_US all of them are polled, asked or not: that is the answer to a guest that changed its
  * eventfd at the wrong moment.
  *
- * With a latency of 0 nothing dozes, ever, and nothing waits.
+ * With a latency of 0 nothing dozes, ever, and nothing waits but lanes without a VM.
  */
 
 #include <stdatomic.h>

@@ -19,13 +19,13 @@ import cells  # noqa: E402
 import report  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
-from measure import IDLE_PPS, Timing, measure  # noqa: E402
+from measure import IDLE_PPS, Result, Timing, measure  # noqa: E402
 from peers import CannotRun, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
-    "short": (cells.short, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
-    "full": (cells.full, Timing(settle_s=0.05, window_s=0.15, rotations=5)),
-    "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=2)),
+    "short": (cells.short, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=3)),
+    "full": (cells.full, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=3)),
+    "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=1, starts=2)),
 }
 PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs),  # in rotation
          (report.ZERO_COPY, OursZeroCopy), (report.ALONE, OursAlone),
@@ -69,39 +69,48 @@ def _start_peers(stack, setup, machine, directory, kinds, skipped):
     return running
 
 
-def _offered_pps(cell, done):
+def _offered_pps(cell, results):
     """What paced cells offer: the same to all. None where it is not known."""
     if cell.load is cells.Load.SATURATED:
         return 0
     if cell.load is cells.Load.IDLE:
         return IDLE_PPS
-    saturated = next(r for r in done if r.cell.setup == cell.setup and r.cell.size == cell.size and
+    saturated = next(r for r in results if r.cell.setup == cell.setup and r.cell.size == cell.size and
                      r.cell.direction == cell.direction and r.cell.load is cells.Load.SATURATED)
-    mpps = saturated.median(report.TESTPMD, "mpps")
+    mpps = saturated.latest(report.TESTPMD, "mpps")
     return mpps * 1e6 / 2 if mpps else None
 
 
+def _measure_setup(results, timing, machine, directory, skipped):
+    """Starts the peers, adds their windows to these cells' results, which have the same setup, and ends
+    the peers."""
+    setup = results[0].cell.setup
+    begin = time.monotonic()
+    with ExitStack() as stack:
+        kinds = _peers_of([result.cell for result in results])
+        peers = _start_peers(stack, setup, machine, directory, kinds, skipped)
+        started = time.monotonic()
+        for result in results:
+            cell = result.cell
+            offered_pps = _offered_pps(cell, results)
+            if offered_pps is None:
+                skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
+                                "testpmd, whose half it is, has done nothing saturated"))
+                continue
+            result.add(measure(cell, [p for p in peers if _is_measured(p.name, cell)], timing,
+                               offered_pps), offered_pps)
+    print(f"{setup}: {len(results)} cells in {time.monotonic() - begin:.0f} s, "
+          f"{started - begin:.0f} of them to start", flush=True)
+
+
 def _run(plan, timing, machine, directory, skipped):
-    done = []
-    for number, (setup, group) in enumerate(itertools.groupby(plan, key=lambda cell: cell.setup)):
-        group = list(group)
-        place = directory / str(number)
-        place.mkdir()
-        begin = time.monotonic()
-        with ExitStack() as stack:
-            peers = _start_peers(stack, setup, machine, place, _peers_of(group), skipped)
-            started = time.monotonic()
-            for cell in group:
-                offered_pps = _offered_pps(cell, done)
-                if offered_pps is None:
-                    skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
-                                    "testpmd, whose half it is, has done nothing saturated"))
-                    continue
-                done.append(measure(cell, [p for p in peers if _is_measured(p.name, cell)], timing,
-                                    offered_pps))
-        print(f"{setup}: {len(group)} cells in {time.monotonic() - begin:.0f} s, "
-              f"{started - begin:.0f} of them to start", flush=True)
-    return done
+    results = [Result(cell) for cell in plan]
+    for start in range(timing.starts):
+        for number, (_, group) in enumerate(itertools.groupby(results, key=lambda r: r.cell.setup)):
+            place = directory / f"{start}-{number}"
+            place.mkdir()
+            _measure_setup(list(group), timing, machine, place, skipped)
+    return [result for result in results if result.starts]
 
 
 def main():

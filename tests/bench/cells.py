@@ -30,7 +30,7 @@ class Cell:
     def zero_copy(self):
         """Whether ours is measured with --zero-copy too: where long packets leave a VM."""
         return (self.direction != "vf_to_vm" and self.size in ("1500", "IMIX", "9000") and
-                self.setup.queues == self.setup.relays == 1)
+                self.setup.queues == 1)
 
     @property
     def alone(self):

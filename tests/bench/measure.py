@@ -14,29 +14,45 @@ PROBE_EVERY = 16  # packets, at half load
 
 @dataclass
 class Timing:
-    """Of one window, seconds; and how many windows each peer has in a cell."""
+    """Of one window, seconds; how many windows each peer has in a cell each time it is started, and how
+    often all are started."""
     settle_s: float
     window_s: float
     rotations: int
+    starts: int
+
+
+def _median(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
 
 
 @dataclass
 class Result:
-    """Of one cell: for each peer its windows, {"mpps": ..., "cycles": ..., "p50": ...}."""
+    """Of one cell. For each start of the peers: the windows of each, {"mpps": ..., "cycles": ..., "p50":
+    ...}, and what was offered, packets a second (0: all that goes)."""
     cell: object
-    windows: dict = field(default_factory=dict)
-    offered_pps: float = 0
+    starts: list = field(default_factory=list)
+    offered_pps: list = field(default_factory=list)
+
+    def add(self, windows, offered_pps):
+        """What measure() has returned for another start."""
+        self.starts.append(windows)
+        self.offered_pps.append(offered_pps)
+
+    def latest(self, peer, what):
+        """The median of a peer's windows since it was started last; None where it has nothing."""
+        return _median(window.get(what) for window in self.starts[-1].get(peer, []))
 
     def median(self, peer, what):
-        values = [w[what] for w in self.windows.get(peer, []) if w.get(what) is not None]
-        return statistics.median(values) if values else None
+        """That of all its windows."""
+        return _median(window.get(what) for windows in self.starts for window in windows.get(peer, []))
 
     def ratio(self, a, b, what):
         """Median over the rotations of a to b; None where one of them has nothing."""
-        pairs = [(x[what], y[what]) for x, y in zip(self.windows.get(a, []),
-                                                    self.windows.get(b, []))
-                 if x.get(what) and y.get(what)]
-        return statistics.median(x / y for x, y in pairs) if pairs else None
+        return _median(x[what] / y[what] for windows in self.starts
+                       for x, y in zip(windows.get(a, []), windows.get(b, []))
+                       if x.get(what) and y.get(what))
 
 
 def _loads(peer, direction):
@@ -79,10 +95,10 @@ def _window(peer, cell, timing, offered_pps):
     return result
 
 
-def measure(cell, peers, timing, offered_pps=0):
-    """All windows of a cell. peers: running and paused, in the order of the rotation."""
-    result = Result(cell, {peer.name: [] for peer in peers}, offered_pps)
+def measure(cell, peers, timing, offered_pps):
+    """The windows of each peer in a cell. peers: running and paused, in the order of the rotation."""
+    windows = {peer.name: [] for peer in peers}
     for _ in range(timing.rotations):
         for peer in peers:
-            result.windows[peer.name].append(_window(peer, cell, timing, offered_pps))
-    return result
+            windows[peer.name].append(_window(peer, cell, timing, offered_pps))
+    return windows

@@ -4,6 +4,7 @@
 import json
 import os
 import platform
+import statistics
 import time
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def facts(machine, timing, kinds):
         "governor of the relay's CPU": _governor(machine.worker),
         "CPUs": f"{machine.worker} relay, {machine.vm} VMs, {machine.control} everything else",
         "memory": "hugepages" if machine.huge_dir else "ordinary pages (no hugepages to be had)",
-        "windows": f"{timing.rotations} of {timing.window_s * 1000:.0f} ms a cell and peer, in rotation, "
-                   f"each {timing.settle_s * 1000:.0f} ms after the load has begun",
+        "windows": f"{timing.starts * timing.rotations} of {timing.window_s * 1000:.0f} ms a cell and peer, in "
+                   f"rotation, each {timing.settle_s * 1000:.0f} ms after the load has begun; all are started "
+                   f"anew {timing.starts} times",
         "versions": "; ".join(kind.version() for kind in kinds),
         "load average before": " ".join(Path("/proc/loadavg").read_text().split()[:3]),
     }
@@ -82,7 +84,8 @@ def rows(results):
         for key, unit, more in MEASURES[cell.load]:
             yield {
                 "rings": str(cell.setup), "direction": cell.direction, "size": cell.size,
-                "load": cell.load.value, "offered_mpps": result.offered_pps / 1e6 or None,
+                "load": cell.load.value,
+                "offered_mpps": statistics.median(result.offered_pps) / 1e6 or None,
                 "unit": unit,
                 **{peer: result.median(peer, key) for peer in PEERS},
                 **{name: _better(result, a, b, key, more) for name, (_, a, b) in RATIOS.items()},
@@ -130,7 +133,8 @@ def write(directory, facts_, results, skipped):
     (directory / "results.json").write_text(json.dumps({
         "facts": facts_, "rows": all_rows,
         "windows": [{"rings": str(r.cell.setup), "direction": r.cell.direction,
-                     "size": r.cell.size, "load": r.cell.load.value, "peers": r.windows}
+                     "size": r.cell.size, "load": r.cell.load.value,
+                     "offered_pps": r.offered_pps, "starts": r.starts}
                     for r in results],
         "skipped": skipped}, indent=1), encoding="utf-8")
     plots.write(directory, all_rows, PEERS)
