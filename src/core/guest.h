@@ -48,7 +48,7 @@ struct guest_options {
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
 	struct gatekeeper *keeper;
-	/* Called by the vhost thread whenever something below changed; must not wait. */
+	/* Called whenever something below changed, by any thread; must not wait. */
 	void (*changed)(void *userdata);
 	void *userdata;
 };
@@ -85,6 +85,7 @@ struct guest_session {
 	_Atomic bool dma_mapped;
 	/* All under dma_mutex. */
 	bool dma_tried;                 /* to map it */
+	uint64_t dma_bytes;             /* mapped so far */
 	struct guest_memory dma_memory; /* what may be mapped, */
 	bool dma_allowed;               /* and stays as it is until this is false */
 

@@ -150,7 +150,7 @@ static void on_destroy_connection(int vid)
 
 	if (connection == NULL)
 		return;
-	guest_rings_disconnect(guest, connection);
+	guest_rings_forget_memory(guest, connection);
 	atomic_store(&connection->connected, false);
 	changed(guest);
 }

@@ -2,6 +2,7 @@
 #include "core/guest_dma.h"
 
 #include <errno.h>
+#include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_vfio.h>
 #include <string.h>
@@ -15,27 +16,46 @@
  */
 #define CONTAINER RTE_VFIO_DEFAULT_CONTAINER_FD
 
-static void unmap(const struct guest_memory *memory, unsigned n)
+/*
+ * So much is mapped at once of memory in ordinary pages: ten milliseconds. In hugepages it is
+ * quick, and a region as a whole may get larger pages of the IOMMU. The kernel keeps 65,535
+ * mappings for all guests.
+ */
+#define PART_BYTES (UINT64_C(32) << 20)
+
+/* The first `bytes` of all regions; UINT64_MAX: all. */
+static void unmap(const struct guest_memory *memory, uint64_t bytes)
 {
-	for (unsigned i = 0; i < n; i++)
-		rte_vfio_container_dma_unmap(CONTAINER, (uintptr_t)memory->regions[i].host,
-			(uintptr_t)memory->regions[i].host, memory->regions[i].bytes);
+	for (unsigned i = 0; i < memory->n_regions && bytes > 0; i++) {
+		const struct guest_region *region = &memory->regions[i];
+		uint64_t mapped = RTE_MIN(bytes, region->bytes);
+		rte_vfio_container_dma_unmap(
+			CONTAINER, (uintptr_t)region->host, (uintptr_t)region->host, mapped);
+		bytes -= mapped;
+	}
 }
 
-/* All regions or none. 0 or a negative errno. */
-static int map(const struct guest_memory *memory)
+/*
+ * Maps the next part of memory behind the first `*bytes` of all regions, which then include it. 1
+ * where that was the last one, 0, or a negative errno.
+ */
+static int map_part(const struct guest_memory *memory, uint64_t *bytes)
 {
-	for (unsigned i = 0; i < memory->n_regions; i++) {
-		const struct guest_region *region = &memory->regions[i];
-		rte_errno = 0;
-		if (rte_vfio_container_dma_map(CONTAINER, (uintptr_t)region->host,
-			    (uintptr_t)region->host, region->bytes) != 0) {
-			int r = rte_errno != 0 ? -rte_errno : -EIO;
-			unmap(memory, i);
-			return r;
-		}
-	}
-	return 0;
+	uint64_t offset = *bytes;
+	unsigned i = 0;
+
+	while (i < memory->n_regions && offset >= memory->regions[i].bytes)
+		offset -= memory->regions[i++].bytes;
+	if (i == memory->n_regions)
+		return 1;
+	uintptr_t at = (uintptr_t)memory->regions[i].host + offset;
+	uint64_t rest = memory->regions[i].bytes - offset,
+		 part = memory->hugepages ? rest : RTE_MIN(rest, PART_BYTES);
+	rte_errno = 0;
+	if (rte_vfio_container_dma_map(CONTAINER, at, at, part) != 0)
+		return rte_errno != 0 ? -rte_errno : -EIO;
+	*bytes += part;
+	return part == rest && i + 1 == memory->n_regions;
 }
 
 /*
@@ -44,20 +64,27 @@ static int map(const struct guest_memory *memory)
  */
 static _Atomic unsigned n_left;
 
-static int map_once(struct guest *guest, struct guest_session *session, struct err *err)
+static int map_more(struct guest *guest, struct guest_session *session, struct err *err)
 {
 	if (session == NULL || !session->dma_allowed || session->dma_tried ||
 		atomic_load(&n_left) > 0)
 		return 0;
-	session->dma_tried = true;
 	dpdk_log_capture_start();
-	int r = map(&session->dma_memory);
+	int r = map_part(&session->dma_memory, &session->dma_bytes);
 	const char *said = dpdk_log_capture_end();
-	if (r < 0)
+	if (r == 0) {
+		guest->options.changed(guest->options.userdata);
+		return 0;
+	}
+	session->dma_tried = true;
+	if (r < 0) {
+		unmap(&session->dma_memory, session->dma_bytes);
+		session->dma_bytes = 0;
 		return err_set(err, -r,
 			"the memory of the VM on %s cannot be mapped for its device: %s%s%s%s; its "
 			"packets are copied",
 			guest->path, strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
+	}
 	atomic_store_explicit(&session->dma_mapped, true, memory_order_release);
 	return 1;
 }
@@ -65,7 +92,7 @@ static int map_once(struct guest *guest, struct guest_session *session, struct e
 int guest_dma_map(struct guest *guest, struct err *err)
 {
 	pthread_mutex_lock(&guest->dma_mutex);
-	int r = map_once(guest, atomic_load(&guest->session), err);
+	int r = map_more(guest, atomic_load(&guest->session), err);
 	pthread_mutex_unlock(&guest->dma_mutex);
 	return r;
 }
@@ -73,16 +100,17 @@ int guest_dma_map(struct guest *guest, struct err *err)
 /* With the mutex held. */
 static void end(struct guest *guest, struct guest_session *session, bool sent)
 {
+	bool lent = atomic_exchange(&session->dma_mapped, false);
+
 	session->dma_tried = false;
-	if (!atomic_exchange(&session->dma_mapped, false))
-		return;
 	/* A device that would still read a second one fails, and is restarted anyway. */
-	if (!sent && guest->dma_left.n_regions == 0) {
+	if (lent && !sent && guest->dma_left.n_regions == 0) {
 		guest->dma_left = session->dma_memory;
 		atomic_fetch_add(&n_left, 1);
 	} else {
-		unmap(&session->dma_memory, session->dma_memory.n_regions);
+		unmap(&session->dma_memory, session->dma_bytes);
 	}
+	session->dma_bytes = 0;
 }
 
 void guest_dma_unmap(struct guest *guest)
@@ -91,7 +119,7 @@ void guest_dma_unmap(struct guest *guest)
 	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
 		end(guest, &guest->connections[i], true);
 	if (guest->dma_left.n_regions > 0) {
-		unmap(&guest->dma_left, guest->dma_left.n_regions);
+		unmap(&guest->dma_left, UINT64_MAX);
 		guest->dma_left.n_regions = 0;
 		atomic_fetch_sub(&n_left, 1);
 	}

@@ -8,9 +8,10 @@
  * Theory. Devices are the control thread's, memory is the vhost thread's. The vhost thread says
  * when memory is there and will stay (allow), and takes that back before the library may change
  * anything (forbid), when no worker uses the rings any more. In between, the control thread maps
- * it. Memory that turns out to be the same stays mapped: a guest that resets its driver costs
- * nothing. Where the device has not sent all of it, the mapping of memory that goes is left until
- * the control thread has made the device let go.
+ * it, part by part: the kernel takes its time to pin much memory, and others have their turn
+ * between two parts. Memory that turns out to be the same stays mapped: a guest that resets its
+ * driver costs nothing. Where the device has not sent all of it, the mapping of memory that goes is
+ * left until the control thread has made the device let go.
  */
 
 #include <stdbool.h>
@@ -21,10 +22,10 @@ struct guest;
 struct guest_session;
 
 /*
- * Maps the memory of the session, if there is one and it is not mapped, for its device. 1 where
- * that was done now, 0 where there was nothing to do, or an error, which is told once for a session
- * and a device; packets are copied then. Takes as long as the kernel needs to pin the guest's
- * memory. Control thread.
+ * Maps a part of the memory of the session, if there is one and it is not mapped, for its device.
+ * 1 where that was the last part, 0 where there was nothing to do or there is more (`changed` is
+ * called then, so that this is called again when others have had their turn), or an error, which is
+ * told once for a session and a device; packets are copied then. Control thread.
  */
 int guest_dma_map(struct guest *guest, struct err *err);
 

@@ -6,6 +6,7 @@
  * migrates. Constant while lanes may use it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct guest_memory {
 	struct guest_region regions[GUEST_REGIONS_MAX];
 	uint8_t *log;       /* a bit for each page, NULL: nothing is logged */
 	uint64_t log_bytes; /* writes beyond its end are not logged */
+	bool hugepages;     /* all of it is in hugepages */
 };
 
 /*

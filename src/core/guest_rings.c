@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/guest_rings.h"
 
+#include <linux/magic.h>
 #include <rte_cycles.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "core/epoch.h"
 #include "core/guest.h"
@@ -98,11 +100,13 @@ static bool has_sent(struct guest_session *session)
 	return sent;
 }
 
-/* Has the control thread make it let go. After what is left of memory has been noted (guest_dma.h).
+/*
+ * Has the control thread make it let go. After what is left of memory has been noted (guest_dma.h),
+ * and of the same opinion: what is left without this is left for ever.
  */
-static void tell_unsent(struct guest *guest, struct guest_session *session)
+static void tell_unsent(struct guest *guest, bool sent)
 {
-	if (!has_sent(session))
+	if (!sent)
 		atomic_store(&guest->unsent, true);
 }
 
@@ -110,13 +114,15 @@ void guest_rings_end(struct guest *guest, struct guest_session *session, const c
 {
 	epoch_synchronize(guest->options.epoch, why);
 	save_rings(session);
-	tell_unsent(guest, session);
+	tell_unsent(guest, has_sent(session));
 }
 
-void guest_rings_disconnect(struct guest *guest, struct guest_session *session)
+void guest_rings_forget_memory(struct guest *guest, struct guest_session *session)
 {
-	guest_dma_end(guest, session, has_sent(session));
-	tell_unsent(guest, session);
+	const bool sent = has_sent(session);
+
+	guest_dma_end(guest, session, sent);
+	tell_unsent(guest, sent);
 }
 
 void guest_rings_before(
@@ -131,7 +137,7 @@ void guest_rings_before(
 	if (message->request == VHOST_USER_SET_MEM_TABLE)
 		guest_dma_forbid(guest, session);
 	else if (message->request == VHOST_USER_RESET_OWNER)
-		guest_dma_end(guest, session, has_sent(session));
+		guest_rings_forget_memory(guest, session);
 	if (message->request == VHOST_USER_SET_VRING_ENABLE)
 		set_bit(&session->enabled, ring_of(message), message->number >> 32 != 0);
 	else if (message->request == VHOST_USER_GET_VRING_BASE)
@@ -165,13 +171,20 @@ void guest_rings_after(
 	guest->options.changed(guest->options.userdata);
 }
 
+static bool is_in_hugepages(int fd)
+{
+	struct statfs statfs;
+
+	return fstatfs(fd, &statfs) == 0 && statfs.f_type == HUGETLBFS_MAGIC;
+}
+
 static void load_memory(struct guest_session *session)
 {
 	struct guest_memory *to = &session->memory;
 	struct rte_vhost_memory *memory = NULL;
 	uint64_t log, log_bytes;
 
-	*to = (struct guest_memory){0};
+	*to = (struct guest_memory){.hugepages = true};
 	if (rte_vhost_get_mem_table(session->vid, &memory) != 0)
 		return;
 	for (; to->n_regions < memory->nregions && to->n_regions < GUEST_REGIONS_MAX;
@@ -180,6 +193,7 @@ static void load_memory(struct guest_session *session)
 		to->regions[to->n_regions] =
 			(struct guest_region){from->guest_phys_addr, from->size,
 				(uint8_t *)(uintptr_t)from->host_user_addr, from->guest_user_addr};
+		to->hugepages &= is_in_hugepages(from->fd);
 	}
 	free(memory);
 	if (session->features & 1ULL << VHOST_F_LOG_ALL &&
@@ -261,8 +275,9 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
 		session->features = 0;
 	load_memory(session);
-	guest_dma_allow(guest, session, has_sent(session));
-	tell_unsent(guest, session);
+	const bool sent = has_sent(session);
+	guest_dma_allow(guest, session, sent);
+	tell_unsent(guest, sent);
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;
