@@ -6,7 +6,6 @@ import argparse
 import itertools
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ import cells  # noqa: E402
 import report  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
+from lib.proc import end_on_sigterm  # noqa: E402
 from measure import IDLE_PPS, Result, Timing, measure  # noqa: E402
 from peers import CannotRun, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
@@ -120,7 +120,7 @@ def main():
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("bench: as root, please: for hugepages and Open vSwitch")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     make_cells, timing = PLANS[arguments.plan]
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     skipped = []

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import HUGE_MEBIBYTES, pin  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
+from lib.proc import end_on_sigterm  # noqa: E402
 from load import QUEUES  # noqa: E402
 from peers import Ours, Setup, TestpmdPeer  # noqa: E402
 
@@ -45,6 +46,7 @@ def _round(peer, pps):
 
 
 def main():
+    end_on_sigterm()
     if os.geteuid() != 0:
         sys.exit("stalled: as root, please: for hugepages")
     with ExitStack() as stack:

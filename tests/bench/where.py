@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import HUGE_MEBIBYTES, pin  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
-from lib.proc import run  # noqa: E402
+from lib.proc import end_on_sigterm, run  # noqa: E402
 from peers import Ours, Setup  # noqa: E402
 
 SIZES = (64, 1500)
@@ -54,6 +54,7 @@ def _print(title, mpps, functions):
 
 
 def main():
+    end_on_sigterm()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         machine = pin(stack.enter_context(hugepages(HUGE_MEBIBYTES, directory / "huge")))

@@ -21,7 +21,7 @@ from lib.forwarder import Forwarder, default_cpus  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
 from lib.paths import build_dir, stock_dpdk  # noqa: E402
 from lib.peer import Peer  # noqa: E402
-from lib.proc import Process, run  # noqa: E402
+from lib.proc import Process, end_on_sigterm, run  # noqa: E402
 from lib.testpmd import Testpmd, virtio_user  # noqa: E402
 from lib.vhostuser import Frontend  # noqa: E402
 
@@ -268,6 +268,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=20, help="for each figure")
     parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], default=[])
     arguments = parser.parse_args()
+    end_on_sigterm()
     for name in arguments.what or MEASUREMENTS:
         MEASUREMENTS[name](arguments.seconds)
     sys.exit(1 if failures else 0)

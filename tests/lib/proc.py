@@ -10,6 +10,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -32,6 +33,11 @@ def wait_until(condition, timeout, what, interval=0.05):
         if time.monotonic() >= deadline:
             raise WaitTimeout(f"{what}: not within {timeout} s")
         time.sleep(interval)
+
+
+def end_on_sigterm():
+    """From here on SIGTERM ends this program as an exception does: what it has started ends with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def run(argv, timeout=60, check=True, **options):
