@@ -23,7 +23,7 @@ from measure import IDLE_PPS, Result, Timing, measure  # noqa: E402
 from peers import CannotRun, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
-    "short": (cells.short, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=3)),
+    "short": (cells.short, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=2)),
     "full": (cells.full, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=3)),
     "smoke": (cells.smoke, Timing(settle_s=0.02, window_s=0.05, rotations=1, starts=2)),
 }
