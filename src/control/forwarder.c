@@ -23,7 +23,8 @@
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
 
-/* Any thread: wakes the control thread. The count that is there says enough if it is full. */
+/* Vhost thread, or a worker: wakes the control thread. The count that is there says enough if it is
+ * full. */
 static void on_guest_changed(void *userdata)
 {
 	struct forwarder *forwarder = userdata;
@@ -45,7 +46,20 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_follow_guest(&forwarder->relays[i]);
 	workers_wake(forwarder->workers);
-	return 0;
+	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
+}
+
+/* A part of one VM's memory, each VM in its turn, so that everything else has its own. */
+static int on_mapping(sd_event_source *source, void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		forwarder->mapped_last = (forwarder->mapped_last + 1) % RELAYS_MAX;
+		if (relay_map_memory(&forwarder->relays[forwarder->mapped_last]))
+			return 0;
+	}
+	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
 static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
@@ -150,6 +164,8 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		return err_set(err, errno, "eventfd: %s", strerror(errno));
 	int r = sd_event_add_io(event, &forwarder->guest_event, forwarder->guest_event_fd, EPOLLIN,
 		on_guest_event, forwarder);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &forwarder->env.mapping, on_mapping, forwarder);
 	if (r < 0)
 		return err_set(err, -r, "event loop: %s", strerror(-r));
 
@@ -228,6 +244,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 	gatekeeper_stop(forwarder->env.keeper);
 	fault_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
+	sd_event_source_disable_unref(forwarder->env.mapping);
 	sd_event_source_disable_unref(forwarder->placement_timer);
 	if (forwarder->guest_event_fd >= 0)
 		close(forwarder->guest_event_fd);

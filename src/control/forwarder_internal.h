@@ -18,5 +18,6 @@ struct forwarder {
 	struct relay relays[RELAYS_MAX];
 	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
 	sd_event_source *guest_event;
+	unsigned mapped_last; /* the relay whose VM has had a part of its memory mapped */
 	struct device_watch *device_watch;
 };

@@ -116,19 +116,19 @@ static void grant_direction(struct relay *relay, enum direction direction)
 	}
 }
 
-/* Lets the device read the VM's memory where packets are sent without a copy. */
-static void map_memory(struct relay *relay)
+bool relay_map_memory(struct relay *relay)
 {
 	struct err err;
 
 	if (relay->guest == NULL || relay->vf == NULL || relay->vf->lending != LENDS_ASYNCHRONOUSLY)
-		return;
+		return false;
 	int r = guest_dma_map(relay->guest, &err);
 	if (r < 0 && log_limit_pass(&relay->fault_limit))
 		log_warning("relay %u: %s", relay->id, err.text);
-	if (r > 0)
+	if (r == GUEST_DMA_DONE)
 		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
 			relay->id, relay_device_name(relay), relay->guest->path);
+	return r != GUEST_DMA_NOTHING;
 }
 
 /* Gives the lanes that have something to poll to workers, with the ends as they are now. */
@@ -142,7 +142,7 @@ static void grant_lanes(struct relay *relay)
 	if (relay->guest != NULL)
 		grant_direction(relay, VM_TO_VF);
 	relay->n_spread = 0;
-	map_memory(relay);
+	sd_event_source_set_enabled(relay->env->mapping, SD_EVENT_ON);
 }
 
 /* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
@@ -455,7 +455,6 @@ void relay_follow_guest(struct relay *relay)
 	log_guest(relay);
 	if (has_come)
 		follow_memory(relay);
-	map_memory(relay);
 	unsigned n_queues = guest_receive_queues(relay->guest);
 	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
 		return;

@@ -16,6 +16,7 @@
  */
 
 #include <stdbool.h>
+#include <systemd/sd-event.h>
 
 #include "base/log.h"
 #include "config/config.h"
@@ -37,7 +38,8 @@ struct relay_env {
 	struct rte_mempool *discard_pool;
 	void (*guest_changed)(void *userdata); /* from the vhost thread */
 	void *userdata;
-	uid_t socket_uid; /* (uid_t)-1: left alone */
+	sd_event_source *mapping; /* while enabled, calls relay_map_memory() for each in turn */
+	uid_t socket_uid;         /* (uid_t)-1: left alone */
 	gid_t socket_gid;
 };
 
@@ -117,6 +119,12 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
  * relays, before any of them follows its guest.
  */
 void relay_recall(struct relay *relay);
+
+/*
+ * Maps a part of the VM's memory for the device, where packets are sent without a copy. False where
+ * there is nothing to do.
+ */
+bool relay_map_memory(struct relay *relay);
 
 /* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
 void relay_follow_guest(struct relay *relay);

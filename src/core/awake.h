@@ -20,7 +20,8 @@
  * before. What a burst costs hardly depends on how many packets are in it: most of it is cache
  * lines that travel between this CPU and the guest's, and their number is that of the bursts.
  *
- * Nothing waits for longer than the operator's latency. With one of 0 nothing waits at all.
+ * Nothing waits for longer than the operator's latency. With one of 0 nothing waits at all, but for
+ * lanes without a VM, which have nothing to wait for (worker.c).
  *
  * Times are TSC cycles, of which `us` are a microsecond, but for the latency. The worker that has
  * the lane.

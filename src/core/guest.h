@@ -18,7 +18,8 @@
  * Frontends do not speak to the library themselves, see gate.h.
  *
  * Where its packets are sent without a copy, the guest's memory is mapped for DMA by the device
- * (guest_dma.h), and rings have loans (ring_loans.h). Both end before the library changes anything.
+ * (guest_dma.h), and rings have loans (ring_loans.h). Loans end before the library changes
+ * anything; what is mapped follows the memory.
  *
  * Two frontends on one socket: the latest whose driver is ready has it, because a VM that was
  * killed and started again may connect before the library sees the old connection end.
@@ -48,7 +49,8 @@ struct guest_options {
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
 	struct gatekeeper *keeper;
-	/* Called whenever something below changed, by any thread; must not wait. */
+	/* Called by the vhost thread or a worker whenever something below changed; must not wait.
+	 */
 	void (*changed)(void *userdata);
 	void *userdata;
 };
@@ -84,7 +86,7 @@ struct guest_session {
 	 * workers. */
 	_Atomic bool dma_mapped;
 	/* All under dma_mutex. */
-	bool dma_tried;                 /* to map it */
+	bool dma_tried;                 /* all of it is mapped, or cannot be */
 	uint64_t dma_bytes;             /* mapped so far */
 	struct guest_memory dma_memory; /* what may be mapped, */
 	bool dma_allowed;               /* and stays as it is until this is false */

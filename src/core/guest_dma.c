@@ -2,26 +2,30 @@
 #include "core/guest_dma.h"
 
 #include <errno.h>
+#include <linux/vfio.h>
 #include <rte_common.h>
-#include <rte_errno.h>
 #include <rte_vfio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-#include "core/dpdk_log.h"
 #include "core/guest.h"
 
 /*
- * Not rte_dev_dma_map(), which does the same but only for memory that is registered with DPDK page
- * by page: some 40 bytes for each of 4 KiB. Devices of DPDK are all in this container.
- */
-#define CONTAINER RTE_VFIO_DEFAULT_CONTAINER_FD
-
-/*
- * So much is mapped at once of memory in ordinary pages: ten milliseconds. In hugepages it is
- * quick, and a region as a whole may get larger pages of the IOMMU. The kernel keeps 65,535
- * mappings for all guests.
+ * So much is mapped at once: of ordinary pages what takes ten milliseconds, of hugepages the
+ * largest page that an IOMMU has. The kernel keeps 65,535 mappings for all guests.
  */
 #define PART_BYTES (UINT64_C(32) << 20)
+#define PART_BYTES_HUGE (UINT64_C(1) << 30)
+
+/*
+ * Not rte_dev_dma_map(), which wants memory registered with DPDK page by page, nor
+ * rte_vfio_container_dma_map(): it has room for 256 pieces, and takes memory for mapped where
+ * another's mapping is in its place. Devices of DPDK are all in its default container.
+ */
+static int ask_vfio(unsigned long request, void *argument)
+{
+	return ioctl(rte_vfio_get_container_fd(), request, argument) < 0 ? -errno : 0;
+}
 
 /* The first `bytes` of all regions; UINT64_MAX: all. */
 static void unmap(const struct guest_memory *memory, uint64_t bytes)
@@ -29,15 +33,21 @@ static void unmap(const struct guest_memory *memory, uint64_t bytes)
 	for (unsigned i = 0; i < memory->n_regions && bytes > 0; i++) {
 		const struct guest_region *region = &memory->regions[i];
 		uint64_t mapped = RTE_MIN(bytes, region->bytes);
-		rte_vfio_container_dma_unmap(
-			CONTAINER, (uintptr_t)region->host, (uintptr_t)region->host, mapped);
+		struct vfio_iommu_type1_dma_unmap unmap = {
+			.argsz = sizeof(unmap), .iova = (uintptr_t)region->host, .size = mapped};
+		ask_vfio(VFIO_IOMMU_UNMAP_DMA, &unmap);
 		bytes -= mapped;
 	}
 }
 
+static uint64_t part_bytes(const struct guest_memory *memory, unsigned region)
+{
+	return memory->hugepages >> region & 1 ? PART_BYTES_HUGE : PART_BYTES;
+}
+
 /*
- * Maps the next part of memory behind the first `*bytes` of all regions, which then include it. 1
- * where that was the last one, 0, or a negative errno.
+ * Maps the next part of memory, to be read, behind the first `*bytes` of all regions, which then
+ * include it. As guest_dma_map().
  */
 static int map_part(const struct guest_memory *memory, uint64_t *bytes)
 {
@@ -47,46 +57,45 @@ static int map_part(const struct guest_memory *memory, uint64_t *bytes)
 	while (i < memory->n_regions && offset >= memory->regions[i].bytes)
 		offset -= memory->regions[i++].bytes;
 	if (i == memory->n_regions)
-		return 1;
-	uintptr_t at = (uintptr_t)memory->regions[i].host + offset;
-	uint64_t rest = memory->regions[i].bytes - offset,
-		 part = memory->hugepages ? rest : RTE_MIN(rest, PART_BYTES);
-	rte_errno = 0;
-	if (rte_vfio_container_dma_map(CONTAINER, at, at, part) != 0)
-		return rte_errno != 0 ? -rte_errno : -EIO;
-	*bytes += part;
-	return part == rest && i + 1 == memory->n_regions;
+		return GUEST_DMA_DONE;
+	uint64_t rest = memory->regions[i].bytes - offset;
+	struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.size = RTE_MIN(rest, part_bytes(memory, i))};
+	map.vaddr = map.iova = (uintptr_t)memory->regions[i].host + offset;
+	int r = ask_vfio(VFIO_IOMMU_MAP_DMA, &map);
+	if (r < 0)
+		return r;
+	*bytes += map.size;
+	return map.size == rest && i + 1 == memory->n_regions ? GUEST_DMA_DONE : GUEST_DMA_PART;
 }
 
 /*
- * Mappings of memory that is gone, of all guests. The kernel may put other memory in its place,
- * which DPDK would take to be mapped already: nothing is mapped meanwhile.
+ * Mappings of memory that is gone, of all guests. The kernel may put other memory in its place:
+ * nothing is mapped meanwhile.
  */
 static _Atomic unsigned n_left;
 
 static int map_more(struct guest *guest, struct guest_session *session, struct err *err)
 {
 	if (session == NULL || !session->dma_allowed || session->dma_tried ||
-		atomic_load(&n_left) > 0)
-		return 0;
-	dpdk_log_capture_start();
+		session->dma_memory.n_regions == 0 || atomic_load(&n_left) > 0)
+		return GUEST_DMA_NOTHING;
 	int r = map_part(&session->dma_memory, &session->dma_bytes);
-	const char *said = dpdk_log_capture_end();
-	if (r == 0) {
-		guest->options.changed(guest->options.userdata);
-		return 0;
-	}
+	if (r == GUEST_DMA_PART)
+		return r;
 	session->dma_tried = true;
 	if (r < 0) {
 		unmap(&session->dma_memory, session->dma_bytes);
 		session->dma_bytes = 0;
 		return err_set(err, -r,
-			"the memory of the VM on %s cannot be mapped for its device: %s%s%s%s; its "
-			"packets are copied",
-			guest->path, strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
+			"the memory of the VM on %s cannot be mapped for its device: %s; its "
+			"packets are "
+			"copied",
+			guest->path, strerror(-r));
 	}
 	atomic_store_explicit(&session->dma_mapped, true, memory_order_release);
-	return 1;
+	return r;
 }
 
 int guest_dma_map(struct guest *guest, struct err *err)
@@ -132,13 +141,19 @@ static bool is_same(const struct guest_memory *a, const struct guest_memory *b)
 	       memcmp(a->regions, b->regions, a->n_regions * sizeof(a->regions[0])) == 0;
 }
 
-void guest_dma_allow(struct guest *guest, struct guest_session *session, bool sent)
+void guest_dma_follow(struct guest *guest, struct guest_session *session, bool sent)
 {
 	pthread_mutex_lock(&guest->dma_mutex);
 	if (!is_same(&session->dma_memory, &session->memory)) {
 		end(guest, session, sent);
 		session->dma_memory = session->memory;
 	}
+	pthread_mutex_unlock(&guest->dma_mutex);
+}
+
+void guest_dma_allow(struct guest *guest, struct guest_session *session)
+{
+	pthread_mutex_lock(&guest->dma_mutex);
 	session->dma_allowed = true;
 	pthread_mutex_unlock(&guest->dma_mutex);
 }

@@ -21,11 +21,16 @@
 struct guest;
 struct guest_session;
 
+enum guest_dma {
+	GUEST_DMA_NOTHING, /* there was nothing to do */
+	GUEST_DMA_PART,    /* there is more */
+	GUEST_DMA_DONE,    /* that was the last part */
+};
+
 /*
  * Maps a part of the memory of the session, if there is one and it is not mapped, for its device.
- * 1 where that was the last part, 0 where there was nothing to do or there is more (`changed` is
- * called then, so that this is called again when others have had their turn), or an error, which is
- * told once for a session and a device; packets are copied then. Control thread.
+ * Or a negative errno, which is told once for a session and a device; packets are copied then.
+ * Control thread.
  */
 int guest_dma_map(struct guest *guest, struct err *err);
 
@@ -36,10 +41,13 @@ int guest_dma_map(struct guest *guest, struct err *err);
 void guest_dma_unmap(struct guest *guest);
 
 /*
- * The session's memory is what it says, and stays so. `sent`: the device reads nothing of what it
- * was before. vhost thread.
+ * The session's memory is what it says; what it was before is mapped no more. `sent`: the device
+ * reads nothing of that. vhost thread.
  */
-void guest_dma_allow(struct guest *guest, struct guest_session *session, bool sent);
+void guest_dma_follow(struct guest *guest, struct guest_session *session, bool sent);
+
+/* The memory stays what it was followed to: it may be mapped. vhost thread. */
+void guest_dma_allow(struct guest *guest, struct guest_session *session);
 
 /* The library may be about to change the memory. vhost thread. */
 void guest_dma_forbid(struct guest *guest, struct guest_session *session);

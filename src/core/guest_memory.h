@@ -6,7 +6,6 @@
  * migrates. Constant while lanes may use it.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +23,7 @@ struct guest_memory {
 	struct guest_region regions[GUEST_REGIONS_MAX];
 	uint8_t *log;       /* a bit for each page, NULL: nothing is logged */
 	uint64_t log_bytes; /* writes beyond its end are not logged */
-	bool hugepages;     /* all of it is in hugepages */
+	uint32_t hugepages; /* a bit for each region that is in hugepages */
 };
 
 /*

@@ -159,18 +159,6 @@ static void note_start(struct guest_session *session, unsigned i)
 		set_bit(&session->enabled, i, true);
 }
 
-void guest_rings_after(
-	struct guest *guest, struct guest_session *session, const struct guest_message *message)
-{
-	if (!changes_rings(message->request))
-		return;
-	if (message->request == VHOST_USER_SET_VRING_KICK)
-		note_start(session, ring_of(message));
-	if (is_published(guest, session))
-		guest_rings_load(guest, session);
-	guest->options.changed(guest->options.userdata);
-}
-
 static bool is_in_hugepages(int fd)
 {
 	struct statfs statfs;
@@ -184,7 +172,7 @@ static void load_memory(struct guest_session *session)
 	struct rte_vhost_memory *memory = NULL;
 	uint64_t log, log_bytes;
 
-	*to = (struct guest_memory){.hugepages = true};
+	*to = (struct guest_memory){0};
 	if (rte_vhost_get_mem_table(session->vid, &memory) != 0)
 		return;
 	for (; to->n_regions < memory->nregions && to->n_regions < GUEST_REGIONS_MAX;
@@ -193,7 +181,7 @@ static void load_memory(struct guest_session *session)
 		to->regions[to->n_regions] =
 			(struct guest_region){from->guest_phys_addr, from->size,
 				(uint8_t *)(uintptr_t)from->host_user_addr, from->guest_user_addr};
-		to->hugepages &= is_in_hugepages(from->fd);
+		to->hugepages |= (uint32_t)is_in_hugepages(from->fd) << to->n_regions;
 	}
 	free(memory);
 	if (session->features & 1ULL << VHOST_F_LOG_ALL &&
@@ -201,6 +189,15 @@ static void load_memory(struct guest_session *session)
 		to->log = (uint8_t *)(uintptr_t)log;
 		to->log_bytes = log_bytes;
 	}
+}
+
+/* What is mapped for the device follows memory, also while no ring runs. */
+static void follow_memory(struct guest *guest, struct guest_session *session)
+{
+	load_memory(session);
+	const bool sent = has_sent(session);
+	guest_dma_follow(guest, session, sent);
+	tell_unsent(guest, sent);
 }
 
 static bool has(const struct guest_session *session, unsigned feature)
@@ -274,10 +271,8 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 {
 	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
 		session->features = 0;
-	load_memory(session);
-	const bool sent = has_sent(session);
-	guest_dma_allow(guest, session, sent);
-	tell_unsent(guest, sent);
+	follow_memory(guest, session);
+	guest_dma_allow(guest, session);
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;
@@ -295,4 +290,18 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		set_bit(&session->fresh, i, false);
 	}
 	publish_rings(session);
+}
+
+void guest_rings_after(
+	struct guest *guest, struct guest_session *session, const struct guest_message *message)
+{
+	if (!changes_rings(message->request))
+		return;
+	if (message->request == VHOST_USER_SET_VRING_KICK)
+		note_start(session, ring_of(message));
+	if (is_published(guest, session))
+		guest_rings_load(guest, session);
+	else if (message->request == VHOST_USER_SET_MEM_TABLE)
+		follow_memory(guest, session);
+	guest->options.changed(guest->options.userdata);
 }

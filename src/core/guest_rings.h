@@ -48,5 +48,5 @@ void guest_rings_load(struct guest *guest, struct guest_session *session);
 /* Workers are told to leave the rings alone: waits until they do, and takes the rings back. */
 void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why);
 
-/* The memory is about to go: with the connection, or what is known of it. */
+/* The library is about to unmap the memory: the connection has ended, or is reset. */
 void guest_rings_forget_memory(struct guest *guest, struct guest_session *session);

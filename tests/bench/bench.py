@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def _start_peers(stack, setup, machine, directory, kinds, skipped):
         try:
             peer.start()
         except (CannotRun, AssertionError, RuntimeError, OSError) as error:
-            skipped.append((str(setup), name, str(error)))
+            skipped[str(setup), name, str(error)] += 1
             peer.stop()
             continue
         peer.pause()
@@ -94,8 +95,8 @@ def _measure_setup(results, timing, machine, directory, skipped):
             cell = result.cell
             offered_pps = _offered_pps(cell, results)
             if offered_pps is None:
-                skipped.append((str(setup), f"{cell.direction} {cell.size} half load",
-                                "testpmd, whose half it is, has done nothing saturated"))
+                skipped[str(setup), f"{cell.direction} {cell.size} half load",
+                        "testpmd, whose half it is, has done nothing saturated"] += 1
                 continue
             result.add(measure(cell, [p for p in peers if _is_measured(p.name, cell)], timing,
                                offered_pps), offered_pps)
@@ -123,7 +124,7 @@ def main():
     end_on_sigterm()
     make_cells, timing = PLANS[arguments.plan]
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
-    skipped = []
+    skipped = Counter()  # in so many starts: (setup, peer, reason)
     before = report.cpu_times()
     try:
         with hugepages(HUGE_MEBIBYTES, directory / "huge") as huge_dir:

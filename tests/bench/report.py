@@ -118,14 +118,15 @@ def _text(facts_, all_rows, skipped):
     lines += ["", "Ratios are medians over the rotations; above 1 we are better. A/A is testpmd against "
               "a second instance of itself: what noise does.", "", _table(all_rows)]
     if skipped:
-        lines += ["", "Not measured:", ""]
-        lines += [f"- {setup}, {peer}: {' / '.join(reason.strip().splitlines())}"
-                  for setup, peer, reason in skipped]
+        lines += ["", "Not measured, in so many of the starts:", ""]
+        lines += [f"- {n}: {setup}, {peer}: {' / '.join(reason.strip().splitlines())}"
+                  for (setup, peer, reason), n in skipped.items()]
     return "\n".join(lines) + "\n"
 
 
 def write(directory, facts_, results, skipped):
-    """Writes results.md, results.json and the plots; returns the text."""
+    """Writes results.md, results.json and the plots; returns the text. skipped: {(setup, peer, reason):
+    starts}."""
     directory.mkdir(parents=True, exist_ok=True)
     all_rows = list(rows(results))
     text = _text(facts_, all_rows, skipped)
@@ -136,6 +137,6 @@ def write(directory, facts_, results, skipped):
                      "size": r.cell.size, "load": r.cell.load.value,
                      "offered_pps": r.offered_pps, "starts": r.starts}
                     for r in results],
-        "skipped": skipped}, indent=1), encoding="utf-8")
+        "skipped": [[*what, n] for what, n in skipped.items()]}, indent=1), encoding="utf-8")
     plots.write(directory, all_rows, PEERS)
     return text + f"\nWritten to {directory}\n"

@@ -45,10 +45,12 @@ def start(nic_host):
         program.wait_ready()
         return program
 
-    yield start
-    for program in started:
-        program.kill()
-        print(f"--- {program.name}\n" + "\n".join(program.output().splitlines()[-LOG_LINES:]))
+    with ExitStack() as stack:  # ends the others, too, where one does not end
+        yield start
+        for program in reversed(started):
+            stack.callback(program.kill)
+        for program in started:
+            print(f"--- {program.name}\n" + "\n".join(program.output().splitlines()[-LOG_LINES:]))
 
 
 @pytest.fixture
