@@ -23,8 +23,7 @@
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
 
-/* Vhost thread, or a worker: wakes the control thread. The count that is there says enough if it is
- * full. */
+/* Vhost thread or a worker: wakes the control thread. If the count is full, it says enough. */
 static void on_guest_changed(void *userdata)
 {
 	struct forwarder *forwarder = userdata;

@@ -49,8 +49,7 @@ struct guest_options {
 	gid_t gid;
 	struct epoch *epoch; /* of the workers */
 	struct gatekeeper *keeper;
-	/* Called by the vhost thread or a worker whenever something below changed; must not wait.
-	 */
+	/* By the vhost thread or a worker, when something below has changed; must not wait. */
 	void (*changed)(void *userdata);
 	void *userdata;
 };

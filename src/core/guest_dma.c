@@ -89,9 +89,8 @@ static int map_more(struct guest *guest, struct guest_session *session, struct e
 		unmap(&session->dma_memory, session->dma_bytes);
 		session->dma_bytes = 0;
 		return err_set(err, -r,
-			"the memory of the VM on %s cannot be mapped for its device: %s; its "
-			"packets are "
-			"copied",
+			"the memory of the VM on %s cannot be mapped for its device: %s; "
+			"its packets are copied",
 			guest->path, strerror(-r));
 	}
 	atomic_store_explicit(&session->dma_mapped, true, memory_order_release);
