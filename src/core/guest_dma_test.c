@@ -39,15 +39,15 @@ static void note(char *to, uint64_t at, uint64_t bytes)
 	snprintf(to, 32, "%u+%u", (unsigned)(at / MIB), (unsigned)(bytes / MIB));
 }
 
-static int map(const struct vfio_iommu_type1_dma_map *map)
+static int map(const struct vfio_iommu_type1_dma_map *request)
 {
-	assert_int_equal(map->vaddr, map->iova);
-	assert_int_equal(map->flags, VFIO_DMA_MAP_FLAG_READ);
+	assert_int_equal(request->vaddr, request->iova);
+	assert_int_equal(request->flags, VFIO_DMA_MAP_FLAG_READ);
 	if (vfio.n_mapped + 1 == vfio.fails_at) {
 		errno = ENOSPC;
 		return -1;
 	}
-	note(vfio.mapped[vfio.n_mapped++], map->iova, map->size);
+	note(vfio.mapped[vfio.n_mapped++], request->iova, request->size);
 	return 0;
 }
 
@@ -105,26 +105,46 @@ static void map_parts(struct guest *guest, unsigned n)
 	}
 }
 
+static void assert_maps_nothing(struct guest *guest)
+{
+	struct err err;
+
+	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING);
+}
+
+/* Maps what is left, in so many parts. */
+static void map_all(struct guest *guest, unsigned n)
+{
+	struct err err;
+
+	map_parts(guest, n - 1);
+	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	assert_true(atomic_load(&guest->connections[0].dma_mapped));
+}
+
+/* Both regions, each as a whole. */
+static void assert_all_unmapped(void)
+{
+	assert_int_equal(vfio.n_unmapped, 2);
+	assert_string_equal(vfio.unmapped[0], "1000+72");
+	assert_string_equal(vfio.unmapped[1], "5000+40");
+}
+
 static void memory_is_mapped_in_parts(void **state)
 {
 	static const char *const parts[] = {"1000+32", "1032+32", "1064+8", "5000+32", "5032+8"};
 	struct guest *guest = *state;
 	struct guest_session *session = &guest->connections[0];
-	struct err err;
 
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING); /* not allowed yet */
+	assert_maps_nothing(guest); /* not allowed yet */
 	allow(guest, true);
-	map_parts(guest, 4);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
-	assert_true(atomic_load(&session->dma_mapped));
+	map_all(guest, 5);
 	assert_int_equal(vfio.n_mapped, 5);
 	for (unsigned i = 0; i < 5; i++)
 		assert_string_equal(vfio.mapped[i], parts[i]);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING); /* done */
+	assert_maps_nothing(guest); /* done */
 	guest_dma_end(guest, session, true);
-	assert_int_equal(vfio.n_unmapped, 2);
-	assert_string_equal(vfio.unmapped[0], "1000+72");
-	assert_string_equal(vfio.unmapped[1], "5000+40");
+	assert_all_unmapped();
 }
 
 /* The second one of two. */
@@ -132,13 +152,11 @@ static void hugepages_are_mapped_in_larger_parts(void **state)
 {
 	struct guest *guest = *state;
 	struct guest_session *session = &guest->connections[0];
-	struct err err;
 
 	session->memory.regions[1].bytes = 1030 * MIB;
 	session->memory.hugepages = 1u << 1;
 	allow(guest, true);
-	map_parts(guest, 4);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	map_all(guest, 5);
 	assert_string_equal(vfio.mapped[2], "1064+8");
 	assert_string_equal(vfio.mapped[3], "5000+1024");
 	assert_string_equal(vfio.mapped[4], "6024+6");
@@ -155,25 +173,23 @@ static void a_failure_takes_back_what_was_mapped(void **state)
 	assert_int_equal(guest_dma_map(guest, &err), -ENOSPC);
 	assert_int_equal(vfio.n_unmapped, 1);
 	assert_string_equal(vfio.unmapped[0], "1000+64");
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING); /* told once */
+	assert_maps_nothing(guest); /* told once */
 	assert_int_equal(vfio.n_mapped, 2);
 	guest_dma_unmap(guest); /* another device may try */
 	assert_int_equal(vfio.n_unmapped, 1);
 	vfio.fails_at = 0;
-	map_parts(guest, 4);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	map_all(guest, 5);
 }
 
 static void memory_may_change_between_two_parts(void **state)
 {
 	struct guest *guest = *state;
 	struct guest_session *session = &guest->connections[0];
-	struct err err;
 
 	allow(guest, true);
 	map_parts(guest, 1);
 	guest_dma_forbid(guest, session);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING);
+	assert_maps_nothing(guest);
 	assert_int_equal(vfio.n_mapped, 1);
 	allow(guest, true); /* it is the same: it goes on */
 	map_parts(guest, 1);
@@ -184,8 +200,7 @@ static void memory_may_change_between_two_parts(void **state)
 	allow(guest, true); /* it is another */
 	assert_int_equal(vfio.n_unmapped, 1);
 	assert_string_equal(vfio.unmapped[0], "1000+64");
-	map_parts(guest, 2);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	map_all(guest, 3);
 	assert_string_equal(vfio.mapped[4], "1064+8");
 }
 
@@ -194,19 +209,17 @@ static void memory_is_followed_while_no_ring_runs(void **state)
 {
 	struct guest *guest = *state;
 	struct guest_session *session = &guest->connections[0];
-	struct err err;
 
 	allow(guest, true);
-	map_parts(guest, 4);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	map_all(guest, 5);
 	guest_dma_forbid(guest, session);
 	guest_dma_follow(guest, session, true);
 	assert_int_equal(vfio.n_unmapped, 0); /* it is the same */
 	session->memory = (struct guest_memory){0};
 	guest_dma_follow(guest, session, true);
-	assert_int_equal(vfio.n_unmapped, 2);
+	assert_all_unmapped();
 	assert_false(atomic_load(&session->dma_mapped));
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING);
+	assert_maps_nothing(guest);
 }
 
 /* A device has not sent what it was lent: the mapping is left until it has let go. */
@@ -214,20 +227,16 @@ static void what_is_lent_stays_mapped(void **state)
 {
 	struct guest *guest = *state;
 	struct guest_session *session = &guest->connections[0];
-	struct err err;
 
 	allow(guest, true);
-	map_parts(guest, 4);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_DONE);
+	map_all(guest, 5);
 	guest_dma_end(guest, session, false);
 	assert_int_equal(vfio.n_unmapped, 0);
 	allow(guest, false);
-	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING);
+	assert_maps_nothing(guest);
 	assert_int_equal(vfio.n_mapped, 5);
 	guest_dma_unmap(guest);
-	assert_int_equal(vfio.n_unmapped, 2);
-	assert_string_equal(vfio.unmapped[0], "1000+72");
-	assert_string_equal(vfio.unmapped[1], "5000+40");
+	assert_all_unmapped();
 	map_parts(guest, 4);
 }
 
