@@ -36,7 +36,7 @@ struct relay_env {
 	struct placement *placement;
 	struct gatekeeper *keeper; /* of all sockets */
 	struct rte_mempool *discard_pool;
-	void (*guest_changed)(void *userdata); /* from the vhost thread */
+	void (*guest_changed)(void *userdata); /* from the vhost thread or a worker */
 	void *userdata;
 	sd_event_source *mapping; /* while enabled, calls relay_map_memory() for each in turn */
 	uid_t socket_uid;         /* (uid_t)-1: left alone */

@@ -147,10 +147,13 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
  */
 struct guest *guest_close(struct guest *guest);
 
-/* The session that a lane may use until its next quiescent state, or NULL. Workers. */
+/*
+ * The session that a lane may use until its next quiescent state, or NULL. guest: NULL where there
+ * is no socket. Workers.
+ */
 static inline struct guest_session *guest_session(struct guest *guest)
 {
-	return atomic_load_explicit(&guest->session, memory_order_acquire);
+	return guest != NULL ? atomic_load_explicit(&guest->session, memory_order_acquire) : NULL;
 }
 
 /* True while the vhost thread has the session's rings. Workers, once a burst. */

@@ -33,9 +33,9 @@ static void unmap(const struct guest_memory *memory, uint64_t bytes)
 	for (unsigned i = 0; i < memory->n_regions && bytes > 0; i++) {
 		const struct guest_region *region = &memory->regions[i];
 		uint64_t mapped = RTE_MIN(bytes, region->bytes);
-		struct vfio_iommu_type1_dma_unmap unmap = {
-			.argsz = sizeof(unmap), .iova = (uintptr_t)region->host, .size = mapped};
-		ask_vfio(VFIO_IOMMU_UNMAP_DMA, &unmap);
+		struct vfio_iommu_type1_dma_unmap request = {
+			.argsz = sizeof(request), .iova = (uintptr_t)region->host, .size = mapped};
+		ask_vfio(VFIO_IOMMU_UNMAP_DMA, &request);
 		bytes -= mapped;
 	}
 }

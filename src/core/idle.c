@@ -94,8 +94,7 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 
 void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
 {
-	struct guest_session *session =
-		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+	struct guest_session *session = guest_session(lane->lane.guest);
 
 	lane->lane.armed = on;
 	if (session == NULL || guest_session_paused(session))

@@ -274,7 +274,7 @@ void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step)
 		break;
 	case 2:
 		rte_prefetch0(&rte_eth_fp_ops[vf->port]);
-		session = guest != NULL ? guest_session(guest) : NULL;
+		session = guest_session(guest);
 		if (session != NULL)
 			rte_prefetch0(&session->paused);
 		break;
@@ -287,8 +287,7 @@ void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step)
 unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 {
 	struct burst_account account = {0};
-	struct guest_session *session =
-		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+	struct guest_session *session = guest_session(lane->lane.guest);
 
 	if (unlikely(session != NULL && guest_session_paused(session)))
 		return 0;

@@ -80,16 +80,15 @@ uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session 
 /* The session whose rings may be read now, or NULL. */
 static struct guest_session *readable_session(const struct vm_to_vf *lane)
 {
-	struct guest_session *session =
-		lane->lane.guest != NULL ? guest_session(lane->lane.guest) : NULL;
+	struct guest_session *session = guest_session(lane->lane.guest);
 
 	return session != NULL && !guest_session_paused(session) ? session : NULL;
 }
 
 bool vm_to_vf_is_vacant(const struct vm_to_vf *lane)
 {
-	return (lane->lane.guest == NULL || guest_session(lane->lane.guest) == NULL) &&
-	       lane->inbox.n == 0 && lane->lender.n_out == 0;
+	return guest_session(lane->lane.guest) == NULL && lane->inbox.n == 0 &&
+	       lane->lender.n_out == 0;
 }
 
 /* The announcement of the VM's new place, if one is due; 1 or 0 packets. */
