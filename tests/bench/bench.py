@@ -21,7 +21,7 @@ from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from lib.proc import end_on_sigterm  # noqa: E402
 from measure import IDLE_PPS, Result, Timing, measure  # noqa: E402
-from peers import CannotRun, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
+from peers import CannotRun, Copies, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
     "short": (cells.short, Timing(settle_s=0.05, window_s=0.12, rotations=2, starts=2)),
@@ -30,7 +30,7 @@ PLANS = {
 }
 PEERS = [(report.OURS, Ours), (report.TESTPMD, TestpmdPeer), (report.OVS, Ovs),  # in rotation
          (report.ZERO_COPY, OursZeroCopy), (report.ALONE, OursAlone),
-         (report.CONTROL, TestpmdPeer)]
+         (report.COPIES, Copies), (report.CONTROL, TestpmdPeer)]
 HUGE_MEBIBYTES = 3072
 
 
@@ -44,8 +44,8 @@ def pin(huge_dir):
 
 
 def _is_measured(name, cell):
-    return {report.ZERO_COPY: cell.zero_copy, report.ALONE: cell.alone,
-            report.CONTROL: cell.control}.get(name, True)
+    return {report.ZERO_COPY: cell.zero_copy, report.ALONE: cell.many_relays,
+            report.COPIES: cell.many_relays, report.CONTROL: cell.control}.get(name, True)
 
 
 def _peers_of(group):

@@ -33,8 +33,8 @@ class Cell:
                 self.setup.queues == 1)
 
     @property
-    def alone(self):
-        """Whether a single relay of ours is measured too: where there are several."""
+    def many_relays(self):
+        """Whether a single relay of ours is measured too, and a loop that only copies."""
         return self.setup.relays > 1
 
 
@@ -74,5 +74,5 @@ def full():
 
 
 def smoke():
-    """That the benchmark works."""
-    return _saturated(Setup(), ("64",)) + _paced(Setup(), ("64",))
+    """That the benchmark works, with all that can be measured."""
+    return [*_saturated(Setup(), ("64",)), *_paced(Setup(), ("64",)), Cell(Setup(relays=2), "vm_to_vf", "1500")]

@@ -301,3 +301,17 @@ class Ovs(Peer):
     def cycles_per_packet(self):
         text = self._appctl("dpif-netdev/pmd-stats-show")
         return float(re.search(r"avg processing cycles per packet: ([\d.]+)", text).group(1))
+
+
+class Copies(Peer):
+    """No relay, but a loop that copies each packet once, from or to as many VMs' memory: what the memory
+    of the machine allows."""
+
+    def start(self):
+        huge = ["--huge"] if self.machine.huge_dir else []
+        process = self._stack.enter_context(Process(
+            ["taskset", "-c", self.machine.worker, build_dir() / "tests" / "bench" / "bench-copies", *huge,
+             self.vf_to_vm.path, self.vm_to_vf.path, self.setup.relays, self.setup.ring],
+            self.name, log_path=self.directory / "copies.log"))
+        process.expect("ready", START_TIMEOUT_S)
+        self._pids.append(process.pid)

@@ -11,14 +11,16 @@ from pathlib import Path
 import plots
 from cells import Load
 
-OURS, ZERO_COPY, ALONE = "ours", "zero-copy", "one-relay"
+OURS, ZERO_COPY, ALONE, COPIES = "ours", "zero-copy", "one-relay", "copies"
 TESTPMD, OVS, CONTROL = "testpmd", "ovs", "testpmd2"
-PEERS = {OURS: "ours", ZERO_COPY: "zero copy", ALONE: "one relay", TESTPMD: "testpmd", OVS: "OVS"}
+PEERS = {OURS: "ours", ZERO_COPY: "zero copy", ALONE: "one relay", COPIES: "copying alone",
+         TESTPMD: "testpmd", OVS: "OVS"}
 RATIOS = {  # a key: (head, of whom, to whom)
     "vs_testpmd": ("ours ÷ testpmd", OURS, TESTPMD),
     "vs_ovs": ("ours ÷ OVS", OURS, OVS),
     "zero_copy_vs_testpmd": ("zero copy ÷ testpmd", ZERO_COPY, TESTPMD),
     "vs_one_relay": ("ours ÷ one relay", OURS, ALONE),
+    "vs_copies": ("ours ÷ copying", OURS, COPIES),
     "control": ("A/A", TESTPMD, CONTROL),
 }
 

@@ -19,7 +19,9 @@ def test_every_peer_is_measured(workdir):
     assert run.returncode == 0, run.stdout
     results = json.loads((workdir / "results.json").read_text())
     assert results["skipped"] == [], run.stdout
-    rows = results["rows"]
+    *rows, many = results["rows"]
+    assert many["rings"].endswith("2 relays")
+    assert all(many[peer] > 0 for peer in ("ours", "zero-copy", "one-relay", "copies", "testpmd", "ovs")), many
     assert {(row["direction"], row["load"]) for row in rows} == {
         *((direction, "saturated") for direction in ("vf_to_vm", "vm_to_vf", "both")),
         *((direction, load) for direction in ("vf_to_vm", "vm_to_vf") for load in ("half", "idle"))}
@@ -28,4 +30,5 @@ def test_every_peer_is_measured(workdir):
             assert row["ours"] > 0 and row["testpmd"] > 0 and row["ovs"] > 0, row
     table = (workdir / "results.md").read_text().splitlines()
     assert sum(line.startswith("| split mergeable |") for line in table) == len(rows)
+    assert sum(line.startswith("| split mergeable 2 relays |") for line in table) == 1
     assert (workdir / "Mpps.svg").read_text().rstrip().endswith("</svg>")
