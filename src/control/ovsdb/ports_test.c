@@ -273,7 +273,15 @@ static void a_row_waits_for_its_vf_and_keeps_it(void **state)
 	fake_sysfs_remove(&bed->fs, "class/net/eth9");
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
+	assert_string_equal(row_of(bed, "eth9")->problem.text, "");
 	take(bed, true, INTERFACES(ROW("v9", "eth9", MARK)));
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	/* del-port and add-port in one transaction, told in either order */
+	take(bed, false, INTERFACES("'v9':{'old':{}}," ROW("w9", "eth9", MARK)));
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	take(bed, false, INTERFACES(ROW("v9", "eth9", MARK) ",'w9':{'old':{}}"));
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
 	/* it comes back as another VF's */

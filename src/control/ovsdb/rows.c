@@ -145,7 +145,8 @@ static int take_row(struct rows *rows, struct rows *former, const char *uuid, co
 	return MIN(r, 0);
 }
 
-static int take_table(struct rows *rows, struct rows *former, const json_t *table)
+/* Takes the updates that tell a row's new content, or those that tell its end. */
+static int take_updates(struct rows *rows, struct rows *former, const json_t *table, bool ended)
 {
 	const char *uuid;
 	json_t *update;
@@ -153,11 +154,21 @@ static int take_table(struct rows *rows, struct rows *former, const json_t *tabl
 
 	json_object_foreach((json_t *)table, uuid, update)
 	{
+		if (ended == !!json_object_get(update, "new"))
+			continue;
 		r = take_row(rows, former, uuid, update);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* Ends come last: a row may follow, in one update, another of its name, and inherits from it. */
+static int take_table(struct rows *rows, struct rows *former, const json_t *table)
+{
+	int r = take_updates(rows, former, table, false);
+
+	return r < 0 ? r : take_updates(rows, former, table, true);
 }
 
 int rows_take(struct rows *rows, const json_t *table_updates, bool initial, struct err *err)
