@@ -28,7 +28,7 @@ static int resolve_interface(struct row *row, const char *sysfs, bool look_again
 
 	if (row->resolved && !look_again)
 		return 0;
-	r = host_vf_from_netdev(sysfs, row->name, &row->vf, err);
+	r = host_vf_from_netdev(sysfs, row->name, &row->vf, row->resolved ? NULL : err);
 	if (r == 0)
 		row->resolved = true;
 	return row->resolved ? 0 : r;
