@@ -222,6 +222,10 @@ static int check_sockets(
 		return refuse(sources, OPT_STATIC_VFS, err,
 			"contradicts dynamic sockets (VIRTIOFWD_DYNAMIC_SOCKETS, "
 			"--dynamic-sockets); use one of them");
+	if (config->dynamic_sockets && !config->zmq_port_control_ep)
+		return refuse(sources, OPT_DYNAMIC_SOCKETS, err,
+			"only port control over ZeroMQ (VIRTIOFWD_ZMQ_PORT_CONTROL_EP, "
+			"--zmq-port-control-ep) can ask for sockets, and it is off");
 	return 0;
 }
 

@@ -139,6 +139,7 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_DYNAMIC_SOCKETS", .long_name = "dynamic-sockets",
 		.short_name = 'd', FLAG, AT(dynamic_sockets),
 		.help = "open no sockets at start, only where port control asks for one",
+		.detail = "Needs port control over ZeroMQ.",
 	},
 	[OPT_JUMBO] = {
 		DAEMON, .section = "Packets",
