@@ -156,7 +156,7 @@ def test_life(tree, daemon, scheduler):
     daemon("stop")
     scheduler("stop")
     assert [daemon.state(), scheduler.state()] == ["inactive", "inactive"]
-    for path in ("/run/virtio-forwarder", "/run/virtio-forwarder.pid", f"{SOCKETS}/*"):
+    for path in ("/run/virtio-forwarder/*", "/run/virtio-forwarder.pid", f"{SOCKETS}/*"):
         tree.run(f"! ls -d {path}")
 
 
