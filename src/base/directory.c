@@ -2,8 +2,12 @@
 #include "base/directory.h"
 
 #include <errno.h>
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int directory_make(const char *path, mode_t mode, struct err *err)
 {
@@ -22,4 +26,26 @@ int directory_make(const char *path, mode_t mode, struct err *err)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ENOTDIR, "%s is not a directory", path);
 	return 0;
+}
+
+static bool is_trusted(const struct stat *st, uid_t uid)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid() || st->st_uid == uid;
+}
+
+int directory_check_owner(const char *path, uid_t uid, struct err *err)
+{
+	char parent[PATH_MAX];
+	struct stat st, above;
+
+	snprintf(parent, sizeof(parent), "%s/..", path);
+	if (stat(path, &st) < 0 || stat(parent, &above) < 0)
+		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
+	if (is_trusted(&st, uid) || (is_trusted(&above, uid) && !(above.st_mode & S_IWOTH)))
+		return 0;
+	return err_set(err, EPERM,
+		"directory %s belongs to user %u, who can have made it to be taken for a VM; "
+		"remove "
+		"it, or give it to who owns the sockets",
+		path, st.st_uid);
 }

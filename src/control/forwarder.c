@@ -109,7 +109,12 @@ static int make_socket_dir(struct forwarder *forwarder, struct err *err)
 		return err_prefix(err, made, "sockets");
 	if (made > 0 && chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
 		return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
-	if (made == 0 && forwarder->env.socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
+	if (made > 0)
+		return 0;
+	int r = directory_check_owner(dir, forwarder->env.socket_uid, err);
+	if (r < 0)
+		return err_prefix(err, r, "sockets");
+	if (forwarder->env.socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
 		!lets_in(&st, forwarder))
 		log_warning("socket directory %s: its owner and mode keep out %s, as whom VMs run "
 			    "(VIRTIOFWD_SOCKET_OWNER): chown %s %s",
@@ -194,10 +199,13 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	forwarder->env.discard_pool = forwarder->discard_pool;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
-	if (!forwarder->config->dynamic_sockets) {
-		r = make_socket_dir(forwarder, err);
-		if (r == 0)
-			r = open_static_sockets(forwarder, err);
+	r = make_socket_dir(forwarder, err);
+	if (forwarder->config->dynamic_sockets) {
+		if (r < 0) /* they may be elsewhere */
+			log_warning("%s", err->text);
+		r = 0;
+	} else if (r == 0) {
+		r = open_static_sockets(forwarder, err);
 	}
 	if (r == 0)
 		r = device_watch_new(

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "host/readiness.h"
 
@@ -58,7 +59,7 @@ void host_check_directory(const char *path, const char *user, const char *group,
 	static const char check[] = "sockets";
 	char part[PATH_MAX];
 	struct err said;
-	struct account account;
+	struct account account = {.uid = (uid_t)-1};
 	struct stat st;
 
 	err_set(&said, 0, "%s is made when the daemon starts", path);
@@ -79,6 +80,10 @@ void host_check_directory(const char *path, const char *user, const char *group,
 				"%s is no directory that user %s can %s: see its owner and mode",
 				part, user != NULL ? user : "?",
 				last && writes ? "write to" : "search");
+			report(userdata, check, HOST_MISSING, said.text);
+			return;
+		}
+		if (last && directory_check_owner(path, account.uid, &said) < 0) {
 			report(userdata, check, HOST_MISSING, said.text);
 			return;
 		}

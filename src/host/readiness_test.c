@@ -203,11 +203,36 @@ static void test_directory(void **state)
 	assert_found("user nobody can write to");
 }
 
+/* Of somebody who can have made it before the daemon. */
+static void test_directory_of_another(void **state)
+{
+	char path[PATH_MAX];
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/sockets", fs.root);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(chown(path, 4711, 4711), 0);
+	assert_int_equal(chmod(fs.root, 01777), 0);
+	host_check_directory(path, "root", NULL, true, note, NULL);
+	assert_found("2 sockets: directory /tmp/fake-sysfs-");
+	assert_found("belongs to user 4711");
+
+	found[0] = '\0';
+	assert_int_equal(chmod(fs.root, 0755), 0); /* only root makes directories in it */
+	host_check_directory(path, "root", NULL, true, note, NULL);
+	assert_found("0 sockets: ");
+	assert_int_equal(chmod(fs.root, 01777), 0);
+	assert_int_equal(chown(path, 0, 0), 0);
+	host_check_directory(path, "root", NULL, true, note, NULL);
+	assert_not_found("2 ");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
-		TEST(test_hugepages), TEST(test_directory)};
+		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_another)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,3 +204,19 @@ def test_socket_directory(make_forwarder):
         os.umask(umask)
     found = directory.stat()
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
+def test_socket_directory_of_another(make_forwarder, workdir):
+    """Whoever may write where it is can have made it before the daemon, to be taken for VMs."""
+    forwarder = make_forwarder(())
+    refusal = f"directory {forwarder.socket_dir} belongs to user 4711"
+    forwarder.stop()
+    os.chown(forwarder.socket_dir, 4711, 4711)
+    workdir.chmod(0o1777)
+    with pytest.raises(AssertionError):
+        forwarder.start()
+    assert refusal in forwarder.output.tail()
+    forwarder.argv.append("--dynamic-sockets")  # which may be elsewhere
+    forwarder.start()
+    assert refusal in forwarder.output.tail()
