@@ -2,6 +2,7 @@
 """VMs and daemons that come, go and die under load: the relay serves the next one, nothing grows,
 and the neighbour never notices."""
 
+import grp
 import os
 import pwd
 import stat
@@ -187,7 +188,9 @@ def test_terminated_under_load(make_forwarder, make_peer, workdir, client):
 def test_socket_directory(make_forwarder):
     """The sockets' owner comes to them, whatever the daemon's umask; and where a directory that was
     there keeps it out, the log says so and how to mend it."""
-    forwarder = make_forwarder((), options=["--vhost-username=nobody"])
+    user, group = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
+    forwarder = make_forwarder((), options=[
+        f"--vhost-username={user.pw_name}", f"--vhost-groupname={group.gr_name}"])
     directory = forwarder.socket_dir
     remedy = f"chown nobody {directory}"
     assert remedy not in forwarder.output.tail()
@@ -203,7 +206,10 @@ def test_socket_directory(make_forwarder):
     finally:
         os.umask(umask)
     found = directory.stat()
-    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o755)
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (user.pw_uid, 0o755)
+    found = forwarder.socket(0).stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (
+        user.pw_uid, group.gr_gid, 0o660)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
