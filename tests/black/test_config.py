@@ -237,7 +237,12 @@ def test_help(bench):
 
 
 def test_shipped_file_runs(bench, make_forwarder):
-    """The shipped file, with what a test machine has: CPUs, accounts and directories."""
+    """The shipped file, with what a test machine has: CPUs, accounts and directories. Every endpoint that
+    it opens is there."""
     text = (ROOT / "dist" / "virtioforwarder.default").read_text(encoding="utf-8")
-    forwarder = make_forwarder(config=text)
+    endpoints = {option: bench.directory / option
+                 for option in ("zmq-core-sched-ep", "metrics-ep", "capture-ep")}
+    forwarder = make_forwarder(config=text, options=[
+        f"--{option}=ipc://{path}" for option, path in endpoints.items()])
     assert forwarder.running()
+    assert all(path.is_socket() for path in endpoints.values())
