@@ -73,6 +73,7 @@ class FakeDaemon:
         self.garbage = set()  # endpoints that answer nonsense
         self.mute = set()    # endpoints that do not answer
         self.updates = []    # what was asked for: [{relay: (cpu, cpu)}]
+        self.polls_before = []  # each update: n_stats then
         self.n_stats = 0     # how often statistics were asked for
         self._messages = messages
         self._thread = None
@@ -137,7 +138,7 @@ class FakeDaemon:
         self.n_stats += 1
         elapsed = time.monotonic() - self._begin
         response = self._messages.StatsResponse(status=0)
-        for number, lanes in self.relays.items():
+        for number, lanes in list(self.relays.items()):
             relay = response.relay.add(id=number, active=True, socket_id=0)
             relay.vhost.vhost_socket_name = "NONE"
             for direction, (source, target) in {VF_TO_VM: ("vf", "vm"),
@@ -175,6 +176,7 @@ class FakeDaemon:
             return self._messages.CoreSchedResponse(status=OK, eal_cores=self.cpus)
         moves = {m.relay_number: (m.vf2virtio_cpu, m.virtio2vf_cpu)
                  for m in request.relay_cpu_map}
+        self.polls_before.append(self.n_stats)
         self.updates.append(moves)
         if self.refusal:
             return self._messages.CoreSchedResponse(
