@@ -11,6 +11,7 @@ from lib import testpmd, vioclient
 from lib.forwarder import default_cpus
 from lib.net import Netns, Veth
 from lib.packet_socket import PacketSocket
+from lib.peer import assert_counted
 from lib.proc import wait_until
 from lib.vhostuser import Frontend
 from lib.wire import ADD, OK, REMOVE
@@ -93,8 +94,11 @@ def taken(members, ethertype=ETHERTYPE, count=FRAMES):
 
 def assert_accounted(forwarder, frames):
     """What the daemon has counted is what the VM has sent, whatever the bond made of it."""
-    state = forwarder.stats(0)["vm_to_vf"]
-    assert state["pkts_rx_from_vm"] == state["pkts_tx_to_vf"] == frames
+    def count():
+        state = forwarder.stats(0)["vm_to_vf"]
+        return state["pkts_rx_from_vm"], state["pkts_tx_to_vf"]
+
+    assert_counted(count, (frames, frames))
 
 
 def assert_detaches(forwarder):

@@ -91,10 +91,13 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
 
 def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint):
     peer = send_packets(workdir, forwarder, stack)
-    time.sleep(1)  # so that a snapshot with all metrics is told
-    status, head, body = http_get(endpoint, accept="*/*")
-    assert status == 200 and "text/plain; version=0.0.4" in head
-    assert "relay_burst_packets_bucket" in body
+
+    def told():
+        status, head, body = http_get(endpoint, accept="*/*")
+        assert status == 200 and "text/plain; version=0.0.4" in head
+        return body if "relay_burst_packets_bucket" in body else None
+
+    body = wait_until(told, 10, "a snapshot with all metrics is told", interval=0.3)
     result = subprocess.run(["promtool", "check", "metrics"], input=body, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
     assert result.returncode == 0 and not result.stdout, result.stdout

@@ -6,8 +6,8 @@ import os
 
 import pytest
 from lib.forwarder import Forwarder, default_cpus
-from lib.peer import (Counted, Peer, assert_nothing_lost, counted, memif_device, net_socket,
-                      wait_active)
+from lib.peer import (Counted, Peer, assert_counted, assert_nothing_lost, counted, memif_device,
+                      net_socket, wait_active)
 from lib.testpmd import Testpmd, virtio_user
 
 PACKETS = int(os.environ.get("VIO4WD_PACKETS", 200_000))  # each way
@@ -108,7 +108,8 @@ def test_reflected_by_testpmd(forwarder, workdir, stack, client, packed, mergeab
         assert result["ok"] and seen["received"] == PACKETS, result
         amount = (PACKETS, seen["sent_bytes"])
         for direction in ("vf_to_vm", "vm_to_vf"):
-            assert counted(forwarder, direction) == Counted(
-                received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction
+            assert_counted(
+                lambda: counted(forwarder, direction),
+                Counted(received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction)
         forwarder.stop()
         assert peer.finish() == 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """packet-peer, the program that plays the far ends of a relay, and what its results must be."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -157,19 +158,24 @@ def assert_balanced(forwarder, relay=0):
         assert counters.balanced(), (relay, direction, counters)
 
 
+def assert_counted(count, wanted, what=""):
+    """count() returns just that, or will: a worker that gets no CPU counts a moment later."""
+    with contextlib.suppress(WaitTimeout):
+        wait_until(lambda: count() == wanted, 5, "counters")
+    assert count() == wanted, what
+
+
 def assert_nothing_lost(forwarder, result, relay=0, directions=tuple(ENDS)):
     """Of a peer that played both ends: all that was sent came, as it was and in order, and the
-    daemon has counted just that (a worker that gets no CPU may count a moment later)."""
+    daemon has counted just that."""
     assert result["ok"], result
     for direction in directions:
         seen = result[direction]
         assert seen["sent"] == seen["received"] > 0, result
         amount = (seen["sent"], seen["sent_bytes"])
-        wanted = Counted(received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0))
-        try:
-            wait_until(lambda: counted(forwarder, direction, relay) == wanted, 5, "counters")
-        except WaitTimeout:
-            assert counted(forwarder, direction, relay) == wanted, direction
+        assert_counted(
+            lambda: counted(forwarder, direction, relay),
+            Counted(received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction)
 
 
 def _port_control(forwarder, op, relay, device):
