@@ -5,6 +5,7 @@ messages, descriptors and rings are damaged at random. One number gives one life
 found can be had again: --seed N --lives 1."""
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -138,14 +139,15 @@ def lives(seeds, counter):
     return Attack(f"lives from {seeds[0]}", "damaged lives", HARMLESS, False, run)
 
 
-def fuzz(directory, seconds, seed, count=None):
+def fuzz(directory, seconds, seed, count=math.inf):
     """Returns (lives, first faults or None)."""
     arena, counter = Arena(directory, Daemon), [0]
     deadline = time.monotonic() + seconds
     try:
-        while time.monotonic() < deadline and (count is None or counter[0] < count):
+        while time.monotonic() < deadline and counter[0] < count:
             first = seed + counter[0]
-            verdict = arena.strike(lives(range(first, first + (count or LIVES_AT_ONCE)), counter))
+            at_once = min(LIVES_AT_ONCE, count - counter[0])
+            verdict = arena.strike(lives(range(first, first + at_once), counter))
             if verdict.faults:
                 return counter[0], f"{verdict.name}: {verdict}"
         result = arena.finish()
@@ -158,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--lives", type=int)
+    parser.add_argument("--lives", type=int, default=math.inf)
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from arena import Arena, Daemon, LendingDaemon
-from catalogue import load
+from catalogue import HARMLESS, REFUSED, Attack, load
 
 CATALOGUE = load()
 
@@ -25,6 +25,18 @@ def arena(request):
 def test_catalogue_is_complete():
     assert len(CATALOGUE) >= 80
     assert all(attack.what for attack in CATALOGUE.values())
+
+
+def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
+    """One that must be refused and is not answered; any that is not through in time."""
+    def run(target):
+        target.connect().receive()
+
+    ignored = Attack("ignored", "Nothing is sent", REFUSED, False, run)
+    assert arena.strike(ignored).faults == ["not refused: silence"]
+    monkeypatch.setattr("arena.ATTACK_TIMEOUT_S", 0)
+    late = Attack("late", "No time is left", HARMLESS, False, run)
+    assert arena.strike(late).faults == ["drawn out: more than 0 s"]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

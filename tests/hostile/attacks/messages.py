@@ -122,17 +122,13 @@ def reply_as_request(target):
 @attack(REFUSED)
 def size_of_four_gigabytes(target):
     """The header announces 4 GiB of payload."""
-    connection = target.connect()
-    connection.send(R.SET_FEATURES, bytes(8), size=0xffffffff)
-    target.hung_up(connection)
+    target.hung_up_on(target.connect(), R.SET_FEATURES, bytes(8), size=0xffffffff)
 
 
 @attack(REFUSED)
 def size_beyond_any_message(target):
     """A payload of 4 KiB, all of it sent."""
-    connection = target.connect()
-    connection.send(R.SET_FEATURES, bytes(4096))
-    target.hung_up(connection)
+    target.hung_up_on(target.connect(), R.SET_FEATURES, bytes(4096))
 
 
 @attack()
