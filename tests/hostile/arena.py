@@ -47,14 +47,36 @@ class DrawnOut(AssertionError):
     """The other side has drawn an attack out until its time was over."""
 
 
+class Door:
+    """A relay's socket as its guests have it: they connect to it, or, where the daemon is the client,
+    they have made it, and it connects to them, to one at a time."""
+
+    def __init__(self, path, client):
+        self._path, self._listener = path, None
+        if client:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen()
+
+    def connect(self, timeout):
+        if self._listener is None:
+            return Connection.connect(self._path, timeout)
+        connection = Connection.accept(self._listener)
+        return Connection(connection.socket, timeout)
+
+    def close(self):
+        if self._listener:
+            self._listener.close()
+
+
 class Target:
     """The attacker's side: what it opens is closed by close()."""
 
     FEATURES = Frontend.FEATURES
     OFFLOADS = F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, door):
+        self._door = door
         self._deadline = time.monotonic() + ATTACK_TIMEOUT_S
         self.defaults = {}  # for frontends
         self._stack = contextlib.ExitStack()
@@ -69,13 +91,13 @@ class Target:
 
     def connect(self):
         self._check_time()
-        return self._stack.enter_context(Connection.connect(self.path, ANSWER_TIMEOUT_S))
+        return self._stack.enter_context(self._door.connect(ANSWER_TIMEOUT_S))
 
     def frontend(self, **options):
         """A frontend that has negotiated its features and nothing more."""
         options = {"protocol": Frontend.PROTOCOL | P_STATUS | P_BACKEND_REQ, **self.defaults,
                    **options}
-        frontend = Frontend(self.path, connection=self.connect(), **options)
+        frontend = Frontend(None, connection=self.connect(), **options)
         self._stack.callback(frontend.close)
         return frontend.negotiate()
 
@@ -191,10 +213,11 @@ class Daemon:
     """virtio-forwarder as the program under attack."""
 
     options = ("--enable-mrgbuf", "--enable-tso", "--enable-jumbo")
+    client = False
 
     def __init__(self, directory):
         devices = {0: "net_null0,size=64", 1: memif_device(directory, 1)}
-        self._forwarder = Forwarder(directory, devices, options=self.options)
+        self._forwarder = Forwarder(directory, devices, client=self.client, options=self.options)
         self._forwarder.start()
         self.pid = self._forwarder.pid
         self.sockets = [self._forwarder.socket(0), self._forwarder.socket(1)]
@@ -227,8 +250,16 @@ class LendingDaemon(Daemon):
     options = (*Daemon.options, "--zero-copy")
 
 
+class ClientDaemon(Daemon):
+    """The same, which connects to the sockets of the guests."""
+
+    client = True
+
+
 class VhostPort:
     """dpdk-testpmd's vhost port, for comparison."""
+
+    client = False
 
     def __init__(self, directory):
         self.sockets = [directory / "vhost0", directory / "vhost1"]
@@ -283,15 +314,17 @@ class Arena:
     def __init__(self, directory, program=Daemon):
         self._directory, self._program = directory, program
         self.starts = 0
-        self.program = self._peer = None
+        self.program = self._peer = self._door = None
 
     def start(self):
         self.starts += 1
         directory = self._directory / f"run{self.starts}"
         directory.mkdir()
         self.program = self._program(directory)
+        self._door = Door(self.program.sockets[0], self.program.client)
         self._peer = Peer(directory, vm=self.program.sockets[1], net=net_socket(directory, 1),
-                          count=0, rate=NEIGHBOUR_PPS, flows=4, queue_size=256)
+                          server=self.program.client, count=0, rate=NEIGHBOUR_PPS, flows=4,
+                          queue_size=256)
         self._peer.start()
         wait_until(lambda: min(self.program.neighbour_packets()) > 0, 20, "the neighbour sends")
         self._honest_frontend()  # so that what is made once is there
@@ -318,7 +351,8 @@ class Arena:
         deadline = time.monotonic() + HONEST_TIMEOUT_S
         while True:
             try:
-                with Frontend(self.program.sockets[0]) as frontend:
+                connection = self._door.connect(HONEST_TIMEOUT_S / 2)
+                with Frontend(None, connection=connection) as frontend:
                     frontend.start()
                     frontend.wait_frames(8, timeout=HONEST_TIMEOUT_S / 2)
                     for _ in range(8):
@@ -387,8 +421,9 @@ class Arena:
         """While the attack is still on: packets of others go on, and other sockets answer."""
         try:
             self._neighbour_goes_on()
-            with Connection.connect(self.program.sockets[1], HONEST_TIMEOUT_S / 2) as connection:
-                connection.ask(Request.GET_FEATURES)
+            if not self.program.client:
+                with Connection.connect(self.program.sockets[1], HONEST_TIMEOUT_S / 2) as connection:
+                    connection.ask(Request.GET_FEATURES)
         except WaitTimeout:
             verdict.faults.append("the neighbour stands still")
         except (OSError, Disconnected):
@@ -399,7 +434,7 @@ class Arena:
         if self.program is None:
             self.start()
         start, log_before = time.monotonic(), self.program.log_bytes()
-        target = Target(self.program.sockets[0])
+        target = Target(self._door)
         verdict = Verdict(attack.name, "")
         try:
             try:
@@ -426,7 +461,8 @@ class Arena:
         if self.program:
             self.program.kill()
             self._peer.__exit__()
-        self.program = self._peer = None
+            self._door.close()
+        self.program = self._peer = self._door = None
 
     def finish(self):
         """Ends in order; returns the neighbour's result, or None where nothing ran."""
@@ -439,5 +475,4 @@ class Arena:
             self._peer.finish()
             return result
         finally:
-            self.abandon() if self.program.running() else None
-            self.program = self._peer = None
+            self.abandon()

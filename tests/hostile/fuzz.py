@@ -116,10 +116,10 @@ def live(frontend, chance):
 def one_life(target, seed):
     """A guest whose damages follow from the seed."""
     chance = random.Random(seed)
-    with Connection.connect(target.path) as plain:
+    with target.connect() as plain:
         connection = DamagingConnection(plain.socket, chance, chance.choice((0, 0.02, 0.1, 0.5)))
         features = Frontend.FEATURES | target.OFFLOADS | F_EVENT_IDX | F_IN_ORDER
-        frontend = Frontend(target.path, connection=connection, packed=chance.random() < 0.5,
+        frontend = Frontend(None, connection=connection, packed=chance.random() < 0.5,
                             features=features, queue_size=chance.choice((4, 64, 256)),
                             protocol=Frontend.PROTOCOL | chance.choice((0, P_STATUS)))
         with frontend:

@@ -6,20 +6,48 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from arena import Arena, Daemon, LendingDaemon
+from arena import Arena, ClientDaemon, Daemon, LendingDaemon
 from catalogue import HARMLESS, REFUSED, Attack, load
 
 CATALOGUE = load()
 
+# What differs where the daemon is the client is how a connection comes about and comes back: one or
+# two attacks of each kind, on one connection at a time.
+ON_CLIENTS = (
+    "request_zero", "size_of_four_gigabytes", "features_changed_while_running", "garbage",
+    "half_header_then_gone", "half_header_then_silence", "silence_while_running",
+    "acknowledgements_never_read", "truncated_set_mem_table", "region_of_no_bytes",
+    "buffers_truncated_away", "rings_truncated_away_packed",
+    "call_that_blocks_for_good", "kick_and_call_taken_away", "log_truncated_away",
+    "started_and_gone", "cut_off_5", "rings_stopped_and_started")
 
-@pytest.fixture(scope="module", params=[Daemon, LendingDaemon], ids=["copied", "lent"])
-def arena(request):
+
+def _arena(program):
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)
-    arena = Arena(directory, request.param)
+    arena = Arena(directory, program)
     yield arena
     arena.abandon()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=[Daemon, LendingDaemon], ids=["copied", "lent"])
+def arena(request):
+    yield from _arena(request.param)
+
+
+@pytest.fixture(scope="module")
+def client_arena():
+    yield from _arena(ClientDaemon)
+
+
+def assert_neighbour_has_lost_nothing(arena):
+    if arena.program is None:
+        pytest.fail("no daemon has survived")
+    result = arena.finish()
+    assert result["ok"], result
+    for direction in ("vm_to_vf", "vf_to_vm"):
+        assert result[direction]["sent"] == result[direction]["received"] > 0
 
 
 def test_catalogue_is_complete():
@@ -47,9 +75,14 @@ def test_attack(arena, name):
 
 def test_neighbour_has_lost_nothing(arena):
     """Over all the attacks since the daemon was started: the last of these tests."""
-    if arena.program is None:
-        pytest.fail("no daemon has survived")
-    result = arena.finish()
-    assert result["ok"], result
-    for direction in ("vm_to_vf", "vf_to_vm"):
-        assert result[direction]["sent"] == result[direction]["received"] > 0
+    assert_neighbour_has_lost_nothing(arena)
+
+
+@pytest.mark.parametrize("name", ON_CLIENTS)
+def test_attack_on_a_client(client_arena, name):
+    verdict = client_arena.strike(CATALOGUE[name])
+    assert not verdict.faults, f"{CATALOGUE[name].what}: {verdict}"
+
+
+def test_neighbour_of_a_client_has_lost_nothing(client_arena):
+    assert_neighbour_has_lost_nothing(client_arena)
