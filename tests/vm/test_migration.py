@@ -14,10 +14,13 @@ from lib.pinger import Pinger
 from lib.proc import Process, memory_kib, open_files, wait_until
 from lib.qemu import Guest, Nic, migrate
 from lib.testpmd import Testpmd
+from lib.traffic import tcp_from_guest
 
 WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
 GUEST_MAC = "52:54:00:00:00:01"
 STREAM_PORT = 5003
+QUEUES = 4
+HOST_TSO4 = 11  # a feature bit
 RARP = bytes.fromhex("8035")
 SENDER = Path(__file__).resolve().parents[1] / "lib" / "stream_sender.py"
 
@@ -44,8 +47,8 @@ class TapNic:
 class Place:
     """A machine that a guest may run on: a port of the bridge `br0`, and a backend."""
 
-    def __init__(self, kind, name, workdir, stack, host, wire):
-        """kind: "forwarder", "testpmd" or "tap"."""
+    def __init__(self, kind, name, workdir, stack, host, wire, daemon=None):
+        """kind: "forwarder", "testpmd" or "tap"; daemon: a forwarder's arguments."""
         self.kind, self.name, self.port = kind, name, f"port{name}"
         self.netns = None
         self.backend = None
@@ -57,14 +60,15 @@ class Place:
             veth = Veth(wire, host, inner=self.port)
             directory = workdir / name
             directory.mkdir()
-            self._start(directory, f"net_af_packet0,iface={veth.outer},framecnt=4096", stack, host)
+            self._start(directory, f"net_af_packet0,iface={veth.outer},framecnt=4096", stack, host,
+                        daemon or {})
         wire.ip("link", "set", self.port, "master", "br0")
 
-    def _start(self, directory, device, stack, host):
+    def _start(self, directory, device, stack, host, daemon):
         if self.kind == "forwarder":
             self.backend = stack.enter_context(Forwarder(
                 directory, {0: device}, netns=host, name=f"forwarder{self.name}",
-                options=["--enable-mrgbuf"]))
+                **{"options": ["--enable-mrgbuf"], **daemon}))
             self.socket = self.backend.socket(0)
         else:
             self.socket = directory / "testpmd.sock"
@@ -72,10 +76,12 @@ class Place:
                 [f"net_vhost0,iface={self.socket}", device], netns=host, directory=directory,
                 cores=default_cpus(), options=["--auto-start", "--forward-mode=io"]))
 
-    def nic(self, options):
+    def nic(self, queues, options):
         if self.kind == "tap":
             return TapNic(self.port, options)
-        return Nic(self.socket, mac=GUEST_MAC, address=f"{GUEST_IP}/24", options=options)
+        server = self.kind == "forwarder" and self.backend.client
+        return Nic(self.socket, server=server, queues=queues, mac=GUEST_MAC,
+                   address=f"{GUEST_IP}/24", options=options)
 
 
 # What testpmd or QEMU's tap offers and the daemon does not, so that a guest can come from there.
@@ -87,8 +93,10 @@ COMMON_FEATURES = tuple(f"{name}=off" for name in (
 class Machines:
     """Two places and the guest that goes from one to the other."""
 
-    def __init__(self, places, qemu, image, workdir, stack, options):
-        self.places, self._stack, self._options = places, stack, (*COMMON_FEATURES, *options)
+    def __init__(self, places, qemu, image, workdir, stack, queues, options):
+        self.places, self._stack, self._queues = places, stack, queues
+        mixed = any(place.kind != "forwarder" for place in places)
+        self._options = (*(COMMON_FEATURES if mixed else ()), *options)
         self._arguments = (qemu, image)
         self._workdir = workdir
         self._count = 0
@@ -99,7 +107,7 @@ class Machines:
         place = self.places[at]
         self._count += 1
         return self._stack.enter_context(Guest(
-            *self._arguments, [place.nic(self._options)], self._workdir,
+            *self._arguments, [place.nic(self._queues, self._options)], self._workdir,
             f"vm{self._count}{place.name}", memory_mib=192, incoming=incoming, netns=place.netns))
 
     def move(self):
@@ -136,10 +144,10 @@ def bridge(wire):
 
 @pytest.fixture
 def machines(qemu, image, workdir, stack, host, wire, bridge):
-    def machines(kinds=("forwarder", "forwarder"), options=()):
-        places = [Place(kind, name, workdir, stack, host, wire)
+    def machines(kinds=("forwarder", "forwarder"), queues=1, options=(), daemon=None):
+        places = [Place(kind, name, workdir, stack, host, wire, daemon)
                   for kind, name in zip(kinds, "AB", strict=True)]
-        return Machines(places, qemu, image, workdir, stack, options)
+        return Machines(places, qemu, image, workdir, stack, queues, options)
 
     return machines
 
@@ -212,6 +220,22 @@ def test_between_daemons(machines, wire, workdir, options):
     assert moving.guest.features() == features
     assert longest_s < 5
     assert moving.guest.ping(WIRE_IP) == 5
+
+
+@pytest.mark.ci
+def test_between_clients(machines, wire, workdir):
+    """The daemons connect to QEMU's sockets; several queues, and segmentation on both sides."""
+    moving = machines(queues=QUEUES, daemon={
+        "client": True, "options": ["--enable-mrgbuf", "--enable-tso"]})
+    moving.guest.run(f"ethtool -L eth0 combined {QUEUES}")
+    features = moving.guest.features()
+    assert HOST_TSO4 in features
+    lost, longest_s, account = move_under_load(moving, wire, workdir)
+    report("between clients", lost, longest_s, account)
+    assert moving.guest.features() == features
+    assert longest_s < 5
+    assert moving.guest.ping(WIRE_IP) == 5
+    assert tcp_from_guest(wire, moving.guest, WIRE_IP).intact
 
 
 @pytest.mark.parametrize("kinds", [
