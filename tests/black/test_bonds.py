@@ -24,6 +24,8 @@ GUEST_IP = "10.0.0.2"
 FRAMES = 64
 BOND = "net_bonding0"
 
+pytestmark = pytest.mark.silent_wire
+
 
 def frame(number, source, destination):
     return destination + source + struct.pack(">HI", ETHERTYPE, number) + bytes(60)
@@ -36,12 +38,6 @@ def from_guest():
 
 def to_guest(member):
     return [frame(1000 * member + number, WIRE_MAC, GUEST_MAC) for number in range(FRAMES)]
-
-
-@pytest.fixture
-def wire(stack):
-    """Silent: only frames of ours."""
-    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
 
 
 @pytest.fixture

@@ -5,16 +5,12 @@ has frames of the usual length."""
 import pytest
 
 from lib.capture import Capture
-from lib.net import Netns, Veth
+from lib.net import Veth
 from lib.vhostuser import Frontend
 
 STANDARD, JUMBO = 1514, 9014
 
-
-@pytest.fixture
-def wire(stack):
-    """Silent: only frames of ours."""
-    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+pytestmark = pytest.mark.silent_wire
 
 
 @pytest.mark.parametrize("device, longest", [

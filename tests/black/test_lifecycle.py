@@ -24,7 +24,7 @@ modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"
 
 
 @pytest.fixture
-def make_forwarder(workdir, stack):
+def start_forwarder(workdir, stack):
     """Starts a daemon with the given relays attached to memif devices."""
     def make(relays=(0,), **arguments):
         devices = {relay: memif_device(workdir, relay) for relay in relays}
@@ -51,8 +51,8 @@ def has_traffic(network, vm):
 
 @modes
 @pytest.mark.sanitizers
-def test_killed_vm(make_forwarder, make_peer, workdir, client):
-    forwarder = make_forwarder(relays=(0, 1), client=client)
+def test_killed_vm(start_forwarder, make_peer, workdir, client):
+    forwarder = start_forwarder(relays=(0, 1), client=client)
     neighbour = make_peer("neighbour", vm=forwarder.socket(1), net=net_socket(workdir, 1),
                           server=client)
     neighbour.start()
@@ -100,9 +100,9 @@ def assert_consistent(forwarder, victims):
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
-def test_killed_daemon(make_forwarder, make_peer, workdir, packed):
+def test_killed_daemon(start_forwarder, make_peer, workdir, packed):
     """In client mode a running VM has its network again after the restart, by itself."""
-    forwarder = make_forwarder(client=True)
+    forwarder = start_forwarder(client=True)
     vm = make_peer("vm", vm=forwarder.socket(), server=True, packed=packed)
     vm.start()
     network = make_peer("network", net=net_socket(workdir))
@@ -128,9 +128,9 @@ def test_killed_daemon(make_forwarder, make_peer, workdir, packed):
 
 
 @modes
-def test_device_after_vm(make_forwarder, make_peer, workdir, client):
+def test_device_after_vm(start_forwarder, make_peer, workdir, client):
     """The device may come after the VM, go under it, and come again."""
-    forwarder = make_forwarder(relays=(), client=client)
+    forwarder = start_forwarder(relays=(), client=client)
     vm = make_peer("vm", vm=forwarder.socket(), server=client)
     vm.start()
     device = memif_device(workdir, role="client")
@@ -151,9 +151,9 @@ def test_device_after_vm(make_forwarder, make_peer, workdir, client):
 
 
 @modes
-def test_graceful_vm(make_forwarder, make_peer, workdir, client):
+def test_graceful_vm(start_forwarder, make_peer, workdir, client):
     """A VM that goes of its own accord, and its successor."""
-    forwarder = make_forwarder(client=client)
+    forwarder = start_forwarder(client=client)
     network = make_peer("network", net=net_socket(workdir))
     network.start()
     for turn in range(3):
@@ -171,9 +171,9 @@ def test_graceful_vm(make_forwarder, make_peer, workdir, client):
 
 
 @modes
-def test_terminated_under_load(make_forwarder, make_peer, workdir, client):
+def test_terminated_under_load(start_forwarder, make_peer, workdir, client):
     """SIGTERM: gone within a second, with its files."""
-    forwarder = make_forwarder(client=client)
+    forwarder = start_forwarder(client=client)
     vm = make_peer("vm", vm=forwarder.socket(), server=client)
     vm.start()
     network = make_peer("network", net=net_socket(workdir))
@@ -185,11 +185,11 @@ def test_terminated_under_load(make_forwarder, make_peer, workdir, client):
     assert time.monotonic() - begin < 1
 
 
-def test_socket_directory(make_forwarder):
+def test_socket_directory(start_forwarder):
     """The sockets' owner comes to them, whatever the daemon's umask; and where a directory that was
     there keeps it out, the log says so and how to mend it."""
     user, group = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
-    forwarder = make_forwarder((), options=[
+    forwarder = start_forwarder((), options=[
         f"--vhost-username={user.pw_name}", f"--vhost-groupname={group.gr_name}"])
     directory = forwarder.socket_dir
     remedy = f"chown nobody {directory}"
@@ -213,9 +213,9 @@ def test_socket_directory(make_forwarder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
-def test_socket_directory_of_another(make_forwarder, workdir):
+def test_socket_directory_of_another(start_forwarder, workdir):
     """Whoever may write where it is can have made it before the daemon, to be taken for VMs."""
-    forwarder = make_forwarder(())
+    forwarder = start_forwarder(())
     refusal = f"directory {forwarder.socket_dir} belongs to user 4711"
     forwarder.stop()
     os.chown(forwarder.socket_dir, 4711, 4711)

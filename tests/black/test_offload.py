@@ -12,7 +12,6 @@ from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
 from lib.capture import Capture
-from lib.net import Netns
 from lib.proc import wait_until
 from lib.vhostuser import (F_CSUM, F_HOST_TSO4, F_HOST_TSO6, F_MRG_RXBUF, F_VERSION_1, F_PROTOCOL,
                            Frontend)
@@ -47,6 +46,8 @@ TRANSPORT = {
                options=[("NOP", None), ("NOP", None), ("Timestamp", (1, 2))]),
     "udp": UDP(sport=40000, dport=5001),
 }
+
+pytestmark = pytest.mark.silent_wire
 
 
 def payload(length):
@@ -83,12 +84,6 @@ def locate(packet, layer):
 
 def net_header(start, offset, gso_type=GSO_NONE, gso_size=0, header_bytes=0):
     return struct.pack("<BBHHHHH", NEEDS_CSUM, gso_type, header_bytes, gso_size, start, offset, 0)
-
-
-@pytest.fixture
-def wire(stack):
-    """Silent: only frames of ours."""
-    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
 
 
 @pytest.fixture(params=[(), ("--zero-copy",)], ids=["copied", "lent"])

@@ -7,8 +7,8 @@ import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.paths import stock_dpdk
+from lib.wire import ADD, ERROR, OK, REMOVE
 
-ADD, REMOVE = 0, 1
 PORTS = 32
 
 pytestmark = pytest.mark.skipif(not stock_dpdk(), reason="linked with a DPDK for more ports")
@@ -23,10 +23,10 @@ def test_33rd_port(workdir):
         for fields in ({"device": ["net_null90"]},
                        {"device": ["net_null90", "net_null91"], "name": "net_bonding0"}):
             answer = request(ADD, virtio_id=PORTS, **fields)
-            assert answer.status == 0
+            assert answer.status == ERROR
             assert re.search(r"built for 32 ports.*max_ethports", answer.error_code_source)
             assert fields.get("name", "net_null90") in answer.error_code_source
         assert not vioclient.relay(forwarder.stats_endpoint, PORTS).vf_to_vm.active
         # It is the port that is missing, nothing else.
-        assert request(REMOVE, virtio_id=0, device=["net_null0"], conditional=False).status == 1
-        assert request(ADD, virtio_id=PORTS, device=["net_null90"], conditional=False).status == 1
+        assert request(REMOVE, virtio_id=0, device=["net_null0"], conditional=False).status == OK
+        assert request(ADD, virtio_id=PORTS, device=["net_null90"], conditional=False).status == OK

@@ -5,7 +5,6 @@ lost, altered or kept, whoever comes and goes."""
 import os
 
 import pytest
-from lib.net import Netns
 from lib.peer import Peer, assert_balanced, assert_nothing_lost, attach, detach, wait_active
 from lib.proc import growth_allowed_kib, memory_kib, wait_until
 
@@ -14,13 +13,7 @@ LOAD_PPS = 10_000  # what a socket takes while the CPU has others to serve
 TIMEOUT_S = 120
 ROUNDS = 10
 
-pytestmark = pytest.mark.timeout(3 * TIMEOUT_S)
-
-
-@pytest.fixture
-def wire(stack):
-    """Silent: only packets of ours."""
-    return stack.enter_context(Netns("vio4wd-wire", ipv6=False))
+pytestmark = [pytest.mark.silent_wire, pytest.mark.timeout(3 * TIMEOUT_S)]
 
 
 @pytest.fixture

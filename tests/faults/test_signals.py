@@ -42,8 +42,11 @@ def test_ended_while_starting(workdir, number):
         assert not left, left
 
 
-def loaded(workdir, stack, **arguments):
-    forwarder = stack.enter_context(Forwarder(workdir, {0: memif_device(workdir)}, **arguments))
+def loaded(workdir, stack, wrapper=(), **arguments):
+    """wrapper: a command that runs the daemon."""
+    forwarder = Forwarder(workdir, {0: memif_device(workdir)}, **arguments)
+    forwarder.argv[:0] = wrapper
+    stack.enter_context(forwarder)
     peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
                                     count=0, rate=20_000))
     peer.start()
@@ -121,14 +124,8 @@ def test_clock_jumps(workdir, stack):
     come again do not care."""
     clock = workdir / "clock"
     clock.write_bytes(bytes(8))
-    forwarder = Forwarder(workdir, {0: memif_device(workdir)})
-    forwarder.argv = ["env", f"LD_PRELOAD={build_dir() / 'tests/faults/clock.so'}",
-                      f"CLOCK_AHEAD={clock}", *forwarder.argv]
-    stack.enter_context(forwarder)
-    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
-                                    count=0, rate=20_000))
-    peer.start()
-    wait_active(forwarder)
+    forwarder, peer = loaded(workdir, stack, [
+        "env", f"LD_PRELOAD={build_dir() / 'tests/faults/clock.so'}", f"CLOCK_AHEAD={clock}"])
     for jump in (YEAR_S, -YEAR_S, 1, -1, 0):
         with clock.open("r+b") as file:
             file.write(struct.pack("=q", jump))

@@ -21,19 +21,12 @@ from lib import vioclient  # noqa: E402
 from lib.forwarder import Forwarder  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from lib.peer import memif_device  # noqa: E402
-from lib.proc import Process  # noqa: E402
+from lib.proc import Process, memory_kib  # noqa: E402
 from lib.wire import ADD_SOCK, OK, REMOVE_SOCK  # noqa: E402
 from load import Load  # noqa: E402
 
 PPS = 2000  # of each VM
 TIMEOUT_S = 120
-
-
-def status_kib(pid, field):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1])
-    raise KeyError(field)
 
 
 def memory(huge, jumbo, relays):
@@ -47,10 +40,10 @@ def memory(huge, jumbo, relays):
         begin = time.monotonic()
         with forwarder:
             seconds = time.monotonic() - begin
-            kib = status_kib(forwarder.pid, "VmRSS") + status_kib(forwarder.pid, "HugetlbPages")
+            kib = memory_kib(forwarder.pid) + memory_kib(forwarder.pid, "HugetlbPages")
             print(f"{'huge pages' if huge else 'ordinary pages'}{', jumbo' if jumbo else ''}: "
                   f"{relays} relays: ready after {seconds:.2f} s, {kib / 1024:.0f} MiB, of them "
-                  f"{status_kib(forwarder.pid, 'HugetlbPages') / 1024:.0f} huge", flush=True)
+                  f"{memory_kib(forwarder.pid, 'HugetlbPages') / 1024:.0f} huge", flush=True)
 
 
 def call(forwarder, op, relay, device):

@@ -2,40 +2,17 @@
 """The endpoints that the core scheduler talks to, served by a script: relays with whatever rates, and
 answers that are late, wrong or missing."""
 
-import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import zmq
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from lib.paths import ROOT
-from lib.vioclient import compat
+from lib.vioclient import compat, extended
 
-PROTO = ROOT / "src" / "wire" / "virtioforwarder.proto"
 VF_TO_VM, VM_TO_VF = "vf_to_vm", "vm_to_vf"
 OK, ERROR = 1, 0  # CoreSchedResponse.Status
 UPDATE = 0        # CoreSchedRequest.Op
-
-
-def _classes(path):
-    with tempfile.TemporaryDirectory() as directory:
-        output = Path(directory) / "descriptors"
-        subprocess.run(["protoc", f"--proto_path={path.parent}",
-                        f"--descriptor_set_out={output}", path.name], check=True)
-        file = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file[0]
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return SimpleNamespace(**{
-        m.name: factory.GetPrototype(pool.FindMessageTypeByName(f"virtioforwarder.{m.name}"))
-        for m in file.message_type})
-
-
-own = _classes(PROTO)  # with the extensions; `compat` has none
 
 
 def zmq_ready(sockets):
@@ -144,7 +121,7 @@ class FakeDaemon:
             for direction, (source, target) in {VF_TO_VM: ("vf", "vm"),
                                                 VM_TO_VF: ("vm", "vf")}.items():
                 self._fill(relay, direction, lanes.get(direction), source, target, elapsed)
-        if self.nodes and self._messages is own:
+        if self.nodes and self._messages is extended:
             for cpu, node in self.nodes.items():
                 response.worker.add(cpu=cpu, numa_node=node, busy_ns=0, sleep_ns=0)
         return response
@@ -163,7 +140,7 @@ class FakeDaemon:
         for prefix, factor in (("pkts", 1), ("bytes", 64)):
             setattr(state, f"{prefix}_rx_from_{source}", packets * factor)
             setattr(state, f"{prefix}_tx_to_{target}", packets * factor)
-        if self._messages is own:
+        if self._messages is extended:
             state.pinned = lane.pinned
             if lane.busy is not None:
                 state.busy_ns = int(lane.busy * elapsed * 1e9)
@@ -185,7 +162,7 @@ class FakeDaemon:
             for direction, cpu in zip((VF_TO_VM, VM_TO_VF), cpus):
                 if direction in self.relays[number]:
                     self.relays[number][direction].cpu = cpu
-        if self._messages is own:
+        if self._messages is extended:
             for move in request.relay_cpu_map:
                 for direction, cpus in ((VF_TO_VM, move.vf2virtio_slice_cpu),
                                         (VM_TO_VF, move.virtio2vf_slice_cpu)):

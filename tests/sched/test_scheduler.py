@@ -9,8 +9,9 @@ import pytest
 
 from lib.paths import program
 from lib.proc import Process, wait_until
+from lib.vioclient import extended
 
-from fake_daemon import VF_TO_VM, VM_TO_VF, FakeDaemon, Lane, own
+from fake_daemon import VF_TO_VM, VM_TO_VF, FakeDaemon, Lane
 
 POLL_S = 0.2
 TIMEOUT_S = 20
@@ -111,7 +112,7 @@ def test_pins_of_the_config_endpoint(daemon, scheduler):
 
 
 def test_pins_of_the_statistics(daemon, scheduler):
-    with daemon([HALF, 2, 2], messages=own) as fake:
+    with daemon([HALF, 2, 2], messages=extended) as fake:
         fake.relays[0][VF_TO_VM].pinned = fake.relays[1][VF_TO_VM].pinned = True
         scheduler()
         wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
@@ -120,7 +121,7 @@ def test_pins_of_the_statistics(daemon, scheduler):
 
 def test_measured_load_counts_more_than_rates(daemon, scheduler):
     """By rates relay 0 is the load, by measurement relays 1 and 2 are."""
-    with daemon([SATURATED, 0.01, 0.01], messages=own) as fake:
+    with daemon([SATURATED, 0.01, 0.01], messages=extended) as fake:
         for relay, busy in ((0, 0.01), (1, 0.45), (2, 0.45)):
             fake.relays[relay][VF_TO_VM].busy = busy
         scheduler()
@@ -130,7 +131,7 @@ def test_measured_load_counts_more_than_rates(daemon, scheduler):
 
 def test_slices_move_by_themselves(daemon, scheduler):
     """A relay is too much for a CPU, and the daemon has split it."""
-    with daemon([SATURATED, 0], messages=own) as fake:
+    with daemon([SATURATED, 0], messages=extended) as fake:
         lane = fake.relays[0][VF_TO_VM]
         lane.busy, lane.slices = 0.9, [[11, 0.3], [11, 0.3], [11, 0.3]]
         process = scheduler()
@@ -144,7 +145,7 @@ def test_slices_move_by_themselves(daemon, scheduler):
 @pytest.mark.parametrize("options, moves", [((), 0), (("--global-numa-opt",), 1)])
 def test_numa(daemon, scheduler, options, moves):
     """Memory and CPU 11 on node 0, CPU 12 on node 1."""
-    with daemon([HALF, HALF], messages=own, nodes={11: 0, 12: 1}) as fake:
+    with daemon([HALF, HALF], messages=extended, nodes={11: 0, 12: 1}) as fake:
         scheduler(*options)
         polls(fake, 5)
         assert len(fake.updates) == moves

@@ -11,8 +11,9 @@ import pytest
 
 from lib.paths import program
 from lib.proc import Process, wait_until
+from lib.vioclient import extended
 
-from fake_daemon import VF_TO_VM, VM_TO_VF, FakeDaemon, Lane, own
+from fake_daemon import VF_TO_VM, VM_TO_VF, FakeDaemon, Lane
 
 TIMEOUT_S = 20
 NAMES = [("virtioforwarder_monitor_load.py",), ("vio4wd", "top")]
@@ -45,7 +46,7 @@ def test_lines_into_a_pipe(fake, workdir, stack, name):
 
 def test_measured_load_and_sleep(workdir, stack):
     relays = {0: {VF_TO_VM: Lane(11, 1, busy=0.25)}}
-    stack.enter_context(FakeDaemon(workdir, [11], relays, messages=own, nodes={11: 0}))
+    stack.enter_context(FakeDaemon(workdir, [11], relays, messages=extended, nodes={11: 0}))
     process = stack.enter_context(Process(argv(workdir), "top"))
     # What the worker says of itself, and of its lane.
     process.expect(r"^CPU   11 \[\.+\]   0\.0 %  asleep   0\.0 %  1 lanes$", TIMEOUT_S)
