@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/loopback.h"
+#include "base/ovsdb_endpoint.h"
 #include "config/value.h"
 
 /* Refuses for a reason that lies in the value of option `id`. */
@@ -285,6 +286,27 @@ static int check_capture(
 		config->capture_ep);
 }
 
+static int check_ovsdb(const struct config *config, const struct sources *sources, struct err *err)
+{
+	struct ovsdb_endpoint endpoint;
+	struct err reason;
+
+	if (!config->ovsdb)
+		return 0;
+	if (ovsdb_endpoint_parse(config->ovsdb_sock, &endpoint, &reason) < 0)
+		return refuse(sources, OPT_OVSDB_SOCK, err, "%s", reason.text);
+	if (endpoint.tls && !config->ovsdb_ca_cert)
+		return refuse(sources, OPT_OVSDB_SOCK, err,
+			"ssl: needs the certificate that signs the database's "
+			"(VIRTIOFWD_OVSDB_CA_CERT, --ovsdb-ca-cert)");
+	if (endpoint.tls && !config->ovsdb_private_key != !config->ovsdb_certificate)
+		return refuse(sources, OPT_OVSDB_SOCK, err,
+			"ssl: takes our private key (VIRTIOFWD_OVSDB_PRIVATE_KEY, "
+			"--ovsdb-private-key) and our certificate (VIRTIOFWD_OVSDB_CERTIFICATE, "
+			"--ovsdb-certificate) together, or neither");
+	return 0;
+}
+
 static int check_pid_dir(
 	const struct config *config, const struct sources *sources, struct err *err)
 {
@@ -316,6 +338,8 @@ int check_config(const struct config *config, const struct sources *sources,
 		r = check_metrics(config, sources, err);
 	if (r == 0)
 		r = check_capture(config, sources, err);
+	if (r == 0)
+		r = check_ovsdb(config, sources, err);
 	if (r == 0)
 		r = check_pid_dir(config, sources, err);
 	return r;

@@ -224,6 +224,20 @@ static void port_control_precedence(void **state)
 	config_free(config);
 }
 
+static void a_database_is_checked_where_it_is_used(void **state)
+{
+	struct config *config = good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:localhost\n", "-Z");
+
+	assert_false(config->ovsdb);
+	config_free(config);
+
+	config = good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:192.0.2.1\n"
+		      "VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
+		"");
+	assert_true(config->ovsdb);
+	config_free(config);
+}
+
 static void core_sched_needs_its_switch(void **state)
 {
 	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n", "-u root -g root");
@@ -331,6 +345,13 @@ static void refuses(void **state)
 		{"", "-zipc://@x", "--zmq-stats-ep: ", "absolute path"},
 		{"", "-zipc:///x -Zipc:///x",
 			"--zmq-stats-ep: ", "endpoint of VIRTIOFWD_ZMQ_PORT_CONTROL_EP"},
+		{"\nVIRTIOFWD_OVSDB_SOCK_PATH=db.sock\n", "",
+			":2: VIRTIOFWD_OVSDB_SOCK_PATH: ", "must be absolute"},
+		{"", "-O tcp:localhost:6640", "--ovsdb-sock: ", "not a name"},
+		{"", "-O ssl:192.0.2.1", "--ovsdb-sock: ", "--ovsdb-ca-cert"},
+		{"VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
+			"-O ssl:192.0.2.1 --ovsdb-private-key=/key.pem",
+			"--ovsdb-sock: ", "--ovsdb-certificate"},
 		{"FOO=1\n", "", ":1: ", "unknown variable 'FOO'"},
 		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
 		{"", "--config=/", "--config: /: ", "directory"},
@@ -431,6 +452,7 @@ int main(void)
 		cmocka_unit_test(pins),
 		cmocka_unit_test(static_vfs),
 		cmocka_unit_test(port_control_precedence),
+		cmocka_unit_test(a_database_is_checked_where_it_is_used),
 		cmocka_unit_test(core_sched_needs_its_switch),
 		cmocka_unit_test(shipped_values_run),
 		cmocka_unit_test(missing_default_accounts_are_noticed),

@@ -153,6 +153,7 @@ OPTIONS = {
                      ["--zmq-port-control-ep: ", "without a password", "--allow-tcp-endpoints"]),
     "endpoint-twice": (["-zipc:///run/x", "-Zipc:///run/x"], ["--zmq-stats-ep: ", "ipc:///run/x",
                                                              "VIRTIOFWD_ZMQ_PORT_CONTROL_EP"]),
+    "ovsdb-name": (["-Otcp:db:6640"], ["--ovsdb-sock: ", "tcp:db:6640", "not a name"]),
     "ipc-path-relative": (["--ipc", "--ipc-path=cmd"], ["--ipc-path: ", "absolute"]),
 }
 

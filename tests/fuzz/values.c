@@ -2,8 +2,8 @@
 /* Small texts that name things: the first line is read as each of them, and written again. */
 #include "base/cpu_set.h"
 #include "base/device_id.h"
+#include "base/ovsdb_endpoint.h"
 #include "base/pci_addr.h"
-#include "control/ovsdb/endpoint.h"
 #include "fuzz.h"
 #include "wire/text.h"
 
@@ -53,15 +53,15 @@ static void use_device_id(const char *text)
 
 static void use_endpoint(const char *text)
 {
-	struct endpoint endpoint, same;
+	struct ovsdb_endpoint endpoint, same;
 	struct err err = {""};
 
-	if (endpoint_parse(text, &endpoint, &err) < 0) {
+	if (ovsdb_endpoint_parse(text, &endpoint, &err) < 0) {
 		require(err.text[0]);
 		return;
 	}
 	require(endpoint.addr_size <= sizeof(endpoint.addr));
-	require(endpoint_parse(endpoint.text, &same, NULL) == 0);
+	require(ovsdb_endpoint_parse(endpoint.text, &same, NULL) == 0);
 }
 
 static void use_text(const char *text)

@@ -257,7 +257,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-int jsonrpc_new(struct jsonrpc **ret_rpc, sd_event *event, const struct endpoint *endpoint,
+int jsonrpc_new(struct jsonrpc **ret_rpc, sd_event *event, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, unsigned probe_ms,
 	const struct jsonrpc_callbacks *callbacks, void *userdata, struct err *err)
 {

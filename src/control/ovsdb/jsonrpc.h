@@ -32,7 +32,7 @@ struct jsonrpc_callbacks {
  * after so much silence the peer is asked for a sign of life, and after as much again it is given
  * up; connecting may take as long. Keeps *callbacks, which must stay.
  */
-int jsonrpc_new(struct jsonrpc **ret_rpc, sd_event *event, const struct endpoint *endpoint,
+int jsonrpc_new(struct jsonrpc **ret_rpc, sd_event *event, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, unsigned probe_ms,
 	const struct jsonrpc_callbacks *callbacks, void *userdata, struct err *err);
 

@@ -24,7 +24,7 @@
 
 struct ovsdb_monitor {
 	sd_event *event;
-	struct endpoint endpoint;
+	struct ovsdb_endpoint endpoint;
 	char *sysfs;
 	char *private_key, *certificate, *ca_cert;
 	unsigned probe_ms;
@@ -172,7 +172,7 @@ static void on_closed(void *userdata, const struct err *reason)
 static int on_directory(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct ovsdb_monitor *monitor = userdata;
-	const char *file = strrchr(endpoint_path(&monitor->endpoint), '/') + 1;
+	const char *file = strrchr(ovsdb_endpoint_path(&monitor->endpoint), '/') + 1;
 
 	if (monitor->rpc || event->len == 0 || strcmp(event->name, file) != 0)
 		return 0;
@@ -184,7 +184,7 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 /* Anew before each attempt: the directory may have been missing, or may be another one by now. */
 static void watch_directory(struct ovsdb_monitor *monitor)
 {
-	const char *path = endpoint_path(&monitor->endpoint);
+	const char *path = ovsdb_endpoint_path(&monitor->endpoint);
 	char directory[sizeof(monitor->endpoint.addr.local.sun_path)];
 
 	monitor->socket_watch = sd_event_source_disable_unref(monitor->socket_watch);
@@ -275,7 +275,7 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	monitor->reconciler.userdata = userdata;
 	monitor->reconnect_ms = RECONNECT_MIN_MS;
 	monitor->retry_ms = RETRY_MIN_MS;
-	r = endpoint_parse(options->endpoint, &monitor->endpoint, err);
+	r = ovsdb_endpoint_parse(options->endpoint, &monitor->endpoint, err);
 	if (r < 0)
 		goto failed;
 	r = copy_options(monitor, options);

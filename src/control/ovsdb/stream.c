@@ -13,7 +13,7 @@ struct stream {
 	struct tls *tls; /* NULL for a plain stream */
 };
 
-int stream_open(struct stream **ret_stream, const struct endpoint *endpoint,
+int stream_open(struct stream **ret_stream, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, struct err *err)
 {
 	struct stream *stream = calloc(1, sizeof(*stream));
@@ -21,7 +21,7 @@ int stream_open(struct stream **ret_stream, const struct endpoint *endpoint,
 
 	if (!stream)
 		return err_set(err, ENOMEM, "out of memory");
-	stream->fd = endpoint_connect(endpoint);
+	stream->fd = ovsdb_endpoint_connect(endpoint);
 	if (stream->fd < 0)
 		r = err_set(err, -stream->fd, "cannot connect: %s", strerror(-stream->fd));
 	else

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "control/ovsdb/endpoint.h"
+#include "base/ovsdb_endpoint.h"
 
 /* PEM files, as ovs-vsctl's --private-key, --certificate and --ca-cert; needed for TLS only. */
 struct stream_credentials {
@@ -22,7 +22,7 @@ struct stream;
 
 /* Starts to connect. `credentials` is read before this returns and may be NULL for a plain stream.
  */
-int stream_open(struct stream **ret_stream, const struct endpoint *endpoint,
+int stream_open(struct stream **ret_stream, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, struct err *err);
 struct stream *stream_free(struct stream *stream);
 

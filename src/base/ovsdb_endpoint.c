@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/ovsdb/endpoint.h"
+#include "base/ovsdb_endpoint.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int parse_path(const char *path, struct endpoint *endpoint, struct err *err)
+static int parse_path(const char *path, struct ovsdb_endpoint *endpoint, struct err *err)
 {
 	struct sockaddr_un *local = &endpoint->addr.local;
 
@@ -58,9 +58,10 @@ static bool parse_port(const char *text, uint16_t *ret_port)
 	return true;
 }
 
-static int parse_ip(const char *text, const char *rest, struct endpoint *endpoint, struct err *err)
+static int parse_ip(
+	const char *text, const char *rest, struct ovsdb_endpoint *endpoint, struct err *err)
 {
-	uint16_t port = ENDPOINT_PORT_DEFAULT;
+	uint16_t port = OVSDB_PORT_DEFAULT;
 	char copy[INET6_ADDRSTRLEN + sizeof("[]:65535")], *host = NULL;
 	const char *port_text = NULL;
 
@@ -86,9 +87,9 @@ static int parse_ip(const char *text, const char *rest, struct endpoint *endpoin
 		text, text);
 }
 
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *err)
+int ovsdb_endpoint_parse(const char *text, struct ovsdb_endpoint *ret_endpoint, struct err *err)
 {
-	struct endpoint endpoint = {0};
+	struct ovsdb_endpoint endpoint = {0};
 	int r;
 
 	if (!strncmp(text, "tcp:", 4) || !strncmp(text, "ssl:", 4)) {
@@ -102,12 +103,12 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *
 	return r;
 }
 
-const char *endpoint_path(const struct endpoint *endpoint)
+const char *ovsdb_endpoint_path(const struct ovsdb_endpoint *endpoint)
 {
 	return endpoint->addr.any.sa_family == AF_UNIX ? endpoint->addr.local.sun_path : NULL;
 }
 
-int endpoint_connect(const struct endpoint *endpoint)
+int ovsdb_endpoint_connect(const struct ovsdb_endpoint *endpoint)
 {
 	const int on = 1;
 	int fd, r;

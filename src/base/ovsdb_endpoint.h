@@ -15,9 +15,9 @@
 
 #include "base/err.h"
 
-#define ENDPOINT_PORT_DEFAULT 6640
+#define OVSDB_PORT_DEFAULT 6640
 
-struct endpoint {
+struct ovsdb_endpoint {
 	char text[160]; /* for messages: "unix:/run/openvswitch/db.sock" */
 	bool tls;
 	union {
@@ -29,13 +29,13 @@ struct endpoint {
 	socklen_t addr_size;
 };
 
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *err);
+int ovsdb_endpoint_parse(const char *text, struct ovsdb_endpoint *ret_endpoint, struct err *err);
 
 /* The path of a unix socket, or NULL for the other kinds. */
-const char *endpoint_path(const struct endpoint *endpoint);
+const char *ovsdb_endpoint_path(const struct ovsdb_endpoint *endpoint);
 
 /*
  * Starts to connect: a non-blocking socket, which becomes writable when it is connected or has
  * failed. The caller closes it. Or a negative errno.
  */
-int endpoint_connect(const struct endpoint *endpoint);
+int ovsdb_endpoint_connect(const struct ovsdb_endpoint *endpoint);
