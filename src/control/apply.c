@@ -116,7 +116,7 @@ static bool has_mode(const struct relay *relay, enum socket_mode mode)
 static int keep(struct relay *relay, const struct op *op, struct err *err, const char *what,
 	const char *name)
 {
-	if (op->conditional)
+	if (op->conditional && (op->ident[0] != '\0' || op->clear_ident))
 		strcpy(relay->ident, op->ident);
 	return unchanged(op, EEXIST, err, what, name);
 }

@@ -35,6 +35,7 @@ struct op {
 	enum socket_mode socket_mode;      /* ADD_SOCK */
 	bool conditional;                  /* true: a request that would change nothing is fine */
 	char ident[IDENT_SIZE];            /* an orchestrator's name for the port, "" for none */
+	bool clear_ident; /* an addition of what is there already takes its ident away for "" */
 };
 
 struct op_result {

@@ -138,3 +138,19 @@ def test_row_before_device(database, workdir, stack):
     has_device(forwarder, True)
     database.del_port("vm0")
     has_device(forwarder, False)
+
+
+def test_static_device_is_left_alone(database, workdir, stack):
+    """What the configuration has attached is not the database's to take away, though a row names it."""
+    def keys_of(relay):
+        return {"virtio_forwarder": 1, "virtio_forwarder_id": relay,
+                "virtio_forwarder_device": f"net_null{relay}"}
+
+    database.start()
+    database.add_port("vm0", **keys_of(0))
+    forwarder = stack.enter_context(OvsdbForwarder(workdir, database, devices={0: "net_null0"}))
+    wait_until(lambda: "interface vm0 is not relayed" in forwarder.output.text, WAIT_S, "refusal")
+    database.del_port("vm0")
+    database.add_port("vm1", **keys_of(1))
+    wait_until(lambda: forwarder.stats(1)["vf_to_vm"]["active"], WAIT_S, "device on relay 1")
+    has_device(forwarder, True)

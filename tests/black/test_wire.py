@@ -299,11 +299,12 @@ def test_dynamic_sockets(dynamic):
 
 
 def test_dynamic_socket_is_there_already(dynamic):
-    """OK is said only where all is as the request wants it; at most the ident is news."""
+    """OK is said only where all is as the request wants it; at most an ident is news."""
     path = str(dynamic.directory / "same.sock")
     bond = {"vhost_path": path, "name": "net_bonding0", "device": ["net_null0", "net_null1"]}
     dynamic.done(ADD_SOCK, **bond, mode=2, socket_mode=SERVER, ident="one")
     dynamic.done(ADD_SOCK, **bond, mode=2, ident="two")
+    dynamic.done(ADD_SOCK, **bond, mode=2)
     assert dynamic.relay(0).ident == "two"
     for other in ({"mode": 1}, {"mode": 2, "device": ["net_null0", "net_null2"]},
                   {"mode": 2, "socket_mode": CLIENT}):

@@ -163,20 +163,26 @@ void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], cons
 	}
 }
 
+static bool same_device(const struct port *a, const struct port *b)
+{
+	return a->set && b->set && !strcmp(a->device.text, b->device.text);
+}
+
 unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],
 	struct port_step ret_steps[PORT_STEPS_MAX])
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (have[i].set &&
-			(!want[i].set || strcmp(have[i].device.text, want[i].device.text) != 0))
+		if (have[i].set && !same_device(&have[i], &want[i]))
 			ret_steps[n++] = (struct port_step){.add = false, .relay_id = i};
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (want[i].set &&
-			(!have[i].set || strcmp(have[i].device.text, want[i].device.text) != 0 ||
-				strcmp(have[i].ident, want[i].ident) != 0))
-			ret_steps[n++] = (struct port_step){.add = true, .relay_id = i};
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		bool again = same_device(&have[i], &want[i]);
+
+		if (want[i].set && (!again || strcmp(have[i].ident, want[i].ident) != 0))
+			ret_steps[n++] =
+				(struct port_step){.add = true, .again = again, .relay_id = i};
+	}
 	return n;
 }
 
@@ -187,7 +193,8 @@ void port_step_op(const struct port_step *step, const struct port *port, struct 
 	ret_op->relay_id = (int)step->relay_id;
 	ret_op->device.n_members = 1;
 	ret_op->device.members[0] = port->device;
-	ret_op->conditional = true;
+	ret_op->conditional = !step->add || step->again;
+	ret_op->clear_ident = step->again;
 	if (step->add)
 		strcpy(ret_op->ident, port->ident);
 }

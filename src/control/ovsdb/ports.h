@@ -29,7 +29,8 @@ void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], cons
 	bool look_again, struct port ret_want[RELAYS_MAX]);
 
 struct port_step {
-	bool add; /* else remove */
+	bool add;   /* else remove */
+	bool again; /* of an addition: the relay has the device already, the ident alone differs */
 	unsigned relay_id;
 };
 
@@ -42,5 +43,8 @@ struct port_step {
 unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],
 	struct port_step ret_steps[PORT_STEPS_MAX]);
 
-/* The operation of a step; `port` is the one to have, or to get rid of. */
+/*
+ * The operation of a step; `port` is the one to have, or to get rid of. A first addition fails
+ * where the relay has the device already: another has added it.
+ */
 void port_step_op(const struct port_step *step, const struct port *port, struct op *ret_op);
