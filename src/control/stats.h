@@ -69,6 +69,7 @@ struct relay_stats {
 	char vhost_path[SOCKET_PATH_SIZE]; /* "" for none */
 	char device[DEVICE_TEXT_SIZE];     /* the wire's form; bonds by name; "" for none */
 	unsigned socket_id;                /* NUMA node of the packet pool */
+	int numa_node;                     /* near which its lanes are placed, -1: unknown */
 	int device_node;                   /* NUMA node of the device, -1: unknown, or none */
 	struct vm_stats vm;
 	struct direction_stats vf_to_vm;

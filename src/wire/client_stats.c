@@ -73,6 +73,7 @@ static void read_relay(
 	relay->id = state->id;
 	relay->active = state->active;
 	relay->socket_id = state->socket_id;
+	relay->numa_node = state->has_numa_node ? state->numa_node : (int)state->socket_id;
 	relay->vm.listens = state->vm_listens;
 	read_text(relay->ident, sizeof(relay->ident), state->ident);
 	read_text(relay->device, sizeof(relay->device), state->vf ? state->vf->pci_addr_str : NULL);

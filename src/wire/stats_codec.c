@@ -203,6 +203,8 @@ static void fill_relay(
 	frame->state.id = relay->id;
 	frame->state.active = relay->active;
 	frame->state.socket_id = relay->socket_id;
+	frame->state.has_numa_node = true;
+	frame->state.numa_node = relay->numa_node;
 	frame->state.has_vm_listens = relay->vhost_path[0] != '\0';
 	frame->state.vm_listens = relay->vm.listens;
 	fill_names(relay, frame);

@@ -70,6 +70,7 @@ static struct relay_stats *make_relays(void)
 	}
 	relays[1].active = true;
 	relays[1].socket_id = 1;
+	relays[1].numa_node = -1;
 	relays[1].vm.listens = true;
 	relays[1].vf_to_vm.internal_state = "DPDK_READY";
 	relays[1].vf_to_vm.cpu = 3;
@@ -112,6 +113,8 @@ static void check_active_relay(const Virtioforwarder__StatsResponse__RelayState 
 	assert_int_equal(relay->id, 2);
 	assert_true(relay->active);
 	assert_int_equal(relay->socket_id, 1);
+	assert_true(relay->has_numa_node);
+	assert_int_equal(relay->numa_node, -1);
 	assert_true(relay->has_vm_listens && relay->vm_listens);
 	assert_string_equal(relay->ident, "port");
 	assert_string_equal(relay->vhost->vhost_socket_name, "/tmp/?.sock");

@@ -464,6 +464,7 @@ def test_extensions(start):
     pinned, other, bare = after.relay[7], after.relay[8], after.relay[9]
     assert (pinned.device, other.device, bare.HasField("device")) == ("net_null7", "net_null8", False)
     assert not other.vm_listens
+    assert bare.HasField("numa_node") and bare.numa_node == -1  # neither device nor VM
     for direction in "vf_to_vm", "vm_to_vf":
         assert getattr(pinned, direction).pinned and not getattr(other, direction).pinned
     assert [part.cpu for part in other.vf_to_vm.slice] == [second, first]

@@ -36,6 +36,7 @@ EXTENSIONS = [
     ("PortControlRequest", 102, "ident", _OPTIONAL, _FIELD.TYPE_STRING),
     ("StatsResponse.RelayState", 100, "device", _OPTIONAL, _FIELD.TYPE_STRING),
     ("StatsResponse.RelayState", 101, "vm_listens", _OPTIONAL, _FIELD.TYPE_BOOL),
+    ("StatsResponse.RelayState", 102, "numa_node", _OPTIONAL, _FIELD.TYPE_INT32),
     *((f"StatsResponse.RelayState.{direction}", number, name, label, kind)
       for direction in ("VFtoVM", "VMtoVF")
       for number, name, label, kind in (

@@ -39,13 +39,15 @@ class FakeDaemon:
     """Serves stats, core_sched and config in a directory. relays: {id: {direction: Lane}}. Public
     attributes may be changed at any time. A context manager."""
 
-    def __init__(self, directory, cpus, relays, messages=compat, pins=None, nodes=None):
+    def __init__(self, directory, cpus, relays, messages=compat, pins=None, nodes=None,
+                 relay_node=None):
         self.endpoints = {name: f"ipc://{directory}/{name}"
                           for name in ("stats", "core_sched", "config")}
         self.cpus = cpus
         self.relays = relays
         self.pins = pins     # {relay: (cpu, cpu)}; None: no config endpoint
         self.nodes = nodes   # {cpu: node}, told with the statistics
+        self.relay_node = relay_node  # of every relay, the same; None: not told
         self.refusal = None  # text of the answer to UPDATE
         self.garbage = set()  # endpoints that answer nonsense
         self.mute = set()    # endpoints that do not answer
@@ -118,6 +120,8 @@ class FakeDaemon:
         for number, lanes in list(self.relays.items()):
             relay = response.relay.add(id=number, active=True, socket_id=0)
             relay.vhost.vhost_socket_name = "NONE"
+            if self.relay_node is not None:
+                relay.numa_node = self.relay_node
             for direction, (source, target) in {VF_TO_VM: ("vf", "vm"),
                                                 VM_TO_VF: ("vm", "vf")}.items():
                 self._fill(relay, direction, lanes.get(direction), source, target, elapsed)

@@ -151,6 +151,16 @@ def test_numa(daemon, scheduler, options, moves):
         assert len(fake.updates) == moves
 
 
+@pytest.mark.parametrize("relay_node, moves", [(None, 1), (-1, 0), (1, 0)])
+def test_a_relay_of_whatever_node(daemon, scheduler, relay_node, moves):
+    """What the daemon says of it counts more than its pool's node, 0, which is also said where there is
+    no pool, or none is known."""
+    with daemon([HALF], messages=own, nodes={11: 1, 12: 0}, relay_node=relay_node) as fake:
+        scheduler()
+        polls(fake, 5)
+        assert len(fake.updates) == moves
+
+
 def test_dry_run(daemon, workdir):
     with daemon([3, 3]) as fake:
         result = subprocess.run(argv(workdir, "--dry-run"), capture_output=True, text=True,

@@ -94,7 +94,7 @@ static void look_at_lane(const struct observer *observer, const struct relay_sta
 				.n_slices = stats->n_slices,
 				.worker = worker,
 				.load = observer->estimates[relay->id][direction][slice].mean,
-				.numa_node = (int)relay->socket_id,
+				.numa_node = relay->numa_node,
 				.pinned = stats->pinned || observer->pinned[relay->id],
 			};
 }
