@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "sched/load.h"
+
 uint64_t meter_clock_ns(void)
 {
 	struct timespec now;
@@ -101,17 +103,28 @@ struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_di
 	};
 }
 
-double meter_slice(
+static double slice_load(
 	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice)
 {
-	const struct relay_stats *relay = &meter->now->relays[i];
-	const struct relay_stats *old = find_relay(meter->before, relay->id);
+	const struct relay_stats *relay = &meter->now->relays[i], *old;
 
+	old = meter->before ? find_relay(meter->before, relay->id) : NULL;
 	if (!old)
 		return 0;
 	return per_second(meter, meter_direction(old, direction)->slices[slice].busy_ns,
 		       meter_direction(relay, direction)->slices[slice].busy_ns) /
 	       1e9;
+}
+
+double meter_load(
+	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice)
+{
+	struct lane_rate rate = meter_lane(meter, i, direction);
+
+	if (meter_direction(&meter->now->relays[i], direction)->n_slices > 1)
+		return slice_load(meter, i, direction, slice);
+	return rate.measured ? rate.busy
+	                     : load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s);
 }
 
 struct worker_rate meter_worker(const struct meter *meter, unsigned i)

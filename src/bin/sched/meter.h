@@ -52,14 +52,23 @@ static inline const struct direction_stats *meter_direction(
 	return direction == SCHED_VF_TO_VM ? &relay->vf_to_vm : &relay->vm_to_vf;
 }
 
+/* Of the worker that runs a slice, or the whole where a direction is not split; -1 for none. */
+static inline int meter_cpu(const struct direction_stats *stats, unsigned slice)
+{
+	return stats->n_slices > 1 ? stats->slices[slice].cpu : stats->cpu;
+}
+
 /*
  * The rates of the relay now->relays[i], or of a worker now->workers[i]; all 0 where there are
  * none.
  */
 struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_direction direction);
 
-/* The share of a core that a slice of a direction needs, where that is split. */
-double meter_slice(
+/*
+ * The share of a core that a direction has needed, or a slice of it where it is split: as measured,
+ * else by the published weights. 0 where there are no rates.
+ */
+double meter_load(
 	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice);
 
 struct worker_rate meter_worker(const struct meter *meter, unsigned i);

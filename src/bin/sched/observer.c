@@ -7,18 +7,6 @@
 #include "host/numa.h"
 #include "host/sysfs.h"
 
-/* The share of a core that a lane needed, as it was measured or by its rates. */
-static double sample(
-	const struct observer *observer, unsigned i, enum sched_direction direction, unsigned slice)
-{
-	struct lane_rate rate = meter_lane(&observer->meter, i, direction);
-
-	if (meter_direction(&observer->meter.now->relays[i], direction)->n_slices > 1)
-		return meter_slice(&observer->meter, i, direction, slice);
-	return rate.measured ? rate.busy
-	                     : load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s);
-}
-
 static void add_samples(struct observer *observer, unsigned i, enum sched_direction direction)
 {
 	const struct relay_stats *relay = &observer->meter.now->relays[i];
@@ -29,7 +17,8 @@ static void add_samples(struct observer *observer, unsigned i, enum sched_direct
 		if (stats->cpu < 0 || slice >= stats->n_slices)
 			estimates[slice] = (struct load_estimate){};
 		else
-			load_estimate_add(&estimates[slice], sample(observer, i, direction, slice));
+			load_estimate_add(&estimates[slice],
+				meter_load(&observer->meter, i, direction, slice));
 	}
 }
 
@@ -83,10 +72,8 @@ static void look_at_lane(const struct observer *observer, const struct relay_sta
 	enum sched_direction direction, unsigned slice, struct sched_input *input)
 {
 	const struct direction_stats *stats = meter_direction(relay, direction);
-	int cpu = stats->n_slices > 1 ? stats->slices[slice].cpu : stats->cpu;
-
 	for (unsigned worker = 0; worker < input->n_workers; worker++)
-		if ((int)input->workers[worker].cpu == cpu)
+		if ((int)input->workers[worker].cpu == meter_cpu(stats, slice))
 			input->lanes[input->n_lanes++] = (struct sched_lane){
 				.relay_id = relay->id,
 				.direction = direction,

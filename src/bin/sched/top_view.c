@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/top_view.h"
 
-#include "sched/load.h"
-
 #define LINE_SIZE 256
 #define BAR_MAX 60
 #define BESIDE_BAR 66 /* columns of a worker's line that are no bar */
@@ -28,15 +26,6 @@ static void add_line(struct page *page, const char *text)
 	page->n++;
 }
 
-/* Share of a core, by measurement or the published weights. */
-static double lane_load(const struct meter *meter, unsigned i, enum sched_direction direction)
-{
-	struct lane_rate rate = meter_lane(meter, i, direction);
-
-	return rate.measured ? rate.busy
-	                     : load_from_rates(direction, rate.packets_per_s, rate.bytes_per_s);
-}
-
 struct worker_view {
 	unsigned n_lanes;
 	bool measured;
@@ -44,17 +33,26 @@ struct worker_view {
 	double sleep;
 };
 
+static void add_direction(struct worker_view *view, const struct meter *meter, unsigned i,
+	enum sched_direction direction, unsigned cpu)
+{
+	const struct direction_stats *stats = meter_direction(&meter->now->relays[i], direction);
+
+	for (unsigned slice = 0; slice < stats->n_slices; slice++) {
+		if (meter_cpu(stats, slice) != (int)cpu)
+			continue;
+		view->n_lanes++;
+		view->busy += meter_load(meter, i, direction, slice);
+	}
+}
+
 static struct worker_view view_worker(const struct meter *meter, unsigned cpu)
 {
 	struct worker_view view = {};
 
 	for (unsigned i = 0; i < meter->now->n; i++)
-		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++) {
-			if (meter_direction(&meter->now->relays[i], d)->cpu != (int)cpu)
-				continue;
-			view.n_lanes++;
-			view.busy += lane_load(meter, i, d);
-		}
+		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+			add_direction(&view, meter, i, d, cpu);
 	for (unsigned i = 0; i < meter->now->n_workers; i++) {
 		struct worker_rate rate = meter_worker(meter, i);
 
@@ -88,15 +86,17 @@ static void add_worker(struct page *page, const struct meter *meter, unsigned cp
 static void format_lane(
 	const struct meter *meter, unsigned i, enum sched_direction direction, char ret_text[64])
 {
-	int cpu = meter_direction(&meter->now->relays[i], direction)->cpu;
+	const struct direction_stats *stats = meter_direction(&meter->now->relays[i], direction);
 	struct lane_rate rate = meter_lane(meter, i, direction);
 	char place[16] = "-";
+	double load = 0;
 
-	if (cpu >= 0)
-		snprintf(place, sizeof(place), "%d", cpu);
-	snprintf(ret_text, 64, "%4s %6.1f %10.1f %9.1f %9.0f", place,
-		lane_load(meter, i, direction) * 100, rate.packets_per_s / 1e3,
-		rate.bytes_per_s * 8 / 1e6, rate.drops_per_s);
+	if (stats->cpu >= 0)
+		snprintf(place, sizeof(place), "%d%s", stats->cpu, stats->n_slices > 1 ? "+" : "");
+	for (unsigned slice = 0; slice < stats->n_slices; slice++)
+		load += meter_load(meter, i, direction, slice);
+	snprintf(ret_text, 64, "%4s %6.1f %10.1f %9.1f %9.0f", place, load * 100,
+		rate.packets_per_s / 1e3, rate.bytes_per_s * 8 / 1e6, rate.drops_per_s);
 }
 
 static void add_relay(struct page *page, const struct meter *meter, unsigned i)
