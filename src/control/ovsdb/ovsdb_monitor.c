@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/reconciler.h"
@@ -20,6 +21,7 @@
 #define STABLE_MS 10000 /* a connection that lasted so long was a good one: no waiting after it */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
+#define TIMER_ACCURACY_US 1000
 #define SETTLE_MS 100 /* after the kernel's announcement: more of them follow */
 
 struct ovsdb_monitor {
@@ -39,33 +41,53 @@ struct ovsdb_monitor {
 	sd_event_source *socket_watch; /* the directory of a unix socket */
 
 	unsigned retry_ms; /* how long to wait after the next run that leaves something to do */
-	bool look_again;   /* the host has changed since the last run */
+	bool look_again;   /* the host has changed since the last plan */
+	bool under_way;    /* the plan waits for its next turn */
 	sd_event_source *run_timer;
 	sd_event_source *uevents;
 };
 
 static void set_timer(sd_event_source *timer, unsigned ms)
 {
-	sd_event_source_set_time_relative(timer, ms * 1000ULL);
+	/* From now on, not from when the event loop woke: a run may have taken seconds since. */
+	sd_event_source_set_time(timer, clock_monotonic_ns() / 1000 + ms * 1000ULL);
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void go_on(struct ovsdb_monitor *monitor)
+{
+	enum reconciler_verdict verdict = reconciler_run(&monitor->reconciler);
+
+	monitor->under_way = verdict == RECONCILER_MORE;
+	switch (verdict) {
+	case RECONCILER_DONE:
+		sd_event_source_set_enabled(monitor->run_timer, SD_EVENT_OFF);
+		break;
+	case RECONCILER_MORE:
+		set_timer(monitor->run_timer, 0);
+		break;
+	case RECONCILER_RETRY:
+		set_timer(monitor->run_timer, monitor->retry_ms);
+		monitor->retry_ms = MIN(2 * monitor->retry_ms, RETRY_MAX_MS);
+		break;
+	}
 }
 
 static void run(struct ovsdb_monitor *monitor)
 {
-	bool look_again = monitor->look_again;
-
+	reconciler_plan(&monitor->reconciler, monitor->look_again);
 	monitor->look_again = false;
-	if (!reconciler_run(&monitor->reconciler, look_again)) {
-		sd_event_source_set_enabled(monitor->run_timer, SD_EVENT_OFF);
-		return;
-	}
-	set_timer(monitor->run_timer, monitor->retry_ms);
-	monitor->retry_ms = MIN(2 * monitor->retry_ms, RETRY_MAX_MS);
+	go_on(monitor);
 }
 
 static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	run(userdata);
+	struct ovsdb_monitor *monitor = userdata;
+
+	if (monitor->under_way && !monitor->look_again)
+		go_on(monitor);
+	else
+		run(monitor);
 	return 0;
 }
 
@@ -81,12 +103,13 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 	return 0;
 }
 
-/* The rows have changed. */
+/* An update may be of rows that ask for nothing, or of what they say to others. */
 static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates, bool initial)
 {
 	struct err err = {""};
+	int r = rows_take(&monitor->reconciler.rows, table_updates, initial, &err);
 
-	if (rows_take(&monitor->reconciler.rows, table_updates, initial, &err) < 0) {
+	if (r < 0) {
 		jsonrpc_fail(monitor->rpc, "%s", err.text);
 		return;
 	}
@@ -97,6 +120,8 @@ static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates
 		log_notice("OVSDB %s: connected; %u interfaces ask for a relay",
 			monitor->endpoint.text, monitor->reconciler.rows.n);
 	}
+	if (r == 0)
+		return;
 	monitor->retry_ms = RETRY_MIN_MS;
 	run(monitor);
 }
@@ -284,7 +309,7 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 			0, on_reconnect_timer, monitor);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &monitor->run_timer, CLOCK_MONOTONIC,
-			UINT64_MAX / 4, 0, on_run_timer, monitor);
+			UINT64_MAX / 4, TIMER_ACCURACY_US, on_run_timer, monitor);
 	if (r < 0) {
 		err_set(err, -r, "OVSDB: %s", strerror(-r));
 		goto failed;

@@ -16,13 +16,17 @@
 
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/ovsdb_monitor.h"
+#include "control/turn.h"
 
 #define PROBE_MS 100
 #define WAIT_MS 10000
-#define ROW_OF_RELAY_5                                                                \
-	"{\"Interface\":{\"u5\":{\"new\":{\"name\":\"a\",\"external_ids\":[\"map\",[" \
-	"[\"virtio_forwarder\",\"1\"],[\"virtio_forwarder_id\",\"5\"],"               \
-	"[\"virtio_forwarder_device\",\"net_null5\"]]]}}}}"
+#define MARKED_ROW(name, id)                                                       \
+	"\"" name "\":{\"new\":{\"name\":\"" name "\",\"external_ids\":[\"map\",[" \
+	"[\"virtio_forwarder\",\"1\"],[\"virtio_forwarder_id\",\"" id "\"],"       \
+	"[\"virtio_forwarder_device\",\"net_null" id "\"]]]}}"
+#define ROW_OF_RELAY_5 "{\"Interface\":{" MARKED_ROW("u5", "5") "}}"
+#define UNMARKED_ROW \
+	"{\"Interface\":{\"u9\":{\"new\":{\"name\":\"z\",\"external_ids\":[\"map\",[]]}}}}"
 #define BAD_ROW "{\"id\":1,\"result\":{\"Interface\":{\"u\":{\"new\":{\"name\":1}}}}}"
 #define NO_ROW "{\"Interface\":{\"u5\":{\"old\":{}}}}"
 
@@ -36,13 +40,17 @@ struct bed {
 	char log[1024]; /* the operations, as text */
 	int code;       /* what additions return */
 	int removal_code;
+	bool slow; /* an operation takes more than a turn */
 };
 
 static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
 {
+	const struct timespec turn = {.tv_nsec = TURN_NS};
 	struct bed *bed = userdata;
 	size_t length = strlen(bed->log);
 
+	if (bed->slow)
+		nanosleep(&turn, NULL);
 	snprintf(bed->log + length, sizeof(bed->log) - length, "%s %d;",
 		op->kind == OP_ADD ? "add" : "remove", op->relay_id);
 	ret_result->code = op->kind == OP_ADD ? bed->code : bed->removal_code;
@@ -206,6 +214,13 @@ static void update(struct bed *bed, const char *rows)
 	say(bed, text);
 }
 
+/* Until everything said so far has been read. */
+static void wait_heard(struct bed *bed)
+{
+	say(bed, "{\"id\":\"e\",\"method\":\"echo\",\"params\":[]}");
+	json_decref(await(bed, NULL));
+}
+
 static void follows_what_it_is_told(void **state)
 {
 	struct bed *bed = *state;
@@ -353,9 +368,55 @@ static void a_failed_addition_is_tried_again(void **state)
 	run_until(bed, !strcmp(bed->log, "remove 5;remove 5;"));
 	/* the row comes back before the removal has succeeded: nothing is left to do */
 	update(bed, ROW_OF_RELAY_5);
-	say(bed, "{\"id\":\"e\",\"method\":\"echo\",\"params\":[]}");
-	json_decref(await(bed, NULL));
+	wait_heard(bed);
 	assert_string_equal(bed->log, "remove 5;remove 5;");
+}
+
+static unsigned count(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, part))) {
+		n++;
+		text += strlen(part);
+	}
+	return n;
+}
+
+/* The event loop's other sources are not held up by more than one of them. */
+static void slow_operations_take_turns(void **state)
+{
+	struct bed *bed = *state;
+	unsigned n = 0, before;
+
+	bed->slow = true;
+	bed->code = EIO;
+	sync_with(bed, "{\"Interface\":{" MARKED_ROW("a", "1") "," MARKED_ROW(
+			       "b", "2") "," MARKED_ROW("c", "3") "}}");
+	while (n < 3) {
+		before = n;
+		sd_event_run(bed->event, 1000000);
+		n = count(bed->log, ";");
+		assert_in_range(n, before, before + 1);
+	}
+	assert_string_equal(bed->log, "add 1;add 2;add 3;"); /* those that failed wait */
+	bed->code = 0;
+	run_until(bed, !strcmp(bed->log, "add 1;add 2;add 3;add 1;add 2;add 3;"));
+}
+
+/* An update that changes nothing is no reason to try again before it is time. */
+static void updates_of_others_do_not_hasten(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->code = ENODEV;
+	sync_with(bed, ROW_OF_RELAY_5);
+	run_until(bed, count(bed->log, ";") == 3); /* the next one is a second away */
+	for (unsigned i = 0; i < 4; i++) {
+		update(bed, i % 2 ? UNMARKED_ROW : ROW_OF_RELAY_5);
+		wait_heard(bed);
+	}
+	assert_string_equal(bed->log, "add 5;add 5;add 5;");
 }
 
 static void bad_endpoints_are_refused(void **state)
@@ -384,6 +445,8 @@ int main(void)
 		IN_BED(breaches_end_the_connection_only),
 		IN_BED(a_flood_is_bounded),
 		IN_BED(a_failed_addition_is_tried_again),
+		IN_BED(slow_operations_take_turns),
+		IN_BED(updates_of_others_do_not_hasten),
 		IN_BED(bad_endpoints_are_refused),
 	};
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/turn.h"
 
 /* Logs what has changed of the rows' problems. */
 static void tell_problems(struct rows *rows)
@@ -71,24 +72,36 @@ static bool take_step(
 	return true;
 }
 
-bool reconciler_run(struct reconciler *reconciler, bool look_again)
+void reconciler_plan(struct reconciler *reconciler, bool look_again)
 {
-	struct port want[RELAYS_MAX];
-	struct port_step steps[PORT_STEPS_MAX];
-	bool retry = false;
-	unsigned n;
+	struct port *have = reconciler->have, *want = reconciler->want;
 
-	ports_from_rows(&reconciler->rows, reconciler->have, reconciler->sysfs, look_again, want);
-	n = ports_diff(reconciler->have, want, steps);
+	ports_from_rows(&reconciler->rows, have, reconciler->sysfs, look_again, want);
+	reconciler->n_steps = ports_diff(have, want, reconciler->steps);
+	reconciler->n_taken = 0;
+	reconciler->failed = false;
 	for (unsigned i = 0; i < RELAYS_MAX;
 		i++) /* a device may pass from one interface to another */
-		if (reconciler->have[i].set && want[i].set)
-			strcpy(reconciler->have[i].interface, want[i].interface);
-	for (unsigned i = 0; i < n; i++)
-		if (!take_step(reconciler, &steps[i], &want[steps[i].relay_id]))
-			retry = true;
+		if (have[i].set && want[i].set)
+			strcpy(have[i].interface, want[i].interface);
+}
+
+enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+	bool retry;
+
+	while (reconciler->n_taken < reconciler->n_steps) {
+		const struct port_step *step = &reconciler->steps[reconciler->n_taken++];
+
+		if (!take_step(reconciler, step, &reconciler->want[step->relay_id]))
+			reconciler->failed = true;
+		if (reconciler->n_taken < reconciler->n_steps && turn_is_over(began_ns))
+			return RECONCILER_MORE;
+	}
+	retry = reconciler->failed;
 	for (unsigned i = 0; i < reconciler->rows.n; i++)
 		retry = retry || reconciler->rows.rows[i].retry;
 	tell_problems(&reconciler->rows);
-	return retry;
+	return retry ? RECONCILER_RETRY : RECONCILER_DONE;
 }

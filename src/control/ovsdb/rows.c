@@ -118,7 +118,22 @@ static void row_inherit(struct row *row, const struct row *former)
 	row->told = former->told;
 }
 
-/* One row of the update goes into `rows`; `former` are those before the update, maybe the same. */
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* True where both ask for the same. */
+static bool row_equal(const struct row *a, const struct row *b)
+{
+	return !strcmp(a->name, b->name) && same_text(a->relay_id, b->relay_id) &&
+	       same_text(a->device, b->device) && same_text(a->ident, b->ident);
+}
+
+/*
+ * One row of the update goes into `rows`; `former` are those before the update, maybe the same.
+ * Returns 1 where it changes them, 0 where not, or a negative errno.
+ */
 static int take_row(struct rows *rows, struct rows *former, const char *uuid, const json_t *update)
 {
 	const json_t *columns = json_object_get(update, "new");
@@ -130,24 +145,30 @@ static int take_row(struct rows *rows, struct rows *former, const char *uuid, co
 		return -EPROTO;
 	r = columns ? row_read(&row, uuid, columns) : 0;
 	if (r > 0) {
+		if (known && row_equal(known, &row)) {
+			row_fini(&row);
+			return 0;
+		}
 		row_inherit(&row, known ? known : find_name(former, row.name));
 		if (!known) {
 			r = row_append(rows, &row);
 			if (r < 0)
 				row_fini(&row);
-			return r;
+			return r < 0 ? r : 1;
 		}
 		row_fini(known);
 		*known = row;
 	} else if (r == 0 && known) {
 		row_remove(rows, known);
+		return 1;
 	}
-	return MIN(r, 0);
+	return r;
 }
 
 /* Takes the updates that tell a row's new content, or those that tell its end. */
 static int take_updates(struct rows *rows, struct rows *former, const json_t *table, bool ended)
 {
+	bool changed = false;
 	const char *uuid;
 	json_t *update;
 	int r;
@@ -159,16 +180,18 @@ static int take_updates(struct rows *rows, struct rows *former, const json_t *ta
 		r = take_row(rows, former, uuid, update);
 		if (r < 0)
 			return r;
+		changed = changed || r > 0;
 	}
-	return 0;
+	return changed;
 }
 
 /* Ends come last: a row may follow, in one update, another of its name, and inherits from it. */
 static int take_table(struct rows *rows, struct rows *former, const json_t *table)
 {
-	int r = take_updates(rows, former, table, false);
+	int changed = take_updates(rows, former, table, false);
+	int ended = changed < 0 ? changed : take_updates(rows, former, table, true);
 
-	return r < 0 ? r : take_updates(rows, former, table, true);
+	return ended < 0 ? ended : changed || ended;
 }
 
 int rows_take(struct rows *rows, const json_t *table_updates, bool initial, struct err *err)
@@ -188,6 +211,7 @@ int rows_take(struct rows *rows, const json_t *table_updates, bool initial, stru
 	if (initial) {
 		rows_fini(rows);
 		*rows = fresh;
+		return 1;
 	}
-	return 0;
+	return r;
 }

@@ -38,8 +38,9 @@ struct rows {
 
 /*
  * Takes a <table-updates> of RFC 7047: the reply to a monitor request (initial: all other rows are
- * gone; what was found out of an interface is kept by its name) or an update. -EPROTO where it is
- * malformed, -ENOMEM; the rows are a mixture then, and must be replaced by a new initial state.
+ * gone; what was found out of an interface is kept by its name) or an update. Returns 1, or 0 where
+ * an update leaves the rows as they are; -EPROTO where it is malformed, -ENOMEM: the rows are a
+ * mixture then, and must be replaced by a new initial state.
  */
 int rows_take(struct rows *rows, const json_t *table_updates, bool initial, struct err *err);
 
