@@ -10,10 +10,11 @@
 
 #include "base/log.h"
 #include "control/ipc_listener.h"
+#include "control/turn.h"
 
 #define IPC_PREFIX "ipc://"
 
-#define REQUESTS_PER_DISPATCH 16
+#define REQUESTS_PER_TURN 16
 #define ANSWERS_QUEUED_MAX 8 /* a connection */
 #define REQUESTS_QUEUED_MAX 8
 #define HANDSHAKE_MAX_MS 5000
@@ -180,7 +181,9 @@ finish:
 
 static void service_run(struct zmq_service *service)
 {
-	for (unsigned i = 0; i < REQUESTS_PER_DISPATCH; i++) {
+	const uint64_t began_ns = clock_monotonic_ns();
+
+	for (unsigned i = 0; i < REQUESTS_PER_TURN && !turn_is_over(began_ns); i++) {
 		if (service->n_requests >= ZMQ_REQUESTS_MAX)
 			return; /* request_free() tries again */
 		if (!service_receive(service))

@@ -12,7 +12,8 @@
  *   requests unread     ZMQ_RCVHWM a connection; the rest stays in the client
  *   requests unanswered ZMQ_REQUESTS_MAX a service; then we stop reading until one is answered
  *   answers unread      ZMQ_SNDHWM a connection; then further answers to it are dropped
- *   work at a time      a fixed number of requests, then the event loop's other sources have a turn
+ *   work at a time      a fixed number of requests, fewer where they take long (turn.h), then the
+ *                       event loop's other sources have a turn
  *
  * ZMQ_FD is edge-triggered, and what it signals can be consumed by any call on the socket, sending
  * included. The invariant that keeps us from sleeping on a request: after everything we do with the

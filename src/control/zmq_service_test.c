@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "control/service_fixture.h"
+#include "control/turn.h"
 
 /* A service that answers with what it was asked, or keeps the requests. */
 struct echo {
@@ -20,6 +21,7 @@ struct echo {
 	unsigned n_kept;
 	struct zmq_request *kept[ZMQ_REQUESTS_MAX + 1];
 	size_t answer_size; /* 0: as long as the request */
+	bool slow;          /* a request takes more than a turn */
 };
 
 static void on_request(void *userdata, struct zmq_request *request, const void *data, size_t length)
@@ -28,6 +30,8 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 	struct echo *echo = userdata;
 
 	echo->n_requests++;
+	if (echo->slow)
+		nanosleep(&(struct timespec){.tv_nsec = TURN_NS}, NULL);
 	if (echo->keep)
 		echo->kept[echo->n_kept++] = request;
 	else if (echo->answer_size && length > 0 && *(const char *)data == 'B')
@@ -159,6 +163,30 @@ static void test_many_at_once(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(clients); i++)
 		zmq_close(clients[i]);
 	assert_int_equal(echo->n_requests, 20 * ARRAY_SIZE(clients));
+}
+
+/* The event loop's other sources are not held up by more than one of them. */
+static void test_slow_requests(void **state)
+{
+	struct echo *echo = *state;
+	void *clients[4];
+	unsigned before;
+
+	echo->slow = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] = open_client(echo, ZMQ_REQ);
+		send_text(clients[i], "x");
+	}
+	for (int64_t end_ms = now_ms() + PATIENCE_MS; echo->n_requests < ARRAY_SIZE(clients);) {
+		before = echo->n_requests;
+		assert_true(now_ms() < end_ms);
+		assert_true(sd_event_run(echo->fixture.event, 1000) >= 0);
+		assert_in_range(echo->n_requests, before, before + 1);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(clients); i++) {
+		expect_answer(echo, clients[i], "x");
+		zmq_close(clients[i]);
+	}
 }
 
 static mode_t mode_of(const char *path)
@@ -511,6 +539,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_echo),
 		TEST(test_many_at_once),
+		TEST(test_slow_requests),
 		TEST(test_files),
 		TEST(test_socket_in_the_way),
 		TEST(test_bad_addresses),
