@@ -5,8 +5,8 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
+#include "control/turn.h"
 #include "core/port_events.h"
 #include "host/bind.h"
 #include "host/link_events.h"
@@ -20,10 +20,12 @@
  * its driver (igb's) once more, and their MACs are set.
  */
 #define SETTLE_US 1000000
+#define TIMER_ACCURACY_US 1000
 
 /*
- * How many looks, one a second, a VF has to show life. It is opened anew at the first of them, the
- * second, the fourth and so on: a PF that is slow may miss the first times.
+ * How many looks, one a second, a VF has to show life, after a first one that asks what it has
+ * received so far. It is opened anew at the first of them, the second, the fourth and so on: a PF
+ * that is slow may miss the first times.
  */
 #define DOUBTED_LOOKS 32
 
@@ -34,7 +36,10 @@ struct device_watch {
 	sd_event_source *port_source;
 	sd_event_source *uevents;    /* NULL where the kernel's socket could not be opened */
 	sd_event_source *links;      /* the same */
-	sd_event_source *look;       /* one-shot: resumes what it can */
+	sd_event_source *look;       /* one-shot: goes through the relays and resumes what it can */
+	unsigned looked_last;        /* the relay where it was last; */
+	unsigned n_to_look;          /* so many behind it have their look in the next turns */
+	bool again;                  /* a relay that was seen is worth another look */
 	struct err told[RELAYS_MAX]; /* why a relay has not resumed, as last logged */
 };
 
@@ -77,12 +82,6 @@ static void tell(struct device_watch *watch, const struct relay *relay, const st
 	*told = *err;
 }
 
-static void doubt(struct relay *relay, unsigned member, unsigned looks)
-{
-	relay->members[member].looks = looks;
-	relay->members[member].received = vf_received(relay->device.members[member].name);
-}
-
 /* Returns true where it is worth another try soon. */
 static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned member)
 {
@@ -99,15 +98,24 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		return true;
 	}
 	watch->told[relay->id] = (struct err){""};
-	doubt(relay, member, looks);
+	relay->members[member].looks = looks;
+	relay->members[member].received = vf_received(relay->device.members[member].name);
 	return false;
 }
 
 /* From now on, not from when the event loop woke: opening a device may have taken seconds since. */
+static void look_in(struct device_watch *watch, uint64_t us)
+{
+	sd_event_source_set_time(watch->look, clock_monotonic_ns() / 1000 + us);
+	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
+}
+
+/* At all relays. */
 static void look_soon(struct device_watch *watch)
 {
-	sd_event_source_set_time(watch->look, clock_monotonic_ns() / 1000 + SETTLE_US);
-	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
+	watch->n_to_look = RELAYS_MAX;
+	watch->again = false;
+	look_in(watch, SETTLE_US);
 }
 
 /* Lets go of what is no more: the kernel's UIO drivers, unlike VFIO, do not ask. */
@@ -132,11 +140,16 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 
 	if (member->looks == 0 || member->away)
 		return;
-	if (vf_received(id->name) != member->received || member->looks > DOUBTED_LOOKS) {
+	uint64_t received = vf_received(id->name);
+	unsigned look = member->looks++ - 1;
+	if (look == 0) {
+		member->received = received;
+		return;
+	}
+	if (received != member->received || look > DOUBTED_LOOKS) {
 		member->looks = 0;
 		return;
 	}
-	unsigned look = member->looks++;
 	if ((look & (look - 1)) != 0)
 		return;
 	log_info("relay %u: device %s has received nothing since the link of its PF came up: it is "
@@ -145,21 +158,33 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 	relay_lose(relay, m);
 }
 
-static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
+/* Returns true where the relay is worth another look. */
+static bool look_at(struct device_watch *watch, struct relay *relay)
 {
-	struct device_watch *watch = userdata;
 	bool again = false;
 
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		struct relay *relay = &watch->relays[i];
-		for (unsigned m = 0; m < relay->device.n_members; m++) {
-			lose_the_dead(relay, m);
-			if (relay->members[m].away)
-				again = try_resume(watch, relay, m) || again;
-			again = again || relay->members[m].looks > 0;
-		}
+	for (unsigned m = 0; m < relay->device.n_members; m++) {
+		lose_the_dead(relay, m);
+		if (relay->members[m].away)
+			again = try_resume(watch, relay, m) || again;
+		again = again || relay->members[m].looks > 0;
 	}
-	if (again)
+	return again;
+}
+
+static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+	struct device_watch *watch = userdata;
+
+	while (watch->n_to_look > 0 && !turn_is_over(began_ns)) {
+		watch->looked_last = (watch->looked_last + 1) % RELAYS_MAX;
+		watch->n_to_look--;
+		watch->again = look_at(watch, &watch->relays[watch->looked_last]) || watch->again;
+	}
+	if (watch->n_to_look > 0)
+		look_in(watch, 0);
+	else if (watch->again)
 		look_soon(watch);
 	return 0;
 }
@@ -177,11 +202,12 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
 
 static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+	const uint64_t began_ns = clock_monotonic_ns();
 	struct device_watch *watch = userdata;
 	struct port_event event;
 	char link[128];
 
-	while (port_events_next(watch->port_events, &event))
+	while (!turn_is_over(began_ns) && port_events_next(watch->port_events, &event))
 		for (unsigned i = 0; i < RELAYS_MAX; i++) {
 			struct relay *relay = &watch->relays[i];
 			for (unsigned m = 0; m < relay->device.n_members; m++) {
@@ -235,7 +261,7 @@ static void on_link_up(void *userdata, unsigned index)
 			if (ups == member->link_ups)
 				continue;
 			member->link_ups = ups;
-			doubt(relay, m, 1);
+			member->looks = 1;
 			look_soon(watch);
 		}
 	}
@@ -285,8 +311,8 @@ int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
 		r = sd_event_add_io(event, &watch->port_source, port_events_fd(watch->port_events),
 			EPOLLIN, on_port_event, watch);
 		if (r >= 0)
-			r = sd_event_add_time_relative(
-				event, &watch->look, CLOCK_MONOTONIC, SETTLE_US, 0, on_look, watch);
+			r = sd_event_add_time_relative(event, &watch->look, CLOCK_MONOTONIC,
+				SETTLE_US, TIMER_ACCURACY_US, on_look, watch);
 		if (r >= 0)
 			r = sd_event_source_set_enabled(watch->look, SD_EVENT_OFF);
 		if (r < 0)

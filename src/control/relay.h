@@ -49,7 +49,7 @@ struct relay_member {
 	uint64_t incarnation; /* host_pci_incarnation() of when it was there; 0 for other kinds */
 	unsigned link_ups;    /* host_vf_link_ups() of when it was opened or doubted; the same */
 	unsigned looks;    /* the next look at whether it is dead, from 1; 0: it is not doubted */
-	uint64_t received; /* vf_received() of when it was doubted */
+	uint64_t received; /* vf_received() of the first look, or of when it was opened since */
 };
 
 struct relay {
