@@ -3,12 +3,14 @@
 
 /* What an attached device and the packet pool made for it say of themselves. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DEVICE_QUEUES_MAX 8
 
 struct device_counters {
 	unsigned n_queues; /* 0: there is no device, and the rest says nothing */
+	bool answered;     /* else the device has not told its counters, those by queue neither */
 	/* The device's own, since it was attached. */
 	uint64_t missed;          /* arrived, and lost because its receive ring was full */
 	uint64_t no_buffer;       /* arrived, and lost for want of a buffer from the pool */

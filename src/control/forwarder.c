@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
+#include "control/turn.h"
 #include "core/fault.h"
 #include "core/gate.h"
 #include "core/hugepages.h"
@@ -35,6 +36,7 @@ static void on_guest_changed(void *userdata)
 
 static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+	const uint64_t began_ns = clock_monotonic_ns();
 	struct forwarder *forwarder = userdata;
 	uint64_t count;
 
@@ -42,8 +44,14 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 		return -errno;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_recall(&forwarder->relays[i]);
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		relay_follow_guest(&forwarder->relays[i]);
+	for (unsigned n = 0; n < RELAYS_MAX; n++) {
+		forwarder->followed_last = (forwarder->followed_last + 1) % RELAYS_MAX;
+		relay_follow_guest(&forwarder->relays[forwarder->followed_last]);
+		if (turn_is_over(began_ns)) {
+			on_guest_changed(forwarder); /* the others are next */
+			break;
+		}
+	}
 	workers_wake(forwarder->workers);
 	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
 }
@@ -281,10 +289,16 @@ void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view
 void forwarder_read_devices(
 	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX])
 {
+	const uint64_t began_ns = clock_monotonic_ns();
+
+	for (unsigned n = 0; n < RELAYS_MAX && !turn_is_over(began_ns); n++) {
+		forwarder->read_last = (forwarder->read_last + 1) % RELAYS_MAX;
+		if (forwarder->relays[forwarder->read_last].vf != NULL)
+			vf_read_counters(forwarder->relays[forwarder->read_last].vf);
+	}
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		ret_counters[i] = (struct device_counters){0};
-		if (forwarder->relays[i].vf != NULL)
-			vf_read_counters(forwarder->relays[i].vf, &ret_counters[i]);
+		const struct vf *vf = forwarder->relays[i].vf;
+		ret_counters[i] = vf != NULL ? vf->counters : (struct device_counters){0};
 	}
 }
 

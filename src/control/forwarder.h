@@ -38,7 +38,10 @@ void forwarder_apply(
 /* Fills in all relays and workers. */
 void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view);
 
-/* Asks the devices of all relays, by relay id. May wait a moment for each. */
+/*
+ * Asks the devices of the relays, for a turn (turn.h), and fills in what each of them has said
+ * last, by relay id. Those for which no time was left come first the next time.
+ */
 void forwarder_read_devices(
 	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX]);
 

@@ -18,6 +18,8 @@ struct forwarder {
 	struct relay relays[RELAYS_MAX];
 	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
 	sd_event_source *guest_event;
-	unsigned mapped_last; /* the relay whose VM has had a part of its memory mapped */
+	unsigned mapped_last;   /* the relay whose VM has had a part of its memory mapped; */
+	unsigned followed_last; /* whose guest has been followed; */
+	unsigned read_last;     /* whose device has been asked for its counters */
 	struct device_watch *device_watch;
 };

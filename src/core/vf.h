@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/device_counters.h"
 #include "base/device_id.h"
 #include "base/err.h"
 #include "core/offload.h"
@@ -58,6 +59,7 @@ struct vf {
 	struct rte_mempool *pool; /* owned; */
 	struct rte_mempool
 		*old_pool; /* so the one before, some of whose packets may be out; NULL */
+	struct device_counters counters; /* as vf_read_counters() has found them last */
 };
 
 /* Probes, configures and starts the device. All or nothing. Blocks while the hardware starts. */
@@ -93,7 +95,8 @@ void vf_describe_link(const char *device_name, char *ret_text, size_t size);
 /* Its MAC. */
 void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6]);
 
-/* Packets that a device has received so far, by its own count. Does not block. */
+/* Packets that a device has received so far, by its own count. May wait for the device, as
+ * vf_read_counters() does. */
 uint64_t vf_received(const char *device_name);
 
 /*

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A device that does not do its work."""
+"""Devices that do not do their work."""
+
+import time
 
 from lib.forwarder import Forwarder
+from lib.metrics import scrape, value
 from lib.paths import build_dir
 from lib.peer import attach, detach
 from lib.proc import memory_kib, wait_until
@@ -12,14 +15,19 @@ PACKETS = 20
 ROUNDS = 4
 
 
+def preload(forwarder, name, path):
+    """The module of that name goes into the daemon; its variable is that path."""
+    forwarder.argv = ["env", f"LD_PRELOAD={build_dir() / f'tests/faults/{name}.so'}",
+                      f"{name.upper()}={path}", *forwarder.argv]
+
+
 def test_device_that_does_not_send(workdir, stack):
     """With --zero-copy it keeps what lies in a VM's memory. The VM goes all the same, the device is
     restarted, and the next VM is served, by copies until the device is attached anew. Nothing is kept for
     ever, and the daemon stops while the device is at it."""
     stuck = workdir / "stuck"
     forwarder = Forwarder(workdir, {0: "net_null0"}, options=["--zero-copy"])
-    forwarder.argv = ["env", f"LD_PRELOAD={build_dir() / 'tests/faults/stuck.so'}", f"STUCK={stuck}",
-                      *forwarder.argv]
+    preload(forwarder, "stuck", stuck)
     stack.enter_context(forwarder)
     memory = []
     for count in range(1, ROUNDS + 1):
@@ -53,3 +61,36 @@ def test_device_that_does_not_send(workdir, stack):
     assert memory[-1] - memory[0] < 1024, memory
     forwarder.stop()
     assert "some memory is kept" not in forwarder.output.text
+
+
+def test_devices_that_do_not_tell_their_counters(workdir, stack):
+    """A scrape does not wait for all of them, but in its turn every device is asked: those that do not
+    answer have no counters then, the others have them all the time."""
+    silent = workdir / "silent"
+    silent.mkdir()
+    endpoint = workdir / "metrics"
+    relays = range(5)
+    forwarder = Forwarder(workdir, {relay: f"net_null{relay}" for relay in relays},
+                          options=[f"--metrics-ep=ipc://{endpoint}"])
+    preload(forwarder, "silent", silent)
+    stack.enter_context(forwarder)
+
+    def told():
+        """The relays whose devices have counters, by a fresh view; all have their pool."""
+        time.sleep(1)  # how long a view is told
+        start = time.monotonic()
+        samples = scrape(endpoint)
+        assert time.monotonic() - start < 2, "several devices were waited for"
+        assert all(value(samples, "pool_packets", relay=relay) > 0 for relay in relays)
+        return {relay for relay in relays
+                if ("device_missed_packets_total", frozenset({("relay", str(relay))})) in samples}
+
+    assert told() == set(relays)
+    for relay in relays[1:]:
+        (silent / f"net_null{relay}").touch()
+    rounds = [told() for _ in relays[1:]]
+    assert [len(those) for those in rounds] == [4, 3, 2, 1], rounds
+    assert rounds[-1] == {0}
+    for path in silent.iterdir():
+        path.unlink()
+    assert told() == set(relays)

@@ -323,7 +323,7 @@ static void write_queues(const struct writer *w, const struct relay_stats *relay
 	}
 }
 
-/* What the relay's device says; nothing where there is none. */
+/* What the relay's device and its pool say; nothing where there is none, or it does not answer. */
 static void write_device(const struct writer *w, const struct relay_stats *relay)
 {
 	const struct device_counters *device = &w->view->devices[relay->id];
@@ -331,10 +331,12 @@ static void write_device(const struct writer *w, const struct relay_stats *relay
 
 	if (device->n_queues == 0)
 		return;
-	if (w->metric->source == FROM_QUEUES)
-		write_queues(w, relay, device);
-	else if (w->metric->source == FROM_POOL)
+	if (w->metric->source == FROM_POOL)
 		write_relay_sample(w, relay, *(const unsigned *)((const char *)device + offset));
+	else if (!device->answered)
+		return;
+	else if (w->metric->source == FROM_QUEUES)
+		write_queues(w, relay, device);
 	else
 		write_relay_sample(w, relay, u64_at(device, offset));
 }

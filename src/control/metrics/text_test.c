@@ -51,7 +51,8 @@ static struct metrics_view *make_view(void)
 	relay->vf_to_vm.dropped[DROP_OVERSIZE] = (struct packet_count){2, 3000};
 	relay->vf_to_vm.bursts[0] = 8;
 	relay->vf_to_vm.bursts[5] = 1;
-	view->devices[1] = (struct device_counters){.n_queues = 2, .missed = 9, .pool_packets = 5};
+	view->devices[1] = (struct device_counters){
+		.n_queues = 2, .answered = true, .missed = 9, .pool_packets = 5};
 	view->devices[1].queue_sent[1] = UINT64_MAX;
 	return view;
 }
@@ -104,11 +105,26 @@ static void relays_that_never_did_anything_are_left_out(void **state)
 	free(view);
 }
 
+/* 0 would be a counter that began anew. */
+static void a_device_that_does_not_answer_has_no_counters(void **state)
+{
+	static const char *const pool[] = {"_pool_packets{relay=\"1\"} 5\n", NULL};
+	struct metrics_view *view = make_view();
+
+	view->devices[1].answered = false;
+	_cleanup_free_ char *text = text_of(view, METRICS_OPENMETRICS);
+	assert_null(strstr(text, "_device_missed_packets_total{"));
+	assert_null(strstr(text, "_device_queue_sent_packets_total{"));
+	assert_lines(text, pool);
+	free(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_stand_where_they_belong),
 		cmocka_unit_test(relays_that_never_did_anything_are_left_out),
+		cmocka_unit_test(a_device_that_does_not_answer_has_no_counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
