@@ -344,3 +344,14 @@ int check_config(const struct config *config, const struct sources *sources,
 		r = check_pid_dir(config, sources, err);
 	return r;
 }
+
+int check_sched(const struct config_sched *config, const struct sources *sources, struct err *err)
+{
+	if (!config->stats_ep)
+		return refuse(sources, OPT_SCHED_STATS_EP, err,
+			"the stats endpoint is off, and without it there is nothing to go by");
+	if (!config->sched_ep)
+		return refuse(sources, OPT_SCHED_SCHED_EP, err,
+			"the core scheduler endpoint is off, and without it nothing can be moved");
+	return 0;
+}

@@ -26,11 +26,13 @@ struct sources {
 int machine_probe(struct machine *ret_machine, struct err *err);
 
 /*
- * Settles which way of port control is in force, takes back what is not supported yet, and accounts
- * that are only the default and do not exist; adds notices.
+ * Settles which way of port control is in force, and takes back what another setting rules out and
+ * accounts that are only the default and do not exist; adds notices.
  */
 int check_resolve(struct config *config, struct sources *sources, struct err *err);
 
 /* Refuses contradictions and what this machine does not have. */
 int check_config(const struct config *config, const struct sources *sources,
 	const struct machine *machine, struct err *err);
+
+int check_sched(const struct config_sched *config, const struct sources *sources, struct err *err);

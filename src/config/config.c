@@ -9,6 +9,8 @@
 #include "config/load.h"
 #include "config/setting.h"
 
+#define ALL_IS_WELL "the configuration is good"
+
 /* What one start reads, and what is in force of it. */
 struct inputs {
 	struct settings cmdline;
@@ -132,6 +134,12 @@ int load_daemon(int argc, char **argv, const struct machine *machine, struct con
 		r = check_config(config, &inputs.sources, machine, err);
 	if (r < 0)
 		return r;
+	if (inputs.cmdline.of[OPT_CHECK_CONFIG].given) {
+		for (unsigned i = 0; i < config->n_notices; i++)
+			puts(config->notices[i]);
+		puts(ALL_IS_WELL);
+		return CONFIG_EXIT;
+	}
 	*ret_config = config;
 	config = NULL;
 	return CONFIG_RUN;
@@ -161,8 +169,14 @@ int config_load_sched(int argc, char **argv, struct config_sched **ret_config, s
 	if (!config)
 		return err_set(err, ENOMEM, "out of memory");
 	r = apply(&inputs.sources, PROGRAM_SCHED, config, err);
+	if (r == 0)
+		r = check_sched(config, &inputs.sources, err);
 	if (r < 0)
 		return r;
+	if (inputs.cmdline.of[OPT_CHECK_CONFIG].given) {
+		puts(ALL_IS_WELL);
+		return CONFIG_EXIT;
+	}
 	*ret_config = config;
 	config = NULL;
 	return CONFIG_RUN;

@@ -75,7 +75,7 @@ struct config {
 
 /* The same for vio4wd_core_scheduler. */
 struct config_sched {
-	char *stats_ep; /* NULL: off; so is sched_ep */
+	char *stats_ep;
 	char *sched_ep;
 	double poll_interval_s;
 	int log_level;      /* 0..7 */
@@ -88,7 +88,7 @@ struct config_sched {
 
 enum config_outcome {
 	CONFIG_RUN,  /* go on */
-	CONFIG_EXIT, /* --help or --version was printed: exit 0 */
+	CONFIG_EXIT, /* --help, --version or --check-config has said all: exit 0 */
 };
 
 /*

@@ -379,6 +379,12 @@ const struct config_option config_options[OPT_N] = {
 		.default_text = CONFIG_FILE_DEFAULT,
 		.help = "read this file, which must exist, instead of the default one",
 	},
+	[OPT_CHECK_CONFIG] = {
+		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
+		.long_name = "check-config", .arg = ARG_NONE,
+		.help = "check the file and the options, say what is wrong, and start nothing",
+		.detail = "Devices and sockets are not looked at.",
+	},
 	[OPT_HELP] = {
 		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
 		.long_name = "help", .short_name = 'h', .arg = ARG_NONE,

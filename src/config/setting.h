@@ -44,7 +44,7 @@ int file_parse(const char *path, const char *text, enum program program, struct 
 int file_read(const char *path, enum program program, struct settings *settings, struct err *err);
 
 /*
- * Reads the command line; argv may be permuted. OPT_HELP and OPT_VERSION are given without a value.
+ * Reads the command line; argv may be permuted. Actions (--help) are given without a value.
  * Uses getopt's global state: one thread at a time. (Not cmdline_parse(): a library of DPDK's has
  * that name.)
  */

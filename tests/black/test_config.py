@@ -163,6 +163,20 @@ def test_bad_option(bench, options, words):
     bench.refuses(USAGE, words, options=options)
 
 
+def test_check(bench):
+    """--check-config says what a start would say of the configuration, and starts nothing."""
+    before = tree(bench.directory)
+    result = subprocess.run(bench.argv(["--check-config", "-Pnet_null0=1", "-Z", "--ipc"]),
+                            capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=True)
+    assert result.stderr == ""
+    notice, verdict = result.stdout.splitlines()
+    assert "--ipc: " in notice and "takes precedence" in notice
+    assert verdict == "the configuration is good"
+    assert tree(bench.directory) == before
+    bench.refuses(USAGE, ["FILE:2: VIRTIOFWD_JUMBO: "], config="\nVIRTIOFWD_JUMBO=maybe\n",
+                  options=["--check-config"])
+
+
 def test_file_missing(bench):
     bench.refuses(FAILURE, ["--config: ", "/nosuch/file", "No such file"],
                   options=["--config=/nosuch/file"])

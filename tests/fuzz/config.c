@@ -68,7 +68,8 @@ static void load(bool sched, int argc, char **argv)
 		check(config);
 	if (config_sched)
 		require(config_sched->poll_interval_s > 0 && config_sched->sensitivity >= 0 &&
-			config_sched->sensitivity <= 1);
+			config_sched->sensitivity <= 1 && config_sched->stats_ep &&
+			config_sched->sched_ep);
 	config_free(config);
 	config_sched_free(config_sched);
 }

@@ -288,6 +288,7 @@ def test_stops_at_once(daemon, scheduler):
     (["--stats-ep=off"], ["stats endpoint is off"]),
     (["--sched-ep=no"], ["core scheduler endpoint is off"]),
     (["--nosuch"], ["--nosuch"]),
+    (["--check-config", "--sched-ep=no"], ["--sched-ep: ", "is off"]),
 ])
 def test_bad_usage(workdir, options, words):
     result = subprocess.run([*argv(workdir), *options], capture_output=True, text=True,
@@ -295,6 +296,12 @@ def test_bad_usage(workdir, options, words):
     assert result.returncode == 2 and result.stdout == ""
     for word in words:
         assert word in result.stderr
+
+
+def test_check(workdir):
+    result = subprocess.run([*argv(workdir), "--check-config"], capture_output=True, text=True,
+                            timeout=TIMEOUT_S, check=True)
+    assert (result.stdout, result.stderr) == ("the configuration is good\n", "")
 
 
 def test_readiness_is_told(workdir, scheduler):

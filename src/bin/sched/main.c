@@ -81,19 +81,6 @@ static int run(struct scheduler *scheduler)
 	return r < 0 ? EXIT_FAILURE : r;
 }
 
-static int check(const struct config_sched *config, struct err *err)
-{
-	if (!config->stats_ep)
-		return err_set(err, EINVAL,
-			"the stats endpoint is off (VIRTIOFWD_ZMQ_STATS_EP or --stats-ep), and "
-			"without it there is nothing to go by");
-	if (!config->sched_ep)
-		return err_set(err, EINVAL,
-			"the core scheduler endpoint is off (VIRTIOFWD_ZMQ_CORE_SCHED_EP or "
-			"--sched-ep), and without it nothing can be moved");
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct config_sched *config = NULL;
@@ -105,11 +92,8 @@ int main(int argc, char **argv)
 	r = config_load_sched(argc, argv, &config, &err);
 	if (r == CONFIG_EXIT)
 		return EXIT_SUCCESS;
-	if (r == CONFIG_RUN)
-		r = check(config, &err);
 	if (r < 0) {
 		log_error("%s", err.text);
-		config_sched_free(config);
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
 	/* A dry run's output is on stdout, and the log only for what goes wrong. */
