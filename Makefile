@@ -122,8 +122,7 @@ test-bench: all ## that the benchmark runs, on a few windows
 .PHONY: check
 check: ## format and layering
 	@$(DEPS) check
-	@scripts/check-layers
-	@scripts/check-format
+	@$(RUN_TESTS) check
 
 .PHONY: format
 format: ## clang-format over the tree

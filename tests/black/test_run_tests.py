@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The sum of the tests is the last line, also where they fail, are ended or cannot begin."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from lib.paths import ROOT, SCRIPTS
+from lib.proc import Process
+
+TIMEOUT_S = 20
+
+
+@pytest.fixture
+def tool(workdir):
+    """Puts a shell script in the place of a program; returns the environment that has it."""
+    def tool(name, script):
+        path = workdir / name
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+        path.chmod(0o755)
+        return {**os.environ, "PATH": f"{workdir}:{os.environ['PATH']}",
+                "VIO4WD_BUILD": str(workdir)}
+
+    return tool
+
+
+def test_ended(workdir, tool):
+    """What is done counts, and the suite that runs has failed."""
+    env = tool("meson", "echo begun; exec sleep 60")
+    with Process(["env", *(f"{name}={env[name]}" for name in ("PATH", "VIO4WD_BUILD")),
+                  SCRIPTS / "run-tests", "unit", "check"], "run-tests") as process:
+        process.expect("begun", TIMEOUT_S)
+        process.signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 1
+    last = process.output.text.splitlines()[-1]
+    assert last == "0 passed, 1 failed"
+    assert "FAILED unit: ended by SIGTERM" in process.output.text
+    assert "check    not run" in process.output.text
+    assert (workdir / "test-summary").read_text(encoding="ascii") == f"{last}\n"
+
+
+@pytest.mark.parametrize("script, last", [
+    ("echo 5 passed, 2 failed >build/test-summary; echo make: Error 1; exit 2", "5 passed, 2 failed"),
+    ("echo make: Error 1; exit 2", "0 passed, 1 failed")], ids=["fails", "does-not-begin"])
+def test_last_line_of_ci(workdir, tool, script, last):
+    env = tool("make", script)
+    for directory in (".ci", "build"):
+        (workdir / directory).mkdir()
+    shutil.copy(ROOT / ".ci" / "run", workdir / ".ci")
+    (workdir / "build" / "test-summary").write_text("9 passed, 0 failed\n", encoding="ascii")
+    result = subprocess.run([workdir / ".ci" / "run"], env=env, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False)
+    assert result.returncode == 2
+    assert result.stdout.splitlines()[-1] == last
