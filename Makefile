@@ -43,7 +43,7 @@ test: all ## everything CI runs, summed up in the last line
 test-unit: all ## unit tests
 	@$(DEPS) test
 	@$(RUN_TESTS) unit
-test-black: all ## the whole programs, without a VM: all of tests/ but tests/vm
+test-black: all ## the whole programs, without a VM
 	@$(DEPS) test metrics
 	@$(RUN_TESTS) black
 test-vm: all ## real Linux guests, all of it (CI runs a selection)

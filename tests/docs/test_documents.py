@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands of the documents. Each block of them (```sh) says in a comment in front of it what
-becomes of it here:
+"""The commands of the documents. Each block of them is fenced (```sh) and says in a comment in front of
+it what becomes of it here:
 
     <!-- run -->                       it is run, in the order of the document
     <!-- run: REMARK -->               likewise
@@ -24,6 +24,7 @@ from lib.proc import run
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n```sh\n(?P<commands>.*?)^```", re.S | re.M)
+INDENTED = re.compile(r"\n\n {4,}(?P<first>\S+).*")
 COMMENT = re.compile(r"<!-- (?P<kind>run|run instead|run by|not run)(?:: (?P<text>.*))? -->")
 
 # /usr with our programs in it; /etc, /run and /tmp that nobody else sees. $1 is a directory with the
@@ -78,6 +79,15 @@ def test_every_block_says_what_becomes_of_it(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_commands_are_fenced(document):
+    """A block that is only indented shows something else: a picture, a part of a file, options."""
+    for match in INDENTED.finditer(document.read_text(encoding="utf-8")):
+        first = match["first"]
+        assert not (shutil.which(first) or first == "cd" or first.startswith("build")), (
+            f"{document.name}: {match[0].strip()!r}")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_links_lead_somewhere(document):
     text = document.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
@@ -110,7 +120,7 @@ def script_of(document):
 END_DAEMONS = """
 end() {
     code=$?
-    for file in /run/virtio-forwarder.pid /run/openvswitch/ovsdb-server.pid; do
+    for file in /run/virtio-forwarder.pid /tmp/demo/virtio-forwarder.pid /run/openvswitch/ovsdb-server.pid; do
         [ -e $file ] && kill "$(cat $file)"
         for i in $(seq 100); do [ -e $file ] || continue 2; sleep 0.1; done
         echo "$file does not go"
@@ -123,6 +133,11 @@ trap end EXIT
 
 # What a document takes for granted.
 PRELUDES = {
+    "README.md": """
+cd /tmp
+mkdir -p build/bin
+ln -s /usr/bin/virtio-forwarder /usr/lib/virtio-forwarder/*.py build/bin
+""",
     "ovs.md": f"""
 mkdir -p /run/openvswitch
 ovsdb-tool create /run/conf.db {SCHEMA}
