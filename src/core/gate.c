@@ -34,6 +34,7 @@ struct gate {
 	char path[SOCKET_PATH_SIZE];
 	int listen_fd;                                        /* -1 in client mode */
 	struct gate_connection *connections[CONNECTIONS_MAX]; /* the oldest first, then NULL */
+	unsigned n_leaving; /* that have been hung up, and the library has not let go of */
 	uint64_t closed_until_ms;
 	bool rejected; /* the last attempt to connect was, which has been said */
 };
@@ -42,6 +43,7 @@ struct gatekeeper {
 	pthread_t thread;
 	pthread_mutex_t mutex; /* of all that follows, and of every gate */
 	struct gate *gates[RELAYS_MAX];
+	struct gate_connection *leaving; /* of all gates, and of those that have been closed */
 	unsigned generation; /* changes whenever a descriptor may have gone that is being polled */
 	bool stop;
 	int wake_fd;   /* eventfd: something has changed */
@@ -68,7 +70,13 @@ static void end_connection(struct gate *gate, unsigned index)
 {
 	unsigned n = count_connections(gate);
 
-	gate_connection_free(gate->connections[index]);
+	struct gate_connection *connection = gate->connections[index];
+
+	gate_connection_hang_up(connection);
+	connection->gate = gate;
+	connection->next = gate->keeper->leaving;
+	gate->keeper->leaving = connection;
+	gate->n_leaving++;
 	memmove(&gate->connections[index], &gate->connections[index + 1],
 		(n - index - 1) * sizeof(gate->connections[0]));
 	gate->connections[n - 1] = NULL;
@@ -123,7 +131,7 @@ static unsigned least_wanted(const struct gate *gate)
 /* Lets a frontend in; takes its descriptor over. */
 static void admit(struct gate *gate, int frontend_fd)
 {
-	if (now_ms() < gate->closed_until_ms) {
+	if (now_ms() < gate->closed_until_ms || gate->n_leaving >= CONNECTIONS_MAX) {
 		close(frontend_fd);
 		return;
 	}
@@ -163,7 +171,7 @@ static void try_to_connect(struct gate *gate)
 struct poll_set {
 	unsigned n;
 	int timeout_ms;
-	struct pollfd fds[2 + RELAYS_MAX * (1 + 2 * CONNECTIONS_MAX)];
+	struct pollfd fds[2 + RELAYS_MAX * (1 + 3 * CONNECTIONS_MAX)];
 	unsigned gates_at[RELAYS_MAX]; /* index of each gate's first descriptor */
 };
 
@@ -203,6 +211,11 @@ static void fill(struct poll_set *set, const struct gatekeeper *keeper)
 		if (keeper->gates[i] != NULL)
 			add_gate(set, keeper->gates[i]);
 	}
+	if (keeper->leaving != NULL)
+		wait_at_most(set, WATCH_MS);
+	for (const struct gate_connection *one = keeper->leaving;
+		one != NULL && set->n < ARRAY_SIZE(set->fds); one = one->next)
+		add(set, one->library_fd, 0); /* it hangs up */
 }
 
 /* A side that hangs up while the other one has its turn ends the connection. */
@@ -265,6 +278,26 @@ static void end_sharers(struct gatekeeper *keeper, const struct fault *fault)
 		log_notice("memory of a VM that has left has vanished");
 }
 
+/* As long as the library has not let go, a worker may be waiting for one of their call eventfds. */
+static void serve_leaving(struct gatekeeper *keeper)
+{
+	struct gate_connection **at = &keeper->leaving;
+
+	while (*at != NULL) {
+		struct gate_connection *connection = *at;
+
+		gate_connection_relieve(connection);
+		if (!gate_connection_is_over(connection)) {
+			at = &connection->next;
+			continue;
+		}
+		*at = connection->next;
+		if (connection->gate != NULL)
+			connection->gate->n_leaving--;
+		gate_connection_free(connection);
+	}
+}
+
 static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 {
 	eventfd_t count;
@@ -277,6 +310,7 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 			serve_gate(keeper->gates[i], &set->fds[set->gates_at[i]]);
 	while (fault_take(&fault))
 		end_sharers(keeper, &fault);
+	serve_leaving(keeper);
 }
 
 /* Not more often than calls are given time to be made after they were announced. */
@@ -326,6 +360,11 @@ static int start_thread(struct gatekeeper *keeper)
 
 static struct gatekeeper *keeper_free(struct gatekeeper *keeper)
 {
+	while (keeper->leaving != NULL) {
+		struct gate_connection *connection = keeper->leaving;
+		keeper->leaving = connection->next;
+		gate_connection_free(connection);
+	}
 	call_watch_open(-1);
 	close(keeper->wake_fd);
 	pthread_mutex_destroy(&keeper->mutex);
@@ -459,6 +498,9 @@ struct gate *gate_close(struct gate *gate)
 			keeper->gates[i] = NULL;
 	while (gate->connections[0] != NULL)
 		end_connection(gate, 0);
+	for (struct gate_connection *one = keeper->leaving; one != NULL; one = one->next)
+		if (one->gate == gate)
+			one->gate = NULL;
 	changed(keeper);
 	pthread_mutex_unlock(&keeper->mutex);
 

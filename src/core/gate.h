@@ -9,13 +9,16 @@
  * workers wait for. So one frontend could stop every other one, and the packets of its neighbours.
  * And it believes more than it checks (gate_rules.h). Therefore frontends do not talk to the
  * library: the gate has their socket, reads every message to its end, judges it, and only then
- * hands it on, over a connection of its own, with one unanswered message at a time. It never waits
- * for anybody. The packets know nothing of it.
+ * hands it on, over a connection of its own, with one unanswered message at a time: it has the
+ * library answer each, and where that refuses one, the connection ends. It never waits for anybody.
+ * The packets know nothing of it.
  *
  * It also watches the eventfds by which workers call the guest, while they do (call_watch.h): one
  * that is full would block the next worker that writes to it, which an honest guest's never is. It
  * is emptied, and its connection ends. So does that of a guest whose memory has vanished
- * (fault.h). Who had to be thrown out for one of these two is not let in again for a second.
+ * (fault.h). Who had to be thrown out for one of these two is not let in again for a second. An
+ * eventfd is watched until no worker can write to it any more: one that is replaced until the
+ * library has answered, those of a connection that ends until the library has hung up.
  *
  * One thread serves all gates. It holds a mutex whenever it touches one, and never waits with it.
  */

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/util.h"
+
 #define HEADER_BYTES sizeof(struct vhost_user_header)
 #define STEPS_AT_ONCE 64 /* of one connection, before the others have their turn */
 
@@ -23,9 +25,18 @@ struct gate_connection *gate_connection_new(int frontend_fd, int library_fd)
 	}
 	connection->frontend_fd = frontend_fd;
 	connection->library_fd = library_fd;
+	connection->former_call = -1;
 	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
 		connection->calls[i] = -1;
 	return connection;
+}
+
+/* If it is open. */
+static void close_once(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void close_fds(struct gate_connection *connection)
@@ -35,11 +46,18 @@ static void close_fds(struct gate_connection *connection)
 	connection->n_fds = 0;
 }
 
-static void forget_call(struct gate_connection *connection, unsigned ring)
+void gate_connection_hang_up(struct gate_connection *connection)
 {
-	if (connection->calls[ring] >= 0)
-		close(connection->calls[ring]);
-	connection->calls[ring] = -1;
+	close_fds(connection);
+	close_once(&connection->frontend_fd);
+	shutdown(connection->library_fd, SHUT_WR);
+}
+
+bool gate_connection_is_over(const struct gate_connection *connection)
+{
+	struct pollfd library = {.fd = connection->library_fd};
+
+	return poll(&library, 1, 0) > 0;
 }
 
 struct gate_connection *gate_connection_free(struct gate_connection *connection)
@@ -47,9 +65,10 @@ struct gate_connection *gate_connection_free(struct gate_connection *connection)
 	if (connection == NULL)
 		return NULL;
 	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
-		forget_call(connection, i);
+		close_once(&connection->calls[i]);
+	close_once(&connection->former_call);
 	close_fds(connection);
-	close(connection->frontend_fd);
+	close_once(&connection->frontend_fd);
 	close(connection->library_fd);
 	free(connection);
 	return NULL;
@@ -207,7 +226,8 @@ static void keep_call(struct gate_connection *connection)
 {
 	unsigned ring = connection->message.payload.number & VHOST_USER_RING_MASK;
 
-	forget_call(connection, ring);
+	connection->former_call = connection->calls[ring];
+	connection->calls[ring] = -1;
 	if (connection->n_fds == 0)
 		return;
 	fcntl(connection->fds[0], F_SETFL, fcntl(connection->fds[0], F_GETFL) | O_NONBLOCK);
@@ -216,12 +236,28 @@ static void keep_call(struct gate_connection *connection)
 
 static int judge(struct gate_connection *connection, struct err *err)
 {
+	struct vhost_user_header *header = &connection->message.header;
 	int r = gate_rules_check(
 		&connection->rules, &connection->message, connection->fds, connection->n_fds, err);
 
-	if (r == 0 && connection->message.header.request == VHOST_USER_SET_VRING_CALL)
+	if (r < 0)
+		return r;
+	if (header->request == VHOST_USER_SET_VRING_CALL)
 		keep_call(connection);
-	return r;
+	if (gate_rules_answered(header->request)) {
+		connection->answer_wanted = true;
+		header->flags &= ~VHOST_USER_NEED_REPLY;
+	} else {
+		connection->answer_wanted = header->flags & VHOST_USER_NEED_REPLY;
+		header->flags |= VHOST_USER_NEED_REPLY;
+	}
+	return 0;
+}
+
+static int judge_answer(struct gate_connection *connection, struct err *err)
+{
+	close_once(&connection->former_call);
+	return gate_rules_check_answer(&connection->message, err);
 }
 
 static void enter(struct gate_connection *connection, enum gate_phase phase)
@@ -246,13 +282,15 @@ static int step(struct gate_connection *connection, struct err *err)
 	case GATE_REQUEST_ONWARD:
 		r = transmit(connection, connection->library_fd);
 		if (r == 1)
-			enter(connection, gate_rules_answered(&connection->message) ? GATE_ANSWER
-										    : GATE_REQUEST);
+			enter(connection, GATE_ANSWER);
 		break;
 	case GATE_ANSWER:
 		r = receive(connection, connection->library_fd, false, err);
 		if (r == 1)
-			enter(connection, GATE_ANSWER_ONWARD);
+			r = judge_answer(connection, err) < 0 ? -EPROTO : 1;
+		if (r == 1)
+			enter(connection,
+				connection->answer_wanted ? GATE_ANSWER_ONWARD : GATE_REQUEST);
 		break;
 	case GATE_ANSWER_ONWARD:
 		r = transmit(connection, connection->frontend_fd);
@@ -274,14 +312,15 @@ int gate_connection_proceed(struct gate_connection *connection, struct err *err)
 
 bool gate_connection_relieve(struct gate_connection *connection)
 {
-	struct pollfd calls[GATE_RINGS_MAX];
+	struct pollfd calls[GATE_RINGS_MAX + 1];
 	bool found = false;
 
 	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
 		calls[i] = (struct pollfd){.fd = connection->calls[i], .events = POLLOUT};
-	if (poll(calls, GATE_RINGS_MAX, 0) < 0)
+	calls[GATE_RINGS_MAX] = (struct pollfd){.fd = connection->former_call, .events = POLLOUT};
+	if (poll(calls, ARRAY_SIZE(calls), 0) < 0)
 		return false;
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
 		eventfd_t count;
 		struct iovec iov = {&count, sizeof(count)};
 

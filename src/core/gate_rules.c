@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #define F_LOG_ALL (1ULL << 26)
-#define F_IOMMU (1ULL << VIRTIO_F_ACCESS_PLATFORM)
 #define F_PACKED (1ULL << VIRTIO_F_RING_PACKED)
 
 #define P_LOG_SHMFD (1ULL << 1)
@@ -21,8 +20,6 @@
 #define P_BACKEND_REQ (1ULL << 5)
 #define P_STATUS (1ULL << 16)
 
-#define IOTLB_UPDATE 2
-#define IOTLB_INVALIDATE 3
 #define RING_FLAG_LOG 1
 
 typedef int check_fn(struct gate_rules *rules, const struct vhost_user_message *message,
@@ -81,8 +78,6 @@ static int check_addresses(const struct gate_rules *rules, const struct vhost_us
 	uint64_t used_bytes = is_packed(rules) ? 4 : 6 + 8ULL * ring->size;
 	uint64_t avail_alignment = is_packed(rules) ? 4 : 2;
 
-	if (rules->features & F_IOMMU)
-		return 0; /* the library translates them itself, again and again */
 	if (addr->desc % 16 != 0 || addr->avail % avail_alignment != 0 || addr->used % 4 != 0)
 		return refuse(err, "an unaligned ring");
 	if (!in_memory(memory, addr->desc, desc_bytes) ||
@@ -164,22 +159,6 @@ static bool overflows(uint64_t start, uint64_t bytes)
 	return bytes > UINT64_MAX - start;
 }
 
-/* The library leaves a running ring on memory that it has unmapped where a region cannot be mapped,
- * so that is tried here first. */
-static int check_mappable(
-	const struct vhost_user_region *region, int fd, blksize_t block_bytes, struct err *err)
-{
-	uint64_t bytes = region->offset + region->bytes;
-
-	if (block_bytes > 0)
-		bytes = (bytes + block_bytes - 1) / block_bytes * block_bytes;
-	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (map == MAP_FAILED)
-		return err_set(err, errno, "memory that cannot be mapped: %s", strerror(errno));
-	munmap(map, bytes);
-	return 0;
-}
-
 /* A file that has every byte it is said to have. */
 static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
 {
@@ -193,17 +172,39 @@ static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *e
 }
 
 static int check_region(
-	const struct vhost_user_region *region, int fd, struct gate_file *ret_file, struct err *err)
+	const struct vhost_user_region *region, int fd, struct stat *ret_st, struct err *err)
 {
-	struct stat st;
-
 	if (region->bytes == 0 || overflows(region->gpa, region->bytes) ||
 		overflows(region->uva, region->bytes) || overflows(region->offset, region->bytes))
 		return refuse(err, "a region whose size overflows");
-	int r = check_file(fd, region->offset + region->bytes, &st, err);
-	if (r == 0)
-		r = check_mappable(region, fd, st.st_blksize, err);
-	*ret_file = (struct gate_file){st.st_dev, st.st_ino};
+	return check_file(fd, region->offset + region->bytes, ret_st, err);
+}
+
+/*
+ * Maps all regions together, as the library is about to do, and unmaps them. Where the library
+ * cannot map one, its old table is gone already, and a descriptor is never closed.
+ */
+static int check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
+	const int *fds, struct err *err)
+{
+	struct iovec maps[VHOST_USER_REGIONS_MAX];
+	unsigned n = 0;
+	int r = 0;
+
+	for (; n < memory->n_regions && r == 0; n++) {
+		uint64_t bytes = memory->regions[n].offset + memory->regions[n].bytes;
+		uint64_t block = files[n].st_blksize > 0 ? files[n].st_blksize : 1;
+
+		bytes = (bytes + block - 1) / block * block;
+		maps[n] = (struct iovec){
+			mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[n], 0), bytes};
+		if (maps[n].iov_base == MAP_FAILED)
+			r = err_set(
+				err, errno, "memory that cannot be mapped: %s", strerror(errno));
+	}
+	while (n-- > 0)
+		if (maps[n].iov_base != MAP_FAILED)
+			munmap(maps[n].iov_base, maps[n].iov_len);
 	return r;
 }
 
@@ -211,7 +212,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 	const int *fds, struct err *err)
 {
 	const struct vhost_user_memory *memory = &message->payload.memory;
-	struct gate_file files[VHOST_USER_REGIONS_MAX];
+	struct stat files[VHOST_USER_REGIONS_MAX];
 
 	for (unsigned i = 0; i < memory->n_regions; i++) {
 		const struct vhost_user_region *a = &memory->regions[i];
@@ -232,9 +233,13 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 		if (r < 0)
 			return r;
 	}
+	int r = check_mappable(memory, files, fds, err);
+	if (r < 0)
+		return r;
 	memset(&rules->memory, 0, sizeof(rules->memory));
 	memcpy(&rules->memory, memory, message->header.payload_bytes);
-	memcpy(rules->files, files, sizeof(files));
+	for (unsigned i = 0; i < memory->n_regions; i++)
+		rules->files[i] = (struct gate_file){files[i].st_dev, files[i].st_ino};
 	return 0;
 }
 
@@ -282,7 +287,6 @@ static int check_set_vring_base(struct gate_rules *rules, const struct vhost_use
 	if (!is_packed(rules) && message->payload.ring.number > UINT16_MAX)
 		return refuse(err, "a ring that begins behind its end");
 	ring->base = message->payload.ring.number & UINT16_MAX;
-	ring->based = true;
 	return 0;
 }
 
@@ -399,21 +403,6 @@ static int check_set_backend_req_fd(struct gate_rules *rules,
 	return check_negotiated(rules, P_BACKEND_REQ, err);
 }
 
-static int check_iotlb(struct gate_rules *rules, const struct vhost_user_message *message,
-	const int *fds, struct err *err)
-{
-	const struct vhost_user_iotlb *entry = &message->payload.iotlb;
-
-	if (!(rules->features & F_IOMMU))
-		return refuse(err, "not negotiated");
-	if (entry->type == IOTLB_INVALIDATE)
-		return 0;
-	if (entry->type != IOTLB_UPDATE || overflows(entry->iova, entry->bytes) ||
-		!in_memory(&rules->memory, entry->uva, entry->bytes))
-		return refuse(err, "a translation to outside the guest's memory");
-	return 0;
-}
-
 static int check_set_status(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -472,7 +461,6 @@ static const struct request {
 	[VHOST_USER_NET_SET_MTU] = {"NET_SET_MTU", PAYLOAD(number), NONE, false, check_net_set_mtu},
 	[VHOST_USER_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", 0, ONE, false,
 		check_set_backend_req_fd},
-	[VHOST_USER_IOTLB_MSG] = {"IOTLB_MSG", PAYLOAD(iotlb), NONE, false, check_iotlb},
 	[VHOST_USER_SET_STATUS] = {"SET_STATUS", PAYLOAD(number), NONE, false, check_set_status},
 	[VHOST_USER_GET_STATUS] = {"GET_STATUS", 0, NONE, true, NULL},
 };
@@ -496,12 +484,26 @@ bool gate_rules_payload(uint32_t number, size_t *ret_min, size_t *ret_max)
 	return true;
 }
 
-bool gate_rules_answered(const struct vhost_user_message *message)
+bool gate_rules_answered(uint32_t number)
 {
-	const struct request *request = find_request(message->header.request);
+	const struct request *request = find_request(number);
 
-	return message->header.flags & VHOST_USER_NEED_REPLY ||
-	       (request != NULL && request->answered);
+	return request != NULL && request->answered;
+}
+
+int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err)
+{
+	uint32_t number = answer->header.request;
+
+	/* Of a frame size that the library does not take nothing was kept: that is the frontend's
+	 * to say. */
+	if (gate_rules_answered(number) || number == VHOST_USER_NET_SET_MTU ||
+		(answer->header.payload_bytes == sizeof(answer->payload.number) &&
+			answer->payload.number == 0))
+		return 0;
+	const struct request *request = find_request(number);
+	return err_set(err, EPROTO, "%s: the vhost library refuses it",
+		request != NULL ? request->name : "unknown request");
 }
 
 static unsigned descriptors_expected(

@@ -36,7 +36,6 @@
 struct gate_ring {
 	unsigned size; /* 0: not told */
 	unsigned base;
-	bool based;
 	bool addressed;
 	bool started;
 	struct vhost_user_ring_addr addr;
@@ -71,8 +70,16 @@ bool gate_rules_payload(uint32_t request, size_t *ret_min, size_t *ret_max);
 int gate_rules_check(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, unsigned n_fds, struct err *err);
 
-/* True where the library will answer this message. */
-bool gate_rules_answered(const struct vhost_user_message *message);
+/* True where a request has an answer of its own; the others have one where NEED_REPLY asks for it.
+ */
+bool gate_rules_answered(uint32_t request);
+
+/*
+ * Judges an answer of the library's. 0, or -EPROTO with the reason in `err` where it refuses what
+ * the rules have taken into account: it may have lost half of what it knew, and would go on. So
+ * that every refusal is heard of, each message that has no answer of its own is to ask for one.
+ */
+int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err);
 
 /* True where a ring of this connection runs. */
 bool gate_rules_running(const struct gate_rules *rules);

@@ -182,6 +182,12 @@ static void expect_hang_up(int fd)
 	assert_true(n == 0 || errno == ECONNRESET);
 }
 
+/* The library's answer to what has none of its own: 0 where it has done it. */
+static void acknowledge(int library, uint32_t request, uint64_t number)
+{
+	send_message(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
+}
+
 /* A question and its answer, through the gate. */
 static void assert_served(int frontend, int library)
 {
@@ -214,7 +220,15 @@ static void messages_pass_both_ways(void **state)
 	number = 0;
 	expect_message(library, VHOST_USER_SET_PROTOCOL_FEATURES, &number, sizeof(number));
 	assert_int_equal(number, 7);
+	acknowledge(library, VHOST_USER_SET_PROTOCOL_FEATURES, 0);
 	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
+	acknowledge(library, VHOST_USER_SET_OWNER, 0);
+	assert_served(frontend, library); /* and it has not been told what it did not ask for */
+	send_message(frontend, VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY, NULL, 0, -1);
+	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
+	acknowledge(library, VHOST_USER_SET_OWNER, 0);
+	expect_message(frontend, VHOST_USER_SET_OWNER, &number, sizeof(number));
+	assert_int_equal(number, 0);
 	close(frontend);
 	expect_hang_up(library);
 	close(library);
@@ -260,6 +274,27 @@ static void library_hears_of_no_breach(void **state)
 			send(frontend, &breaches[i], sizeof(breaches[i]), 0), sizeof(breaches[i]));
 		expect_hang_up(frontend);
 		assert_int_equal(recv(library, &nothing, 1, 0), 0);
+		close(frontend);
+		close(library);
+	}
+}
+
+/* The library would go on, with half of what it knew. Whether the frontend has asked or not. */
+static void refusals_end_connections(void **state)
+{
+	struct bed *bed = *state;
+	const uint32_t flags[] = {0, VHOST_USER_NEED_REPLY};
+	uint64_t number = 7;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+		int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+		send_message(
+			frontend, VHOST_USER_SET_FEATURES, flags[i], &number, sizeof(number), -1);
+		expect_message(library, VHOST_USER_SET_FEATURES, &number, sizeof(number));
+		acknowledge(library, VHOST_USER_SET_FEATURES, 1);
+		expect_hang_up(frontend);
+		expect_hang_up(library);
 		close(frontend);
 		close(library);
 	}
@@ -358,6 +393,18 @@ static void assert_banished(struct bed *bed, int frontend, int library)
 	close(frontend);
 }
 
+/* Has it block whoever writes to it, as a guest can that shares it. */
+static void fill_up(int call)
+{
+	eventfd_t count;
+
+	assert_int_equal(fcntl(call, F_SETFL, fcntl(call, F_GETFL) | O_NONBLOCK), 0);
+	eventfd_read(call, &count); /* if there is anything */
+	assert_int_equal(fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK), 0);
+	assert_int_equal(eventfd_write(call, UINT64_MAX - 1), 0);
+	call_watch_note();
+}
+
 static void full_call_eventfd_is_emptied(void **state)
 {
 	struct bed *bed = *state;
@@ -368,11 +415,57 @@ static void full_call_eventfd_is_emptied(void **state)
 	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
 	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
 	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
-	assert_int_equal(fcntl(passed, F_SETFL, fcntl(passed, F_GETFL) & ~O_NONBLOCK), 0);
-	assert_int_equal(eventfd_write(call, UINT64_MAX - 1), 0);
-	call_watch_note();
+	fill_up(call);
 	assert_int_equal(eventfd_write(passed, 1), 0); /* blocks until it is emptied */
 	assert_banished(bed, frontend, library);
+	close(passed);
+	close(call);
+}
+
+/* A worker may be blocked in the old one, which the library waits for before it answers. */
+static void replaced_call_eventfd_is_emptied(void **state)
+{
+	struct bed *bed = *state;
+	uint64_t ring = 1;
+	int call = eventfd(0, EFD_CLOEXEC), other = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
+	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
+	acknowledge(library, VHOST_USER_SET_VRING_CALL, 0);
+	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), other);
+	close(expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring)));
+	fill_up(call);
+	assert_int_equal(eventfd_write(passed, 1), 0); /* blocks until it is emptied */
+	assert_banished(bed, frontend, library);
+	close(passed);
+	close(call);
+	close(other);
+}
+
+/* So is that of a connection that has ended, again and again until the library has let go. */
+static void call_eventfd_is_emptied_after_the_end(void **state)
+{
+	struct bed *bed = *state;
+	uint64_t ring = 1;
+	int call = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
+	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
+	acknowledge(library, VHOST_USER_SET_VRING_CALL, 0);
+	close(frontend);
+	expect_hang_up(library);
+	for (unsigned i = 0; i < 3; i++) {
+		fill_up(call);
+		assert_int_equal(eventfd_write(passed, 1), 0);
+	}
+	bed->gate = gate_close(bed->gate);
+	fill_up(call);
+	assert_int_equal(eventfd_write(passed, 1), 0);
+	close(library);
 	close(passed);
 	close(call);
 }
@@ -447,11 +540,14 @@ int main(void)
 		BED_TEST(messages_pass_both_ways),
 		BED_TEST(descriptors_pass),
 		BED_TEST(library_hears_of_no_breach),
+		BED_TEST(refusals_end_connections),
 		BED_TEST(silence_holds_nobody_up),
 		BED_TEST(questions_wait_for_answers),
 		BED_TEST(connections_are_few),
 		BED_TEST(library_may_hang_up),
 		BED_TEST(full_call_eventfd_is_emptied),
+		BED_TEST(replaced_call_eventfd_is_emptied),
+		BED_TEST(call_eventfd_is_emptied_after_the_end),
 		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
 		BED_TEST(client_connects_as_soon_as_it_can),
 		BED_TEST(socket_is_its_owners),

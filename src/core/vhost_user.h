@@ -28,7 +28,6 @@ enum vhost_user_request {
 	VHOST_USER_SEND_RARP = 19,
 	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
-	VHOST_USER_IOTLB_MSG = 22,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
 	VHOST_USER_REQUESTS,
@@ -69,7 +68,7 @@ struct vhost_user_ring_state {
 struct vhost_user_ring_addr {
 	uint32_t index;
 	uint32_t flags; /* bit 0: log writes */
-	uint64_t desc;  /* uva, as the next two; with an IOMMU the guest's I/O addresses */
+	uint64_t desc;  /* uva, as the next two */
 	uint64_t used;
 	uint64_t avail;
 	uint64_t log; /* gpa of the used ring */
@@ -78,15 +77,6 @@ struct vhost_user_ring_addr {
 struct vhost_user_log {
 	uint64_t bytes;
 	uint64_t offset;
-};
-
-struct vhost_user_iotlb {
-	uint64_t iova;
-	uint64_t bytes;
-	uint64_t uva;
-	uint8_t permission;
-	uint8_t type;
-	uint8_t padding[6];
 };
 
 struct vhost_user_header {
@@ -101,7 +91,6 @@ union vhost_user_payload {
 	struct vhost_user_ring_state ring;
 	struct vhost_user_ring_addr addr;
 	struct vhost_user_log log;
-	struct vhost_user_iotlb iotlb;
 };
 
 /* On the wire the payload follows the header at once: the two are read and written one by one. */

@@ -35,7 +35,7 @@ static void say(struct gate_rules *rules, struct input *input)
 	require_sound(rules);
 	if (r < 0) /* its connection ends; but here it goes on, from a state that is sound too */
 		memcpy(rules, &before, sizeof(before));
-	gate_rules_answered(&message);
+	gate_rules_check_answer(&message, &err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

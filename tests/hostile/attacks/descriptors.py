@@ -166,6 +166,34 @@ def call_that_blocks_for_good(target):
     target.work(0.2)
 
 
+def _with_blocking_call(target):
+    """A frontend with an eventfd at its limit, which a worker has most likely just begun to wait for."""
+    frontend = target.ready()
+    call = target.eventfd(blocking=True)
+    os.eventfd_write(call, 0xfffffffffffffffe)
+    frontend.tell(R.SET_VRING_CALL, u64(0), [call])
+    os.set_blocking(call, True)
+    target.work(0.001)
+    return frontend
+
+
+@attack(hold=True)
+def call_that_blocks_is_replaced(target):
+    """A full eventfd is replaced as soon as somebody may wait for it, twenty times."""
+    for _ in range(20):
+        frontend = _with_blocking_call(target)
+        frontend.connection.send(R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
+        target.work(0.01)
+
+
+@attack(hold=True)
+def call_that_blocks_is_left_behind(target):
+    """Its frontend hangs up as soon as somebody may wait for it, twenty times."""
+    for _ in range(20):
+        _with_blocking_call(target).connection.close()
+        target.work(0.01)
+
+
 @attack(hold=True)
 def call_into_a_full_pipe(target):
     """The calls go into a pipe that is full and that nobody reads."""

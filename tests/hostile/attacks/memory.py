@@ -6,7 +6,7 @@ import random
 
 from catalogue import REFUSED, attack
 
-from lib.vhostuser import NEED_REPLY, VERSION, Request, mem_table
+from lib.vhostuser import NEED_REPLY, VERSION, Request, mem_table, u64
 from lib.virtqueue import Memory
 
 R = Request
@@ -185,6 +185,21 @@ def indirect_table_truncated_away(target):
         frontend.tx().write_desc(index, table.gpa + 64 * index, 64, 4)
         frontend.tx().publish(index)
     target.work()
+
+
+@attack(REFUSED)
+def table_too_large_as_a_whole(target):
+    """Rings run; then their region comes with two of 60 TiB, each of which could be mapped alone."""
+    frontend = target.ready()
+    regions = frontend.memory.regions
+    sparse = [target.memfd(60 << 40) for _ in range(2)]
+    frontend.connection.send(
+        R.SET_MEM_TABLE,
+        mem_table([*(r.entry() for r in regions), *((1 << 60 | i << 50, 60 << 40, 1 << 60 | i << 50, 0) for i in range(2))]),
+        [*(r.fd for r in regions), *sparse], flags=VERSION | NEED_REPLY)
+    target.answers(frontend.connection)
+    frontend.tell(R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
+    target.hung_up(frontend.connection)
 
 
 @attack()

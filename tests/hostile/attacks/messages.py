@@ -6,7 +6,7 @@ import struct
 
 from catalogue import REFUSED, add, attack
 
-from lib.vhostuser import (NEED_REPLY, REPLY, VERSION, F_LOG_ALL, F_MQ, F_PACKED, Disconnected,
+from lib.vhostuser import (NEED_REPLY, REPLY, VERSION, F_IOMMU, F_LOG_ALL, F_MQ, F_PACKED, Disconnected,
                            Request, inflight, log_base, mem_table, u64, vring_addr, vring_state)
 
 R = Request
@@ -284,6 +284,20 @@ def features_not_offered(target):
 def protocol_features_not_offered(target):
     """Every protocol feature bit that there is."""
     target.refused(target.frontend().connection, R.SET_PROTOCOL_FEATURES, u64(~0))
+
+
+@attack(REFUSED)
+def features_refused_then_rings_outside(target):
+    """Features are refused that would excuse rings from lying in memory; then one lies at its end."""
+    frontend = target.frontend()
+    target.refused(frontend.connection, R.SET_FEATURES, u64(frontend.features | F_IOMMU))
+    frontend.share_memory().post()
+    end = frontend.memory.uva(frontend.memory.end(0) - 1) + 1
+    for index in (0, 1):
+        frontend.start_ring(index, used=end - 8)
+    frontend.enable_rings()
+    target.work(0.2)
+    target.hung_up(frontend.connection)
 
 
 @attack(REFUSED)
