@@ -95,8 +95,9 @@ struct ring {
 /*
  * Takes up to `n` packets that the guest sends into `ret_packets`, as copies from `pool`; returns
  * how many. Those that make no sense are not among them; both are counted in `account`. Fewer are
- * taken where the pool has fewer. `n` is RING_BURST at most. Long packets are lent where there is
- * a `lender`, and loans that are over are given back to the guest (ring_loans.h). The worker.
+ * taken where the pool has fewer, and after a chain that makes RING_BURST_BYTES full. `n` is
+ * RING_BURST at most. Long packets are lent where there is a `lender`, and loans that are over are
+ * given back to the guest (ring_loans.h). The worker.
  */
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
@@ -117,6 +118,10 @@ uint16_t ring_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
 
 #define RING_BURST 32
+
+/* After which no other chain is taken: one may have 64 KiB, and a worker that copies 32 of them is
+ * lost to its other lanes for as long as their rings have room. */
+#define RING_BURST_BYTES 65536
 
 /* Asks the guest to notify of new buffers, or says that there is no need. The worker. */
 void ring_ask_to_notify(struct ring *ring, bool on);

@@ -114,6 +114,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	struct rte_mempool *pool, bool lends, struct lender *lender, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
 {
+	const uint64_t enough = account->received.bytes + RING_BURST_BYTES;
 	const uint32_t room = packet_room(pool);
 	struct simple buffers[RING_BURST];
 	struct used used[RING_BURST];
@@ -157,6 +158,8 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 		if (r > 0)
 			taken++;
 		slot += used[done++].n_slots;
+		if (account->received.bytes >= enough)
+			break;
 	}
 	if (lends)
 		note_taken(kind, ring, used, done);

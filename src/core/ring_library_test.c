@@ -32,6 +32,7 @@
 
 #define SIZE 64
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define FRAME_LONGEST 3500 /* that the guest sends */
 #define ROUNDS 400
 #define UVA 0x7f0000000000ULL
 #define READY_TIMEOUT_S 10
@@ -353,10 +354,10 @@ static void burst_from_guest(struct duel *duel)
 {
 	struct rte_mbuf *theirs[RING_BURST], *mine[RING_BURST];
 	static uint8_t frames[2][FRAME_MAX];
-	uint16_t n = 1 + chance(duel, RING_BURST);
+	uint16_t n = 1 + chance(duel, RING_BURST_BYTES / FRAME_LONGEST); /* the library takes all */
 
 	for (unsigned k = chance(duel, RING_BURST); k > 0; k--)
-		offer(duel, TRANSMIT, HEADER + 14 + chance(duel, 3500), false);
+		offer(duel, TRANSMIT, HEADER + 14 + chance(duel, FRAME_LONGEST - 14), false);
 	want_call(duel, TRANSMIT);
 	uint16_t n_theirs =
 		rte_vhost_dequeue_burst(atomic_load(&ready_vid), TRANSMIT, duel->pool, theirs, n);

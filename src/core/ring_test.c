@@ -13,6 +13,8 @@
 #include "base/util.h"
 #include "core/ring_bench.h"
 
+#define FRAME_LONG 4000 /* of several buffers here, of one there */
+
 static void check_pattern(const uint8_t *at, unsigned bytes, unsigned seed)
 {
 	for (unsigned i = 0; i < bytes; i++)
@@ -69,6 +71,30 @@ static void takes_frames(void **state)
 			for (unsigned pieces = 0; pieces <= 3; pieces++)
 				for (unsigned lends = 0; lends < 2; lends++)
 					takes_what_is_sent(packed, indirect, pieces, lends);
+}
+
+/* One guest's long chains do not keep the worker from the others for long. */
+static void takes_few_long_chains(bool packed)
+{
+	struct bench *bench = bench_new(packed);
+	unsigned sent = 0, taken = 0, least = RING_BURST_BYTES / FRAME_LONG + 1;
+
+	while (sent < RING_BURST && bench_send(bench, FRAME_LONG, 1, sent))
+		sent++;
+	assert_true(sent > least);
+	while (taken < sent) {
+		uint16_t n = bench_take(bench, RING_BURST);
+		assert_int_equal(n, MIN(least, sent - taken));
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		taken += n;
+	}
+	bench_free(bench);
+}
+
+static void takes_bounded_bursts(void **state)
+{
+	takes_few_long_chains(false);
+	takes_few_long_chains(true);
 }
 
 /* Back pressure: a pool that is empty leaves packets in the ring. */
@@ -398,6 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_frames),
+		cmocka_unit_test(takes_bounded_bursts),
 		cmocka_unit_test(waits_for_packets),
 		cmocka_unit_test(gives_frames),
 		cmocka_unit_test(drops_only_what_never_fits),

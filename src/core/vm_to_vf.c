@@ -171,7 +171,8 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	uint16_t taken = announce(lane, session, pool, packets, account);
 	uint32_t rings = vm_to_vf_rings(lane, session);
 	struct lender *lender = lender_for(lane, session);
-	for (unsigned i = __builtin_popcount(rings); i > 0 && taken < n; i--) {
+	unsigned left = __builtin_popcount(rings);
+	for (; left > 0 && taken < n && account->received.bytes < RING_BURST_BYTES; left--) {
 		uint32_t from_next = rings & ~0u << lane->next_ring;
 		unsigned queue = __builtin_ctz(from_next != 0 ? from_next : rings);
 		taken += take_from_ring(
@@ -183,10 +184,14 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	return taken;
 }
 
+/* One that any device can send as it is: nothing else looks at it any more. */
 static bool is_announcement(const struct rte_mbuf *packet)
 {
-	return rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *)->ether_type ==
-	       RTE_BE16(RTE_ETHER_TYPE_RARP);
+	return packet->nb_segs == 1 && packet->pkt_len >= RTE_ETHER_HDR_LEN &&
+	       packet->pkt_len <= RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN &&
+	       !offload_needed(packet) &&
+	       rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *)->ether_type ==
+	               RTE_BE16(RTE_ETHER_TYPE_RARP);
 }
 
 /*

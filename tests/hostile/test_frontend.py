@@ -6,11 +6,13 @@ import struct
 
 import pytest
 
+from lib import vioclient
 from lib.packet_socket import PacketSocket
 from lib.proc import wait_until
 from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_PROTOCOL, LOG_PAGE, P_STATUS, Connection,
                            Frontend, Request, u64)
 from lib.virtqueue import Memory
+from lib.wire import ADD, OK
 
 ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 RARP = 0x8035
@@ -253,6 +255,23 @@ def test_announcement_after_migration(attach, wire_socket):
     assert rarp[:14] == b"\xff" * 6 + GUEST_MAC + RARP.to_bytes(2, "big")
     assert rarp[14:22] == bytes.fromhex("0001080006040003")  # Ethernet, IPv4, request reverse
     assert rarp[22:28] == rarp[32:38] == GUEST_MAC
+
+
+def test_announcement_waits_for_a_device(stack, make_forwarder, veth, wire_socket):
+    """What a VM says while its relay has no device is dropped, but for its last announcement; and that only
+    where it is one that any device could send."""
+    forwarder = make_forwarder({}, options=["--enable-mrgbuf", "--enable-tso"])
+    frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()
+    forwarder.wait_vm(0)
+    announcement, body = b"\xff" * 6 + GUEST_MAC + RARP.to_bytes(2, "big"), bytes(46)
+    for data in (frame(1), announcement + body, announcement + bytes(1600), announcement[:13]):
+        frontend.send(data)
+    frontend.wait_sent()
+    answer = vioclient.port_control(forwarder.port_control_endpoint, ADD, virtio_id=0,
+                                    device=[f"net_af_packet0,iface={veth.outer}"])
+    assert answer.status == OK, answer
+    frontend.send(frame(2))
+    assert wire_socket.wait_frames(1, RARP) == [announcement + body]
 
 
 @pytest.mark.parametrize("mtu, expected", [(68, True), (9000, True), (67, False), (70000, False)])
