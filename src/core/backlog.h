@@ -20,8 +20,10 @@
 #include "base/limits.h"
 #include "core/stash.h"
 
-#define BACKLOG_BUFFERS 1024    /* of one relay, shared out among its slices, */
-#define BACKLOG_BUFFERS_MIN 256 /* each of which gets at least so many */
+#define BACKLOG_BUFFERS 1024 /* of one relay, shared out among its slices, */
+/* Each of which gets at least what a burst of frames of 9000 bytes for one ring asks for: buffers
+ * count for the queue and for the store. */
+#define BACKLOG_BUFFERS_MIN (2 * LANE_BURST * 5)
 #define NO_SLOT 0
 
 struct backlog_queue {

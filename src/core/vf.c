@@ -178,6 +178,7 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 
 	vf->ring_rx = ring_rx;
 	vf->ring_tx = ring_tx;
+	vf->frame_buffers = (vf->max_frame_bytes - 1) / room_bytes(&info, vf->mtu) + 1;
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->socket = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);

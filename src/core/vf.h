@@ -48,7 +48,8 @@ struct vf {
 	uint16_t n_queues;  /* each way, 1..VF_QUEUES_MAX */
 	struct offload_caps offloads;
 	unsigned mtu;             /* as the device accepted it */
-	unsigned max_frame_bytes; /* the longest frame it sends, without FCS */
+	unsigned max_frame_bytes; /* the longest frame it sends, without FCS, */
+	unsigned frame_buffers;   /* and how many buffers of the pool one takes that it receives */
 	int node;                 /* NUMA node of the device, -1: unknown; */
 	int socket;               /* of the pool */
 	uint16_t ring_rx;         /* descriptors of a receive queue, */

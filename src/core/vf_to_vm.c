@@ -119,14 +119,15 @@ static void deliver_all_waiting(
 }
 
 /*
- * True while a ring whose share of the backlog is about to be full may hold back the device. A
- * quarter of the budget is left for the next burst, of long packets or for several such rings.
+ * True while a ring whose share of the backlog may not take another burst holds back the device.
+ * All of the burst could be for it, and then counts twice: see backlog.h.
  */
 static bool holds_back(struct vf_to_vm *lane, unsigned queue)
 {
+	const uint16_t burst = 2 * LANE_BURST * lane->lane.vf->frame_buffers;
 	uint64_t now = rte_rdtsc();
 
-	if (!backlog_is_full(&lane->backlog, queue, budget(lane), budget(lane) / 4))
+	if (!backlog_is_full(&lane->backlog, queue, budget(lane), burst))
 		return false;
 	if (lane->full_since[queue] == 0)
 		lane->full_since[queue] = now;
