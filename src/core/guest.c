@@ -202,7 +202,5 @@ unsigned guest_receive_queues(struct guest *guest)
 
 int guest_numa_node(struct guest *guest)
 {
-	struct guest_session *session = guest_session(guest);
-
-	return session != NULL ? session->numa_node : -1;
+	return guest_session(guest) != NULL ? atomic_load(&guest->numa_node) : -1;
 }

@@ -93,7 +93,6 @@ struct guest_session {
 	/* Constant while the session is published and not paused, but for what ring.h says. */
 	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */
 	unsigned max_frame_bytes; /* the longest frame that its receive buffers hold, without FCS */
-	int numa_node;            /* of the guest's memory, -1 where it is not known */
 	struct guest_memory memory;
 	struct ring rings[2 * QUEUE_PAIRS_MAX]; /* by the library's numbers */
 };

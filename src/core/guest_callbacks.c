@@ -176,10 +176,9 @@ static int on_new_device(int vid)
 	if (session == NULL || rte_vhost_get_negotiated_features(vid, &session->features) != 0)
 		return -1;
 	session->max_frame_bytes = max_frame_bytes(vid, session->features);
-	session->numa_node = rte_vhost_get_numa_node(vid);
 	guest_rings_load(guest, session);
 	atomic_store(&guest->features, session->features);
-	atomic_store(&guest->numa_node, session->numa_node);
+	atomic_store(&guest->numa_node, rte_vhost_get_numa_node(vid));
 	struct guest_session *before = atomic_exchange(&guest->session, session);
 	if (before != NULL)
 		guest_rings_end(guest, before, "replace a VM");

@@ -10,7 +10,7 @@
 #include "core/guest.h"
 #include "core/vf.h"
 
-/* One that is watched already stays so; one that was closed has left by itself. */
+/* One that is watched already stays so, and one that the guest shares after we have closed it. */
 static void watch(int epoll_fd, int fd, const void *source)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = (void *)source};
@@ -65,10 +65,25 @@ bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
 	       (lane->lane.vf->interrupts || lane->lane.vf->n_sockets > 0);
 }
 
+/* A guest may start a ring without an eventfd: then it is to be polled (vhost-user, VRING_KICK). */
+static bool is_kicked(const struct vm_to_vf *lane)
+{
+	struct guest_session *session = guest_session(lane->lane.guest);
+
+	if (session == NULL || guest_session_paused(session))
+		return true;
+	for (uint32_t rings = vm_to_vf_rings(lane, session); rings != 0; rings &= rings - 1)
+		if (session->rings[GUEST_TRANSMIT_RING(__builtin_ctz(rings))].kick_fd < 0)
+			return false;
+	return true;
+}
+
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
 
+	if (!is_kicked(lane))
+		return false;
 	return vf == NULL || (lane->inbox.n == 0 && lane->lender.n_out == 0 && !vf->needs_polling);
 }
 

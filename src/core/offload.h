@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Finishing what a guest left to its device: checksums and TCP segmentation. The vhost library says
- * which packets (virtio 1.2, 5.1.6.2): RTE_MBUF_F_RX_L4_CKSUM_NONE on those whose checksum field
- * holds the sum of the pseudo-header only, RTE_MBUF_F_RX_LRO with tso_segsz on those to be
- * segmented. The device does it where it can, we do it where it cannot, so what the guest is
- * offered does not depend on the device.
+ * Finishing what a guest left to its device: checksums and TCP segmentation. Which packets, and
+ * what of them, is read from their headers (net_header.h; virtio 1.2, 5.1.6.2):
+ * RTE_MBUF_F_RX_L4_CKSUM_NONE on those whose checksum field holds the sum of the pseudo-header
+ * only, RTE_MBUF_F_RX_LRO with tso_segsz on those to be segmented. The device does it where it can,
+ * we do it where it cannot, so what the guest is offered does not depend on the device.
  *
  * Guests lie: every length is checked against the packet.
  */

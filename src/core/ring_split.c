@@ -87,6 +87,7 @@ static __rte_always_inline bool split_read_chain(
 	return false;
 }
 
+/* After all of it was written: a page that is logged may be copied at once, and is clean then. */
 static void log_used(const struct ring *ring, uint16_t n)
 {
 	uint64_t gpa = guest_memory_gpa(ring->memory, ring->used);
@@ -130,10 +131,10 @@ static __rte_always_inline void split_give_back(
 		uint16_t index = (ring->next + i) & (ring->size - 1);
 		ring->used->ring[index] = (struct vring_used_elem){used[i].id, used[i].bytes};
 	}
+	__atomic_store_n(&ring->used->idx, ring->next + n, __ATOMIC_RELEASE);
 	if (unlikely(ring->memory->log != NULL))
 		log_used(ring, n);
 	ring->next += n;
-	__atomic_store_n(&ring->used->idx, ring->next, __ATOMIC_RELEASE);
 	call_if_wanted(ring);
 }
 

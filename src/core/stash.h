@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The packets that a lane has taken and could not pass on yet: its whole backlog. A lane reads its
+ * The packets that a VM-to-VF lane has taken and could not pass on yet. It reads its
  * source only into an empty stash, so the source feels the back pressure of the destination and
  * nothing that was taken needs to be dropped. The lane owns the packets in it.
  */
