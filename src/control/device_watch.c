@@ -70,7 +70,7 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 		int r = host_bind_device(SYSFS_ROOT, addr, HOST_BIND_DRIVER, err);
 		return r < 0 ? r : 1;
 	}
-	return driver[0] != '\0' && host_driver_is_bifurcated(driver);
+	return host_driver_kind(driver) == HOST_DRIVER_BIFURCATED;
 }
 
 static void tell(struct device_watch *watch, const struct relay *relay, const struct err *err)
@@ -233,7 +233,7 @@ static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *p
 
 	return id->is_pci && host_vf_from_pci(SYSFS_ROOT, &id->pci, &vf, NULL) == 0 &&
 	       pci_addr_equal(&vf.pf, pf) && host_pci_driver(SYSFS_ROOT, &id->pci, driver) == 0 &&
-	       !host_driver_is_bifurcated(driver);
+	       host_driver_kind(driver) != HOST_DRIVER_BIFURCATED;
 }
 
 /*

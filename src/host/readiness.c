@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 
 #include "base/err.h"
+#include "host/bind.h"
 #include "host/numa.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -36,11 +37,36 @@ _printf_(3, 4) static void say(
 	out->report(out->userdata, out->check, verdict, text);
 }
 
-static bool has_pci(const struct host_needs *needs)
+static enum host_driver_kind kind_of(const char *sysfs, const struct pci_addr *addr)
 {
-	for (unsigned i = 0; i < needs->n_devices; i++)
-		if (needs->devices[i].is_pci)
+	char driver[HOST_DRIVER_SIZE] = "";
+
+	host_pci_driver(sysfs, addr, driver);
+	return host_driver_kind(driver);
+}
+
+/* True where the daemon binds the function to vfio-pci when it starts. */
+static bool is_to_be_bound(
+	const char *sysfs, const struct host_needs *needs, const struct pci_addr *addr)
+{
+	return needs->bind_vfio_pci != NULL && host_pci_incarnation(sysfs, addr) != 0 &&
+	       kind_of(sysfs, addr) != HOST_DRIVER_VFIO &&
+	       host_bind_lists(sysfs, needs->bind_vfio_pci, addr);
+}
+
+/* True where a device is one of VFIO's, or is none yet. */
+static bool needs_vfio(const char *sysfs, const struct host_needs *needs)
+{
+	for (unsigned i = 0; i < needs->n_devices; i++) {
+		const struct pci_addr *addr = &needs->devices[i].pci;
+
+		if (!needs->devices[i].is_pci)
+			continue;
+		enum host_driver_kind kind = kind_of(sysfs, addr);
+		if ((kind != HOST_DRIVER_UIO && kind != HOST_DRIVER_BIFURCATED) ||
+			is_to_be_bound(sysfs, needs, addr))
 			return true;
+	}
 	return false;
 }
 
@@ -153,7 +179,6 @@ void host_check_vfio(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out iommu = {"iommu", report, userdata}, vfio = {"vfio", report, userdata};
-	const enum host_verdict lacks = has_pci(needs) ? HOST_MISSING : HOST_WARNING;
 
 	if (!is_empty(sysfs, "class/iommu"))
 		say(&iommu, HOST_OK, "on");
@@ -163,15 +188,15 @@ void host_check_vfio(
 			"write "
 			"anywhere in memory");
 	else
-		say(&iommu, lacks,
+		say(&iommu, needs_vfio(sysfs, needs) ? HOST_MISSING : HOST_WARNING,
 			"off: VFIO needs one; switch VT-d or AMD-Vi on in the firmware, and put "
 			"intel_iommu=on iommu=pt (AMD: iommu=pt) on the kernel's command line");
 	if (sysfs_exists("%s/bus/pci/drivers/vfio-pci", sysfs))
 		say(&vfio, HOST_OK, "vfio-pci is loaded");
 	else
-		say(&vfio, lacks,
-			"vfio-pci is not loaded: modprobe vfio-pci, and at boot by a file in "
-			"/etc/modules-load.d with that word");
+		say(&vfio, HOST_WARNING,
+			"vfio-pci is not loaded: the service loads it when it starts; without it, "
+			"modprobe vfio-pci");
 	if (is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
 		say(&vfio, HOST_WARNING,
 			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are "
@@ -183,7 +208,10 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 	host_finding *report, void *userdata)
 {
 	const struct out out = {"devices", report, userdata};
-	const struct host_use use = {.vf_token = needs->vf_token};
+	const struct host_use use = {
+		.physical_addresses = needs->huge_dir != NULL && host_any_bound_to_uio(sysfs),
+		.vf_token = needs->vf_token,
+	};
 
 	if (needs->running) {
 		say(&out, HOST_OK, "the running daemon has them");
@@ -195,6 +223,9 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 
 		if (!id->is_pci)
 			say(&out, HOST_OK, "%s is no PCI device and not looked at", id->text);
+		else if (is_to_be_bound(sysfs, needs, &id->pci))
+			say(&out, HOST_OK, "%s is bound to vfio-pci when the daemon starts",
+				id->text);
 		else if (host_pci_usable(sysfs, dev, &id->pci, &use, &err) == 0)
 			say(&out, HOST_OK, "%s can be used", id->text);
 		else

@@ -23,6 +23,7 @@ enum host_verdict {
 struct host_needs {
 	const struct device_id *devices;
 	unsigned n_devices;
+	const char *bind_vfio_pci; /* as in VIRTIOFWD_BIND_VFIO_PCI, or NULL */
 	bool vf_token;
 	const struct cpu_set *worker_cpus;
 	const char *huge_dir;      /* NULL: ordinary pages */
@@ -39,7 +40,7 @@ typedef void host_finding(
 void host_check_hugepages(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* IOMMU and vfio-pci; only a warning without a PCI device among the needs. */
+/* IOMMU and vfio-pci; only a warning where no device among the needs is to be VFIO's. */
 void host_check_vfio(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 

@@ -79,6 +79,22 @@ static void test_vfio(void **state)
 	host_check_vfio(fs.root, &needs, note, NULL);
 	assert_found("1 iommu: off");
 
+	/* Neither do these, unless they are bound to vfio-pci first. */
+	fake_sysfs_pci(&fs, "0000:05:09.1", "mlx5_core", 24);
+	fake_sysfs_pci(&fs, "0000:05:09.2", "igb_uio", 25);
+	needs.n_devices = 1;
+	for (unsigned i = 1; i <= 2; i++) {
+		id.pci.function = i;
+		id.pci.slot = 9;
+		needs.bind_vfio_pci = NULL;
+		found[0] = '\0';
+		host_check_vfio(fs.root, &needs, note, NULL);
+		assert_found("1 iommu: off");
+		needs.bind_vfio_pci = "05:09.1,05:09.2";
+		host_check_vfio(fs.root, &needs, note, NULL);
+		assert_found("2 iommu: off");
+	}
+
 	found[0] = '\0';
 	fake_sysfs_set(&fs, "class/iommu/dmar0/version", "1\n");
 	fake_sysfs_set(&fs, "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
@@ -116,7 +132,7 @@ static void test_devices(void **state)
 	struct cpu_set cpus = {0};
 
 	assert_int_equal(device_id_parse("0000:05:08.2", &id, NULL), 0);
-	const struct host_needs needs = needs_of(&id, &cpus);
+	struct host_needs needs = needs_of(&id, &cpus);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("2 devices: device 0000:05:08.2 is no PCI device of this host");
 	found[0] = '\0';
@@ -130,6 +146,23 @@ static void test_devices(void **state)
 	assert_int_equal(device_id_parse("0000:05:08.3", &id, NULL), 0);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("0 devices: 0000:05:08.3 can be used");
+
+	/* What the daemon does itself before it opens them. */
+	assert_int_equal(device_id_parse("0000:05:08.2", &id, NULL), 0);
+	needs.bind_vfio_pci = "05:08.2,05:08.4";
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("0 devices: 0000:05:08.2 is bound to vfio-pci when the daemon starts");
+	assert_int_equal(device_id_parse("0000:05:08.4", &id, NULL), 0);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:05:08.4 is no PCI device");
+	fake_sysfs_pci(&fs, "0000:05:09.1", "igb_uio", 24);
+	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");
+	assert_int_equal(device_id_parse("0000:05:09.1", &id, NULL), 0);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("0 devices: 0000:05:09.1 can be used");
+	needs.huge_dir = NULL;
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:05:09.1 is bound to igb_uio, which needs physical");
 }
 
 static void test_hugepages(void **state)

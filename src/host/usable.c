@@ -21,22 +21,25 @@
 
 static const char *const uio_drivers[] = {"igb_uio", "uio_pci_generic"};
 
-static bool is_uio(const char *driver)
+enum host_driver_kind host_driver_kind(const char *driver)
 {
+	if (driver[0] == '\0')
+		return HOST_DRIVER_NONE;
+	if (strcmp(driver, "vfio-pci") == 0)
+		return HOST_DRIVER_VFIO;
+	if (strcmp(driver, "mlx4_core") == 0 || strcmp(driver, "mlx5_core") == 0)
+		return HOST_DRIVER_BIFURCATED;
 	for (unsigned i = 0; i < ARRAY_SIZE(uio_drivers); i++)
 		if (strcmp(driver, uio_drivers[i]) == 0)
-			return true;
-	return false;
+			return HOST_DRIVER_UIO;
+	return HOST_DRIVER_KEEPS;
 }
 
 bool host_driver_is_userspace(const char *driver)
 {
-	return strcmp(driver, "vfio-pci") == 0 || is_uio(driver);
-}
+	enum host_driver_kind kind = host_driver_kind(driver);
 
-bool host_driver_is_bifurcated(const char *driver)
-{
-	return strcmp(driver, "mlx4_core") == 0 || strcmp(driver, "mlx5_core") == 0;
+	return kind == HOST_DRIVER_VFIO || kind == HOST_DRIVER_UIO;
 }
 
 static bool has_function(const char *sysfs, const char *driver)
@@ -76,7 +79,7 @@ static int check_driver(const char *sysfs, const struct pci_addr *addr, const ch
 	if (r < 0)
 		return err_set(
 			err, ENXIO, "device %s is bound to no driver; " BIND_REMEDY, text, text);
-	if (!host_driver_is_userspace(ret_driver) && !host_driver_is_bifurcated(ret_driver))
+	if (host_driver_kind(ret_driver) == HOST_DRIVER_KEEPS)
 		return err_set(err, ENXIO,
 			"device %s is bound to the kernel's driver %s, which keeps it for the "
 			"host; " BIND_REMEDY,
@@ -239,9 +242,12 @@ int host_pci_usable(const char *sysfs, const char *dev, const struct pci_addr *a
 	int r = check_driver(sysfs, addr, text, driver, err);
 	if (r < 0)
 		return r;
-	if (is_uio(driver))
+	switch (host_driver_kind(driver)) {
+	case HOST_DRIVER_VFIO:
+		return check_vfio(sysfs, dev, addr, text, use, err);
+	case HOST_DRIVER_UIO:
 		return check_uio(driver, text, use, err);
-	if (host_driver_is_bifurcated(driver))
+	default:
 		return 0;
-	return check_vfio(sysfs, dev, addr, text, use, err);
+	}
 }

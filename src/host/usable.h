@@ -17,16 +17,22 @@ struct host_use {
 	bool vf_token;           /* a VF token is configured */
 };
 
-/* True for the kernel's drivers that hand the function to a process. "" is none. */
+/* What a driver of the kernel's does with the function. */
+enum host_driver_kind {
+	HOST_DRIVER_NONE,
+	HOST_DRIVER_KEEPS,      /* it has it for the host */
+	HOST_DRIVER_VFIO,       /* hands it to a process */
+	HOST_DRIVER_UIO,        /* too, but knows no IOMMU: physical addresses (igb_uio, ...) */
+	HOST_DRIVER_BIFURCATED, /* lets DPDK drive it as well (mlx5) */
+};
+
+/* "" is none. */
+enum host_driver_kind host_driver_kind(const char *driver);
+
+/* True where the driver hands the function to a process. */
 bool host_driver_is_userspace(const char *driver);
 
-/* True for the kernel's drivers beside which DPDK drives the function itself (mlx5). */
-bool host_driver_is_bifurcated(const char *driver);
-
-/*
- * True where a function is bound to a driver that knows no IOMMU (igb_uio, uio_pci_generic), so
- * that it needs physical addresses.
- */
+/* True where a function is bound to a driver that knows no IOMMU. */
 bool host_any_bound_to_uio(const char *sysfs);
 
 /*

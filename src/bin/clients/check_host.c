@@ -138,6 +138,7 @@ static void check_all(
 	const struct host_needs needs = {
 		.devices = devices,
 		.n_devices = config->n_vfs,
+		.bind_vfio_pci = config->bind_vfio_pci,
 		.vf_token = config->vfio_vf_token != NULL,
 		.worker_cpus = &config->worker_cpus,
 		.huge_dir = config->no_huge ? NULL : config->huge_dir,
