@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,21 +13,21 @@
 #include <time.h>
 
 #define LINE_SIZE 2048
-#define FIELDS_MAX 7
+#define FIELDS_MAX 8
 
 static const char *const severity_names[] = {
 	"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
 
 /*
  * The one global of the program: every module logs, and so do callbacks of libraries that carry no
- * context. Written by log_open() only, before there are other threads.
+ * context. Written by log_open() only, before there are other threads, but for `syslog`.
  */
 static struct {
-	enum log_target target;
 	int max_severity;
 	bool journal; /* stderr is connected to the journal */
 	const char *name;
-} sink = {.target = LOG_TARGET_STDERR, .max_severity = LOG_INFO, .name = "?"};
+	atomic_bool syslog; /* in place of stderr */
+} sink = {.max_severity = LOG_INFO, .name = "?"};
 
 /* True where systemd connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
@@ -39,14 +40,17 @@ static bool stderr_is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-void log_open(const char *name, enum log_target target, int max_severity)
+void log_open(const char *name, int max_severity)
 {
-	if (target == LOG_TARGET_SYSLOG)
-		openlog(name, LOG_PID, LOG_DAEMON);
 	sink.journal = stderr_is_journal();
 	sink.name = name;
 	sink.max_severity = max_severity;
-	sink.target = target;
+}
+
+void log_to_syslog(void)
+{
+	openlog(sink.name, LOG_PID, LOG_DAEMON);
+	atomic_store(&sink.syslog, true);
 }
 
 bool log_enabled(int severity)
@@ -106,6 +110,7 @@ static int send_to_journal(int severity, const struct log_event *event, const ch
 	fields.n = 0;
 	add_field(&fields, "MESSAGE=%s", text);
 	add_field(&fields, "PRIORITY=%d", severity);
+	add_field(&fields, "SYSLOG_FACILITY=%d", LOG_FAC(LOG_DAEMON));
 	add_field(&fields, "SYSLOG_IDENTIFIER=%s", sink.name);
 	if (event && event->name)
 		add_field(&fields, "EVENT=%s", event->name);
@@ -127,9 +132,11 @@ _printf_(3, 0) static void write_line(
 		return;
 	vsnprintf(text, sizeof(text), fmt, args);
 	flatten(text);
-	if (sink.target == LOG_TARGET_SYSLOG)
+	if (sink.journal && send_to_journal(severity, event, text) >= 0)
+		return;
+	if (atomic_load(&sink.syslog))
 		syslog(severity, "%s", text);
-	else if (!sink.journal || send_to_journal(severity, event, text) < 0)
+	else
 		write_stderr(severity, text);
 }
 

@@ -5,8 +5,9 @@
  * Logging for every thread but the workers: the packet path counts, it does not log.
  * Severities are syslog's (0 emergency .. 7 debug).
  *
- * Where systemd has connected stderr to its journal, lines go there as entries with fields, and
- * what happened to a relay can be asked for by them: journalctl EVENT=vm-attached RELAY=3.
+ * A line goes to stderr: "<time> <severity> <text>". Where systemd has connected stderr to its
+ * journal, it goes there as an entry with fields, and what happened to a relay can be asked for by
+ * them: journalctl EVENT=vm-attached RELAY=3.
  */
 
 #include <stdbool.h>
@@ -14,13 +15,14 @@
 
 #include "base/util.h"
 
-enum log_target {
-	LOG_TARGET_STDERR, /* "<time> <severity> <text>", or journal entries under systemd */
-	LOG_TARGET_SYSLOG,
-};
+/*
+ * Who writes, and up to which severity (0..7). Before there are other threads; may be called again.
+ * `name` must stay valid.
+ */
+void log_open(const char *name, int max_severity);
 
-/* Where messages go from now on, and up to which severity (0..7). `name` must stay valid. */
-void log_open(const char *name, enum log_target target, int max_severity);
+/* From now on lines that do not go to the journal go to syslog, not stderr. Any thread. */
+void log_to_syslog(void);
 
 /* True where a message of that severity would be written. Any thread. */
 bool log_enabled(int severity);

@@ -189,7 +189,7 @@ static void become_ready(struct daemon *daemon)
 	const struct config *config = daemon->config;
 
 	if (!config->foreground || config->log_syslog)
-		log_open(PROGRAM, LOG_TARGET_SYSLOG, config->log_level);
+		log_to_syslog();
 	log_event_at(LOG_NOTICE, &(struct log_event){.name = "ready", .relay = -1},
 		"ready: version %s, %s", VERSION, eal_version());
 	sd_notify(0, "READY=1");
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 	struct daemon daemon = {.pid_file.fd = -1, .daemonize.ready_fd = -1};
 	struct err err = {0};
 
-	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_INFO);
+	log_open(PROGRAM, LOG_INFO);
 	int r = config_load(argc, argv, &daemon.config, &err);
 	if (r == CONFIG_EXIT)
 		return EXIT_SUCCESS;
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
 		log_error("%s", err.text);
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
-	log_open(PROGRAM, LOG_TARGET_STDERR, daemon.config->log_level);
+	log_open(PROGRAM, daemon.config->log_level);
 	for (unsigned i = 0; i < daemon.config->n_notices; i++)
 		log_notice("%s", daemon.config->notices[i]);
 	block_signals();

@@ -76,7 +76,7 @@ static int set_up(void **state)
 {
 	struct bed *bed = calloc(1, sizeof(*bed));
 
-	log_open("test", LOG_TARGET_STDERR, LOG_EMERG);
+	log_open("test", LOG_EMERG);
 	strcpy(bed->dir, "/tmp/gate-test.XXXXXX");
 	assert_non_null(mkdtemp(bed->dir));
 	snprintf(bed->path, sizeof(bed->path), "%s/frontend", bed->dir);

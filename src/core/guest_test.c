@@ -121,6 +121,6 @@ int main(void)
 		cmocka_unit_test(new_sockets_are_served_at_once),
 	};
 
-	log_open("test", LOG_TARGET_STDERR, LOG_EMERG);
+	log_open("test", LOG_EMERG);
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
 }

@@ -52,9 +52,11 @@ def journal(workdir):
     journal.close()
 
 
-def test_events_have_fields(workdir, stack, journal):
+@pytest.mark.parametrize("options", [[], ["--nodaemon=log_syslog"]], ids=["stderr", "syslog"])
+def test_events_have_fields(workdir, stack, journal, options):
+    """Also with the option that the shipped unit starts the daemon with."""
     device = memif_device(workdir)
-    forwarder = Forwarder(workdir, {3: device})
+    forwarder = Forwarder(workdir, {3: device}, options=options)
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh",
             journal.directory, *forwarder.argv]
     daemon = stack.enter_context(Process(argv, "daemon", log_path=workdir / "daemon.log"))

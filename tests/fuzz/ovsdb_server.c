@@ -21,7 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 
-	log_open("fuzz", LOG_TARGET_STDERR, LOG_EMERG);
+	log_open("fuzz", LOG_EMERG);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	require(bind(listener, (struct sockaddr *)&address, size) == 0);
 	require(listen(listener, 8) == 0);

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	struct err err = {};
 	int r;
 
-	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_INFO);
+	log_open(PROGRAM, LOG_INFO);
 	r = config_load_sched(argc, argv, &config, &err);
 	if (r == CONFIG_EXIT)
 		return EXIT_SUCCESS;
@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
 	/* A dry run's output is on stdout, and the log only for what goes wrong. */
-	log_open(PROGRAM, LOG_TARGET_STDERR,
-		config->dry_run ? MIN(config->log_level, LOG_WARNING) : config->log_level);
+	log_open(
+		PROGRAM, config->dry_run ? MIN(config->log_level, LOG_WARNING) : config->log_level);
 	block_signals();
 	scheduler.config = config;
 	r = run(&scheduler);

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	if (argc != 5 && argc != 8)
 		return 2;
 	setlinebuf(stdout);
-	log_open("ovsdb-follow", LOG_TARGET_STDERR, LOG_DEBUG);
+	log_open("ovsdb-follow", LOG_DEBUG);
 	options.endpoint = argv[1];
 	options.sysfs = argv[2];
 	options.probe_ms = (unsigned)atoi(argv[3]);
