@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "virtioforwarder.pb-c.h"
-#include "wire/text.h"
+#include "wire/nul.h"
 
 typedef Virtioforwarder__PortControlRequest Request;
 typedef Virtioforwarder__PortControlRequest__PciAddress PciAddress;
@@ -63,7 +64,7 @@ static int read_text(
 {
 	if (!*text)
 		return err_set(err, EINVAL, "%s is empty", field);
-	if (!wire_text_valid(text))
+	if (!text_valid(text))
 		return err_set(err, EINVAL, "%s holds a control character or is not UTF-8", field);
 	if (strlen(text) >= size)
 		return err_set(err, ENAMETOOLONG, "%s is longer than %zu bytes", field, size - 1);
@@ -296,12 +297,12 @@ int port_control_response_encode(const struct op_result *result, struct wire_mes
 		response.status = VIRTIOFORWARDER__PORT_CONTROL_RESPONSE__STATUS__ERROR;
 		response.has_error_code = true;
 		response.error_code = result->code;
-		wire_text_copy(reason, sizeof(reason),
+		text_copy(reason, sizeof(reason),
 			result->err.text[0] ? result->err.text : strerror(result->code));
 		response.error_code_source = reason;
 	}
 	if (result->query[0]) {
-		wire_text_copy(query, sizeof(query), result->query);
+		text_copy(query, sizeof(query), result->query);
 		response.query_string = query;
 	}
 	return wire_message_pack(&response.base, ret_message);

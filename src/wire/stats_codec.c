@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "virtioforwarder.pb-c.h"
-#include "wire/text.h"
 
 typedef Virtioforwarder__StatsRequest Request;
 typedef Virtioforwarder__StatsResponse Response;
@@ -178,18 +178,18 @@ static void fill_cpu(const struct relay_stats *relay, struct relay_frame *frame)
 static void fill_names(const struct relay_stats *relay, struct relay_frame *frame)
 {
 	virtioforwarder__stats_response__relay_state__vhost__init(&frame->vhost);
-	wire_text_copy(frame->vhost_path, sizeof(frame->vhost_path),
+	text_copy(frame->vhost_path, sizeof(frame->vhost_path),
 		relay->vhost_path[0] ? relay->vhost_path : "NONE");
 	frame->vhost.vhost_socket_name = frame->vhost_path;
 	frame->state.vhost = &frame->vhost;
 
 	if (relay->ident[0]) {
-		wire_text_copy(frame->ident, sizeof(frame->ident), relay->ident);
+		text_copy(frame->ident, sizeof(frame->ident), relay->ident);
 		frame->state.ident = frame->ident;
 	}
 	if (relay->device[0]) {
 		virtioforwarder__stats_response__relay_state__vf__init(&frame->vf);
-		wire_text_copy(frame->device, sizeof(frame->device), relay->device);
+		text_copy(frame->device, sizeof(frame->device), relay->device);
 		frame->vf.pci_addr_str = frame->device;
 		frame->state.vf = &frame->vf;
 		frame->state.device = frame->device;

@@ -4,8 +4,8 @@
 #include "base/device_id.h"
 #include "base/ovsdb_endpoint.h"
 #include "base/pci_addr.h"
+#include "base/text.h"
 #include "fuzz.h"
-#include "wire/text.h"
 
 static void use_cpu_set(const char *text)
 {
@@ -68,9 +68,9 @@ static void use_text(const char *text)
 {
 	char copy[64];
 
-	wire_text_copy(copy, sizeof(copy), text);
-	require(strlen(copy) < sizeof(copy) && wire_text_valid(copy));
-	require(!wire_text_valid(text) || strncmp(copy, text, strlen(copy)) == 0);
+	text_copy(copy, sizeof(copy), text);
+	require(strlen(copy) < sizeof(copy) && text_valid(copy));
+	require(!text_valid(text) || strncmp(copy, text, strlen(copy)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,6 +3,7 @@
  * The messages on the wire: the first byte chooses one. Requests are read as the daemon does, and
  * what it makes of a bad one; answers are read and printed as the clients do.
  */
+#include "base/text.h"
 #include "fuzz.h"
 #include "virtioforwarder.pb-c.h"
 #include "wire/config_codec.h"
@@ -10,7 +11,6 @@
 #include "wire/port_control_codec.h"
 #include "wire/print.h"
 #include "wire/stats_codec.h"
-#include "wire/text.h"
 
 #include <errno.h>
 
@@ -20,8 +20,8 @@ static void check_device(const struct op_device *device)
 {
 	require(device->n_members <= BOND_MEMBERS_MAX && device->bond_mode <= 6);
 	for (unsigned i = 0; i < device->n_members; i++)
-		require(device->members[i].name[0] && wire_text_valid(device->members[i].text));
-	require(wire_text_valid(device->bond_name));
+		require(device->members[i].name[0] && text_valid(device->members[i].text));
+	require(text_valid(device->bond_name));
 }
 
 /* An answer must be one that every client can read. */
@@ -34,7 +34,7 @@ static void answer_port_control(int r, const struct err *err)
 	Virtioforwarder__PortControlResponse *response =
 		virtioforwarder__port_control_response__unpack(NULL, message.length, message.data);
 	require(response);
-	require(!response->error_code_source || wire_text_valid(response->error_code_source));
+	require(!response->error_code_source || text_valid(response->error_code_source));
 	virtioforwarder__port_control_response__free_unpacked(response, NULL);
 	free(message.data);
 }
@@ -50,7 +50,7 @@ static void use_port_control(const uint8_t *data, size_t size)
 	if (r < 0)
 		return;
 	require(op.kind <= OP_QUERY_PCI && op.relay_id >= -1 && op.relay_id < RELAYS_MAX);
-	require(wire_text_valid(op.vhost_path) && wire_text_valid(op.ident));
+	require(text_valid(op.vhost_path) && text_valid(op.ident));
 	check_device(&op.device);
 }
 

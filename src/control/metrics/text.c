@@ -6,6 +6,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
+#include "base/text.h"
 #include "control/metrics/table.h"
 
 #define LABEL_SIZE 64
@@ -53,15 +54,14 @@ static void write_seconds(const struct writer *w, const char *labels, uint64_t n
 /* A label's value, whatever an operator has put into it. */
 static void write_label(FILE *out, const char *name, const char *value)
 {
+	char text[DEVICE_TEXT_SIZE]; /* as long as any of them */
+
+	text_copy(text, sizeof(text), value);
 	fprintf(out, "%s=\"", name);
-	for (; *value; value++) {
-		if (*value == '\n') {
-			fputs("\\n", out);
-			continue;
-		}
-		if (*value == '"' || *value == '\\')
+	for (const char *c = text; *c; c++) {
+		if (*c == '"' || *c == '\\')
 			fputc('\\', out);
-		fputc(*value, out);
+		fputc(*c, out);
 	}
 	fputc('"', out);
 }

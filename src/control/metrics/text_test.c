@@ -41,6 +41,8 @@ static struct metrics_view *make_view(void)
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		view->stats.relays[i].id = i;
 	strcpy(relay->device, "0000:0A:08.1");
+	strcpy(relay->vhost_path, "/caf\xe9");
+	strcpy(relay->ident, "port-\xc3\xa9");
 	relay->device_node = 1;
 	relay->vm = (struct vm_stats){
 		.sessions = 3, .features = 1ull << VIRTIO_NET_F_MRG_RXBUF, .numa_node = 1};
@@ -85,7 +87,8 @@ static void values_stand_where_they_belong(void **state)
 		/* Worker 2 is on node 0, device and VM on node 1; worker 3 is with them. */
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vf_to_vm\"} 1\n",
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vm_to_vf\"} 0\n",
-		"dpdk=\"DPDK \\\"x\\\"\\\\\\n\"} 1\n", NULL};
+		"dpdk=\"DPDK \\\"x\\\"\\\\?\"} 1\n",
+		",socket=\"/caf?\",ident=\"port-\xc3\xa9\"} 1\n", NULL};
 	struct metrics_view *view = make_view();
 	_cleanup_free_ char *text = text_of(view, METRICS_OPENMETRICS);
 	_cleanup_free_ char *classic = text_of(view, METRICS_PROMETHEUS);

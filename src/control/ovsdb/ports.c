@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "host/netdev.h"
 
 static bool parse_relay_id(const char *text, unsigned *ret_id)
@@ -93,7 +94,7 @@ static int find_port(
 		r = find_relay(row, sysfs, &port.device, &relay_id, err);
 	if (r < 0)
 		return r;
-	snprintf(port.ident, sizeof(port.ident), "%s", row->ident ? row->ident : "");
+	text_copy(port.ident, sizeof(port.ident), row->ident ? row->ident : "");
 	strcpy(port.interface, row->name);
 	*ret_port = port;
 	return (int)relay_id;

@@ -327,6 +327,21 @@ static void malformed_updates_are_refused(void **state)
 	assert_int_equal(rows_take(&bed->rows, NULL, true, NULL), -EPROTO);
 }
 
+static void a_long_ident_is_cut_between_characters(void **state)
+{
+	struct bed *bed = *state;
+	char ident[IDENT_SIZE], expected[160], update[300];
+
+	memset(ident, 'x', sizeof(ident));
+	ident[IDENT_SIZE - 2] = '\0';
+	snprintf(update, sizeof(update),
+		INTERFACES(ROW("u1", "eth1", MARK ",['iface-id','%s\xc3\xa9']")), ident);
+	take(bed, true, update);
+	follow(bed, false);
+	snprintf(expected, sizeof(expected), "add 1 0000:05:08.1 %s;", ident);
+	assert_string_equal(bed->log, expected);
+}
+
 #define IN_BED(test) cmocka_unit_test_setup_teardown(test, make_bed, remove_bed)
 
 int main(void)
@@ -338,6 +353,7 @@ int main(void)
 		IN_BED(bad_rows_harm_no_others),
 		IN_BED(who_has_a_relay_keeps_it),
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
+		IN_BED(a_long_ident_is_cut_between_characters),
 		IN_BED(malformed_updates_are_refused),
 	};
 

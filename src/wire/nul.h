@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * True where a length-delimited field of the message's outermost level with one of these numbers
+ * holds a NUL byte: protobuf-c would silently end the string there. `data` may be any garbage.
+ */
+bool wire_has_nul(const void *data, size_t length, const unsigned *fields, size_t n_fields);
