@@ -239,7 +239,7 @@ int capture_service_new(struct capture_service **ret_service, sd_event *event, c
 		return err_set(err, ENOMEM, "out of memory");
 	service->tap = tap;
 	service->userdata = userdata;
-	int r = ipc_listener_new(&service->listener, endpoint + strlen("ipc://"), NULL, err);
+	int r = ipc_listener_new(&service->listener, endpoint + strlen("ipc://"), err);
 	if (r == 0)
 		r = local_server_new(&service->server, event,
 			&(struct local_server_options){

@@ -24,11 +24,10 @@ struct ipc_listener {
 };
 
 /* Makes the directories above the socket. */
-static int make_parents(const char *path, const struct zmq_owner *owner, struct err *err)
+static int make_parents(const char *path, struct err *err)
 {
 	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	char *last_slash;
-	int made = 0;
 
 	strcpy(directory, path);
 	last_slash = strrchr(directory, '/');
@@ -37,25 +36,21 @@ static int make_parents(const char *path, const struct zmq_owner *owner, struct 
 	*last_slash = '\0';
 	for (char *c = directory + 1;; c++) {
 		char kept = *c;
+		int r;
 
 		if (kept != '/' && kept != '\0')
 			continue;
 		*c = '\0';
-		made = directory_make(directory, DIRECTORY_MODE, err);
-		if (made < 0)
-			return made;
+		r = directory_make(directory, DIRECTORY_MODE, err);
+		if (r < 0)
+			return r;
 		*c = kept;
 		if (kept == '\0')
-			break;
+			return 0;
 	}
-	if (made && owner && chown(directory, owner->uid, owner->gid) < 0)
-		return err_set(
-			err, errno, "cannot give %s to its owner: %s", directory, strerror(errno));
-	return 0;
 }
 
-static int open_socket(
-	struct ipc_listener *listener, const struct zmq_owner *owner, struct err *err)
+static int open_socket(struct ipc_listener *listener, struct err *err)
 {
 	const char *path = listener->addr.sun_path;
 	struct stat st;
@@ -72,9 +67,6 @@ static int open_socket(
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	listener->device = st.st_dev;
 	listener->inode = st.st_ino;
-	if (owner && lchown(path, owner->uid, owner->gid) < 0)
-		return err_set(
-			err, errno, "cannot give %s to its owner: %s", path, strerror(errno));
 	if (chmod(path, SOCKET_MODE) < 0)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	if (listen(listener->fd, SOMAXCONN) < 0)
@@ -82,8 +74,7 @@ static int open_socket(
 	return 0;
 }
 
-int ipc_listener_new(struct ipc_listener **ret_listener, const char *path,
-	const struct zmq_owner *owner, struct err *err)
+int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struct err *err)
 {
 	struct ipc_listener *listener;
 	int r;
@@ -98,11 +89,11 @@ int ipc_listener_new(struct ipc_listener **ret_listener, const char *path,
 	listener->addr.sun_family = AF_UNIX;
 	strcpy(listener->addr.sun_path, path);
 
-	r = make_parents(path, owner, err);
+	r = make_parents(path, err);
 	if (r >= 0)
 		r = unix_socket_claim(path, err);
 	if (r >= 0)
-		r = open_socket(listener, owner, err);
+		r = open_socket(listener, err);
 	if (r < 0) {
 		ipc_listener_free(listener);
 		return r;

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* A listening UNIX socket with its file, directory, owner and mode. Control thread. */
-
-#include <sys/types.h>
+/* A listening UNIX socket with its file, directory and mode. Control thread. */
 
 #include "base/err.h"
-#include "control/zmq_service.h"
 
 struct ipc_listener;
 
 /*
  * Makes the directory of `path` where it is missing (0755, and those above it), refuses a live
  * socket there (-EADDRINUSE), replaces a dead one, and listens. The file never has more permissions
- * than 0660. `owner` (may be NULL) gets the socket and the directory, if that was made.
+ * than 0660.
  */
-int ipc_listener_new(struct ipc_listener **ret_listener, const char *path,
-	const struct zmq_owner *owner, struct err *err);
+int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struct err *err);
 
 /* The file descriptor; still the listener's. */
 int ipc_listener_fd(const struct ipc_listener *listener);

@@ -236,11 +236,6 @@ void local_client_keep(struct local_client *client)
 	client->deadline = sd_event_source_disable_unref(client->deadline);
 }
 
-void local_client_drop(struct local_client *client)
-{
-	client_free(client);
-}
-
 int local_client_fd(const struct local_client *client)
 {
 	return client->fd;

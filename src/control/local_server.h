@@ -57,7 +57,4 @@ int local_client_answer(struct local_client *client, const void *data, size_t le
 /* The connection stays until its client closes it, whatever the time; what it sends is ignored. */
 void local_client_keep(struct local_client *client);
 
-/* Of a client that is kept: closes it; on_gone() is not called. */
-void local_client_drop(struct local_client *client);
-
 int local_client_fd(const struct local_client *client);

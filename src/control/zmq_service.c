@@ -273,7 +273,7 @@ static int set_options(struct zmq_service *service, struct err *err)
  * libzmq would bind an ipc socket over a live one of another process, and with the mode that the
  * umask gives; so we bind it and hand it over. libzmq closes it, we remove its file.
  */
-static int service_bind(struct zmq_service *service, const struct zmq_owner *owner, struct err *err)
+static int service_bind(struct zmq_service *service, struct err *err)
 {
 	const char *path = service->address + strlen(IPC_PREFIX);
 	bool ipc = strncmp(service->address, IPC_PREFIX, strlen(IPC_PREFIX)) == 0;
@@ -283,7 +283,7 @@ static int service_bind(struct zmq_service *service, const struct zmq_owner *own
 		return err_set(
 			err, EINVAL, "endpoint %s: the path is not absolute", service->address);
 	if (ipc) {
-		r = ipc_listener_new(&service->listener, path, owner, err);
+		r = ipc_listener_new(&service->listener, path, err);
 		if (r < 0)
 			return r;
 		fd = ipc_listener_fd(service->listener);
@@ -340,7 +340,7 @@ int zmq_service_new(struct zmq_service **ret_service, const struct zmq_endpoint 
 	}
 	r = set_options(service, err);
 	if (r >= 0)
-		r = service_bind(service, endpoint->owner, err);
+		r = service_bind(service, err);
 	if (r >= 0)
 		r = add_event_sources(service, endpoint->event, err);
 	if (r < 0)

@@ -25,7 +25,6 @@
  */
 
 #include <stddef.h>
-#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -36,19 +35,11 @@
 struct zmq_service;
 struct zmq_request;
 
-/* Who may connect to an ipc endpoint. */
-struct zmq_owner {
-	uid_t uid;
-	gid_t gid;
-};
-
 /* Where a service is to listen. */
 struct zmq_endpoint {
 	sd_event *event;
 	void *zmq_ctx;
 	const char *address; /* "ipc:///var/run/virtio-forwarder/stats", ... */
-	const struct zmq_owner
-		*owner; /* of the socket file and of a directory made for it; NULL: ours */
 };
 
 /*

@@ -168,7 +168,7 @@ static int open_socket(struct metrics_service *service, const char *endpoint, st
 {
 	if (strncmp(endpoint, ipc, strlen(ipc)) != 0)
 		return open_loopback(service, endpoint, err);
-	int r = ipc_listener_new(&service->listener, endpoint + strlen(ipc), NULL, err);
+	int r = ipc_listener_new(&service->listener, endpoint + strlen(ipc), err);
 	if (r < 0)
 		return err_prefix(err, r, "metrics endpoint");
 	service->fd = ipc_listener_fd(service->listener);
