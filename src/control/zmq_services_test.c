@@ -255,10 +255,6 @@ static void test_stats(void **state)
 	test->packets_step = (uint64_t)-10;
 	run(test, ask_stats);
 	assert_true(test->stats->rates[0].vf_to_vm.received_packets == 0.0);
-
-	test->request.delay_ms = STATS_DELAY_MAX_MS + 1;
-	run(test, ask_stats);
-	assert_int_equal(test->r, -E2BIG);
 	stats_service_free(service);
 }
 
@@ -278,7 +274,7 @@ static void test_stats_many_delayed(void **state)
 		clients[i] = zmq_socket(test->fixture.client_ctx, ZMQ_REQ);
 		zmq_setsockopt(clients[i], ZMQ_LINGER, &no_linger, sizeof(no_linger));
 		zmq_connect(clients[i], test->fixture.address);
-		zmq_send(clients[i], "\x18\xe0\xd4\x03", 4, 0); /* 60 s */
+		zmq_send(clients[i], "\x18\xff\xff\xff\xff\x0f", 6, 0); /* seven weeks */
 	}
 	deadline_ms = now_ms() + PATIENCE_MS;
 	while (n_answered < 3 && now_ms() < deadline_ms) {

@@ -7,6 +7,8 @@
  * negative errno, with the reason in err.
  */
 
+#include <limits.h>
+
 #include "control/op.h"
 #include "wire/core_sched_codec.h"
 #include "wire/stats_codec.h"
@@ -17,6 +19,7 @@
 #define CLIENT_CONFIG_ENDPOINT "ipc:///var/run/virtio-forwarder/config"
 
 #define CLIENT_TIMEOUT_MS 2000
+#define CLIENT_DELAY_MAX_MS (INT_MAX - CLIENT_TIMEOUT_MS) /* of the statistics */
 
 /*
  * Has the daemon do `op`. Whether it did is in *ret_result: 0 is returned for a refusal too. What

@@ -102,8 +102,7 @@ static int check_status(const Response *response, struct err *err)
 		return 0;
 	case VIRTIOFORWARDER__STATS_RESPONSE__STATUS__E2BIG:
 		return err_set(err, E2BIG,
-			"the daemon refused the request: too many relays, or a delay over %d ms",
-			STATS_DELAY_MAX_MS);
+			"the daemon refused the request: too many relays, or too long a delay");
 	case VIRTIOFORWARDER__STATS_RESPONSE__STATUS__ENOMEM:
 		return err_set(err, ENOMEM, "the daemon has no memory left for the answer");
 	default:

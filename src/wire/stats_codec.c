@@ -23,7 +23,7 @@ int stats_request_decode(const void *data, size_t length, struct stats_request *
 
 	if (!wire)
 		return -EBADR;
-	if (wire->n_relay > STATS_RELAYS_LISTED_MAX || wire->delay > STATS_DELAY_MAX_MS) {
+	if (wire->n_relay > STATS_RELAYS_LISTED_MAX) {
 		r = -E2BIG;
 	} else {
 		request.include_inactive = wire->include_inactive;

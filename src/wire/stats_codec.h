@@ -12,12 +12,11 @@
 #include "wire/message.h"
 
 #define STATS_RELAYS_LISTED_MAX 64
-#define STATS_DELAY_MAX_MS 60000
 
 struct stats_request {
 	uint64_t relays; /* bit i: relay i is asked for */
 	bool include_inactive;
-	unsigned delay_ms; /* 0..STATS_DELAY_MAX_MS */
+	unsigned delay_ms;
 };
 
 struct direction_rates {
@@ -34,7 +33,7 @@ struct relay_rates {
 
 /*
  * Returns 0, -EBADR where the bytes are no request, or -E2BIG where they list more than
- * STATS_RELAYS_LISTED_MAX relays or ask for too long a delay. *ret_request is untouched on failure.
+ * STATS_RELAYS_LISTED_MAX relays. *ret_request is untouched on failure.
  */
 int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request);
 

@@ -511,8 +511,6 @@ def test_stats_errors(static):
         return response.status
 
     assert status(compat.StatsRequest(relay=[0] * 65).SerializeToString()) == E2BIG
-    assert status(compat.StatsRequest(delay=60_001).SerializeToString()) == E2BIG
-    assert status(compat.StatsRequest(delay=0xFFFFFFFF).SerializeToString()) == E2BIG
     for data in b"\xff", b"\x0a\x05\x01", b"\x18", b"\x0b", bytes(100):
         assert status(data) == EBADR
 

@@ -68,7 +68,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_DELAY:
 		arguments->request.delay_ms =
-			client_number("--delay", value, 0, STATS_DELAY_MAX_MS, state);
+			client_number("--delay", value, 0, CLIENT_DELAY_MAX_MS, state);
 		return 0;
 	case KEY_RELAY:
 		if (arguments->all_relays)
