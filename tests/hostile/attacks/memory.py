@@ -192,14 +192,10 @@ def table_too_large_as_a_whole(target):
     """Rings run; then their region comes with two of 60 TiB, each of which could be mapped alone."""
     frontend = target.ready()
     regions = frontend.memory.regions
-    sparse = [target.memfd(60 << 40) for _ in range(2)]
-    frontend.connection.send(
-        R.SET_MEM_TABLE,
-        mem_table([*(r.entry() for r in regions), *((1 << 60 | i << 50, 60 << 40, 1 << 60 | i << 50, 0) for i in range(2))]),
-        [*(r.fd for r in regions), *sparse], flags=VERSION | NEED_REPLY)
-    target.answers(frontend.connection)
-    frontend.tell(R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
-    target.hung_up(frontend.connection)
+    entries = [r.entry() for r in regions] + [(1 << 60 | i << 50, 60 << 40, 1 << 60 | i << 50, 0) for i in (0, 1)]
+    target.refused(frontend.connection, R.SET_MEM_TABLE, mem_table(entries),
+                   [*(r.fd for r in regions), *(target.memfd(60 << 40) for _ in (0, 1))])
+    target.attempt(frontend.tell, R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
 
 
 @attack()

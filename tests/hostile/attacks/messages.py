@@ -291,13 +291,16 @@ def features_refused_then_rings_outside(target):
     """Features are refused that would excuse rings from lying in memory; then one lies at its end."""
     frontend = target.frontend()
     target.refused(frontend.connection, R.SET_FEATURES, u64(frontend.features | F_IOMMU))
-    frontend.share_memory().post()
     end = frontend.memory.uva(frontend.memory.end(0) - 1) + 1
-    for index in (0, 1):
-        frontend.start_ring(index, used=end - 8)
-    frontend.enable_rings()
-    target.work(0.2)
-    target.hung_up(frontend.connection)
+
+    def use_it():
+        frontend.share_memory().post()
+        for index in (0, 1):
+            frontend.start_ring(index, used=end - 8)
+        frontend.enable_rings()
+        target.work(0.2)
+
+    target.attempt(use_it)
 
 
 @attack(REFUSED)
