@@ -24,6 +24,10 @@
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
 
+/* Each wakes all workers, and a guest may cause as many as it likes: so many in so long at most. */
+#define GUEST_EVENTS 10
+#define GUEST_EVENTS_MS 10
+
 /* Vhost thread or a worker: wakes the control thread. If the count is full, it says enough. */
 static void on_guest_changed(void *userdata)
 {
@@ -176,6 +180,9 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		return err_set(err, errno, "eventfd: %s", strerror(errno));
 	int r = sd_event_add_io(event, &forwarder->guest_event, forwarder->guest_event_fd, EPOLLIN,
 		on_guest_event, forwarder);
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(
+			forwarder->guest_event, GUEST_EVENTS_MS * 1000, GUEST_EVENTS);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &forwarder->env.mapping, on_mapping, forwarder);
 	if (r < 0)
