@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/log.h"
-
 struct core_sched_service {
 	struct zmq_service *zmq;
 	struct core_sched_callbacks callbacks;
@@ -78,13 +76,7 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 {
 	struct wire_message answer;
 
-	if (answer_request(userdata, data, length, &answer) < 0) {
-		log_error("core scheduler endpoint: out of memory");
-		zmq_request_drop(request);
-		return;
-	}
-	zmq_request_reply(request, answer.data, answer.length);
-	free(answer.data);
+	zmq_request_answer(request, answer_request(userdata, data, length, &answer), &answer);
 }
 
 int core_sched_service_new(struct core_sched_service **ret_service,

@@ -30,13 +30,7 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 	if (result.code != 0 && log_limit_pass(&service->refusal_limit))
 		log_warning("port control request refused: %s", result.err.text);
 
-	if (port_control_response_encode(&result, &answer) < 0) {
-		log_error("port control: out of memory");
-		zmq_request_drop(request);
-		return;
-	}
-	zmq_request_reply(request, answer.data, answer.length);
-	free(answer.data);
+	zmq_request_answer(request, port_control_response_encode(&result, &answer), &answer);
 }
 
 int port_control_service_new(struct port_control_service **ret_service,

@@ -106,7 +106,6 @@ static int open_zmq(struct services *services, const struct config *config,
 	return r;
 }
 
-/* The ways of port control beside ZeroMQ. The configuration lets one of the three through. */
 static int open_metrics(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
@@ -128,6 +127,7 @@ static void tap(void *userdata, unsigned relay_id, enum direction direction, str
 	forwarder_tap(userdata, relay_id, direction, taps);
 }
 
+/* The ways of port control beside ZeroMQ. The configuration lets one of the three through. */
 static int open_others(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {

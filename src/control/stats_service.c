@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "wire/stats_codec.h"
 
 #define TIMER_ACCURACY_US 1000
@@ -39,22 +38,11 @@ struct stats_service {
 	struct relay_rates rates[RELAYS_MAX];
 };
 
-static void answer(struct zmq_request *request, int r, const struct wire_message *message)
-{
-	if (r < 0) {
-		log_error("stats endpoint: out of memory");
-		zmq_request_drop(request);
-		return;
-	}
-	zmq_request_reply(request, message->data, message->length);
-	free(message->data);
-}
-
 static void answer_error(struct zmq_request *request, int code)
 {
 	struct wire_message message = {};
 
-	answer(request, stats_error_encode(code, &message), &message);
+	zmq_request_answer(request, stats_error_encode(code, &message), &message);
 }
 
 /* A counter that went back belongs to a relay that was made anew meanwhile. */
@@ -97,7 +85,7 @@ static void answer_snapshot(struct stats_service *service, struct zmq_request *r
 	}
 	r = stats_response_encode(asked, view->relays, service->rates, view->n_relays,
 		&(struct stats_workers){.workers = view->workers, .n = view->n_workers}, &message);
-	answer(request, r, &message);
+	zmq_request_answer(request, r, &message);
 }
 
 static void delayed_free(struct delayed *delayed)

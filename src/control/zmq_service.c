@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "control/ipc_listener.h"
 #include "control/turn.h"
+#include "wire/message.h"
 
 #define IPC_PREFIX "ipc://"
 
@@ -237,6 +238,17 @@ void zmq_request_reply(struct zmq_request *request, const void *data, size_t len
 	if (request->service)
 		send_answer(request, data, length);
 	request_free(request);
+}
+
+void zmq_request_answer(struct zmq_request *request, int r, struct wire_message *message)
+{
+	if (r < 0) {
+		log_error("a request has no answer: out of memory");
+		zmq_request_drop(request);
+		return;
+	}
+	zmq_request_reply(request, message->data, message->length);
+	free(message->data);
 }
 
 void zmq_request_drop(struct zmq_request *request)

@@ -32,6 +32,7 @@
 #define ZMQ_REQUESTS_MAX 256
 #define ZMQ_REQUEST_SIZE_MAX (64 * 1024)
 
+struct wire_message;
 struct zmq_service;
 struct zmq_request;
 
@@ -66,6 +67,12 @@ struct zmq_service *zmq_service_free(struct zmq_service *service);
 /* Sends a copy of `data` and frees the request. A client that is gone or does not read gets
  * nothing. */
 void zmq_request_reply(struct zmq_request *request, const void *data, size_t length);
+
+/*
+ * Replies with what an encoder has made, and frees that too. `r` is the encoder's: where it has
+ * found no memory (-ENOMEM), there is no answer.
+ */
+void zmq_request_answer(struct zmq_request *request, int r, struct wire_message *message);
 
 /* Frees the request without an answer. */
 void zmq_request_drop(struct zmq_request *request);
