@@ -3,33 +3,62 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-int pid_file_take(struct pid_file *file, const char *dir, struct err *err)
+#define TRIES 16
+
+/* False where the file was removed, and maybe made anew, since it was opened. */
+static bool is_there(int fd, const char *path)
+{
+	struct stat opened, named;
+
+	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/* Opens and locks the file. Returns the descriptor or a negative errno. */
+static int open_locked(const char *path, struct err *err)
 {
 	char pid[16] = "";
 
-	file->fd = -1;
-	snprintf(file->path, sizeof(file->path), "%s/virtio-forwarder.pid", dir);
-	int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
-		return err_set(err, errno, "pid file %s: %s", file->path, strerror(errno));
+		return err_set(err, errno, "pid file %s: %s", path, strerror(errno));
 	/* The lock belongs to the open file, so a child of fork() goes on holding it. */
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
-			pid[strcspn(pid, "\n")] = '\0';
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
+		pid[strcspn(pid, "\n")] = '\0';
+	close(fd);
+	return err_set(err, EBUSY,
+		"pid file %s: a daemon runs already (process %s): stop it or choose another "
+		"directory with --pid-path",
+		path, pid);
+}
+
+int pid_file_take(struct pid_file *file, const char *dir, struct err *err)
+{
+	file->fd = -1;
+	if (snprintf(file->path, sizeof(file->path), "%s/virtio-forwarder.pid", dir) >=
+		(int)sizeof(file->path))
+		return err_set(err, ENAMETOOLONG, "--pid-path is too long: %s", dir);
+	/* A daemon that ends removes it, maybe between our opening and locking it. */
+	for (unsigned i = 0; i < TRIES; i++) {
+		int fd = open_locked(file->path, err);
+		if (fd < 0)
+			return fd;
+		if (is_there(fd, file->path)) {
+			file->fd = fd;
+			return 0;
+		}
 		close(fd);
-		return err_set(err, EBUSY,
-			"pid file %s: a daemon runs already (process %s): stop it or choose "
-			"another directory "
-			"with --pid-path",
-			file->path, pid);
 	}
-	file->fd = fd;
-	return 0;
+	return err_set(err, EBUSY, "pid file %s: others make and remove it", file->path);
 }
 
 int pid_file_write(struct pid_file *file, struct err *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <limits.h>
+
 #include "base/err.h"
 
 /*
@@ -9,7 +11,7 @@
  */
 struct pid_file {
 	int fd; /* -1: none */
-	char path[256];
+	char path[PATH_MAX];
 };
 
 /*
