@@ -138,7 +138,7 @@ static void file_values(void **state)
 				     "VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
 				     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
 				     "VIRTIOFWD_ZMQ_CONFIG_EP=false\n"
-				     "VIRTIOFWD_BINARY=/usr/bin/x\n"
+				     "VIRTIOFWD_BINARY=/proc/self/exe\n"
 				     "VIO4WD_CORE_SCHED_SENSITIVITY=0.3\n",
 		"");
 
@@ -260,6 +260,15 @@ static void shipped_values_run(void **state)
 		"-u root -g root");
 
 	assert_non_null(config->zmq_core_sched_ep);
+	config_free(config);
+}
+
+static void another_program_is_noticed(void **state)
+{
+	struct config *config = good("VIRTIOFWD_BINARY=/bin/sh\n", "-u root -g root");
+
+	assert_int_equal(config->n_notices, 1);
+	assert_non_null(strstr(config->notices[0], "VIRTIOFWD_BINARY: '/bin/sh' is not"));
 	config_free(config);
 }
 
@@ -455,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_database_is_checked_where_it_is_used),
 		cmocka_unit_test(core_sched_needs_its_switch),
 		cmocka_unit_test(shipped_values_run),
+		cmocka_unit_test(another_program_is_noticed),
 		cmocka_unit_test(missing_default_accounts_are_noticed),
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),

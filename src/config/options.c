@@ -316,7 +316,9 @@ const struct config_option config_options[OPT_N] = {
 	},
 	[OPT_BINARY] = {
 		.variable = "VIRTIOFWD_BINARY",
-		.help = "program that the service script starts, where it is not the installed one",
+		.help = "the daemon's path; it changes nothing",
+		.detail = "Service scripts before systemd started what it names. Now the unit's "
+			  "ExecStart= does, and where another one is named here, the log says so.",
 	},
 	[OPT_SCHED_STATS_EP] = {
 		SCHED, .section = "Core scheduler",
