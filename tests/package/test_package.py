@@ -160,6 +160,15 @@ def test_life(tree, daemon, scheduler):
         tree.run(f"! ls -d {path}")
 
 
+def test_endpoints_in_tmp(daemon, scheduler):
+    """Which both services have in common."""
+    daemon.configure(VIRTIOFWD_ZMQ_STATS_EP="ipc:///tmp/stats",
+                     VIRTIOFWD_ZMQ_CORE_SCHED_EP="ipc:///tmp/core_sched")
+    daemon("start")
+    scheduler("start")
+    wait_until(lambda: "virtio-forwarder is there" in scheduler.journal(), 30, "them to meet")
+
+
 def test_watchdog_ends_what_hangs(tree, daemon):
     daemon.configure(drop_ins=[NO_HUGE, "[Service]\nWatchdogSec=2\n"])
     daemon("start")
