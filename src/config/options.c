@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/endpoints.h"
 #include "config/config.h"
 #include "config/value.h"
 
@@ -14,13 +15,6 @@
 #define SCHED .programs = PROGRAM_SCHED
 #define FLAG .arg = ARG_FLAG, .metavar = "BOOL", .parse = value_bool, .default_text = "false"
 #define ENDPOINT .arg = ARG_OPTIONAL, .metavar = "ENDPOINT", .parse = value_endpoint
-
-#define PORT_CONTROL_EP "ipc:///var/run/virtio-forwarder/port_control"
-#define STATS_EP "ipc:///var/run/virtio-forwarder/stats"
-#define CONFIG_EP "ipc:///var/run/virtio-forwarder/config"
-#define METRICS_EP "ipc:///var/run/virtio-forwarder/metrics"
-#define CAPTURE_EP "ipc:///var/run/virtio-forwarder/capture"
-#define CORE_SCHED_EP "ipc:///var/run/virtio-forwarder/core_sched"
 
 /* clang-format off */
 const struct config_option config_options[OPT_N] = {
@@ -195,27 +189,27 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON, .section = "Ways in",
 		.variable = "VIRTIOFWD_ZMQ_PORT_CONTROL_EP", .long_name = "zmq-port-control-ep",
 		.short_name = 'Z', ENDPOINT, AT(zmq_port_control_ep),
-		.when_true = PORT_CONTROL_EP, .shipped = "true",
+		.when_true = PORT_CONTROL_ENDPOINT, .shipped = "true",
 		.help = "port control over ZeroMQ",
 		.detail = "Takes precedence over the command file and OVSDB.",
 	},
 	[OPT_ZMQ_STATS] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZMQ_STATS_EP", .long_name = "zmq-stats-ep", .short_name = 'z',
-		ENDPOINT, AT(zmq_stats_ep), .when_true = STATS_EP, .shipped = "true",
+		ENDPOINT, AT(zmq_stats_ep), .when_true = STATS_ENDPOINT, .shipped = "true",
 		.help = "statistics over ZeroMQ",
 	},
 	[OPT_ZMQ_CONFIG] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "zmq-config-ep", .short_name = 'Y',
-		ENDPOINT, AT(zmq_config_ep), .when_true = CONFIG_EP,
+		ENDPOINT, AT(zmq_config_ep), .when_true = CONFIG_ENDPOINT,
 		.help = "queries of the configuration over ZeroMQ",
 	},
 	[OPT_ZMQ_CORE_SCHED] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "zmq-core-sched-ep",
 		.short_name = 's', ENDPOINT, AT(zmq_core_sched_ep),
-		.when_true = CORE_SCHED_EP, .shipped = "true",
+		.when_true = CORE_SCHED_ENDPOINT, .shipped = "true",
 		.help = "moves of relays between worker CPUs over ZeroMQ",
 		.detail = "Opened only where VIO4WD_CORE_SCHED_ENABLE is true.",
 	},
@@ -229,7 +223,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_METRICS] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_METRICS_EP", .long_name = "metrics-ep",
-		ENDPOINT, AT(metrics_ep), .when_true = METRICS_EP, .shipped = "true",
+		ENDPOINT, AT(metrics_ep), .when_true = METRICS_ENDPOINT, .shipped = "true",
 		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:9177",
 		.detail = "They are served over HTTP at /metrics, to root on the socket, and on "
 			"the loopback interface to every user of this machine.",
@@ -237,7 +231,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_CAPTURE] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_CAPTURE_EP", .long_name = "capture-ep",
-		ENDPOINT, AT(capture_ep), .when_true = CAPTURE_EP, .shipped = "true",
+		ENDPOINT, AT(capture_ep), .when_true = CAPTURE_ENDPOINT, .shipped = "true",
 		.help = "packet capture by vio4wd capture: a UNIX socket",
 		.detail = "Who may open the socket (root) can read the packets of every VM.",
 	},
@@ -324,14 +318,14 @@ const struct config_option config_options[OPT_N] = {
 		SCHED, .section = "Core scheduler",
 		.variable = "VIRTIOFWD_ZMQ_STATS_EP", .long_name = "stats-ep",
 		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
-		SCHED_AT(stats_ep), .default_text = STATS_EP, .when_true = STATS_EP,
+		SCHED_AT(stats_ep), .default_text = STATS_ENDPOINT, .when_true = STATS_ENDPOINT,
 		.help = "the daemon's statistics endpoint",
 	},
 	[OPT_SCHED_SCHED_EP] = {
 		SCHED,
 		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "sched-ep",
 		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
-		SCHED_AT(sched_ep), .default_text = CORE_SCHED_EP, .when_true = CORE_SCHED_EP,
+		SCHED_AT(sched_ep), .default_text = CORE_SCHED_ENDPOINT, .when_true = CORE_SCHED_ENDPOINT,
 		.help = "the daemon's core scheduler endpoint",
 	},
 	[OPT_SCHED_POLL_INTERVAL] = {
@@ -365,7 +359,7 @@ const struct config_option config_options[OPT_N] = {
 		SCHED,
 		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "config-ep",
 		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
-		SCHED_AT(config_ep), .default_text = CONFIG_EP, .when_true = CONFIG_EP,
+		SCHED_AT(config_ep), .default_text = CONFIG_ENDPOINT, .when_true = CONFIG_ENDPOINT,
 		.help = "the daemon's config endpoint, which tells the pinned relays",
 	},
 	[OPT_SCHED_DRY_RUN] = {

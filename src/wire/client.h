@@ -13,11 +13,6 @@
 #include "wire/core_sched_codec.h"
 #include "wire/stats_codec.h"
 
-#define CLIENT_PORT_CONTROL_ENDPOINT "ipc:///var/run/virtio-forwarder/port_control"
-#define CLIENT_STATS_ENDPOINT "ipc:///var/run/virtio-forwarder/stats"
-#define CLIENT_CORE_SCHED_ENDPOINT "ipc:///var/run/virtio-forwarder/core_sched"
-#define CLIENT_CONFIG_ENDPOINT "ipc:///var/run/virtio-forwarder/config"
-
 #define CLIENT_TIMEOUT_MS 2000
 #define CLIENT_DELAY_MAX_MS (INT_MAX - CLIENT_TIMEOUT_MS) /* of the statistics */
 

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "base/endpoints.h"
 #include "base/limits.h"
 #include "bin/clients/capture_source.h"
 #include "bin/clients/clients.h"
@@ -21,7 +22,6 @@
 #define POLL_MS 2          /* so often the rings are looked at */
 #define PACKETS_A_LOOK 256 /* between two looks at the clock and for a signal */
 #define DURATION_MAX_S 86400
-#define ENDPOINT_DEFAULT CAPTURE_ENDPOINT
 
 static const char *const directions[CAPTURE_DIRECTIONS] = {"vf-to-vm", "vm-to-vf"};
 
@@ -39,7 +39,7 @@ static const struct argp_option options[] = {
 	{"count", 'c', "N", 0, "end after N packets", 0},
 	{"duration", KEY_DURATION, "SECONDS", 0, "end after so long", 0},
 	{"capture-ep", KEY_ENDPOINT, "ENDPOINT", 0,
-		"the daemon's capture endpoint (default: " ENDPOINT_DEFAULT ")", 0},
+		"the daemon's capture endpoint (default: " CAPTURE_ENDPOINT ")", 0},
 	{},
 };
 
@@ -333,7 +333,7 @@ static int capture_all(struct capture *capture, const char *program, struct err 
 int capture_main(int argc, char **argv, bool compatible)
 {
 	struct arguments arguments = {
-		.endpoint = ENDPOINT_DEFAULT,
+		.endpoint = CAPTURE_ENDPOINT,
 		.file = "-",
 		.request = {.version = CAPTURE_VERSION,
 			.directions = (1u << CAPTURE_DIRECTIONS) - 1,

@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "base/endpoints.h"
 #include "wire/client.h"
 
 struct ring {

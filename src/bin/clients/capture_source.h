@@ -8,8 +8,6 @@
 
 #include "base/capture.h"
 
-#define CAPTURE_ENDPOINT "ipc:///var/run/virtio-forwarder/capture"
-
 struct capture_source;
 
 /* A packet, valid until the next one is taken. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/endpoints.h"
 #include "wire/client.h"
 
 #define ALWAYS ~0u
@@ -22,12 +23,11 @@ static const struct {
 	struct argp_option option;
 } shared[] = {
 	{CLIENT_STATS_EP, {"stats-ep", KEY_STATS_ENDPOINT, "ENDPOINT", 0,
-				  "stats endpoint (default: " CLIENT_STATS_ENDPOINT ")", 0}},
-	{CLIENT_SCHED_EP,
-		{"sched-ep", KEY_SCHED_ENDPOINT, "ENDPOINT", 0,
-			"core scheduler endpoint (default: " CLIENT_CORE_SCHED_ENDPOINT ")", 0}},
+				  "stats endpoint (default: " STATS_ENDPOINT ")", 0}},
+	{CLIENT_SCHED_EP, {"sched-ep", KEY_SCHED_ENDPOINT, "ENDPOINT", 0,
+				  "core scheduler endpoint (default: " CORE_SCHED_ENDPOINT ")", 0}},
 	{CLIENT_CONFIG_EP, {"config-ep", KEY_CONFIG_ENDPOINT, "ENDPOINT", 0,
-				   "config endpoint (default: " CLIENT_CONFIG_ENDPOINT ")", 0}},
+				   "config endpoint (default: " CONFIG_ENDPOINT ")", 0}},
 	{CLIENT_JSON, {"json", KEY_JSON, NULL, 0, "print JSON", 0}},
 	{ALWAYS, {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0}},
 };
@@ -89,9 +89,9 @@ void client_parse(const struct argp *argp, unsigned with, int argc, char **argv,
 		if (shared[i].with & with || shared[i].with == ALWAYS)
 			options[n++] = shared[i].option;
 	*ret_options = (struct client_options){
-		.stats_endpoint = CLIENT_STATS_ENDPOINT,
-		.sched_endpoint = CLIENT_CORE_SCHED_ENDPOINT,
-		.config_endpoint = CLIENT_CONFIG_ENDPOINT,
+		.stats_endpoint = STATS_ENDPOINT,
+		.sched_endpoint = CORE_SCHED_ENDPOINT,
+		.config_endpoint = CONFIG_ENDPOINT,
 	};
 	argp_parse(&whole, argc, argv, 0, NULL, inputs);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/endpoints.h"
 #include "bin/clients/clients.h"
 #include "wire/client.h"
 
@@ -40,7 +41,7 @@ static const struct argp_option options[] = {
 	{"ident", KEY_IDENT, "ID", 0, "an orchestrator's id of the port, shown in statistics", 0},
 	{"conditional", KEY_CONDITIONAL, NULL, 0, "what is done already is no error", 0},
 	{"zmq_ep", KEY_ENDPOINT, "ENDPOINT", 0,
-		"port control endpoint (default: " CLIENT_PORT_CONTROL_ENDPOINT ")", 0},
+		"port control endpoint (default: " PORT_CONTROL_ENDPOINT ")", 0},
 	{"zmq-ep", KEY_ENDPOINT, "ENDPOINT", OPTION_ALIAS, NULL, 0},
 	{},
 };
@@ -212,7 +213,7 @@ static int print_json_result(const struct op_result *result)
 int port_control_main(int argc, char **argv, bool compatible)
 {
 	struct arguments arguments = {
-		.endpoint = CLIENT_PORT_CONTROL_ENDPOINT,
+		.endpoint = PORT_CONTROL_ENDPOINT,
 		.op = {.relay_id = -1, .device = {.bond_mode = 1}},
 	};
 	struct op_result result;
