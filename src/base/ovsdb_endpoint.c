@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 static int parse_path(const char *path, struct ovsdb_endpoint *endpoint, struct err *err)
 {
 	struct sockaddr_un *local = &endpoint->addr.local;
@@ -46,37 +48,25 @@ static bool split_host_port(char *text, char **ret_host, const char **ret_port)
 	return true;
 }
 
-static bool parse_port(const char *text, uint16_t *ret_port)
-{
-	unsigned long port;
-	char *end;
-
-	port = text[0] >= '1' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
-	if (port == 0 || port > UINT16_MAX || *end)
-		return false;
-	*ret_port = (uint16_t)port;
-	return true;
-}
-
 static int parse_ip(
 	const char *text, const char *rest, struct ovsdb_endpoint *endpoint, struct err *err)
 {
-	uint16_t port = OVSDB_PORT_DEFAULT;
+	unsigned port = OVSDB_PORT_DEFAULT;
 	char copy[INET6_ADDRSTRLEN + sizeof("[]:65535")], *host = NULL;
 	const char *port_text = NULL;
 
 	if (strlen(rest) < sizeof(copy) && split_host_port(strcpy(copy, rest), &host, &port_text) &&
-		(!port_text || parse_port(port_text, &port))) {
+		(!port_text || number_parse(port_text, UINT16_MAX, &port) == 0) && port > 0) {
 		snprintf(endpoint->text, sizeof(endpoint->text), "%s", text);
 		if (inet_pton(AF_INET, host, &endpoint->addr.v4.sin_addr) == 1) {
 			endpoint->addr.v4.sin_family = AF_INET;
-			endpoint->addr.v4.sin_port = htons(port);
+			endpoint->addr.v4.sin_port = htons((uint16_t)port);
 			endpoint->addr_size = sizeof(endpoint->addr.v4);
 			return 0;
 		}
 		if (inet_pton(AF_INET6, host, &endpoint->addr.v6.sin6_addr) == 1) {
 			endpoint->addr.v6.sin6_family = AF_INET6;
-			endpoint->addr.v6.sin6_port = htons(port);
+			endpoint->addr.v6.sin6_port = htons((uint16_t)port);
 			endpoint->addr_size = sizeof(endpoint->addr.v6);
 			return 0;
 		}

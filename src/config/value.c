@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "config/config.h"
 #include "config/option.h"
 
@@ -130,27 +131,9 @@ int value_cpu_set(
 	return cpu_set_parse(text, field(option, target), err);
 }
 
-/* Reads 0..max, decimal digits and nothing else. */
-static int read_number(const char *text, unsigned max, unsigned *ret_number)
-{
-	unsigned long number = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		if (!isdigit((unsigned char)*text))
-			return -EINVAL;
-		number = number * 10 + (unsigned long)(*text - '0');
-		if (number > max)
-			return -EINVAL;
-	}
-	*ret_number = (unsigned)number;
-	return 0;
-}
-
 int value_cpu(const struct config_option *option, const char *text, void *target, struct err *err)
 {
-	if (read_number(text, CPU_SET_MAX - 1, field(option, target)) < 0)
+	if (number_parse(text, CPU_SET_MAX - 1, field(option, target)) < 0)
 		return err_set(err, EINVAL, "'%s' is no CPU (0 to %d)", text, CPU_SET_MAX - 1);
 	return 0;
 }
@@ -160,7 +143,7 @@ int value_idle_latency(
 {
 	unsigned latency_us;
 
-	if (read_number(text, 10000, &latency_us) < 0)
+	if (number_parse(text, 10000, &latency_us) < 0)
 		return err_set(err, EINVAL, "'%s' is no number of microseconds; 0 to 10000", text);
 	*(unsigned *)field(option, target) = latency_us;
 	return 0;
@@ -171,7 +154,7 @@ int value_log_level(
 {
 	unsigned level;
 
-	if (read_number(text, 7, &level) < 0)
+	if (number_parse(text, 7, &level) < 0)
 		return err_set(
 			err, EINVAL, "'%s' is no log level; 0 (emergency) to 7 (debug)", text);
 	*(int *)field(option, target) = (int)level;
@@ -256,11 +239,11 @@ int value_pin(const struct config_option *option, const char *text, void *target
 		*second++ = '\0';
 	else
 		second = first;
-	if (read_number(copy, RELAYS_MAX - 1, &relay_id) < 0)
+	if (number_parse(copy, RELAYS_MAX - 1, &relay_id) < 0)
 		return err_set(err, EINVAL, "'%s': '%s' is no relay (0 to %d)", text, copy,
 			RELAYS_MAX - 1);
-	if (read_number(first, CPU_SET_MAX - 1, &vf_to_vm_cpu) < 0 ||
-		read_number(second, CPU_SET_MAX - 1, &vm_to_vf_cpu) < 0)
+	if (number_parse(first, CPU_SET_MAX - 1, &vf_to_vm_cpu) < 0 ||
+		number_parse(second, CPU_SET_MAX - 1, &vm_to_vf_cpu) < 0)
 		return err_set(
 			err, EINVAL, "'%s' names no CPUs; write RELAY:CPU or RELAY:CPU,CPU", text);
 	if (config->pins[relay_id].set)
@@ -280,7 +263,7 @@ int value_static_vf(
 
 	if (!equals)
 		return err_set(err, EINVAL, "'%s' names no relay; write DEVICE=RELAY", text);
-	if (read_number(equals + 1, RELAYS_MAX - 1, &vf.relay_id) < 0)
+	if (number_parse(equals + 1, RELAYS_MAX - 1, &vf.relay_id) < 0)
 		return err_set(err, EINVAL, "'%s': '%s' is no relay (0 to %d); write DEVICE=RELAY",
 			text, equals + 1, RELAYS_MAX - 1);
 	device = strndup(text, (size_t)(equals - text));

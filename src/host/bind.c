@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -216,14 +217,13 @@ static int append_vfs(const char *sysfs, const char *netdev, const struct pci_ad
 
 static int append_netdev(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
 {
-	char *colon = strchr(entry, ':'), *end = NULL;
-	unsigned long count = 0;
+	char *colon = strchr(entry, ':');
+	unsigned count = 0;
 	struct pci_addr addr;
 
 	if (colon) {
 		*colon = '\0';
-		count = colon[1] >= '1' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
-		if (count == 0 || count > 65535 || *end)
+		if (number_parse(colon + 1, 65535, &count) < 0 || count == 0)
 			return err_set(err, EINVAL,
 				"\"%s:%s\" is neither a PCI address nor an interface with a count "
 				"of VFs",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/number.h"
 #include "host/sysfs.h"
 
 #define FUNCTION "%s/bus/pci/devices/%s"
@@ -60,14 +61,13 @@ int host_pci_numa_node(const char *sysfs, const struct pci_addr *addr)
 
 int host_pci_iommu_group(const char *sysfs, const struct pci_addr *addr)
 {
-	char text[PCI_ADDR_TEXT_SIZE], name[16], *end;
-	unsigned long group;
+	char text[PCI_ADDR_TEXT_SIZE], name[16];
+	unsigned group;
 
 	if (sysfs_link_name(
 		    name, sizeof(name), FUNCTION "/iommu_group", sysfs, text_of(addr, text)) < 0)
 		return -ENOENT;
-	group = strtoul(name, &end, 10);
-	return *end || end == name || group > INT_MAX ? -ENOENT : (int)group;
+	return number_parse(name, INT_MAX, &group) < 0 ? -ENOENT : (int)group;
 }
 
 int host_pci_netdev(

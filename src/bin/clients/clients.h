@@ -54,9 +54,6 @@ void client_parse(const struct argp *argp, unsigned with, int argc, char **argv,
 /* Prints the reason on standard error; returns EXIT_REFUSED. */
 int client_fail(const char *program, const struct err *err);
 
-/* Reads a whole decimal number, 0..max. Returns 0 or -EINVAL. */
-int client_parse_number(const char *text, unsigned long max, unsigned *ret_number);
-
 /* The value of an option or argument, min..max; anything else is bad usage. */
 unsigned client_number(
 	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state);

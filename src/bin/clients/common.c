@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/clients/clients.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/endpoints.h"
+#include "base/number.h"
 #include "wire/client.h"
 
 #define ALWAYS ~0u
@@ -102,27 +101,12 @@ int client_fail(const char *program, const struct err *err)
 	return EXIT_REFUSED;
 }
 
-int client_parse_number(const char *text, unsigned long max, unsigned *ret_number)
-{
-	unsigned long number;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (errno || *end || number > max)
-		return -EINVAL;
-	*ret_number = (unsigned)number;
-	return 0;
-}
-
 unsigned client_number(
 	const char *option, const char *text, unsigned min, unsigned max, struct argp_state *state)
 {
 	unsigned value = 0;
 
-	if (client_parse_number(text, max, &value) < 0 || value < min)
+	if (number_parse(text, max, &value) < 0 || value < min)
 		argp_error(state, "%s: '%s' is no number from %u to %u", option, text, min, max);
 	return value;
 }

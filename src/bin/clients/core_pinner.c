@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "bin/clients/clients.h"
 #include "wire/client.h"
 
@@ -49,9 +50,9 @@ static int parse_move(const char *text, struct core_move *ret_move)
 		*second++ = '\0';
 	else
 		second = cpus;
-	if (client_parse_number(copy, RELAYS_MAX - 1, &move.relay_id) < 0 ||
-		client_parse_number(cpus, CPU_SET_MAX - 1, &move.vf_to_vm_cpu) < 0 ||
-		client_parse_number(second, CPU_SET_MAX - 1, &move.vm_to_vf_cpu) < 0)
+	if (number_parse(copy, RELAYS_MAX - 1, &move.relay_id) < 0 ||
+		number_parse(cpus, CPU_SET_MAX - 1, &move.vf_to_vm_cpu) < 0 ||
+		number_parse(second, CPU_SET_MAX - 1, &move.vm_to_vf_cpu) < 0)
 		return -1;
 	*ret_move = move;
 	return 0;

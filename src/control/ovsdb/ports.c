@@ -5,22 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "host/netdev.h"
-
-static bool parse_relay_id(const char *text, unsigned *ret_id)
-{
-	unsigned long id;
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	id = strtoul(text, &end, 10);
-	if (*end || id >= RELAYS_MAX)
-		return false;
-	*ret_id = (unsigned)id;
-	return true;
-}
 
 /* The VF that the interface stands for; an earlier answer holds while there is no new one. */
 static int resolve_interface(struct row *row, const char *sysfs, bool look_again, struct err *err)
@@ -57,7 +44,7 @@ static int find_relay(const struct row *row, const char *sysfs, const struct dev
 	int r;
 
 	if (row->relay_id) {
-		if (parse_relay_id(row->relay_id, ret_id))
+		if (number_parse(row->relay_id, RELAYS_MAX - 1, ret_id) == 0)
 			return 0;
 		return err_set(err, EINVAL,
 			"external_ids:virtio_forwarder_id is \"%s\", not a relay id (0..%d)",
