@@ -44,6 +44,20 @@ struct direction_stats {
 	struct slice_stats slices[SLICES_MAX];
 };
 
+/* The old counters know two reasons for a drop: no destination, and all the others, summed here. */
+static inline struct packet_count dropped_while_connected(const struct direction_stats *stats)
+{
+	struct packet_count sum = {0};
+
+	for (unsigned i = 0; i < DROP_N; i++) {
+		if (i == DROP_NOT_CONNECTED)
+			continue;
+		sum.packets += stats->dropped[i].packets;
+		sum.bytes += stats->dropped[i].bytes;
+	}
+	return sum;
+}
+
 /* Times are ever growing; what is neither busy nor asleep, the worker has polled in vain. */
 struct worker_stats {
 	unsigned cpu;

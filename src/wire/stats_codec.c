@@ -68,20 +68,6 @@ struct relay_frame {
 	char device[DEVICE_TEXT_SIZE];
 };
 
-/* The old counters know two reasons: no destination, and all the others. */
-static struct packet_count dropped_not_disconnected(const struct direction_stats *stats)
-{
-	struct packet_count sum = {};
-
-	for (unsigned i = 0; i < DROP_N; i++) {
-		if (i == DROP_NOT_CONNECTED)
-			continue;
-		sum.packets += stats->dropped[i].packets;
-		sum.bytes += stats->dropped[i].bytes;
-	}
-	return sum;
-}
-
 static void fill_drops(const struct direction_stats *stats, struct drop_list *list)
 {
 	for (unsigned i = 0; i < DROP_N; i++) {
@@ -126,7 +112,7 @@ static size_t fill_slices(const struct direction_stats *stats, struct slice_list
 		FILL_COUNT(message, rx_from_##source, (stats)->received);                \
 		FILL_COUNT(message, tx_to_##destination, (stats)->sent);                 \
 		FILL_COUNT(message, dropped_##destination##_queue_full,                  \
-			dropped_not_disconnected(stats));                                \
+			dropped_while_connected(stats));                                 \
 		FILL_COUNT(message, dropped_##destination##_not_connected,               \
 			(stats)->dropped[DROP_NOT_CONNECTED]);                           \
 		(message)->pkt_rate_rx_from_##source = (float)(rates)->received_packets; \

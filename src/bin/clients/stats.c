@@ -136,19 +136,6 @@ static void print_rate(const struct line_prefix *prefix, const char *unit, const
 	printf("%s%s_rate_%s%s=%s\n", prefix->text, unit, what, end, text);
 }
 
-static struct packet_count sum_of_drops(const struct direction_stats *stats)
-{
-	struct packet_count sum = {};
-
-	for (unsigned i = 0; i < DROP_N; i++) {
-		if (i == DROP_NOT_CONNECTED)
-			continue;
-		sum.packets += stats->dropped[i].packets;
-		sum.bytes += stats->dropped[i].bytes;
-	}
-	return sum;
-}
-
 static void print_extensions(const struct line_prefix *prefix, const struct direction_stats *stats)
 {
 	for (unsigned i = 0; i < DROP_N; i++) {
@@ -174,7 +161,8 @@ static void print_direction(const struct direction_names *names, unsigned relay_
 		names->direction, stats->cpu);
 	print_count(&prefix, "rx_from_", names->source, "", stats->received);
 	print_count(&prefix, "tx_to_", names->destination, "", stats->sent);
-	print_count(&prefix, "dropped_", names->destination, "_queue_full", sum_of_drops(stats));
+	print_count(&prefix, "dropped_", names->destination, "_queue_full",
+		dropped_while_connected(stats));
 	print_count(&prefix, "dropped_", names->destination, "_not_connected",
 		stats->dropped[DROP_NOT_CONNECTED]);
 	print_rate(&prefix, "pkt", "rx_from_", names->source, rates->received_packets);
