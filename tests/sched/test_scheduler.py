@@ -155,7 +155,7 @@ def test_numa(daemon, scheduler, options, moves):
 def test_a_relay_of_whatever_node(daemon, scheduler, relay_node, moves):
     """What the daemon says of it counts more than its pool's node, 0, which is also said where there is
     no pool, or none is known."""
-    with daemon([HALF], messages=own, nodes={11: 1, 12: 0}, relay_node=relay_node) as fake:
+    with daemon([HALF], messages=extended, nodes={11: 1, 12: 0}, relay_node=relay_node) as fake:
         scheduler()
         polls(fake, 5)
         assert len(fake.updates) == moves

@@ -56,7 +56,7 @@ def test_measured_load_and_sleep(workdir, stack):
 def test_slices_are_counted_where_they_are(workdir, stack):
     lane = Lane(11, 1, busy=0.75)
     lane.slices = [[11, 0.5], [12, 0.25]]
-    stack.enter_context(FakeDaemon(workdir, [11, 12], {0: {VF_TO_VM: lane}}, messages=own))
+    stack.enter_context(FakeDaemon(workdir, [11, 12], {0: {VF_TO_VM: lane}}, messages=extended))
     process = stack.enter_context(Process(argv(workdir), "top"))
     process.expect(r"^CPU   11 .*  (49|50)\.\d % \(estimate\)  1 lanes$", TIMEOUT_S)
     process.expect(r"^CPU   12 .*  2[45]\.\d % \(estimate\)  1 lanes$", TIMEOUT_S)
