@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "control/command_file/commands.h"
+#include "control/turn.h"
 #include "host/netdev.h"
 #include "host/sysfs.h"
 
@@ -30,7 +31,9 @@ struct command_file {
 	command_file_apply *apply;
 	void *userdata;
 	sd_event_source *watch;
-	sd_event_source *first_look;
+	sd_event_source *turn;    /* one-shot: looks for the file, or goes on with its commands */
+	struct command *commands; /* of the file that was taken last; NULL where there was none */
+	unsigned n_commands, n_done;
 	struct log_limit warnings;
 	struct added_port added[RELAYS_MAX];
 };
@@ -158,28 +161,36 @@ static void execute(struct command_file *file, const struct command *command)
  * part. */
 static void look(struct command_file *file)
 {
-	_cleanup_free_ struct command *commands = NULL;
 	char text[FILE_SIZE_MAX + 1];
 	struct err err = {""};
-	unsigned n = 0;
 	ssize_t length;
 
+	free(file->commands);
+	file->commands = NULL;
+	file->n_commands = file->n_done = 0;
 	length = take_file(file, text, &err);
 	if (length < 0) {
 		if (log_limit_pass(&file->warnings))
 			log_warning("%s is left alone: %s", file->path, err.text);
 		return;
 	}
-	if (commands_parse(text, (size_t)length, &commands, &n, &err) < 0)
+	if (commands_parse(text, (size_t)length, &file->commands, &file->n_commands, &err) < 0)
 		log_error("%s: nothing is done: %s", file->path, err.text);
-	for (unsigned i = 0; i < n; i++)
-		execute(file, &commands[i]);
 }
 
-static int on_first_look(sd_event_source *source, void *userdata)
+/* After the last command too: another file may have come meanwhile. */
+static int on_turn(sd_event_source *source, void *userdata)
 {
-	look(userdata);
-	return 0;
+	const uint64_t began_ns = clock_monotonic_ns();
+	struct command_file *file = userdata;
+
+	if (file->n_done == file->n_commands)
+		look(file);
+	if (file->n_commands == 0)
+		return 0;
+	while (file->n_done < file->n_commands && !turn_is_over(began_ns))
+		execute(file, &file->commands[file->n_done++]);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int on_directory(sd_event_source *source, const struct inotify_event *event, void *userdata)
@@ -190,7 +201,7 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 		log_error("%s: its directory is gone; no more commands are taken", file->path);
 	else if ((event->mask & IN_Q_OVERFLOW) ||
 		 (event->len > 0 && !strcmp(event->name, file->name)))
-		look(file);
+		return sd_event_source_set_enabled(file->turn, SD_EVENT_ONESHOT);
 	return 0;
 }
 
@@ -235,7 +246,7 @@ int command_file_new(struct command_file **ret_file, sd_event *event,
 		r = sd_event_add_inotify_fd(event, &file->watch, file->directory_fd,
 			IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
 	if (r >= 0)
-		r = sd_event_add_defer(event, &file->first_look, on_first_look, file);
+		r = sd_event_add_defer(event, &file->turn, on_turn, file);
 	if (r < 0) {
 		err_set(err, -r, "command file %s: cannot be watched: %s", file->path,
 			strerror(-r));
@@ -253,9 +264,10 @@ struct command_file *command_file_free(struct command_file *file)
 	if (!file)
 		return NULL;
 	sd_event_source_disable_unref(file->watch);
-	sd_event_source_disable_unref(file->first_look);
+	sd_event_source_disable_unref(file->turn);
 	if (file->directory_fd >= 0)
 		close(file->directory_fd);
+	free(file->commands);
 	free(file->sysfs);
 	free(file);
 	return NULL;

@@ -12,6 +12,7 @@
 
 #include "control/command_file/command_file.h"
 #include "control/command_file/commands.h"
+#include "control/turn.h"
 #include "host/fake_sysfs.h"
 
 struct bed {
@@ -22,6 +23,7 @@ struct bed {
 	struct command_file *file;
 	char log[1024]; /* the operations, as text */
 	int code;       /* what the next operations return */
+	bool slow;      /* an operation takes more than a turn */
 };
 
 static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
@@ -31,6 +33,8 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 
 	assert_int_equal(op->device.n_members, 1);
 	assert_true(op->conditional);
+	if (bed->slow)
+		nanosleep(&(struct timespec){.tv_nsec = TURN_NS}, NULL);
 	snprintf(bed->log + length, sizeof(bed->log) - length, "%s %d %s;",
 		op->kind == OP_ADD ? "add" : "remove", op->relay_id, op->device.members[0].text);
 	ret_result->code = bed->code;
@@ -273,6 +277,37 @@ static void refused_files_are_left_alone(void **state)
 	assert_string_equal(bed->log, "add 3 0000:05:08.3;");
 }
 
+static size_t count_operations(const struct bed *bed)
+{
+	size_t n = 0;
+
+	for (const char *c = bed->log; *c; c++)
+		n += *c == ';';
+	return n;
+}
+
+/* The event loop's other sources are not held up by more than one of them; the next file waits. */
+static void slow_commands_take_turns(void **state)
+{
+	struct bed *bed = *state;
+	size_t before = 0, n = 0;
+
+	start(bed);
+	settle(bed);
+	bed->slow = true;
+	write_file(bed->path, "add_port eth3\ndel_port eth3\nadd_port eth3\n", 0644);
+	while (sd_event_run(bed->event, 0) > 0) {
+		before = n;
+		n = count_operations(bed);
+		assert_in_range(n, before, before + 1);
+		if (n == 1 && before == 0)
+			write_file(bed->path, "del_port eth3\n", 0644);
+	}
+	assert_string_equal(bed->log, "add 3 0000:05:08.3;remove 3 0000:05:08.3;"
+				      "add 3 0000:05:08.3;remove 3 0000:05:08.3;");
+	assert_false(exists(bed->path));
+}
+
 static void bad_paths_are_errors(void **state)
 {
 	struct bed *bed = *state;
@@ -301,6 +336,7 @@ int main(void)
 		IN_BED(a_vanished_interface_can_be_deleted),
 		IN_BED(bad_commands_do_nothing),
 		IN_BED(refused_files_are_left_alone),
+		IN_BED(slow_commands_take_turns),
 		IN_BED(bad_paths_are_errors),
 	};
 
