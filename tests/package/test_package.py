@@ -230,7 +230,6 @@ def test_os_vif(tree, daemon):
     there or belongs to another device."""
     daemon.configure(VIRTIOFWD_DYNAMIC_SOCKETS="true")
     daemon("start")
-    tree.run(f"mkdir -p {SOCKETS}")  # whoever names dynamic sockets has a directory for them
     path = f"{SOCKETS}/vhu1"
     code, text = call_as_os_vif(tree, "add_sock", "0000:05:08.1", path)
     assert code == 1 and "0000:05:08.1" in text
