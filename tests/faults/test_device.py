@@ -80,17 +80,19 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
         time.sleep(1)  # how long a view is told
         start = time.monotonic()
         samples = scrape(endpoint)
-        assert time.monotonic() - start < 2, "several devices were waited for"
+        assert time.monotonic() - start < 3, "several devices were waited for"
         assert all(value(samples, "pool_packets", relay=relay) > 0 for relay in relays)
         return {relay for relay in relays
                 if ("device_missed_packets_total", frozenset({("relay", str(relay))})) in samples}
 
-    assert told() == set(relays)
+    wait_until(lambda: told() == set(relays), 20, "all devices have counters")
     for relay in relays[1:]:
         (silent / f"net_null{relay}").touch()
-    rounds = [told() for _ in relays[1:]]
-    assert [len(those) for those in rounds] == [4, 3, 2, 1], rounds
-    assert rounds[-1] == {0}
+    rounds = [set(relays)]
+    while rounds[-1] != {0}:
+        rounds.append(told())
+        assert rounds[-1] <= rounds[-2] and len(rounds) < 20, rounds
+    assert len(rounds) >= len(relays), "several devices were asked at once"
     for path in silent.iterdir():
         path.unlink()
-    assert told() == set(relays)
+    wait_until(lambda: told() == set(relays), 20, "all devices have counters again")
