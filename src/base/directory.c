@@ -2,6 +2,7 @@
 #include "base/directory.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <linux/limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,19 +34,38 @@ static bool is_trusted(const struct stat *st, uid_t uid)
 	return st->st_uid == 0 || st->st_uid == geteuid() || st->st_uid == uid;
 }
 
-int directory_check_owner(const char *path, uid_t uid, struct err *err)
+/* `parent` is where it is: who may write there can have made it. */
+static int check_owner(const char *kind, const char *path, const struct stat *st,
+	const char *parent, uid_t uid, struct err *err)
 {
-	char parent[PATH_MAX];
-	struct stat st, above;
+	struct stat above;
 
-	snprintf(parent, sizeof(parent), "%s/..", path);
-	if (stat(path, &st) < 0 || stat(parent, &above) < 0)
-		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
-	if (is_trusted(&st, uid) || (is_trusted(&above, uid) && !(above.st_mode & S_IWOTH)))
+	if (stat(parent, &above) < 0)
+		return err_set(err, errno, "directory %s: %s", parent, strerror(errno));
+	if (is_trusted(st, uid) || (is_trusted(&above, uid) && !(above.st_mode & S_IWOTH)))
 		return 0;
 	return err_set(err, EPERM,
-		"directory %s belongs to user %u, who can have made it to be taken for a VM; "
-		"remove "
-		"it, or give it to who owns the sockets",
-		path, st.st_uid);
+		"%s %s belongs to user %u, who can have made it to be taken for a VM; remove it, "
+		"or give it to who owns the sockets",
+		kind, path, st->st_uid);
+}
+
+int directory_check_owner(const char *path, uid_t uid, struct err *err)
+{
+	char name[PATH_MAX], parent[PATH_MAX];
+	size_t length = strlen(path);
+	struct stat link, st;
+	int r = 0;
+
+	while (length > 1 && path[length - 1] == '/') /* with one, lstat() follows a link as well */
+		length--;
+	snprintf(name, sizeof(name), "%.*s", (int)length, path);
+	if (lstat(name, &link) < 0 || stat(path, &st) < 0)
+		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
+	if (S_ISLNK(link.st_mode))
+		r = check_owner("symbolic link", path, &link, dirname(name), uid, err);
+	if (r < 0)
+		return r;
+	snprintf(parent, sizeof(parent), "%s/..", path);
+	return check_owner("directory", path, &st, parent, uid, err);
 }

@@ -226,3 +226,22 @@ def test_socket_directory_of_another(start_forwarder, workdir):
     forwarder.argv.append("--dynamic-sockets")  # which may be elsewhere
     forwarder.start()
     assert refusal in forwarder.output.tail()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a link away")
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, slash):
+    """Where the link leads is its owner's choice, and may be another place tomorrow."""
+    forwarder = start_forwarder((), options=[f"--vhost-path={workdir}/sockets{slash}"])
+    forwarder.stop()
+    forwarder.socket_dir.rename(workdir / "behind")
+    forwarder.socket_dir.symlink_to(workdir / "behind")
+    forwarder.start()
+    forwarder.stop()
+    os.chown(forwarder.socket_dir, 4711, 4711, follow_symlinks=False)
+    forwarder.start()  # nobody else can have put it there
+    forwarder.stop()
+    workdir.chmod(0o777)
+    with pytest.raises(AssertionError):
+        forwarder.start()
+    assert f"symbolic link {forwarder.socket_dir}{slash} belongs to user 4711" in forwarder.output.tail()
