@@ -21,9 +21,9 @@
 #include "core/stash.h"
 
 #define BACKLOG_BUFFERS 1024 /* of one relay, shared out among its slices, */
-/* Each of which gets at least what a burst of frames of 9000 bytes for one ring asks for: buffers
- * count for the queue and for the store. */
-#define BACKLOG_BUFFERS_MIN (2 * LANE_BURST * 5)
+/* Each of which gets at least so many: what a burst of frames of 9000 bytes for one ring asks for,
+ * whose buffers count for the queue and for the store, and as much again for packets to wait in. */
+#define BACKLOG_BUFFERS_MIN (2 * 2 * LANE_BURST * 5)
 #define NO_SLOT 0
 
 struct backlog_queue {

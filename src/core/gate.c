@@ -23,6 +23,7 @@
 #define CONNECTIONS_MAX 4 /* at a time through one gate */
 #define BACKLOG 128
 #define WATCH_MS 20    /* between looks at the call eventfds while they are in use */
+#define BLOCKED_MS 1   /* while somebody waits for one */
 #define REST_MS 1000   /* while they are not; at most a worker's wait for one in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest may come back that did harm */
@@ -34,20 +35,21 @@ struct gate {
 	char path[SOCKET_PATH_SIZE];
 	int listen_fd;                                        /* -1 in client mode */
 	struct gate_connection *connections[CONNECTIONS_MAX]; /* the oldest first, then NULL */
-	unsigned n_leaving; /* that have been hung up, and the library has not let go of */
 	uint64_t closed_until_ms;
-	bool rejected; /* the last attempt to connect was, which has been said */
+	bool closed;           /* by gate_hang_up() */
+	enum gate_calls calls; /* at the last look */
+	bool rejected;         /* the last attempt to connect was, which has been said */
 };
 
 struct gatekeeper {
 	pthread_t thread;
 	pthread_mutex_t mutex; /* of all that follows, and of every gate */
 	struct gate *gates[RELAYS_MAX];
-	struct gate_connection *leaving; /* of all gates, and of those that have been closed */
 	unsigned generation; /* changes whenever a descriptor may have gone that is being polled */
 	bool stop;
 	int wake_fd;   /* eventfd: something has changed */
-	bool watching; /* call eventfds are in use */
+	bool watching; /* call eventfds are in use: */
+	int pause_ms;  /* between looks at them */
 	uint64_t next_look_ms;
 	struct log_limit log_limit;
 };
@@ -70,23 +72,23 @@ static void end_connection(struct gate *gate, unsigned index)
 {
 	unsigned n = count_connections(gate);
 
-	struct gate_connection *connection = gate->connections[index];
-
-	gate_connection_hang_up(connection);
-	connection->gate = gate;
-	connection->next = gate->keeper->leaving;
-	gate->keeper->leaving = connection;
-	gate->n_leaving++;
+	gate_connection_free(gate->connections[index]);
 	memmove(&gate->connections[index], &gate->connections[index + 1],
 		(n - index - 1) * sizeof(gate->connections[0]));
 	gate->connections[n - 1] = NULL;
 	gate->keeper->generation++;
 }
 
-static void banish(struct gate *gate, unsigned index, const char *why)
+static void end_all(struct gate *gate)
+{
+	while (gate->connections[0] != NULL)
+		end_connection(gate, 0);
+}
+
+/* Whose connections have ended for the harm that he did does not come back at once. */
+static void shut_out(struct gate *gate, const char *why)
 {
 	log_warning("vhost-user socket %s: the VM is disconnected: %s", gate->path, why);
-	end_connection(gate, index);
 	gate->closed_until_ms = now_ms() + BANISH_MS;
 }
 
@@ -131,7 +133,7 @@ static unsigned least_wanted(const struct gate *gate)
 /* Lets a frontend in; takes its descriptor over. */
 static void admit(struct gate *gate, int frontend_fd)
 {
-	if (now_ms() < gate->closed_until_ms || gate->n_leaving >= CONNECTIONS_MAX) {
+	if (now_ms() < gate->closed_until_ms) {
 		close(frontend_fd);
 		return;
 	}
@@ -171,7 +173,7 @@ static void try_to_connect(struct gate *gate)
 struct poll_set {
 	unsigned n;
 	int timeout_ms;
-	struct pollfd fds[2 + RELAYS_MAX * (1 + 3 * CONNECTIONS_MAX)];
+	struct pollfd fds[2 + RELAYS_MAX * (1 + 2 * CONNECTIONS_MAX)];
 	unsigned gates_at[RELAYS_MAX]; /* index of each gate's first descriptor */
 };
 
@@ -194,9 +196,9 @@ static void add_gate(struct poll_set *set, const struct gate *gate)
 		add(set, connection->frontend_fd, gate_connection_frontend_events(connection));
 		add(set, connection->library_fd, gate_connection_library_events(connection));
 	}
-	if (gate->connections[0] != NULL)
-		wait_at_most(set, gate->keeper->watching ? WATCH_MS : REST_MS);
-	else if (gate->options.client)
+	if (gate->connections[0] != NULL || gate->calls != GATE_NO_CALLS)
+		wait_at_most(set, REST_MS);
+	if (gate->connections[0] == NULL && gate->options.client && !gate->closed)
 		wait_at_most(set, RETRY_MS);
 }
 
@@ -211,11 +213,8 @@ static void fill(struct poll_set *set, const struct gatekeeper *keeper)
 		if (keeper->gates[i] != NULL)
 			add_gate(set, keeper->gates[i]);
 	}
-	if (keeper->leaving != NULL)
-		wait_at_most(set, WATCH_MS);
-	for (const struct gate_connection *one = keeper->leaving;
-		one != NULL && set->n < ARRAY_SIZE(set->fds); one = one->next)
-		add(set, one->library_fd, 0); /* it hangs up */
+	if (keeper->watching)
+		wait_at_most(set, keeper->pause_ms);
 }
 
 /* A side that hangs up while the other one has its turn ends the connection. */
@@ -224,78 +223,61 @@ static bool is_over(const struct pollfd *side)
 	return !(side->events & POLLIN) && side->revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
-/* True where the connection goes on. */
-static bool serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
+static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
 {
 	struct err err = {0};
 
 	if (sides[0].revents == 0 && sides[1].revents == 0)
-		return true;
-	call_watch_note(); /* the library may, on a message */
+		return;
 	int r = is_over(&sides[0]) || is_over(&sides[1])
 	                ? -ECONNRESET
 	                : gate_connection_proceed(gate->connections[index], &err);
 	if (r == 0)
-		return true;
+		return;
 	if (err.text[0] != '\0' && log_limit_pass(&gate->keeper->log_limit))
 		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
 			    "protocol: %s",
 			gate->path, err.text);
 	end_connection(gate, index);
-	return false;
 }
 
 static void serve_gate(struct gate *gate, const struct pollfd *fds)
 {
-	unsigned n = count_connections(gate);
-
-	for (unsigned i = n; i-- > 0;)
-		if (serve_connection(gate, i, &fds[1 + 2 * i]) &&
-			gate_connection_relieve(gate->connections[i]))
-			banish(gate, i, "a worker had to wait for its call eventfd");
+	if (gate->closed)
+		return;
+	for (unsigned i = count_connections(gate); i-- > 0;)
+		serve_connection(gate, i, &fds[1 + 2 * i]);
 	if (gate->options.client)
 		try_to_connect(gate);
 	else if (fds[0].revents & POLLIN)
 		accept_frontend(gate);
 }
 
-static void end_sharers(struct gatekeeper *keeper, const struct fault *fault)
+/* True where connections of this gate have shared the file; they end. */
+static bool end_sharers(struct gate *gate, const struct gate_file *file)
+{
+	bool found = false;
+
+	for (unsigned i = count_connections(gate); i-- > 0;)
+		if (gate_rules_shares(&gate->connections[i]->rules, file)) {
+			end_connection(gate, i);
+			found = true;
+		}
+	return found;
+}
+
+static void banish_sharers(struct gatekeeper *keeper, const struct fault *fault)
 {
 	struct gate_file file = {fault->device, fault->inode};
 	bool found = false;
 
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		struct gate *gate = keeper->gates[i];
-		for (unsigned k = CONNECTIONS_MAX; gate != NULL && k-- > 0;) {
-			if (gate->connections[k] == NULL ||
-				!gate_rules_shares(&gate->connections[k]->rules, &file))
-				continue;
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (keeper->gates[i] != NULL && end_sharers(keeper->gates[i], &file)) {
+			shut_out(keeper->gates[i], "its memory has vanished");
 			found = true;
-			banish(gate, k, "its memory has vanished");
 		}
-	}
 	if (!found)
 		log_notice("memory of a VM that has left has vanished");
-}
-
-/* As long as the library has not let go, a worker may be waiting for one of their call eventfds. */
-static void serve_leaving(struct gatekeeper *keeper)
-{
-	struct gate_connection **at = &keeper->leaving;
-
-	while (*at != NULL) {
-		struct gate_connection *connection = *at;
-
-		gate_connection_relieve(connection);
-		if (!gate_connection_is_over(connection)) {
-			at = &connection->next;
-			continue;
-		}
-		*at = connection->next;
-		if (connection->gate != NULL)
-			connection->gate->n_leaving--;
-		gate_connection_free(connection);
-	}
 }
 
 static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
@@ -309,19 +291,39 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 		if (keeper->gates[i] != NULL)
 			serve_gate(keeper->gates[i], &set->fds[set->gates_at[i]]);
 	while (fault_take(&fault))
-		end_sharers(keeper, &fault);
-	serve_leaving(keeper);
+		banish_sharers(keeper, &fault);
+}
+
+/* True where somebody was waiting, and may be again: the guest may have been quicker than he. */
+static bool relieve(struct gate *gate)
+{
+	gate->calls = gate->options.relieve(gate->options.userdata);
+	if (gate->calls != GATE_CALL_BLOCKED)
+		return false;
+	if (gate->connections[0] != NULL) {
+		end_all(gate);
+		shut_out(gate, "a worker had to wait for its call eventfd");
+	}
+	return true;
 }
 
 /* Not more often than calls are given time to be made after they were announced. */
 static void look_for_calls(struct gatekeeper *keeper)
 {
 	uint64_t now = now_ms();
+	bool blocked = false;
 
 	if (now < keeper->next_look_ms)
 		return;
-	keeper->next_look_ms = now + WATCH_MS;
 	keeper->watching = call_watch_look();
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (keeper->gates[i] != NULL)
+			blocked |= relieve(keeper->gates[i]);
+	if (blocked)
+		call_watch_note();
+	keeper->watching |= blocked;
+	keeper->pause_ms = blocked ? BLOCKED_MS : WATCH_MS;
+	keeper->next_look_ms = now + keeper->pause_ms;
 }
 
 static void *keeper_main(void *argument)
@@ -360,11 +362,6 @@ static int start_thread(struct gatekeeper *keeper)
 
 static struct gatekeeper *keeper_free(struct gatekeeper *keeper)
 {
-	while (keeper->leaving != NULL) {
-		struct gate_connection *connection = keeper->leaving;
-		keeper->leaving = connection->next;
-		gate_connection_free(connection);
-	}
 	call_watch_open(-1);
 	close(keeper->wake_fd);
 	pthread_mutex_destroy(&keeper->mutex);
@@ -382,6 +379,8 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 	pthread_mutex_init(&keeper->mutex, NULL);
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	call_watch_open(keeper->wake_fd);
+	keeper->watching = true; /* until nobody calls */
+	keeper->pause_ms = WATCH_MS;
 	int r = keeper->wake_fd < 0 ? -errno : start_thread(keeper);
 	if (r < 0) {
 		keeper_free(keeper);
@@ -486,27 +485,35 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	return 0;
 }
 
+void gate_hang_up(struct gate *gate)
+{
+	if (gate == NULL)
+		return;
+	pthread_mutex_lock(&gate->keeper->mutex);
+	gate->closed = true;
+	end_all(gate);
+	cleanup_closep(&gate->listen_fd);
+	gate->listen_fd = -1;
+	changed(gate->keeper);
+	pthread_mutex_unlock(&gate->keeper->mutex);
+	if (!gate->options.client)
+		unlink(gate->path);
+}
+
 struct gate *gate_close(struct gate *gate)
 {
 	if (gate == NULL)
 		return NULL;
 
 	struct gatekeeper *keeper = gate->keeper;
+	if (!gate->closed)
+		gate_hang_up(gate);
 	pthread_mutex_lock(&keeper->mutex);
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] == gate)
 			keeper->gates[i] = NULL;
-	while (gate->connections[0] != NULL)
-		end_connection(gate, 0);
-	for (struct gate_connection *one = keeper->leaving; one != NULL; one = one->next)
-		if (one->gate == gate)
-			one->gate = NULL;
 	changed(keeper);
 	pthread_mutex_unlock(&keeper->mutex);
-
-	if (!gate->options.client)
-		unlink(gate->path);
-	cleanup_closep(&gate->listen_fd);
 	close(gate->options.library_socket);
 	free(gate);
 	return NULL;

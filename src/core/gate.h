@@ -16,11 +16,7 @@
  * It also watches the eventfds by which workers call the guest, while they do (call_watch.h): one
  * that is full would block the next worker that writes to it, which an honest guest's never is. It
  * is emptied, and its connection ends. So does that of a guest whose memory has vanished
- * (fault.h). Who had to be thrown out for one of these two is not let in again for a second. An
- * eventfd is watched until no worker can write to it any more: one that is replaced until the
- * library has answered, those of a connection that ends until the library has hung up.
- *
- * One thread serves all gates. It holds a mutex whenever it touches one, and never waits with it.
+ * (fault.h). Who had to be thrown out for one of these two is not let in again for a second.
  */
 
 #include <stdbool.h>
@@ -31,6 +27,13 @@
 struct gate;
 struct gatekeeper;
 
+/* What a look at the eventfds by which a guest is called finds. */
+enum gate_calls {
+	GATE_NO_CALLS,     /* nobody may write to one */
+	GATE_CALLS,        /* somebody may */
+	GATE_CALL_BLOCKED, /* one was full, which has been emptied: somebody was waiting */
+};
+
 struct gate_options {
 	const char *path; /* of the socket that frontends know */
 	bool client;      /* true: the frontend listens there, and we connect again and again */
@@ -39,6 +42,10 @@ struct gate_options {
 	/* An O_PATH descriptor of the socket on which the library listens; the file may be gone.
 	 * The gate's own once gate_open() has succeeded. */
 	int library_socket;
+	/* Looks at the guest's call eventfds and empties those that are full. The gatekeeper's
+	 * thread, until gate_close(); does not wait. */
+	enum gate_calls (*relieve)(void *userdata);
+	void *userdata;
 };
 
 /* Starts the thread, on the CPUs of the caller; fault_open() has been called. Control thread. */
@@ -55,7 +62,12 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	struct err *err);
 
 /*
- * Ends every connection and removes the socket's file in server mode. The library hears of it in
- * its own thread. Control thread; does not block. Returns NULL.
+ * Ends every connection, lets nobody in any more and removes the socket's file in server mode. The
+ * library hears of it in its own thread; until it has let go, the guest's call eventfds are looked
+ * at. NULL is fine. Control thread; does not block.
  */
+void gate_hang_up(struct gate *gate);
+
+/* Hangs up, if that was not done, and frees it: the library has let go. Control thread; does not
+ * block. Returns NULL. */
 struct gate *gate_close(struct gate *gate);

@@ -5,11 +5,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-#include "base/util.h"
 
 #define HEADER_BYTES sizeof(struct vhost_user_header)
 #define STEPS_AT_ONCE 64 /* of one connection, before the others have their turn */
@@ -25,18 +22,7 @@ struct gate_connection *gate_connection_new(int frontend_fd, int library_fd)
 	}
 	connection->frontend_fd = frontend_fd;
 	connection->library_fd = library_fd;
-	connection->former_call = -1;
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
-		connection->calls[i] = -1;
 	return connection;
-}
-
-/* If it is open. */
-static void close_once(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 static void close_fds(struct gate_connection *connection)
@@ -46,29 +32,12 @@ static void close_fds(struct gate_connection *connection)
 	connection->n_fds = 0;
 }
 
-void gate_connection_hang_up(struct gate_connection *connection)
-{
-	close_fds(connection);
-	close_once(&connection->frontend_fd);
-	shutdown(connection->library_fd, SHUT_WR);
-}
-
-bool gate_connection_is_over(const struct gate_connection *connection)
-{
-	struct pollfd library = {.fd = connection->library_fd};
-
-	return poll(&library, 1, 0) > 0;
-}
-
 struct gate_connection *gate_connection_free(struct gate_connection *connection)
 {
 	if (connection == NULL)
 		return NULL;
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
-		close_once(&connection->calls[i]);
-	close_once(&connection->former_call);
 	close_fds(connection);
-	close_once(&connection->frontend_fd);
+	close(connection->frontend_fd);
 	close(connection->library_fd);
 	free(connection);
 	return NULL;
@@ -219,19 +188,12 @@ static int transmit(struct gate_connection *connection, int fd)
 }
 
 /*
- * Keeps a copy of the eventfd by which a worker will call the guest, and has writes to it fail
- * rather than wait. (The guest can undo that, hence gate_connection_relieve().)
+ * Has writes to the eventfd by which the guest is called fail rather than wait. The guest can undo
+ * that: see gate.h.
  */
-static void keep_call(struct gate_connection *connection)
+static void keep_from_blocking(int call_fd)
 {
-	unsigned ring = connection->message.payload.number & VHOST_USER_RING_MASK;
-
-	connection->former_call = connection->calls[ring];
-	connection->calls[ring] = -1;
-	if (connection->n_fds == 0)
-		return;
-	fcntl(connection->fds[0], F_SETFL, fcntl(connection->fds[0], F_GETFL) | O_NONBLOCK);
-	connection->calls[ring] = fcntl(connection->fds[0], F_DUPFD_CLOEXEC, 0);
+	fcntl(call_fd, F_SETFL, fcntl(call_fd, F_GETFL) | O_NONBLOCK);
 }
 
 static int judge(struct gate_connection *connection, struct err *err)
@@ -242,8 +204,8 @@ static int judge(struct gate_connection *connection, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (header->request == VHOST_USER_SET_VRING_CALL)
-		keep_call(connection);
+	if (header->request == VHOST_USER_SET_VRING_CALL && connection->n_fds > 0)
+		keep_from_blocking(connection->fds[0]);
 	if (gate_rules_answered(header->request)) {
 		connection->answer_wanted = true;
 		header->flags &= ~VHOST_USER_NEED_REPLY;
@@ -252,12 +214,6 @@ static int judge(struct gate_connection *connection, struct err *err)
 		header->flags |= VHOST_USER_NEED_REPLY;
 	}
 	return 0;
-}
-
-static int judge_answer(struct gate_connection *connection, struct err *err)
-{
-	close_once(&connection->former_call);
-	return gate_rules_check_answer(&connection->message, err);
 }
 
 static void enter(struct gate_connection *connection, enum gate_phase phase)
@@ -287,7 +243,7 @@ static int step(struct gate_connection *connection, struct err *err)
 	case GATE_ANSWER:
 		r = receive(connection, connection->library_fd, false, err);
 		if (r == 1)
-			r = judge_answer(connection, err) < 0 ? -EPROTO : 1;
+			r = gate_rules_check_answer(&connection->message, err) < 0 ? -EPROTO : 1;
 		if (r == 1)
 			enter(connection,
 				connection->answer_wanted ? GATE_ANSWER_ONWARD : GATE_REQUEST);
@@ -308,31 +264,4 @@ int gate_connection_proceed(struct gate_connection *connection, struct err *err)
 	for (unsigned i = 0; i < STEPS_AT_ONCE && r > 0; i++)
 		r = step(connection, err);
 	return MIN(r, 0);
-}
-
-bool gate_connection_relieve(struct gate_connection *connection)
-{
-	struct pollfd calls[GATE_RINGS_MAX + 1];
-	bool found = false;
-
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
-		calls[i] = (struct pollfd){.fd = connection->calls[i], .events = POLLOUT};
-	calls[GATE_RINGS_MAX] = (struct pollfd){.fd = connection->former_call, .events = POLLOUT};
-	if (poll(calls, ARRAY_SIZE(calls), 0) < 0)
-		return false;
-	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-		eventfd_t count;
-		struct iovec iov = {&count, sizeof(count)};
-
-		if (calls[i].fd < 0 || calls[i].revents & POLLOUT)
-			continue;
-		found = true;
-		/*
-		 * Not read(): the guest might empty it in between and leave us waiting. Then this
-		 * fails, and nothing is left to do.
-		 */
-		if (preadv2(calls[i].fd, &iov, 1, -1, RWF_NOWAIT) < 0)
-			continue;
-	}
-	return found;
 }

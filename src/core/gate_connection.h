@@ -18,10 +18,8 @@ enum gate_phase {
 
 #define GATE_FDS_MAX VHOST_USER_REGIONS_MAX
 
-struct gate;
-
 struct gate_connection {
-	int frontend_fd; /* -1 once it has been hung up */
+	int frontend_fd;
 	int library_fd;
 	struct gate_rules rules;
 	enum gate_phase phase;
@@ -30,27 +28,12 @@ struct gate_connection {
 	size_t done;                       /* bytes of it, header included */
 	int fds[GATE_FDS_MAX];             /* that came with it */
 	unsigned n_fds;
-	/* Our own copies of the guest's call eventfds, or -1, and of one that is being replaced: a
-	 * worker may write to it until the library has answered. */
-	int calls[GATE_RINGS_MAX];
-	int former_call;
-	struct gate *gate;            /* the gatekeeper's: through which it came */
-	struct gate_connection *next; /* the gatekeeper's: of those that have been hung up */
 };
 
 /* Takes both descriptors over. NULL without memory; then they are closed. */
 struct gate_connection *gate_connection_new(int frontend_fd, int library_fd);
 
-/*
- * Hangs up on the frontend, and has the library do the same. Until it has, a worker may write to a
- * call eventfd.
- */
-void gate_connection_hang_up(struct gate_connection *connection);
-
-/* After gate_connection_hang_up(): true when the library, and so every worker, has let go. */
-bool gate_connection_is_over(const struct gate_connection *connection);
-
-/* Closes what is left. Returns NULL. */
+/* Hangs up on both sides. Returns NULL. */
 struct gate_connection *gate_connection_free(struct gate_connection *connection);
 
 /* What poll() has to wait for on either side. */
@@ -62,6 +45,3 @@ short gate_connection_library_events(const struct gate_connection *connection);
  * -ECONNRESET where a side has hung up, else with the frontend's fault in `err`.
  */
 int gate_connection_proceed(struct gate_connection *connection, struct err *err);
-
-/* Unblocks whoever has written to a full call eventfd; true where there was one. */
-bool gate_connection_relieve(struct gate_connection *connection);

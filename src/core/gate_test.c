@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -36,6 +38,8 @@ struct bed {
 	int library_fd;   /* where it listens */
 	struct gatekeeper *keeper;
 	struct gate *gate;
+	_Atomic unsigned n_looks;
+	_Atomic enum gate_calls next_look; /* what it is to find */
 };
 
 static int listen_at(const char *path)
@@ -111,6 +115,15 @@ static void start_keeper(struct bed *bed)
 	assert_int_equal(gatekeeper_start(&bed->keeper, NULL), 0);
 }
 
+/* The guest's eventfds are played by what the next look is to find. */
+static enum gate_calls look(void *userdata)
+{
+	struct bed *bed = userdata;
+
+	atomic_fetch_add(&bed->n_looks, 1);
+	return atomic_exchange(&bed->next_look, GATE_CALLS);
+}
+
 static int open_gate(struct bed *bed, bool client)
 {
 	struct gate_options options = {
@@ -119,6 +132,8 @@ static int open_gate(struct bed *bed, bool client)
 		.uid = -1,
 		.gid = -1,
 		.library_socket = open(bed->library, O_PATH | O_CLOEXEC),
+		.relieve = look,
+		.userdata = bed,
 	};
 
 	start_keeper(bed);
@@ -393,81 +408,51 @@ static void assert_banished(struct bed *bed, int frontend, int library)
 	close(frontend);
 }
 
-/* Has it block whoever writes to it, as a guest can that shares it. */
-static void fill_up(int call)
+static void wait_for_looks(struct bed *bed, unsigned n)
 {
-	eventfd_t count;
+	const struct timespec pause = {.tv_nsec = 1000000};
 
-	assert_int_equal(fcntl(call, F_SETFL, fcntl(call, F_GETFL) | O_NONBLOCK), 0);
-	eventfd_read(call, &count); /* if there is anything */
-	assert_int_equal(fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK), 0);
-	assert_int_equal(eventfd_write(call, UINT64_MAX - 1), 0);
+	for (unsigned i = 0; i < PATIENCE_MS && atomic_load(&bed->n_looks) < n; i++)
+		nanosleep(&pause, NULL);
+	assert_true(atomic_load(&bed->n_looks) >= n);
+}
+
+static void guest_that_blocks_its_callers_is_thrown_out(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int other = connect_to(bed->path), other_library = accept_at(bed->library_fd);
+	atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
 	call_watch_note();
-}
-
-static void full_call_eventfd_is_emptied(void **state)
-{
-	struct bed *bed = *state;
-	uint64_t ring = 1;
-	int call = eventfd(0, EFD_CLOEXEC);
-
-	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
-	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
-	fill_up(call);
-	assert_int_equal(eventfd_write(passed, 1), 0); /* blocks until it is emptied */
-	assert_banished(bed, frontend, library);
-	close(passed);
-	close(call);
-}
-
-/* A worker may be blocked in the old one, which the library waits for before it answers. */
-static void replaced_call_eventfd_is_emptied(void **state)
-{
-	struct bed *bed = *state;
-	uint64_t ring = 1;
-	int call = eventfd(0, EFD_CLOEXEC), other = eventfd(0, EFD_CLOEXEC);
-
-	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
-	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
-	acknowledge(library, VHOST_USER_SET_VRING_CALL, 0);
-	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), other);
-	close(expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring)));
-	fill_up(call);
-	assert_int_equal(eventfd_write(passed, 1), 0); /* blocks until it is emptied */
-	assert_banished(bed, frontend, library);
-	close(passed);
-	close(call);
+	expect_hang_up(other);
+	expect_hang_up(other_library);
 	close(other);
+	close(other_library);
+	assert_banished(bed, frontend, library);
 }
 
-/* So is that of a connection that has ended, again and again until the library has let go. */
-static void call_eventfd_is_emptied_after_the_end(void **state)
+/* A worker may be waiting after the frontend has gone, until the library has let go of the guest.
+ */
+static void calls_are_looked_at_after_the_end(void **state)
 {
 	struct bed *bed = *state;
-	uint64_t ring = 1;
-	int call = eventfd(0, EFD_CLOEXEC);
 
 	assert_int_equal(open_gate(bed, false), 0);
 	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
-	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
-	acknowledge(library, VHOST_USER_SET_VRING_CALL, 0);
 	close(frontend);
 	expect_hang_up(library);
-	for (unsigned i = 0; i < 3; i++) {
-		fill_up(call);
-		assert_int_equal(eventfd_write(passed, 1), 0);
-	}
-	bed->gate = gate_close(bed->gate);
-	fill_up(call);
-	assert_int_equal(eventfd_write(passed, 1), 0);
 	close(library);
-	close(passed);
-	close(call);
+	for (unsigned i = 0; i < 3; i++) { /* each time the guest is quicker than who was waiting */
+		unsigned before = atomic_load(&bed->n_looks);
+		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
+		if (i == 0)
+			call_watch_note();
+		wait_for_looks(bed, before + 2);
+	}
+	gate_hang_up(bed->gate);
+	wait_for_looks(bed, atomic_load(&bed->n_looks) + 2);
 }
 
 static void guest_whose_memory_vanishes_is_thrown_out(void **state)
@@ -545,9 +530,8 @@ int main(void)
 		BED_TEST(questions_wait_for_answers),
 		BED_TEST(connections_are_few),
 		BED_TEST(library_may_hang_up),
-		BED_TEST(full_call_eventfd_is_emptied),
-		BED_TEST(replaced_call_eventfd_is_emptied),
-		BED_TEST(call_eventfd_is_emptied_after_the_end),
+		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
+		BED_TEST(calls_are_looked_at_after_the_end),
 		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
 		BED_TEST(client_connects_as_soon_as_it_can),
 		BED_TEST(socket_is_its_owners),

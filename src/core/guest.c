@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/dpdk_log.h"
 #include "core/gate.h"
+#include "core/guest_calls.h"
 #include "core/guest_dma.h"
 #include "core/ring_loans.h"
 #include "core/vhost_nudge.h"
@@ -106,6 +107,8 @@ static int open_gate(struct guest *guest, struct err *err)
 		.client = guest->options.client,
 		.uid = guest->options.uid,
 		.gid = guest->options.gid,
+		.relieve = guest_calls_relieve,
+		.userdata = guest,
 	};
 
 	options.library_socket = start_unseen(guest, err);
@@ -129,6 +132,7 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	if (guest == NULL)
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", path);
 	pthread_mutex_init(&guest->dma_mutex, NULL);
+	pthread_mutex_init(&guest->calls_mutex, NULL);
 	guest->options = *options;
 	strcpy(guest->path, path);
 	int r = open_gate(guest, err);
@@ -158,11 +162,13 @@ struct guest *guest_close(struct guest *guest)
 {
 	if (guest == NULL)
 		return NULL;
-	gate_close(guest->gate);
+	gate_hang_up(guest->gate);
 	rte_vhost_driver_unregister(guest->library_path); /* ends the session */
+	gate_close(guest->gate);
 	guest_table_remove(guest);
 	guest_dma_unmap(guest);
 	free_loans(guest);
+	pthread_mutex_destroy(&guest->calls_mutex);
 	pthread_mutex_destroy(&guest->dma_mutex);
 	free(guest);
 	return NULL;

@@ -90,6 +90,9 @@ struct guest_session {
 	struct guest_memory dma_memory; /* what may be mapped, */
 	bool dma_allowed;               /* and stays as it is until this is false */
 
+	/* Rings whose call eventfd may be written to; under the guest's calls_mutex. */
+	uint64_t called;
+
 	/* Constant while the session is published and not paused, but for what ring.h says. */
 	uint64_t features;        /* as negotiated, bits VIRTIO_NET_F_... */
 	unsigned max_frame_bytes; /* the longest frame that its receive buffers hold, without FCS */
@@ -123,6 +126,10 @@ struct guest {
 	 * devices. Held while memory is mapped, never while waiting for the other. */
 	pthread_mutex_t dma_mutex;
 	struct guest_memory dma_left; /* mapped, of a session that has ended; under the mutex */
+
+	/* Between the vhost thread and the gatekeeper's (guest_calls.h). Never held while waiting.
+	 */
+	pthread_mutex_t calls_mutex;
 
 	/* Constant while the guest is open. */
 	struct guest_options options;

@@ -10,6 +10,7 @@
 
 #include "core/epoch.h"
 #include "core/guest.h"
+#include "core/guest_calls.h"
 #include "core/guest_dma.h"
 #include "core/lane.h"
 #include "core/ring_loans.h"
@@ -76,8 +77,8 @@ static uint16_t position(const struct ring *ring)
 	return ring->packed ? ring->next | ring->wrap << 15 : ring->next;
 }
 
-/* Tells the library how far each ring has got. */
-static void save_rings(struct guest_session *session)
+/* Tells the library how far each ring has got. After that nobody calls the guest by them. */
+static void save_rings(struct guest *guest, struct guest_session *session)
 {
 	const uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SETTLE_MS;
 
@@ -88,6 +89,7 @@ static void save_rings(struct guest_session *session)
 		rte_vhost_set_vring_base(session->vid, i, base, base);
 	}
 	session->usable = 0;
+	guest_calls_end(guest, session);
 }
 
 /* False while the device has packets that lie in the guest's memory, though it should not. */
@@ -113,7 +115,7 @@ static void tell_unsent(struct guest *guest, bool sent)
 void guest_rings_end(struct guest *guest, struct guest_session *session, const char *why)
 {
 	epoch_synchronize(guest->options.epoch, why);
-	save_rings(session);
+	save_rings(guest, session);
 	tell_unsent(guest, has_sent(session));
 }
 
@@ -281,6 +283,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		if (!load_ring(guest, session, i))
 			continue;
 		set_bit(&session->usable, i, true);
+		guest_calls_watch(guest, session, i);
 		if (fresh) {
 			if (session->rings[i].packed)
 				ring_packed_find_position(&session->rings[i]);

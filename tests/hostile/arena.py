@@ -15,6 +15,7 @@ import os
 import random
 import select
 import socket
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -28,7 +29,8 @@ from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_H
                            F_HOST_TSO6, NEED_REPLY, P_BACKEND_REQ, P_STATUS, VERSION, Connection,
                            Disconnected, Frontend, Refused, Request)
 
-ANSWER_TIMEOUT_S = 1
+ANSWER_TIMEOUT_S = 1  # where silence may be the answer
+REFUSAL_TIMEOUT_S = 20  # on a machine that has much to do
 ATTACK_TIMEOUT_S = 60  # of a loaded machine; a second elsewhere
 HONEST_TIMEOUT_S = 40
 MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
@@ -110,6 +112,7 @@ class Target:
 
     def refused(self, connection, request, payload=b"", fds=()):
         """Sends what must not succeed: a failure or a hang-up is the answer."""
+        connection.socket.settimeout(REFUSAL_TIMEOUT_S)
         try:
             connection.send(request, payload, fds, flags=VERSION | NEED_REPLY)
             if connection.receive().u64 == 0:
@@ -123,7 +126,7 @@ class Target:
             connection.send(request, payload, size=size)
         except Disconnected:
             return
-        if not connection.closed_by_peer(ANSWER_TIMEOUT_S):
+        if not connection.closed_by_peer(REFUSAL_TIMEOUT_S):
             raise Accepted("no hang-up")
 
     def answers(self, connection, hang_up_is_an_answer=True):
@@ -183,6 +186,32 @@ class Target:
     def eventfd(self, blocking):
         flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
         return self._keep(os.eventfd(0, flags))
+
+    def keep_full(self, eventfd, writers=3):
+        """Has whoever writes to it wait, from now on until the end."""
+        over = threading.Event()
+
+        def write():
+            with contextlib.suppress(BlockingIOError):
+                while not over.is_set():
+                    os.eventfd_write(eventfd, 0xfffffffffffffffe)
+
+        def end():
+            over.set()
+            os.set_blocking(eventfd, False)
+            while any(thread.is_alive() for thread in threads):
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(eventfd)
+                time.sleep(0.001)
+
+        with contextlib.suppress(BlockingIOError):
+            os.set_blocking(eventfd, False)
+            os.eventfd_read(eventfd)
+        os.set_blocking(eventfd, True)
+        threads = [threading.Thread(target=write, daemon=True) for _ in range(writers)]
+        for thread in threads:
+            thread.start()
+        self._stack.callback(end)
 
     def timerfd(self):
         return self._keep(_libc.timerfd_create(1, 0))

@@ -166,32 +166,32 @@ def call_that_blocks_for_good(target):
     target.work(0.2)
 
 
-def _with_blocking_call(target):
-    """A frontend with an eventfd at its limit, which a worker has most likely just begun to wait for."""
+def _with_full_call(target):
+    """A frontend whose eventfd is full again as soon as somebody has emptied it, and somebody waits."""
     frontend = target.ready()
     call = target.eventfd(blocking=True)
-    os.eventfd_write(call, 0xfffffffffffffffe)
     frontend.tell(R.SET_VRING_CALL, u64(0), [call])
-    os.set_blocking(call, True)
-    target.work(0.001)
+    target.keep_full(call)
+    frontend.receive()
+    target.work(0.005)
     return frontend
 
 
 @attack(hold=True)
-def call_that_blocks_is_replaced(target):
-    """A full eventfd is replaced as soon as somebody may wait for it, twenty times."""
-    for _ in range(20):
-        frontend = _with_blocking_call(target)
+def full_call_is_replaced(target):
+    """An eventfd that its guest fills again and again is replaced while somebody waits for it."""
+    for _ in range(2):
+        frontend = _with_full_call(target)
         frontend.connection.send(R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
-        target.work(0.01)
+        target.work(1.2)  # it is not let in again for a second
 
 
 @attack(hold=True)
-def call_that_blocks_is_left_behind(target):
-    """Its frontend hangs up as soon as somebody may wait for it, twenty times."""
-    for _ in range(20):
-        _with_blocking_call(target).connection.close()
-        target.work(0.01)
+def full_call_is_left_behind(target):
+    """The same, and its frontend hangs up."""
+    for _ in range(2):
+        _with_full_call(target).connection.close()
+        target.work(1.2)
 
 
 @attack(hold=True)
