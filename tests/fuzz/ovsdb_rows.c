@@ -45,7 +45,7 @@ static void check_ports(const struct port ports[RELAYS_MAX])
 static void follow(struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX])
 {
 	struct port_step steps[PORT_STEPS_MAX];
-	unsigned n = ports_diff(have, want, steps);
+	unsigned n = ports_diff(have, want, 0, steps);
 
 	for (unsigned i = 0; i < n; i++) {
 		unsigned relay = steps[i].relay_id;
@@ -57,7 +57,7 @@ static void follow(struct port have[RELAYS_MAX], const struct port want[RELAYS_M
 		have[relay] = steps[i].add ? want[relay] : (struct port){0};
 		check_ports(have);
 	}
-	require(ports_diff(have, want, steps) == 0);
+	require(ports_diff(have, want, 0, steps) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -59,35 +59,30 @@ static void go_on(struct ovsdb_monitor *monitor)
 	enum reconciler_verdict verdict = reconciler_run(&monitor->reconciler);
 
 	monitor->under_way = verdict == RECONCILER_MORE;
-	switch (verdict) {
-	case RECONCILER_DONE:
-		sd_event_source_set_enabled(monitor->run_timer, SD_EVENT_OFF);
-		break;
-	case RECONCILER_MORE:
+	if (monitor->under_way) {
 		set_timer(monitor->run_timer, 0);
-		break;
-	case RECONCILER_RETRY:
+	} else if (monitor->look_again) {
+		set_timer(monitor->run_timer, SETTLE_MS);
+	} else if (verdict == RECONCILER_RETRY) {
 		set_timer(monitor->run_timer, monitor->retry_ms);
 		monitor->retry_ms = MIN(2 * monitor->retry_ms, RETRY_MAX_MS);
-		break;
 	}
 }
 
-static void run(struct ovsdb_monitor *monitor)
+static void plan(struct ovsdb_monitor *monitor)
 {
 	reconciler_plan(&monitor->reconciler, monitor->look_again);
 	monitor->look_again = false;
-	go_on(monitor);
+	monitor->under_way = true;
 }
 
 static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ovsdb_monitor *monitor = userdata;
 
-	if (monitor->under_way && !monitor->look_again)
-		go_on(monitor);
-	else
-		run(monitor);
+	if (!monitor->under_way)
+		plan(monitor);
+	go_on(monitor);
 	return 0;
 }
 
@@ -96,10 +91,11 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 	struct ovsdb_monitor *monitor = userdata;
 
 	if (!(host_uevent_read(fd) & HOST_UEVENT_CAME) || monitor->look_again)
-		return 0; /* nothing, or a run is at hand already */
+		return 0; /* nothing, or a new plan is at hand already */
 	monitor->look_again = true;
 	monitor->retry_ms = RETRY_MIN_MS;
-	set_timer(monitor->run_timer, SETTLE_MS);
+	if (!monitor->under_way) /* that goes through, or some would never have their step */
+		set_timer(monitor->run_timer, SETTLE_MS);
 	return 0;
 }
 
@@ -123,7 +119,9 @@ static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates
 	if (r == 0)
 		return;
 	monitor->retry_ms = RETRY_MIN_MS;
-	run(monitor);
+	if (!monitor->under_way)
+		set_timer(monitor->run_timer, 0);
+	plan(monitor);
 }
 
 static void take_reply(struct ovsdb_monitor *monitor, const json_t *message)

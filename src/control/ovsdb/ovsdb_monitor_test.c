@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A server of our own does here what a real one does not; the rest is tests/black/test_ovsdb.py. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -404,6 +405,67 @@ static void slow_operations_take_turns(void **state)
 	run_until(bed, !strcmp(bed->log, "add 1;add 2;add 3;add 1;add 2;add 3;"));
 }
 
+/* Else one that is slow to fail would be tried again and again, and the others never. */
+static void new_rows_do_not_bring_back_what_was_just_tried(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->slow = true;
+	bed->code = EIO;
+	sync_with(bed, "{\"Interface\":{" MARKED_ROW("a", "1") "," MARKED_ROW(
+			       "b", "2") "," MARKED_ROW("c", "3") "}}");
+	run_until(bed, count(bed->log, ";") == 1);
+	update(bed, ROW_OF_RELAY_5);
+	run_until(bed, count(bed->log, ";") == 5);
+	assert_string_equal(bed->log, "add 1;add 2;add 3;add 5;add 1;");
+}
+
+/* Nor are several updates that came at once more than a turn. */
+static void updates_take_turns(void **state)
+{
+	static const char *const rows[] = {
+		"{\"Interface\":{" MARKED_ROW("a", "1") "}}",
+		"{\"Interface\":{" MARKED_ROW("b", "2") "}}",
+		"{\"Interface\":{" MARKED_ROW("c", "3") "}}",
+	};
+	struct bed *bed = *state;
+	unsigned n = 0, before;
+
+	sync_with(bed, ROW_OF_RELAY_5);
+	run_until(bed, !strcmp(bed->log, "add 5;"));
+	bed->log[0] = '\0';
+	bed->slow = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		update(bed, rows[i]);
+	while (n < ARRAY_SIZE(rows)) {
+		before = n;
+		sd_event_run(bed->event, 1000000);
+		n = count(bed->log, ";");
+		assert_in_range(n, before, before + 1);
+	}
+}
+
+/* What the kernel announces all the time, as where containers come and go, holds up nothing. */
+static void announcements_let_a_plan_go_through(void **state)
+{
+	struct bed *bed = *state;
+	int fd = open("/sys/class/net/lo/uevent", O_WRONLY | O_CLOEXEC);
+	unsigned n;
+
+	if (fd < 0)
+		skip(); /* root alone can have one made */
+	bed->slow = true;
+	bed->code = EIO;
+	sync_with(bed, "{\"Interface\":{" MARKED_ROW("a", "1") "," MARKED_ROW(
+			       "b", "2") "," MARKED_ROW("c", "3") "}}");
+	while ((n = count(bed->log, ";")) < 3) {
+		assert_int_equal(write(fd, "change", 6), 6);
+		run_until(bed, count(bed->log, ";") > n);
+	}
+	close(fd);
+	assert_string_equal(bed->log, "add 1;add 2;add 3;");
+}
+
 /* An update that changes nothing is no reason to try again before it is time. */
 static void updates_of_others_do_not_hasten(void **state)
 {
@@ -446,6 +508,9 @@ int main(void)
 		IN_BED(a_flood_is_bounded),
 		IN_BED(a_failed_addition_is_tried_again),
 		IN_BED(slow_operations_take_turns),
+		IN_BED(new_rows_do_not_bring_back_what_was_just_tried),
+		IN_BED(updates_take_turns),
+		IN_BED(announcements_let_a_plan_go_through),
 		IN_BED(updates_of_others_do_not_hasten),
 		IN_BED(bad_endpoints_are_refused),
 	};

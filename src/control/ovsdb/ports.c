@@ -157,14 +157,18 @@ static bool same_device(const struct port *a, const struct port *b)
 }
 
 unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],
-	struct port_step ret_steps[PORT_STEPS_MAX])
+	unsigned first, struct port_step ret_steps[PORT_STEPS_MAX])
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
+	for (unsigned k = 0; k < RELAYS_MAX; k++) {
+		unsigned i = (first + k) % RELAYS_MAX;
+
 		if (have[i].set && !same_device(&have[i], &want[i]))
 			ret_steps[n++] = (struct port_step){.add = false, .relay_id = i};
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+	}
+	for (unsigned k = 0; k < RELAYS_MAX; k++) {
+		unsigned i = (first + k) % RELAYS_MAX;
 		bool again = same_device(&have[i], &want[i]);
 
 		if (want[i].set && (!again || strcmp(have[i].ident, want[i].ident) != 0))

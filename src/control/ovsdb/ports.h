@@ -37,11 +37,12 @@ struct port_step {
 #define PORT_STEPS_MAX (2 * RELAYS_MAX)
 
 /*
- * The steps from `have` to `want`: all removals first, since devices move between relays. A port
- * whose ident alone differs is only added, for the new ident. Returns their number.
+ * The steps from `have` to `want`: all removals first, since devices move between relays; either
+ * kind in the order of the relays, round from `first`. A port whose ident alone differs is only
+ * added, for the new ident. Returns their number.
  */
 unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],
-	struct port_step ret_steps[PORT_STEPS_MAX]);
+	unsigned first, struct port_step ret_steps[PORT_STEPS_MAX]);
 
 /*
  * The operation of a step; `port` is the one to have, or to get rid of. A first addition fails

@@ -91,7 +91,7 @@ static void follow(struct bed *bed, bool look_again)
 
 	bed->log[0] = '\0';
 	ports_from_rows(&bed->rows, bed->have, bed->fs.root, look_again, want);
-	n = ports_diff(bed->have, want, steps);
+	n = ports_diff(bed->have, want, 0, steps);
 	for (unsigned i = 0; i < n; i++) {
 		struct port *have = &bed->have[steps[i].relay_id], *to = &want[steps[i].relay_id];
 		size_t length = strlen(bed->log);

@@ -77,7 +77,7 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again)
 	struct port *have = reconciler->have, *want = reconciler->want;
 
 	ports_from_rows(&reconciler->rows, have, reconciler->sysfs, look_again, want);
-	reconciler->n_steps = ports_diff(have, want, reconciler->steps);
+	reconciler->n_steps = ports_diff(have, want, reconciler->first, reconciler->steps);
 	reconciler->n_taken = 0;
 	reconciler->failed = false;
 	for (unsigned i = 0; i < RELAYS_MAX;
@@ -96,6 +96,7 @@ enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
 
 		if (!take_step(reconciler, step, &reconciler->want[step->relay_id]))
 			reconciler->failed = true;
+		reconciler->first = (step->relay_id + 1) % RELAYS_MAX;
 		if (reconciler->n_taken < reconciler->n_steps && turn_is_over(began_ns))
 			return RECONCILER_MORE;
 	}

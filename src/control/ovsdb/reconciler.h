@@ -20,7 +20,8 @@ struct reconciler {
 	struct port want[RELAYS_MAX];
 	struct port_step steps[PORT_STEPS_MAX];
 	unsigned n_steps, n_taken;
-	bool failed; /* one of those taken */
+	bool failed;    /* one of those taken */
+	unsigned first; /* where the next plan begins: behind the relay of the last step taken */
 };
 
 enum reconciler_verdict {
