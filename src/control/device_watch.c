@@ -39,7 +39,7 @@ struct device_watch {
 	sd_event_source *look;       /* one-shot: goes through the relays and resumes what it can */
 	unsigned looked_last;        /* the relay where it was last; */
 	unsigned n_to_look;          /* so many behind it have their look in the next turns */
-	bool again;                  /* a relay that was seen is worth another look */
+	bool again;                  /* another look is due behind this one */
 	struct err told[RELAYS_MAX]; /* why a relay has not resumed, as last logged */
 };
 
@@ -110,9 +110,13 @@ static void look_in(struct device_watch *watch, uint64_t us)
 	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
 }
 
-/* At all relays. */
+/* At all relays; during a pass, behind it: begun anew each time it might never come to its end. */
 static void look_soon(struct device_watch *watch)
 {
+	if (watch->n_to_look % RELAYS_MAX > 0) {
+		watch->again = true;
+		return;
+	}
 	watch->n_to_look = RELAYS_MAX;
 	watch->again = false;
 	look_in(watch, SETTLE_US);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The relays and DPDK's events are the test's own here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "control/device_watch.h"
+#include "control/turn.h"
+#include "core/port_events.h"
+
+#define WAIT_NS 10000000000ULL
+
+static int event_fd;
+static char resumed[64]; /* the relays, as text */
+
+static void announce_loss(void)
+{
+	assert_int_equal(eventfd_write(event_fd, 1), 0);
+}
+
+int port_events_open(struct port_events **ret_events, struct err *err)
+{
+	*ret_events = NULL;
+	event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return event_fd < 0 ? -1 : 0;
+}
+
+struct port_events *port_events_close(struct port_events *events)
+{
+	close(event_fd);
+	return NULL;
+}
+
+int port_events_fd(const struct port_events *events)
+{
+	return event_fd;
+}
+
+/* It is always relay 1's device that is lost. */
+bool port_events_next(struct port_events *events, struct port_event *ret_event)
+{
+	eventfd_t n;
+
+	*ret_event = (struct port_event){PORT_EVENT_LOST, "net_null1"};
+	return eventfd_read(event_fd, &n) == 0;
+}
+
+void relay_lose(struct relay *relay, unsigned member)
+{
+	relay->members[member].away = true;
+}
+
+/* Takes a turn, and another device is lost over it. */
+int relay_resume(struct relay *relay, unsigned member, struct err *err)
+{
+	const struct timespec turn = {.tv_nsec = TURN_NS};
+	size_t length = strlen(resumed);
+
+	nanosleep(&turn, NULL);
+	snprintf(resumed + length, sizeof(resumed) - length, "%u;", relay->id);
+	relay->members[member].away = false;
+	if (relay->id != 1)
+		announce_loss();
+	return 0;
+}
+
+uint64_t vf_received(const char *device_name)
+{
+	return 0;
+}
+
+void vf_describe_link(const char *device_name, char *ret_text, size_t size)
+{
+}
+
+static void run_until(sd_event *event, const char *text)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
+
+	while (strcmp(resumed, text) != 0) {
+		if (clock_monotonic_ns() > end_ns)
+			fail_msg("it is \"%s\", not \"%s\"", resumed, text);
+		sd_event_run(event, 10000);
+	}
+}
+
+/* It would be a relay a second then, or none where there is always something new. */
+static void what_comes_meanwhile_waits_until_all_have_been_looked_at(void **state)
+{
+	static struct relay relays[RELAYS_MAX];
+	const struct config config = {0};
+	struct device_watch *watch = NULL;
+	struct err err = {""};
+	sd_event *event = NULL;
+
+	for (unsigned i = 1; i <= 4; i++) {
+		relays[i] = (struct relay){.id = i, .members[0].away = true};
+		relays[i].device.n_members = 1;
+		snprintf(relays[i].device.members[0].name, DEVICE_NAME_SIZE, "net_null%u", i);
+	}
+	assert_true(sd_event_new(&event) >= 0);
+	if (device_watch_new(&watch, relays, &config, event, &err) < 0)
+		fail_msg("%s", err.text);
+	announce_loss();
+	run_until(event, "1;");
+	const uint64_t began_ns = clock_monotonic_ns();
+	run_until(event, "1;2;3;4;");
+	assert_in_range(clock_monotonic_ns() - began_ns, 3 * TURN_NS, 1900000000);
+	run_until(event, "1;2;3;4;1;");
+	device_watch_free(watch);
+	sd_event_unref(event);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_comes_meanwhile_waits_until_all_have_been_looked_at),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
