@@ -182,7 +182,7 @@ def test_terminated_under_load(start_forwarder, make_peer, workdir, client):
 
     begin = time.monotonic()
     forwarder.stop(timeout=10)
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 3  # not after a wait of ours that ran out
 
 
 def test_socket_directory(start_forwarder):
