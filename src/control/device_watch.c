@@ -17,9 +17,11 @@
 
 /*
  * Quiet time before a device is taken that came, or another try: a PF that has made VFs is reset by
- * its driver (igb's) once more, and their MACs are set.
+ * its driver (igb's) once more, and their MACs are set. Where it is never quiet, as where
+ * containers come and go, it is waited for until SETTLE_MAX_US.
  */
 #define SETTLE_US 1000000
+#define SETTLE_MAX_US 5000000
 #define TIMER_ACCURACY_US 1000
 
 /*
@@ -37,6 +39,7 @@ struct device_watch {
 	sd_event_source *uevents;    /* NULL where the kernel's socket could not be opened */
 	sd_event_source *links;      /* the same */
 	sd_event_source *look;       /* one-shot: goes through the relays and resumes what it can */
+	uint64_t asked_us;           /* when the pass that is awaited was asked for first */
 	unsigned looked_last;        /* the relay where it was last; */
 	unsigned n_to_look;          /* so many behind it have their look in the next turns */
 	bool again;                  /* another look is due behind this one */
@@ -117,9 +120,13 @@ static void look_soon(struct device_watch *watch)
 		watch->again = true;
 		return;
 	}
+	const uint64_t now_us = clock_monotonic_ns() / 1000;
+	if (watch->n_to_look == 0)
+		watch->asked_us = now_us;
 	watch->n_to_look = RELAYS_MAX;
 	watch->again = false;
-	look_in(watch, SETTLE_US);
+	if (now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
+		look_in(watch, SETTLE_US);
 }
 
 /* Lets go of what is no more: the kernel's UIO drivers, unlike VFIO, do not ask. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,11 @@
 #include "core/port_events.h"
 
 #define WAIT_NS 10000000000ULL
+
+struct bed {
+	sd_event *event;
+	struct device_watch *watch;
+};
 
 static int event_fd;
 static char resumed[64]; /* the relays, as text */
@@ -91,37 +97,70 @@ static void run_until(sd_event *event, const char *text)
 	}
 }
 
-/* It would be a relay a second then, or none where there is always something new. */
-static void what_comes_meanwhile_waits_until_all_have_been_looked_at(void **state)
+static int start_watch(void **state)
 {
 	static struct relay relays[RELAYS_MAX];
-	const struct config config = {0};
-	struct device_watch *watch = NULL;
+	static const struct config config;
+	static struct bed bed;
 	struct err err = {""};
-	sd_event *event = NULL;
 
 	for (unsigned i = 1; i <= 4; i++) {
 		relays[i] = (struct relay){.id = i, .members[0].away = true};
 		relays[i].device.n_members = 1;
 		snprintf(relays[i].device.members[0].name, DEVICE_NAME_SIZE, "net_null%u", i);
 	}
-	assert_true(sd_event_new(&event) >= 0);
-	if (device_watch_new(&watch, relays, &config, event, &err) < 0)
+	resumed[0] = '\0';
+	assert_true(sd_event_new(&bed.event) >= 0);
+	if (device_watch_new(&bed.watch, relays, &config, bed.event, &err) < 0)
 		fail_msg("%s", err.text);
+	*state = &bed;
+	return 0;
+}
+
+static int end_watch(void **state)
+{
+	struct bed *bed = *state;
+
+	device_watch_free(bed->watch);
+	sd_event_unref(bed->event);
+	return 0;
+}
+
+/* It would be a relay a second then, or none where there is always something new. */
+static void what_comes_meanwhile_waits_until_all_have_been_looked_at(void **state)
+{
+	struct bed *bed = *state;
+
 	announce_loss();
-	run_until(event, "1;");
+	run_until(bed->event, "1;");
 	const uint64_t began_ns = clock_monotonic_ns();
-	run_until(event, "1;2;3;4;");
+	run_until(bed->event, "1;2;3;4;");
 	assert_in_range(clock_monotonic_ns() - began_ns, 3 * TURN_NS, 1900000000);
-	run_until(event, "1;2;3;4;1;");
-	device_watch_free(watch);
-	sd_event_unref(event);
+	run_until(bed->event, "1;2;3;4;1;");
+}
+
+static void quiet_is_not_waited_for_without_end(void **state)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
+	struct bed *bed = *state;
+
+	while (resumed[0] == '\0') {
+		if (clock_monotonic_ns() > end_ns)
+			fail_msg("no device has been opened");
+		announce_loss();
+		sd_event_run(bed->event, 0);
+		usleep(10000);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_comes_meanwhile_waits_until_all_have_been_looked_at),
+		cmocka_unit_test_setup_teardown(
+			what_comes_meanwhile_waits_until_all_have_been_looked_at, start_watch,
+			end_watch),
+		cmocka_unit_test_setup_teardown(
+			quiet_is_not_waited_for_without_end, start_watch, end_watch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
