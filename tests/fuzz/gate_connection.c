@@ -143,7 +143,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		r = gate_connection_proceed(connection, &err);
 		require(r == 0 || r == -ECONNRESET || err.text[0]);
 		hear(&library);
-		gate_connection_relieve(connection);
 		char answers[512];
 		while (recv(frontend[0], answers, sizeof(answers), MSG_DONTWAIT) > 0)
 			;
