@@ -265,11 +265,12 @@ class Ovs(Peer):
         self._vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *(f"other_config:{option}" for option in [
             "dpdk-init=true", f"dpdk-lcore-mask={1 << machine.control:x}",
             f"pmd-cpu-mask={1 << machine.worker:x}", f'dpdk-extra="{extra}"', *memory]))
+        # In a network namespace of its own, with which the interfaces of its bridges go: they are persistent.
         switch = stack.enter_context(Process(
-            [*on_control, *self.with_device(), "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
-             f"unix:{directory}/db.sock", f"--unixctl={directory}/switch.ctl", "--no-chdir"],
-            "ovs-vswitchd", env=self._env,
-            log_path=directory / "ovs-vswitchd.log"))
+            [*on_control, "unshare", "--net", *self.with_device(),
+             "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", f"unix:{directory}/db.sock",
+             f"--unixctl={directory}/switch.ctl", "--no-chdir"],
+            "ovs-vswitchd", env=self._env, log_path=directory / "ovs-vswitchd.log"))
         wait_until(lambda: accepts(directory / "switch.ctl"), START_TIMEOUT_S, "ovs-vswitchd")
         for relay in range(setup.relays):
             self._add_bridge(relay)
