@@ -50,6 +50,11 @@ def assert_neighbour_has_lost_nothing(arena):
         assert result[direction]["sent"] == result[direction]["received"] > 0
 
 
+def assert_survived(arena, name):
+    verdict = arena.strike(CATALOGUE[name])
+    assert not verdict.faults, f"{CATALOGUE[name].what}: {verdict}"
+
+
 def test_catalogue_is_complete():
     assert len(CATALOGUE) >= 80
     assert all(attack.what for attack in CATALOGUE.values())
@@ -69,8 +74,7 @@ def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_attack(arena, name):
-    verdict = arena.strike(CATALOGUE[name])
-    assert not verdict.faults, f"{CATALOGUE[name].what}: {verdict}"
+    assert_survived(arena, name)
 
 
 def test_neighbour_has_lost_nothing(arena):
@@ -80,8 +84,7 @@ def test_neighbour_has_lost_nothing(arena):
 
 @pytest.mark.parametrize("name", ON_CLIENTS)
 def test_attack_on_a_client(client_arena, name):
-    verdict = client_arena.strike(CATALOGUE[name])
-    assert not verdict.faults, f"{CATALOGUE[name].what}: {verdict}"
+    assert_survived(client_arena, name)
 
 
 def test_neighbour_of_a_client_has_lost_nothing(client_arena):
