@@ -22,7 +22,6 @@
  */
 #define SETTLE_US 1000000
 #define SETTLE_MAX_US 5000000
-#define TIMER_ACCURACY_US 1000
 
 /*
  * How many looks, one a second, a VF has to show life, after a first one that asks what it has
@@ -106,13 +105,6 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 	return false;
 }
 
-/* From now on, not from when the event loop woke: opening a device may have taken seconds since. */
-static void look_in(struct device_watch *watch, uint64_t us)
-{
-	sd_event_source_set_time(watch->look, clock_monotonic_ns() / 1000 + us);
-	sd_event_source_set_enabled(watch->look, SD_EVENT_ONESHOT);
-}
-
 /* At all relays; during a pass, behind it: begun anew each time it might never come to its end. */
 static void look_soon(struct device_watch *watch)
 {
@@ -126,7 +118,7 @@ static void look_soon(struct device_watch *watch)
 	watch->n_to_look = RELAYS_MAX;
 	watch->again = false;
 	if (now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
-		look_in(watch, SETTLE_US);
+		turn_set_timer(watch->look, SETTLE_US);
 }
 
 /* Lets go of what is no more: the kernel's UIO drivers, unlike VFIO, do not ask. */
@@ -194,7 +186,7 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 		watch->again = look_at(watch, &watch->relays[watch->looked_last]) || watch->again;
 	}
 	if (watch->n_to_look > 0)
-		look_in(watch, 0);
+		turn_set_timer(watch->look, 0);
 	else if (watch->again)
 		look_soon(watch);
 	return 0;
@@ -323,7 +315,7 @@ int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
 			EPOLLIN, on_port_event, watch);
 		if (r >= 0)
 			r = sd_event_add_time_relative(event, &watch->look, CLOCK_MONOTONIC,
-				SETTLE_US, TIMER_ACCURACY_US, on_look, watch);
+				SETTLE_US, TURN_TIMER_ACCURACY_US, on_look, watch);
 		if (r >= 0)
 			r = sd_event_source_set_enabled(watch->look, SD_EVENT_OFF);
 		if (r < 0)

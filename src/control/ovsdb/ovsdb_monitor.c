@@ -6,10 +6,10 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/reconciler.h"
+#include "control/turn.h"
 #include "host/sysfs.h"
 #include "host/uevent.h"
 
@@ -21,7 +21,6 @@
 #define STABLE_MS 10000 /* a connection that lasted so long was a good one: no waiting after it */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
-#define TIMER_ACCURACY_US 1000
 #define SETTLE_MS 100 /* after the kernel's announcement: more of them follow */
 
 struct ovsdb_monitor {
@@ -49,9 +48,7 @@ struct ovsdb_monitor {
 
 static void set_timer(sd_event_source *timer, unsigned ms)
 {
-	/* From now on, not from when the event loop woke: a run may have taken seconds since. */
-	sd_event_source_set_time(timer, clock_monotonic_ns() / 1000 + ms * 1000ULL);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+	turn_set_timer(timer, ms * 1000ULL);
 }
 
 static void go_on(struct ovsdb_monitor *monitor)
@@ -307,7 +304,7 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 			0, on_reconnect_timer, monitor);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &monitor->run_timer, CLOCK_MONOTONIC,
-			UINT64_MAX / 4, TIMER_ACCURACY_US, on_run_timer, monitor);
+			UINT64_MAX / 4, TURN_TIMER_ACCURACY_US, on_run_timer, monitor);
 	if (r < 0) {
 		err_set(err, -r, "OVSDB: %s", strerror(-r));
 		goto failed;
