@@ -211,6 +211,11 @@ def test_a_user_of_its_own(tree, daemon, workdir):
     assert tree.run(f"stat -c %U /proc/{daemon.pid()}").strip() == "virtio-forwarder"
     assert tree.run(f"stat -c %U:%G {SOCKETS}/virtio-forwarder0.sock").strip() == \
         "virtio-forwarder:kvm"
+    # Not QEMU's group: who may open these has every VM.
+    endpoints = tree.run("stat -c '%F %a %U:%G' /run/virtio-forwarder/*").splitlines()
+    endpoints = [line for line in endpoints if line.startswith("socket")]
+    assert len(endpoints) >= 4
+    assert set(endpoints) == {"socket 660 virtio-forwarder:virtio-forwarder"}
     packets_pass(tree, daemon, workdir)
     daemon("stop")
     tree.run(f"rmdir {SOCKETS}")  # it is not root's
