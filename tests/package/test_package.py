@@ -201,13 +201,25 @@ def test_confined_by_its_unit(tree, daemon, workdir):
         assert line in tree.run(f"cat {status}")
 
 
-def test_a_user_of_its_own(tree, daemon, workdir):
-    """Without root: vdevs need nothing, AF_PACKET two capabilities."""
+@pytest.fixture
+def unprivileged(tree, daemon):
+    """Starts the daemon as the drop-in has it, with more settings."""
     drop_in = tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
     no_huge = re.search(r"\n(ExecStart=/.*)", drop_in)[1] + " --no-huge\n"
     tree.run(f"rm -rf {SOCKETS}")  # it is root's
-    daemon.configure([drop_in, f"[Service]\nExecStart=\n{no_huge}"], **STATIC)
-    daemon("start")
+
+    def start(**settings):
+        daemon.configure([drop_in, f"[Service]\nExecStart=\n{no_huge}"], **settings)
+        daemon("start")
+
+    yield start
+    daemon("stop")
+    tree.run(f"rm -rf {SOCKETS}")  # it is not root's
+
+
+def test_a_user_of_its_own(tree, daemon, unprivileged, workdir):
+    """Without root: vdevs need nothing, AF_PACKET two capabilities."""
+    unprivileged(**STATIC)
     assert tree.run(f"stat -c %U /proc/{daemon.pid()}").strip() == "virtio-forwarder"
     assert tree.run(f"stat -c %U:%G {SOCKETS}/virtio-forwarder0.sock").strip() == \
         "virtio-forwarder:kvm"
@@ -217,8 +229,31 @@ def test_a_user_of_its_own(tree, daemon, workdir):
     assert len(endpoints) >= 4
     assert set(endpoints) == {"socket 660 virtio-forwarder:virtio-forwarder"}
     packets_pass(tree, daemon, workdir)
+
+
+# Of a QEMU that libvirt has started, which has a group of its own besides.
+ACCEPT = """import socket
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind("virtio-forwarder0.sock")
+    listener.listen()
+    listener.settimeout(30)
+    listener.accept()
+"""
+
+
+def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
+    """What QEMU makes in the directory the daemon can use; a directory in which it cannot is told."""
+    unprivileged(VIRTIOFWD_VHOST_CLIENT="true")
+    assert tree.run(f"stat -c '%a %U:%G' {SOCKETS}").strip() == "3775 virtio-forwarder:kvm"
+    kvm = int(tree.run("getent group kvm").split(":")[2])
+    run(["/usr/bin/python3", "-c", ACCEPT], cwd=tree.path(SOCKETS), user=4711, group=4711,
+        extra_groups=[kvm], umask=0o002)
+    assert "keep out" not in daemon.journal()
     daemon("stop")
-    tree.run(f"rmdir {SOCKETS}")  # it is not root's
+    tree.run(f"chmod 755 {SOCKETS}")
+    daemon("start")
+    assert f"keep out the group kvm, as which VMs run (VIRTIOFWD_SOCKET_GROUP): chgrp kvm {SOCKETS}; " \
+        f"chmod 3775 {SOCKETS}" in daemon.journal()
 
 
 def call_as_os_vif(tree, operation, device, path):
