@@ -106,6 +106,27 @@ def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint)
     assert peer.finish() == 0
 
 
+# The daemon was started at second 100, and in the tenth minute anew.
+ONE_RESTART = f"""rule_files: [{RULES}]
+tests:
+  - interval: 1m
+    input_series:
+      - series: virtio_forwarder_start_time_seconds{{instance="host"}}
+        values: 100x9 700x30
+    promql_expr_test:
+      - {{expr: &told 'count(ALERTS{{alertname="VirtioForwarderRestarts"}})', eval_time: 9m}}
+      - {{expr: *told, eval_time: 11m, exp_samples: [{{labels: "{{}}", value: 1}}]}}
+      - {{expr: *told, eval_time: 30m}}
+"""
+
+
+def test_an_alert_tells_of_one_restart(workdir):
+    """After which relays may be gone that were added at run time."""
+    test = workdir / "restart.yml"
+    test.write_text(ONE_RESTART, encoding="utf-8")
+    assert "SUCCESS" in run(["promtool", "test", "rules", test])
+
+
 def told_metrics():
     """The names in docs/metrics.md, which is the table of the code."""
     lines = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()

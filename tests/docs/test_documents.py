@@ -138,6 +138,11 @@ cd /tmp
 mkdir -p build/bin
 ln -s /usr/bin/virtio-forwarder /usr/lib/virtio-forwarder/*.py build/bin
 """,
+    "openstack.md": """
+virtio-forwarder --config=/dev/null --no-huge --cpus=1 --vhost-path=/tmp/virtio-forwarder \
+    --dynamic-sockets --zmq-port-control-ep --zmq-stats-ep
+vio4wd port add-sock --device=net_null7 --vhost-path=/tmp/virtio-forwarder/vhu1
+""",
     "ovs.md": f"""
 mkdir -p /run/openvswitch
 ovsdb-tool create /run/conf.db {SCHEMA}
