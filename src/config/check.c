@@ -13,22 +13,42 @@
 #include "base/ovsdb_endpoint.h"
 #include "config/value.h"
 
+_printf_(5, 0) static int complain(int code, const struct sources *sources, enum option_id id,
+	struct err *err, const char *fmt, va_list args)
+{
+	const struct config_option *option = &config_options[id];
+	char text[ERR_TEXT_SIZE];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	err_set(err, code, "%s", text);
+	if (sources->of[id]->n > 0)
+		return err_prefix(err, -code, "%s", sources->of[id]->values[0].origin);
+	return err_prefix(
+		err, -code, "--%s (default %s)", option->long_name, option_default_name(option));
+}
+
 /* Refuses for a reason that lies in the value of option `id`. */
 _printf_(4, 5) static int refuse(
 	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)
 {
-	const struct config_option *option = &config_options[id];
-	char text[ERR_TEXT_SIZE];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	int r = complain(EINVAL, sources, id, err, fmt, args);
 	va_end(args);
-	err_set(err, EINVAL, "%s", text);
-	if (sources->of[id]->n > 0)
-		return err_prefix(err, -EINVAL, "%s", sources->of[id]->values[0].origin);
-	return err_prefix(
-		err, -EINVAL, "--%s (default %s)", option->long_name, option_default_name(option));
+	return r;
+}
+
+/* Misses what option `id` names and the machine lacks for now: another start may find it. */
+_printf_(4, 5) static int miss(
+	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	int r = complain(ENODEV, sources, id, err, fmt, args);
+	va_end(args);
+	return r;
 }
 
 _printf_(3, 4) static int add_notice(struct config *config, struct err *err, const char *fmt, ...)
@@ -118,7 +138,7 @@ static int resolve_account(struct config *config, const struct sources *sources,
 	if (is_group ? getgrnam(*name) != NULL : getpwnam(*name) != NULL)
 		return 0;
 	if (strcmp(*name, config_options[id].default_text) != 0)
-		return refuse(sources, id, err, "there is no %s '%s' on this machine", kind, *name);
+		return miss(sources, id, err, "there is no %s '%s' on this machine", kind, *name);
 	r = add_notice(config, err,
 		"%s: there is no %s '%s' on this machine; the sockets' %s is left alone",
 		config_options[id].variable, kind, *name, is_group ? "group" : "owner");
@@ -167,13 +187,17 @@ static int check_cpu(const struct sources *sources, enum option_id id,
 {
 	char text[128];
 
+	if (!cpu_set_has(&machine->present, cpu)) {
+		cpu_set_format(&machine->present, text, sizeof(text));
+		return refuse(sources, id, err, "there is no CPU %u; CPUs %s are there", cpu, text);
+	}
 	if (!cpu_set_has(&machine->online, cpu)) {
 		cpu_set_format(&machine->online, text, sizeof(text));
-		return refuse(sources, id, err, "CPU %u is not online; CPUs %s are", cpu, text);
+		return miss(sources, id, err, "CPU %u is not online; CPUs %s are", cpu, text);
 	}
 	if (!cpu_set_has(&machine->usable, cpu)) {
 		cpu_set_format(&machine->usable, text, sizeof(text));
-		return refuse(sources, id, err,
+		return miss(sources, id, err,
 			"this process may not run on CPU %u (cgroup cpuset), only on %s", cpu,
 			text);
 	}
@@ -332,7 +356,7 @@ static int check_pid_dir(
 	struct stat st;
 
 	if (stat(config->pid_dir, &st) < 0)
-		return refuse(sources, OPT_PID_DIR, err, "directory '%s': %s", config->pid_dir,
+		return miss(sources, OPT_PID_DIR, err, "directory '%s': %s", config->pid_dir,
 			strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return refuse(sources, OPT_PID_DIR, err,

@@ -8,7 +8,8 @@
 
 /* The CPUs of this machine. */
 struct machine {
-	struct cpu_set online;
+	struct cpu_set present;
+	struct cpu_set online; /* those of them that run */
 	struct cpu_set usable; /* those of them where this process may run */
 };
 
@@ -27,11 +28,15 @@ int machine_probe(struct machine *ret_machine, struct err *err);
 
 /*
  * Settles which way of port control is in force, and takes back what another setting rules out and
- * accounts that are only the default and do not exist; adds notices.
+ * accounts that are only the default and do not exist; adds notices. -ENODEV: another account does
+ * not exist.
  */
 int check_resolve(struct config *config, struct sources *sources, struct err *err);
 
-/* Refuses contradictions and what this machine does not have. */
+/*
+ * Refuses contradictions and what this machine cannot have (-EINVAL), and what it does not have now
+ * (-ENODEV).
+ */
 int check_config(const struct config *config, const struct sources *sources,
 	const struct machine *machine, struct err *err);
 

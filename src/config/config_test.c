@@ -20,11 +20,12 @@
 
 static char file_path[] = "/tmp/config_test.XXXXXX";
 
-/* A machine with CPUs 0..7, of which 6 is outside our cpuset, and 100..299. */
+/* A machine with CPUs 0..8, of which 8 is offline and 6 outside our cpuset, and 100..299. */
 static struct machine machine(void)
 {
 	struct machine machine;
 
+	assert_int_equal(cpu_set_parse("0-8,100-299", &machine.present, NULL), 0);
 	assert_int_equal(cpu_set_parse("0-7,100-299", &machine.online, NULL), 0);
 	assert_int_equal(cpu_set_parse("0-5,7,100-299", &machine.usable, NULL), 0);
 	return machine;
@@ -300,25 +301,45 @@ static void master_may_be_a_worker_where_allowed(void **state)
 	config_free(config);
 }
 
+struct refusal {
+	const char *file, *line, *begin, *reason;
+};
+
+static void expect_refusals(const struct refusal *cases, size_t n, bool invalid)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct config *config = NULL;
+		struct err err = {};
+		const char *text = err.text;
+		int r = load(cases[i].file, cases[i].line, &config, &err);
+
+		assert_true(r < 0);
+		assert_true((r == -EINVAL) == invalid);
+		assert_null(config);
+		if (strncmp(text, file_path, strlen(file_path)) == 0)
+			text += strlen(file_path);
+		if (strncmp(text, cases[i].begin, strlen(cases[i].begin)) != 0 ||
+			!strstr(text, cases[i].reason))
+			fail_msg("'%s': expected '%s...%s'", err.text, cases[i].begin,
+				cases[i].reason);
+	}
+}
+
 static void refuses(void **state)
 {
-	static const struct {
-		const char *file, *line, *begin, *reason;
-	} cases[] = {
+	static const struct refusal cases[] = {
 		{"VIRTIOFWD_CPU_MASK=a\n", "", ":1: VIRTIOFWD_CPU_MASK: ", "CPU number"},
-		{"", "-C 9", "--cpus: ", "CPU 9 is not online; CPUs 0-7,100-299 are"},
-		{"", "-C 6", "--cpus: ", "cpuset"},
+		{"", "-C 9", "--cpus: ", "no CPU 9; CPUs 0-8,100-299 are there"},
 		{"", "-C 100-228", "--cpus: ", "129 CPUs"},
 		{"", "-C 0,1", "--cpus: ", "CPU 0 is that of the control thread"},
 		{"", "-M 1", "--cpus (default 1,2): ", "CPU 1 is that of the control thread"},
-		{"", "-M 9", "--master-lcore: ", "CPU 9 is not online"},
+		{"", "-M 9", "--master-lcore: ", "no CPU 9"},
 		{"", "-M x", "--master-lcore: ", "'x' is no CPU"},
 		{"", "-l 8", "--loglevel: ", "no log level"},
 		{"", "-l -1", "--loglevel: ", "no log level"},
 		{"", "-nx", "--nodaemon: ", "log_syslog"},
 		{"\nVIRTIOFWD_JUMBO=maybe\n", "", ":2: VIRTIOFWD_JUMBO: ", "use true or false"},
 		{"", "-p tmp", "--pid-path: ", "absolute"},
-		{"", "-p /nosuch", "--pid-path: ", "No such file"},
 		{"", "-p /etc/passwd", "--pid-path: ", "no directory"},
 		{"", "-S x", "--vhost-socket: ", "exactly one %u"},
 		{"", "-S x%u%u", "--vhost-socket: ", "exactly one %u"},
@@ -326,8 +347,6 @@ static void refuses(void **state)
 		{"", "-S %u%%", "--vhost-socket: ", "exactly one %u"},
 		{"", "-S a/%u", "--vhost-socket: ", "holds a '/'"},
 		{"", "-V " LONG_DIR, "--vhost-path: ", "path may have 107"},
-		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
-		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
 		{"", "-c 1", "--virtio-cpu: ", "no pin"},
 		{"", "-c 64:1", "--virtio-cpu: ", "'64' is no relay"},
 		{"", "-c 1:x", "--virtio-cpu: ", "names no CPUs"},
@@ -362,26 +381,26 @@ static void refuses(void **state)
 			"-O ssl:192.0.2.1 --ovsdb-private-key=/key.pem",
 			"--ovsdb-sock: ", "--ovsdb-certificate"},
 		{"FOO=1\n", "", ":1: ", "unknown variable 'FOO'"},
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases), true);
+}
+
+/* No fault of the configuration's: a service is started again. */
+static void misses(void **state)
+{
+	static const struct refusal cases[] = {
+		{"", "-C 8", "--cpus: ", "CPU 8 is not online; CPUs 0-7,100-299 are"},
+		{"", "-C 6", "--cpus: ", "cpuset"},
+		{"", "-M 8", "--master-lcore: ", "CPU 8 is not online"},
+		{"", "-p /nosuch", "--pid-path: ", "No such file"},
+		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
+		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
 		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
 		{"", "--config=/", "--config: /: ", "directory"},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct config *config = NULL;
-		struct err err = {};
-		const char *text = err.text;
-		int r = load(cases[i].file, cases[i].line, &config, &err);
-
-		assert_true(r < 0);
-		assert_true((r == -EINVAL) == !strstr(cases[i].line, "--config"));
-		assert_null(config);
-		if (strncmp(text, file_path, strlen(file_path)) == 0)
-			text += strlen(file_path);
-		if (strncmp(text, cases[i].begin, strlen(cases[i].begin)) != 0 ||
-			!strstr(text, cases[i].reason))
-			fail_msg("'%s': expected '%s...%s'", err.text, cases[i].begin,
-				cases[i].reason);
-	}
+	expect_refusals(cases, ARRAY_SIZE(cases), false);
 }
 
 static void scheduler(void **state)
@@ -469,6 +488,7 @@ int main(void)
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(misses),
 		cmocka_unit_test(scheduler),
 		cmocka_unit_test(affinity_does_not_limit_the_workers),
 	};

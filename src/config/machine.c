@@ -6,21 +6,22 @@
 
 #include "config/check.h"
 
+#define PRESENT_PATH "/sys/devices/system/cpu/present"
 #define ONLINE_PATH "/sys/devices/system/cpu/online"
 
-static int read_online(struct cpu_set *ret_online, struct err *err)
+static int read_cpus(const char *path, struct cpu_set *ret_cpus, struct err *err)
 {
 	char text[1024] = "";
-	FILE *file = fopen(ONLINE_PATH, "re");
+	FILE *file = fopen(path, "re");
 
 	if (!file)
-		return err_set(err, errno, ONLINE_PATH ": cannot be opened: %s", strerror(errno));
+		return err_set(err, errno, "%s: cannot be opened: %s", path, strerror(errno));
 	if (!fgets(text, sizeof(text), file))
 		text[0] = '\0';
 	fclose(file);
 	text[strcspn(text, "\n")] = '\0';
-	if (cpu_set_parse(text, ret_online, err) < 0)
-		return err_prefix(err, -EIO, ONLINE_PATH);
+	if (cpu_set_parse(text, ret_cpus, err) < 0)
+		return err_prefix(err, -EIO, "%s", path);
 	return 0;
 }
 
@@ -39,7 +40,9 @@ int machine_probe(struct machine *ret_machine, struct err *err)
 	cpu_set_t before;
 	int r;
 
-	r = read_online(&machine.online, err);
+	r = read_cpus(PRESENT_PATH, &machine.present, err);
+	if (r == 0)
+		r = read_cpus(ONLINE_PATH, &machine.online, err);
 	if (r < 0)
 		return r;
 	if (sched_getaffinity(0, sizeof(before), &before) < 0)

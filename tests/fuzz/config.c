@@ -15,6 +15,7 @@ static const struct machine *machine(void)
 	static struct machine machine;
 
 	if (cpu_set_count(&machine.online) == 0) {
+		require(cpu_set_parse("0-8,100-299", &machine.present, NULL) == 0);
 		require(cpu_set_parse("0-7,100-299", &machine.online, NULL) == 0);
 		require(cpu_set_parse("0-5,7,100-299", &machine.usable, NULL) == 0);
 	}
