@@ -239,9 +239,11 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	if (n_used > 0) {
 		stores_finish(&ring->stores);
 		kind->give_back(ring, used, n_used);
-		/* So the next ones are on their way when the next burst comes. */
+		/* So the next ones are on their way when the next burst comes. The ones in front
+		 * of them were looked at before. */
 		bool more;
-		kind->read_run(ring, 0, buffers, AHEAD, true, &more);
+		slot = RTE_MIN(slot, AHEAD);
+		kind->read_run(ring, AHEAD - slot, buffers, slot, true, &more);
 	}
 	return done;
 }

@@ -7,11 +7,11 @@
 #include "core/ring_burst.h"
 
 /*
- * How many buffers the guest has made available behind the position, of which `seen` were there
- * before. Its index, which lies in a cache line that the guest's CPU writes, is read only where
- * those known of are fewer than `wanted`.
+ * How many buffers the guest has made available behind the position. Its index, which lies in a
+ * cache line that the guest's CPU writes, is read only where those known of are fewer than
+ * `wanted`.
  */
-static inline uint16_t available(struct ring *ring, uint16_t seen, uint16_t wanted)
+static inline uint16_t available(struct ring *ring, uint16_t wanted)
 {
 	uint16_t known = ring->known - ring->next;
 
@@ -19,7 +19,7 @@ static inline uint16_t available(struct ring *ring, uint16_t seen, uint16_t want
 		return known;
 	uint16_t index = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE),
 		 n = index - ring->next;
-	if (unlikely(n > ring->size || n < seen)) {
+	if (unlikely(n > ring->size || n < known)) {
 		ring_retire(ring, RING_INDEX);
 		return 0;
 	}
@@ -37,7 +37,7 @@ static inline uint16_t head_at(const struct ring *ring, uint16_t slot)
 static __rte_always_inline uint16_t split_read_run(struct ring *ring, uint16_t slot,
 	struct simple *ret_buffers, uint16_t n, bool writable, bool *ret_more)
 {
-	uint16_t ready = available(ring, slot, slot + n), heads[RING_BURST], run;
+	uint16_t ready = available(ring, slot + n), heads[RING_BURST], run;
 
 	*ret_more = false;
 	if (ready <= slot)
@@ -64,7 +64,7 @@ static __rte_always_inline bool split_read_chain(
 	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
 {
 	/* What the guest sends has been looked for by split_read_run() already. */
-	if (available(ring, slot, writable ? slot + 1 : 0) <= slot)
+	if (available(ring, writable ? slot + 1 : 0) <= slot)
 		return false;
 	uint16_t head = head_at(ring, slot), number = head;
 
