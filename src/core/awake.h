@@ -16,9 +16,13 @@
  * turn are seldom put to sleep. One that its patience keeps awake no more is polled after an eighth
  * of its silence so far; at LOOK_US at the latest, as if it dozed.
  *
- * A lane that had few packets, or lives on its patience, is polled again PACE_US later and not
- * before. What a burst costs hardly depends on how many packets are in it: most of it is cache
- * lines that travel between this CPU and the guest's, and their number is that of the bursts.
+ * A lane that had few packets rests for as long as its worker has worked since its last ones, so
+ * half of the time where it is the only one, but is polled PACE_US after this poll began at the
+ * latest; one that lives on its patience just then. What a burst costs hardly depends on how many
+ * packets are in it: most of it is cache lines that travel between this CPU and the guest's, and
+ * their number is that of the bursts. To rest for longer would save more of them, and make a packet
+ * wait for longer than with those who never rest: their bursts are smaller, so they need more time
+ * for them.
  *
  * Nothing waits for longer than the operator's latency. With one of 0 nothing waits at all, but for
  * lanes without a VM, which have nothing to wait for (worker.c).
@@ -35,7 +39,7 @@
 #define DOZE_US 100       /* of silence, until a lane dozes off, at least */
 #define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
 #define DOZE_BUSY_US 2000 /* while others are busy: its polls take as long as to wake it up */
-#define PACE_US 2         /* between two polls of a lane */
+#define PACE_US 2         /* between two polls of a lane that has packets, at most */
 #define FULL_BURST 32     /* received and sent in a poll: more may be waiting */
 #define LOOK_US 50        /* the longest rest, and between two looks after those that doze */
 #define RAMP 8            /* 1/8 of the silence so far, or of the work */
@@ -71,15 +75,27 @@ static inline void awake_moved(struct awake *awake, uint64_t begin, uint64_t end
 	awake->moved_at = end;
 }
 
-/* How long it is left alone after a poll at `now` that moved `n` packets. */
-static inline uint64_t awake_rest(
-	const struct awake *awake, uint64_t now, unsigned n, uint64_t us, unsigned latency_us)
+/*
+ * When it is polled again after a poll from `begin` to `end` that moved `n` packets. `worked`: by
+ * all lanes of the worker, since the end of the last poll of this one that moved some.
+ */
+static inline uint64_t awake_due(
+	uint64_t begin, uint64_t end, uint64_t worked, unsigned n, uint64_t us, unsigned latency_us)
 {
-	if (n >= FULL_BURST || (n == 0 && !awake_is_kept(awake, now, us)))
-		return 0;
-	if (n > 0 || awake_silence(awake, now) <= awake->patience)
-		return RTE_MIN(PACE_US, latency_us) * us;
-	return RTE_MIN(awake_silence(awake, now) / RAMP, RTE_MIN(LOOK_US, latency_us) * us);
+	if (n >= FULL_BURST)
+		return end;
+	return RTE_MIN(end + worked, begin + RTE_MIN(PACE_US, latency_us) * us);
+}
+
+/* The same after a poll at `now` that moved nothing. */
+static inline uint64_t awake_due_silent(
+	const struct awake *awake, uint64_t now, uint64_t us, unsigned latency_us)
+{
+	if (!awake_is_kept(awake, now, us))
+		return now;
+	if (awake_silence(awake, now) <= awake->patience)
+		return now + RTE_MIN(PACE_US, latency_us) * us;
+	return now + RTE_MIN(awake_silence(awake, now) / RAMP, RTE_MIN(LOOK_US, latency_us) * us);
 }
 
 /* True where it is to doze off. `busy`: others have moved packets lately. */

@@ -81,28 +81,42 @@ static void silence_uses_it_up(void **state)
 	assert_true(stays_awake_us(&awake, false) >= 10000);
 }
 
-static uint64_t rest_us(
-	const struct awake *awake, unsigned silent_us, unsigned n, unsigned latency_us)
+/* Silent for so long, until the next poll. */
+static uint64_t rest_us(const struct awake *awake, unsigned silent_us, unsigned latency_us)
 {
-	return awake_rest(awake, awake->moved_at + silent_us * US, n, US, latency_us) / US;
+	const uint64_t now = awake->moved_at + silent_us * US;
+
+	return (awake_due_silent(awake, now, US, latency_us) - now) / US;
 }
 
-static void rests_between_polls(void **state)
+static void rests_in_silence(void **state)
 {
 	struct awake awake;
 
 	awake_begin(&awake, 0);
 	awake_moved(&awake, 0, 2 * MS, US); /* patience for 250 us */
-	assert_int_equal(rest_us(&awake, 0, FULL_BURST, LATENCY_US), 0);
-	assert_int_equal(rest_us(&awake, 0, FULL_BURST - 1, LATENCY_US), PACE_US);
-	assert_int_equal(rest_us(&awake, 100, 0, LATENCY_US), 0);
-	assert_int_equal(rest_us(&awake, 101, 0, LATENCY_US), PACE_US);
-	assert_int_equal(rest_us(&awake, 250, 0, LATENCY_US), PACE_US);
-	assert_int_equal(rest_us(&awake, 320, 0, LATENCY_US), 40);
-	assert_int_equal(rest_us(&awake, 1900, 0, LATENCY_US), LOOK_US);
-	assert_int_equal(rest_us(&awake, 1900, 0, 10), 10);
-	assert_int_equal(rest_us(&awake, 1900, 1, LATENCY_US), PACE_US);
-	assert_int_equal(rest_us(&awake, 1900, 1, 1), 1);
+	assert_int_equal(rest_us(&awake, 100, LATENCY_US), 0);
+	assert_int_equal(rest_us(&awake, 101, LATENCY_US), PACE_US);
+	assert_int_equal(rest_us(&awake, 250, LATENCY_US), PACE_US);
+	assert_int_equal(rest_us(&awake, 320, LATENCY_US), 40);
+	assert_int_equal(rest_us(&awake, 1900, LATENCY_US), LOOK_US);
+	assert_int_equal(rest_us(&awake, 1900, 10), 10);
+}
+
+#define FEW (FULL_BURST - 1)
+
+/* As long as the worker has worked, itself included, but not for longer than PACE_US in all. */
+static void rests_after_work(void **state)
+{
+	const uint64_t begin = 7 * MS, end = begin + US / 2;
+
+	assert_int_equal(awake_due(begin, end, US / 2, FEW, US, LATENCY_US), begin + US);
+	assert_int_equal(awake_due(begin, end, US, FEW, US, LATENCY_US), begin + 3 * US / 2);
+	assert_int_equal(awake_due(begin, end, MS, FEW, US, LATENCY_US), begin + PACE_US * US);
+	assert_int_equal(awake_due(begin, end, MS, FEW, US, 1), begin + US);
+	assert_int_equal(awake_due(begin, end, US / 2, FULL_BURST, US, LATENCY_US), end);
+	assert_true(
+		awake_due(begin, begin + 3 * US, 3 * US, FEW, US, LATENCY_US) <= begin + 3 * US);
 }
 
 /* With a latency of 0 nothing waits. */
@@ -112,9 +126,10 @@ static void never_rests(void **state)
 
 	awake_begin(&awake, 0);
 	awake_moved(&awake, 0, 2 * MS, US);
-	for (unsigned n = 0; n <= FULL_BURST; n++)
-		for (unsigned silent_us = 0; silent_us < 3000; silent_us += 50)
-			assert_int_equal(rest_us(&awake, silent_us, n, 0), 0);
+	for (unsigned silent_us = 0; silent_us < 3000; silent_us += 50)
+		assert_int_equal(rest_us(&awake, silent_us, 0), 0);
+	for (unsigned n = 1; n <= FULL_BURST; n++)
+		assert_true(awake_due(MS, MS + US, US, n, US, 0) <= MS + US);
 }
 
 int main(void)
@@ -123,7 +138,8 @@ int main(void)
 		cmocka_unit_test(dozes_off),
 		cmocka_unit_test(work_earns_patience),
 		cmocka_unit_test(silence_uses_it_up),
-		cmocka_unit_test(rests_between_polls),
+		cmocka_unit_test(rests_in_silence),
+		cmocka_unit_test(rests_after_work),
 		cmocka_unit_test(never_rests),
 	};
 

@@ -34,15 +34,15 @@ static bool is_vacant(const struct place *place)
 }
 
 /*
- * How long a lane is left alone after a poll that moved `n` packets. One without a VM has nothing
- * to be late for: sockets that wait for one must not slow down those that have one.
+ * When a lane is polled again that has just moved nothing. One without a VM has nothing to be late
+ * for: sockets that wait for one must not slow down those that have one, nor all at the same time.
  */
-static uint64_t rest_after(const struct worker *worker, const struct place *place, unsigned n)
+static uint64_t due_silent(const struct worker *worker, const struct place *place)
 {
-	if (n == 0 && is_vacant(place))
-		return LOOK_US * worker->us;
-	return awake_rest(
-		&place->lane->awake, worker->clock, n, worker->us, worker->idle_latency_us);
+	if (is_vacant(place))
+		return worker->clock + (LOOK_US + (place - worker->places)) * worker->us;
+	return awake_due_silent(
+		&place->lane->awake, worker->clock, worker->us, worker->idle_latency_us);
 }
 
 /*
@@ -52,13 +52,19 @@ static uint64_t rest_after(const struct worker *worker, const struct place *plac
 static bool poll_lane(struct worker *worker, struct place *place)
 {
 	struct lane *lane = place->lane;
+	const uint64_t begin = worker->clock;
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
-	place->due = worker->clock + rest_after(worker, place, n);
-	if (n == 0)
+	if (n == 0) {
+		place->due = due_silent(worker, place);
 		return false;
+	}
 	note_busy(worker, lane, rte_rdtsc());
+	const uint64_t worked = atomic_load_explicit(&worker->busy_cycles, memory_order_relaxed);
+	place->due = awake_due(begin, worker->clock, worked - place->worked, n, worker->us,
+		worker->idle_latency_us);
+	place->worked = worked;
 	return true;
 }
 

@@ -37,7 +37,9 @@
 struct place {
 	enum direction direction;
 	struct lane *lane;
-	uint64_t due; /* TSC, not polled before; the worker's */
+	/* The worker's own, TSC cycles: */
+	uint64_t due;    /* not polled before */
+	uint64_t worked; /* the worker's busy_cycles when this lane moved packets last */
 };
 
 /* The lanes of a worker. Constant while published. */
