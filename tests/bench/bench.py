@@ -20,7 +20,7 @@ import report  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.paths import build_dir  # noqa: E402
 from lib.proc import end_on_sigterm  # noqa: E402
-from measure import IDLE_PPS, Result, Timing, measure  # noqa: E402
+from measure import IDLE_PPS, Result, Timing, capacity_mpps, measure  # noqa: E402
 from peers import CannotRun, Copies, Machine, Ours, OursAlone, OursZeroCopy, Ovs, TestpmdPeer  # noqa: E402
 
 PLANS = {
@@ -70,15 +70,12 @@ def _start_peers(stack, setup, machine, directory, kinds, skipped):
     return running
 
 
-def _offered_pps(cell, results):
-    """What paced cells offer: the same to all. None where it is not known."""
-    if cell.load is cells.Load.SATURATED:
-        return 0
-    if cell.load is cells.Load.IDLE:
-        return IDLE_PPS
-    saturated = next(r for r in results if r.cell.setup == cell.setup and r.cell.size == cell.size and
-                     r.cell.direction == cell.direction and r.cell.load is cells.Load.SATURATED)
-    mpps = saturated.latest(report.TESTPMD, "mpps")
+def _offered_pps(cell, peers, timing):
+    """What is offered to all of these peers in a cell, 0: all that goes. None where it is not known."""
+    if cell.load is not cells.Load.HALF:
+        return {cells.Load.SATURATED: 0, cells.Load.IDLE: IDLE_PPS}[cell.load]
+    testpmd = next((peer for peer in peers if peer.name == report.TESTPMD), None)
+    mpps = testpmd and capacity_mpps(testpmd, cell, timing)
     return mpps * 1e6 / 2 if mpps else None
 
 
@@ -93,13 +90,13 @@ def _measure_setup(results, timing, machine, directory, skipped):
         started = time.monotonic()
         for result in results:
             cell = result.cell
-            offered_pps = _offered_pps(cell, results)
+            measured = [peer for peer in peers if _is_measured(peer.name, cell)]
+            offered_pps = _offered_pps(cell, measured, timing)
             if offered_pps is None:
                 skipped[str(setup), f"{cell.direction} {cell.size} half load",
                         "testpmd, whose half it is, has done nothing saturated"] += 1
                 continue
-            result.add(measure(cell, [p for p in peers if _is_measured(p.name, cell)], timing,
-                               offered_pps), offered_pps)
+            result.add(measure(cell, measured, timing, offered_pps), offered_pps)
     print(f"{setup}: {len(results)} cells in {time.monotonic() - begin:.0f} s, "
           f"{started - begin:.0f} of them to start", flush=True)
 

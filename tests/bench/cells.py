@@ -14,7 +14,7 @@ DIRECTIONS = ("vf_to_vm", "vm_to_vf", "both")
 class Load(Enum):
     """How much is offered."""
     SATURATED = "saturated"  # all that goes: the rate is measured
-    HALF = "half"  # half of what testpmd has done: cycles per packet and latency are measured
+    HALF = "half"  # half of what testpmd can do: cycles per packet and latency are measured
     IDLE = "idle"  # a probe now and then: latency is measured
 
 
@@ -44,7 +44,7 @@ def _saturated(setup, sizes, control=False):
 
 
 def _paced(setup, sizes):
-    """After those of _saturated() with the same sizes, of which they take the half."""
+    """At half load, and the smallest packets with next to none."""
     return [Cell(setup, direction, size, load) for direction in DIRECTIONS[:2] for size in sizes
             for load in (Load.HALF, Load.IDLE) if load is Load.HALF or size == "64"]
 

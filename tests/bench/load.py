@@ -86,16 +86,17 @@ def _bucket_ns(index):
     return (LATENCY_STEPS + step + 0.5) * width
 
 
-def percentiles_us(before, after, wanted=(50, 99, 99.9)):
-    """Of the probes between two snapshots of a histogram; None where there were none."""
+def percentiles_us(before, after, lost, lost_us, wanted=(50, 99, 99.9)):
+    """Of the probes between two snapshots of a histogram, and of those that have not arrived: the part
+    `lost` of all, which count as lost_us. None where none has arrived."""
     counts = [b - a for a, b in zip(before, after)]
-    total = sum(counts)
-    if total == 0:
+    due = sum(counts) / (1 - lost)
+    if due == 0:
         return None
     result, seen, index = {}, 0, -1
     for percent in sorted(wanted):
-        while seen < total * percent / 100:
+        while seen < due * percent / 100 and index < len(counts) - 1:
             index += 1
             seen += counts[index]
-        result[f"p{percent:g}"] = _bucket_ns(index) / 1000
+        result[f"p{percent:g}"] = lost_us if seen < due * percent / 100 else _bucket_ns(index) / 1000
     return result

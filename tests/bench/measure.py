@@ -40,12 +40,8 @@ class Result:
         self.starts.append(windows)
         self.offered_pps.append(offered_pps)
 
-    def latest(self, peer, what):
-        """The median of a peer's windows since it was started last; None where it has nothing."""
-        return _median(window.get(what) for window in self.starts[-1].get(peer, []))
-
     def median(self, peer, what):
-        """That of all its windows."""
+        """Of all windows of a peer; None where it has nothing."""
         return _median(window.get(what) for windows in self.starts for window in windows.get(peer, []))
 
     def ratio(self, a, b, what):
@@ -81,18 +77,24 @@ def _window(peer, cell, timing, offered_pps):
     packets = sum(load.received() for load in loads) - packets
     seconds = time.monotonic() - start
     # Read before the relay is asked for its cycles: that takes the VM's CPU for a while.
-    probes = percentiles_us(latency, loads[0].latency()) or {}
+    arrived = loads[0].latency()
     due = sum(load.due() for load in loads) - due
     result = {"mpps": packets / seconds / 1e6}
+    if probe_every and packets:
+        lost = max(0, 1 - packets / due)  # or still under way
+        result["lost"] = 100 * lost
+        result.update(percentiles_us(latency, arrived, lost, seconds * 1e6) or {})
     if cell.load is Load.HALF and packets:
         result["cycles"] = peer.cycles_per_packet()
-        result["lost"] = max(0, 100 * (1 - packets / due))  # or still under way
-    if probe_every:
-        result.update(probes)
     for load in loads:
         load.stop()
     peer.pause()
     return result
+
+
+def capacity_mpps(peer, cell, timing):
+    """What a peer does where all is offered that goes, and the VMs do with it what they do in this cell."""
+    return _median(_window(peer, cell, timing, 0)["mpps"] for _ in range(timing.rotations))
 
 
 def measure(cell, peers, timing, offered_pps):
