@@ -31,10 +31,11 @@ static bool same_device(const struct op_device *attached, const struct op_device
 	return device_id_equal(&attached->members[0], &named->members[0]);
 }
 
-/* True where both name the same members in the same order, and the same mode. */
+/* True where both name the same members in the same order, and a bond of them in the same mode. */
 static bool same_make(const struct op_device *a, const struct op_device *b)
 {
-	if (a->n_members != b->n_members || a->bond_mode != b->bond_mode)
+	if (a->n_members != b->n_members ||
+		(a->bond_name[0] != '\0' && a->bond_mode != b->bond_mode))
 		return false;
 	for (unsigned i = 0; i < a->n_members; i++)
 		if (!device_id_equal(&a->members[i], &b->members[i]))

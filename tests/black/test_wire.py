@@ -100,6 +100,15 @@ def test_conditional(static):
     assert static.refused(REMOVE, conditional=False, **add)[0] == errno.ENOENT
 
 
+def test_conditional_of_a_device_from_the_start(start):
+    """A device that the configuration has attached is no other than one that was added."""
+    add = {"virtio_id": 7, "device": ["net_null7"]}
+    daemon = start(devices={7: "net_null7"})
+    daemon.done(ADD, conditional=True, ident="a port", **add)
+    assert daemon.refused(ADD, conditional=False, **add)[0] == errno.EEXIST
+    assert daemon.devices() == {7: "net_null7"} and daemon.relay(7).ident == "a port"
+
+
 def test_conflicts(static):
     static.done(ADD, virtio_id=1, device=["net_null0"])
     for conditional in True, False:
