@@ -11,6 +11,7 @@
 #include "core/epoch.h"
 #include "core/guest_dma.h"
 #include "core/hugepages.h"
+#include "core/port.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -145,6 +146,33 @@ static void grant_lanes(struct relay *relay)
 	sd_event_source_set_enabled(relay->env->mapping, SD_EVENT_ON);
 }
 
+/* The worker that has each lane, -1 for none. */
+struct holders {
+	int workers[DIRECTIONS_N][VF_QUEUES_MAX];
+};
+
+/* Takes the lanes away for a moment in which neither of the relay's ends becomes another one. */
+static struct holders suspend_lanes(struct relay *relay)
+{
+	struct holders holders;
+
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+			holders.workers[d][i] = get_lane(relay, d, i)->worker;
+	retract_lanes(relay);
+	return holders;
+}
+
+/* Gives them back to those who had them. */
+static void return_lanes(struct relay *relay, const struct holders *holders)
+{
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+			if (holders->workers[d][i] >= 0)
+				workers_grant(relay->env->workers, holders->workers[d][i], d,
+					get_lane(relay, d, i));
+}
+
 /* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
 static struct relay_member member_now(const struct device_id *id)
 {
@@ -228,6 +256,37 @@ void relay_detach(struct relay *relay)
 	grant_lanes(relay);
 }
 
+/* What takes its time is done while the bond carries on with the others, here and below. */
+static void take_member_out(struct relay *relay, const struct device_id *id)
+{
+	struct holders holders;
+	uint16_t port;
+
+	if (port_find(&port, id) < 0)
+		return;
+	holders = suspend_lanes(relay);
+	vf_remove_member(relay->vf, port);
+	return_lanes(relay, &holders);
+	port_close(port);
+}
+
+static int take_member_in(struct relay *relay, const struct device_id *id, struct err *err)
+{
+	struct holders holders;
+	uint16_t port;
+
+	int r = port_open(&port, id, err);
+	if (r < 0)
+		return err_prefix(err, r, "relay %u", relay->id);
+	holders = suspend_lanes(relay);
+	r = vf_add_member(relay->vf, port, err);
+	return_lanes(relay, &holders);
+	if (r == 0)
+		return 0;
+	port_close(port);
+	return err_prefix(err, r, "relay %u", relay->id);
+}
+
 void relay_lose(struct relay *relay, unsigned member)
 {
 	const struct device_id *id = &relay->device.members[member];
@@ -240,48 +299,42 @@ void relay_lose(struct relay *relay, unsigned member)
 		last = last && relay->members[i].away;
 	if (last) {
 		close_device(relay);
+		grant_lanes(relay);
 	} else {
-		retract_lanes(relay);
-		vf_remove_member(relay->vf, id);
+		take_member_out(relay, id);
 	}
-	grant_lanes(relay);
 	log_relay_event(relay, "device-lost", "relay %u: device %s is away; %s until it is back",
 		relay->id, id->text,
 		last ? "its VM keeps its interface and reaches nobody"
 		     : "its bond goes on without it");
 }
 
-/* A bond of one member, into which the others come later. */
-static void only_member(
-	const struct op_device *device, unsigned member, struct op_device *ret_device)
+/* Opens the device, or a bond of one member, into which the others come later. */
+static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 {
-	*ret_device = *device;
-	ret_device->members[0] = device->members[member];
-	ret_device->n_members = 1;
+	struct op_device device = relay->device;
+	struct vf *vf;
+
+	device.members[0] = device.members[member];
+	device.n_members = 1;
+	int r = open_device(relay, &vf, &device, err);
+	if (r < 0)
+		return r;
+	retract_lanes(relay);
+	relay->vf = vf;
+	grant_lanes(relay);
+	return 0;
 }
 
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
 	const struct device_id *id = &relay->device.members[member];
 	const struct relay_member now = member_now(id);
-	struct op_device device;
-	struct vf *vf = relay->vf;
-	int r;
 
-	if (vf == NULL) {
-		only_member(&relay->device, member, &device);
-		r = open_device(relay, &vf, &device, err);
-		if (r < 0)
-			return r;
-		retract_lanes(relay);
-		relay->vf = vf;
-	} else {
-		retract_lanes(relay);
-		r = vf_add_member(vf, id, err);
-	}
-	grant_lanes(relay);
+	int r = relay->vf == NULL ? reopen_device(relay, member, err)
+	                          : take_member_in(relay, id, err);
 	if (r < 0)
-		return err_prefix(err, r, "relay %u", relay->id);
+		return r;
 	relay->members[member] = now;
 	log_relay_event(
 		relay, "device-resumed", "relay %u: device %s is back", relay->id, id->text);

@@ -19,8 +19,8 @@ static const char *remedy(const struct device_id *id)
 	                  : "check the driver's name and its arguments";
 }
 
-/* The port that the probe made: by name, or by whatever the driver called it. */
-static int find_port(uint16_t *ret_port, const struct device_id *id)
+/* By name, or by whatever the driver called it. */
+int port_find(uint16_t *ret_port, const struct device_id *id)
 {
 	struct rte_dev_iterator iterator;
 	uint16_t port;
@@ -60,7 +60,7 @@ int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
 	r = rte_dev_probe(id->text);
 	const char *said = dpdk_log_capture_end();
 
-	if (r == 0 && find_port(&port, id) == 0) {
+	if (r == 0 && port_find(&port, id) == 0) {
 		*ret_port = port;
 		return 0;
 	}
@@ -82,33 +82,38 @@ void port_close(uint16_t port)
 		log_warning("device %s: DPDK did not let go of it", name);
 }
 
-int port_add_member(uint16_t bond, const struct device_id *id, struct err *err)
+int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 {
-	char name[RTE_ETH_NAME_MAX_LEN] = "?";
+	char bond_name[RTE_ETH_NAME_MAX_LEN] = "?", name[RTE_ETH_NAME_MAX_LEN] = "?";
+
+	dpdk_log_capture_start();
+	int r = rte_eth_bond_member_add(bond, member);
+	const char *said = dpdk_log_capture_end();
+
+	if (r == 0)
+		return 0;
+	rte_eth_dev_get_name_by_port(bond, bond_name);
+	rte_eth_dev_get_name_by_port(member, name);
+	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", bond_name, name,
+		said[0] ? ": " : "", said);
+}
+
+void port_remove_member(uint16_t bond, uint16_t member)
+{
+	rte_eth_bond_member_remove(bond, member);
+}
+
+static int open_member(uint16_t bond, const struct device_id *id, struct err *err)
+{
 	uint16_t member;
 
 	int r = port_open(&member, id, err);
 	if (r < 0)
 		return r;
-	dpdk_log_capture_start();
-	r = rte_eth_bond_member_add(bond, member);
-	const char *said = dpdk_log_capture_end();
-	if (r == 0)
-		return 0;
-	port_close(member);
-	rte_eth_dev_get_name_by_port(bond, name);
-	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", name, id->text,
-		said[0] ? ": " : "", said);
-}
-
-void port_remove_member(uint16_t bond, const struct device_id *id)
-{
-	uint16_t member;
-
-	if (find_port(&member, id) < 0)
-		return;
-	rte_eth_bond_member_remove(bond, member);
-	port_close(member);
+	r = port_add_member(bond, member, err);
+	if (r < 0)
+		port_close(member);
+	return r;
 }
 
 int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err *err)
@@ -129,7 +134,7 @@ int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err 
 	if (!rte_is_zero_ether_addr(&mac))
 		rte_eth_bond_mac_address_set(bond, &mac);
 	for (unsigned i = 0; i < spec->n_members; i++) {
-		r = port_add_member(bond, &spec->members[i], err);
+		r = open_member(bond, &spec->members[i], err);
 		if (r < 0) {
 			port_close_bond(bond);
 			return r;

@@ -17,17 +17,20 @@
 /* Finds a driver for the device. All or nothing. The error says what an operator can do. */
 int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err);
 
+/* The port of a device that is open; -ENODEV for none. */
+int port_find(uint16_t *ret_port, const struct device_id *id);
+
 /* Stops and closes the port and lets go of the device. */
 void port_close(uint16_t port);
 
 /* Opens all members and makes a bond of them. All or nothing. */
 int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err *err);
 
-/* Opens the device and makes it a member of a bond. All or nothing. No lane may run on the bond. */
-int port_add_member(uint16_t bond, const struct device_id *id, struct err *err);
+/* Makes an open port a member of a bond. No lane may run on the bond. */
+int port_add_member(uint16_t bond, uint16_t member, struct err *err);
 
-/* Takes a member, if it is one, out of the bond and closes it. No lane may run on the bond. */
-void port_remove_member(uint16_t bond, const struct device_id *id);
+/* Takes a member out of a bond; it stays open. No lane may run on the bond. */
+void port_remove_member(uint16_t bond, uint16_t member);
 
 /* Stops, dissolves and closes the bond and closes its members. */
 void port_close_bond(uint16_t port);

@@ -377,9 +377,9 @@ int vf_restart(struct vf *vf, struct err *err)
 	return start(vf, err);
 }
 
-int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err)
+int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 {
-	int r = port_add_member(vf->port, id, err);
+	int r = port_add_member(vf->port, member, err);
 	if (r < 0)
 		return r;
 	/* The bond passes on what it is asked for, not what it was asked for before. */
@@ -389,9 +389,9 @@ int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err)
 	return 0;
 }
 
-void vf_remove_member(struct vf *vf, const struct device_id *id)
+void vf_remove_member(struct vf *vf, uint16_t member)
 {
-	port_remove_member(vf->port, id);
+	port_remove_member(vf->port, member);
 }
 
 void vf_describe_link(const char *device_name, char *ret_text, size_t size)

@@ -84,11 +84,13 @@ void vf_stop(struct vf *vf);
 int vf_restart(struct vf *vf, struct err *err);
 
 /*
- * A member of a bond comes back, or has gone: the bond goes on with those that are there. No lane
- * may run on the bond meanwhile. What fails leaves it as it was.
+ * A member of a bond comes back, or has gone: the bond goes on with those that are there. The
+ * member is an open port (port.h) before the one and after the other: to open it or to close it
+ * takes long, and the lanes of the bond may run meanwhile. Here none may. What fails leaves the
+ * bond as it was.
  */
-int vf_add_member(struct vf *vf, const struct device_id *id, struct err *err);
-void vf_remove_member(struct vf *vf, const struct device_id *id);
+int vf_add_member(struct vf *vf, uint16_t member, struct err *err);
+void vf_remove_member(struct vf *vf, uint16_t member);
 
 /* The state of a device's link in words, "Link up at 10 Gbps FDX Autoneg". Does not block. */
 void vf_describe_link(const char *device_name, char *ret_text, size_t size);

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices that do not do their work."""
 
+import os
+import struct
 import time
 
+import pytest
+
+from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.metrics import scrape, value
+from lib.net import Veth
+from lib.packet_socket import PacketSocket
 from lib.paths import build_dir
 from lib.peer import attach, detach
 from lib.proc import memory_kib, wait_until
 from lib.vhostuser import Frontend
+from lib.wire import ADD, OK, UPDATE, Daemon
 
+ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 FRAME = bytes(12) + b"\x88\xb5" + bytes(1486)
 PACKETS = 20
 ROUNDS = 4
@@ -96,3 +105,60 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
     for path in silent.iterdir():
         path.unlink()
     wait_until(lambda: told() == set(relays), 20, "all devices have counters again")
+
+
+@pytest.mark.silent_wire
+def test_member_that_does_not_come_back(workdir, stack, wire, host):
+    """A bond serves its VM through the other member all the while, by the worker that it was moved to: also
+    while the member that is away is tried."""
+    away = workdir / "away"
+    away.mkdir()
+    endpoint = workdir / "metrics"
+    first, second = workers = sorted(os.sched_getaffinity(0))[-2:]
+    veths = [Veth(wire, host, inner=f"member{i}") for i in range(2)]
+    names = [f"net_af_packet{i}" for i in range(2)]
+    devices = [f"{name},iface={veth.outer}" for name, veth in zip(names, veths)]
+    daemon = Daemon(workdir, f"--metrics-ep=ipc://{endpoint}", netns=host, cpus=(first, workers))
+    preload(daemon, "absent", away)
+    members = [stack.enter_context(PacketSocket(wire.name, veth.inner)) for veth in veths]
+    stack.enter_context(daemon)
+    daemon.done(ADD, virtio_id=0, name="net_bonding0", mode=1, device=devices)
+    vm = stack.enter_context(Frontend(daemon.socket()))
+    vm.start()
+    daemon.wait_vm()
+    moved = {"vf_to_vm": second, "vm_to_vf": second}
+    assert vioclient.core_sched(daemon.core_sched_endpoint, UPDATE, [(0, second, second)]).status == OK
+    assert daemon.stats()["cpu"] == moved
+
+    def wait_for(text):
+        wait_until(lambda: text in daemon.output.text, 60, text)
+
+    def lose(member):
+        (away / names[member]).touch()
+        scrape(endpoint)
+        wait_for(f"device {devices[member]} is away")
+
+    def passing(member):
+        """How long a packet of the VM takes."""
+        vm.send(bytes(12) + struct.pack(">H", ETHERTYPE) + bytes(46))
+        start = time.monotonic()
+        wait_until(lambda: members[member].frames(ETHERTYPE), 20, "the frame", interval=0.001)
+        return time.monotonic() - start
+
+    def tries():
+        return [float(line) for line in (away / names[1]).read_text(encoding="ascii").split()]
+
+    passing(0)
+    lose(1)
+    worst = 0
+    end = time.monotonic() + 60
+    while len(tries()) < 5:
+        assert time.monotonic() < end, tries()
+        worst = max(worst, passing(0))
+    assert worst < 0.5, "a try takes a second"
+    (away / names[1]).unlink()
+    wait_for(f"device {devices[1]} is back")
+    assert passing(0) < 0.5
+    lose(0)
+    passing(1)
+    assert daemon.stats()["cpu"] == moved

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Preloaded into a program that uses DPDK's shared libraries: a device of which there is a file in
+ * the directory named by ABSENT says that it is gone when it is asked for its counters, and takes a
+ * second to refuse to be opened, as a VF whose PF is down. When it is tried is written to the file.
+ */
+
+#define ALLOW_EXPERIMENTAL_API
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The file of a device, whose arguments may follow its name; -1 where there is none. */
+static int open_file(const char *device)
+{
+	char path[4096];
+
+	snprintf(
+		path, sizeof(path), "%s/%.*s", getenv("ABSENT"), (int)strcspn(device, ","), device);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+
+int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
+{
+	static int (*real)(uint16_t port, struct rte_eth_stats * stats);
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_stats_get");
+	int fd = rte_eth_dev_get_name_by_port(port, name) == 0 ? open_file(name) : -1;
+	if (fd >= 0) {
+		close(fd);
+		rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
+	}
+	return real(port, stats);
+}
+
+int rte_dev_probe(const char *device)
+{
+	static int (*real)(const char *device);
+	struct timespec now;
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_dev_probe");
+	int fd = open_file(device);
+	if (fd < 0)
+		return real(device);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	dprintf(fd, "%lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
+	close(fd);
+	sleep(1);
+	return -EAGAIN;
+}
