@@ -30,19 +30,21 @@
  */
 #define DOUBTED_LOOKS 32
 
+/* How many looks lie between two tries to open a device, at most; they begin with one. */
+#define TRIES_APART 32
+
 struct device_watch {
 	struct relay *relays;
 	const struct config *config;
 	struct port_events *port_events;
 	sd_event_source *port_source;
-	sd_event_source *uevents;    /* NULL where the kernel's socket could not be opened */
-	sd_event_source *links;      /* the same */
-	sd_event_source *look;       /* one-shot: goes through the relays and resumes what it can */
-	uint64_t asked_us;           /* when the pass that is awaited was asked for first */
-	unsigned looked_last;        /* the relay where it was last; */
-	unsigned n_to_look;          /* so many behind it have their look in the next turns */
-	bool again;                  /* another look is due behind this one */
-	struct err told[RELAYS_MAX]; /* why a relay has not resumed, as last logged */
+	sd_event_source *uevents; /* NULL where the kernel's socket could not be opened */
+	sd_event_source *links;   /* the same */
+	sd_event_source *look;    /* one-shot: goes through the relays and resumes what it can */
+	uint64_t asked_us;        /* when the pass that is awaited was asked for first */
+	unsigned looked_last;     /* the relay where it was last; */
+	unsigned n_to_look;       /* so many behind it have their look in the next turns */
+	bool again;               /* another look is due behind this one */
 };
 
 /* True where the function may be bound by us: it was made anew since, and the operator listed it.
@@ -70,38 +72,69 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 		return 1;
 	if (is_ours_to_bind(watch, relay, member)) {
 		int r = host_bind_device(SYSFS_ROOT, addr, HOST_BIND_DRIVER, err);
-		return r < 0 ? r : 1;
+		return r < 0 ? err_prefix(err, r, "relay %u", relay->id) : 1;
 	}
 	return host_driver_kind(driver) == HOST_DRIVER_BIFURCATED;
 }
 
-static void tell(struct device_watch *watch, const struct relay *relay, const struct err *err)
+/* Once for each reason. */
+static void tell(struct relay_member *member, const struct err *err)
 {
-	struct err *told = &watch->told[relay->id];
-
-	if (strcmp(told->text, err->text) != 0)
+	if (strcmp(member->told.text, err->text) != 0)
 		log_warning("%s; trying again", err->text);
-	*told = *err;
+	member->told = *err;
 }
 
-/* Returns true where it is worth another try soon. */
-static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned member)
+/* True at the first look, counted from 1, at the second, the fourth and so on, up to `apart` and
+ * then after as many again. */
+static bool is_turn(unsigned look, unsigned apart)
 {
-	unsigned looks = relay->members[member].looks;
-	struct err err = {""};
-	int r = relay->device.members[member].is_pci ? prepare(watch, relay, member, &err) : 1;
+	return (look & (look - 1)) == 0 || look % apart == 0;
+}
 
-	if (r > 0)
-		r = relay_resume(relay, member, &err);
-	else if (r == 0)
+/*
+ * Counts a look at a member that is away. True where it is to be tried: ever less often, since that
+ * may take seconds, but at once where it was made anew or has another driver.
+ */
+static bool is_to_be_tried(const struct device_id *id, struct relay_member *member)
+{
+	char driver[HOST_DRIVER_SIZE] = "";
+
+	if (!id->is_pci)
+		return is_turn(member->tries++, TRIES_APART);
+	host_pci_driver(SYSFS_ROOT, &id->pci, driver);
+	uint64_t incarnation = host_pci_incarnation(SYSFS_ROOT, &id->pci);
+	int kind = host_driver_kind(driver);
+	if (member->tried_incarnation != incarnation || member->tried_driver != kind)
+		member->tries = 0;
+	member->tried_incarnation = incarnation;
+	member->tried_driver = kind;
+	return is_turn(member->tries++, TRIES_APART);
+}
+
+/* Returns true where it is worth another look soon. */
+static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned m)
+{
+	const struct device_id *id = &relay->device.members[m];
+	struct relay_member *member = &relay->members[m];
+	unsigned looks = member->looks;
+	struct err err = {""};
+
+	if (!is_to_be_tried(id, member))
+		return true;
+	int r = id->is_pci ? prepare(watch, relay, m, &err) : 1;
+	if (r == 0) {
+		member->tries = 0;
 		return false;
+	}
+	if (r > 0)
+		r = relay_resume(relay, m, &err);
 	if (r < 0) {
-		tell(watch, relay, &err);
+		tell(member, &err);
 		return true;
 	}
-	watch->told[relay->id] = (struct err){""};
-	relay->members[member].looks = looks;
-	relay->members[member].received = vf_received(relay->device.members[member].name);
+	member->looks = looks;
+	member->received = vf_received(id->name);
 	return false;
 }
 
@@ -153,7 +186,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 		member->looks = 0;
 		return;
 	}
-	if ((look & (look - 1)) != 0)
+	if (!is_turn(look, DOUBTED_LOOKS))
 		return;
 	log_info("relay %u: device %s has received nothing since the link of its PF came up: it is "
 		 "opened anew",
@@ -265,6 +298,7 @@ static void on_link_up(void *userdata, unsigned index)
 				continue;
 			member->link_ups = ups;
 			member->looks = 1;
+			member->tries = 0;
 			look_soon(watch);
 		}
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The relays and DPDK's events are the test's own here. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,10 +24,13 @@
 struct bed {
 	sd_event *event;
 	struct device_watch *watch;
+	struct relay *relays;
 };
 
 static int event_fd;
-static char resumed[64]; /* the relays, as text */
+static char resumed[64];   /* the relays, as text */
+static bool refuses;       /* no device can be opened; */
+static unsigned n_refused; /* so often it was tried since */
 
 static void announce_loss(void)
 {
@@ -70,6 +75,11 @@ int relay_resume(struct relay *relay, unsigned member, struct err *err)
 	const struct timespec turn = {.tv_nsec = TURN_NS};
 	size_t length = strlen(resumed);
 
+	if (refuses) {
+		n_refused++;
+		return err_set(
+			err, EAGAIN, "device %s is stuck", relay->device.members[member].name);
+	}
 	nanosleep(&turn, NULL);
 	snprintf(resumed + length, sizeof(resumed) - length, "%u;", relay->id);
 	relay->members[member].away = false;
@@ -111,6 +121,9 @@ static int start_watch(void **state)
 		snprintf(relays[i].device.members[0].name, DEVICE_NAME_SIZE, "net_null%u", i);
 	}
 	resumed[0] = '\0';
+	refuses = false;
+	n_refused = 0;
+	bed.relays = relays;
 	assert_true(sd_event_new(&bed.event) >= 0);
 	if (device_watch_new(&bed.watch, relays, &config, bed.event, &err) < 0)
 		fail_msg("%s", err.text);
@@ -154,6 +167,60 @@ static void quiet_is_not_waited_for_without_end(void **state)
 	}
 }
 
+/* What is on stderr in the next moments goes to a file. */
+static int catch_log(int *ret_stderr)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	fflush(stderr);
+	*ret_stderr = dup(STDERR_FILENO);
+	assert_true(fd >= 0 && *ret_stderr >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	return fd;
+}
+
+static void end_catching(int old_stderr, int fd, char *ret_log, size_t size)
+{
+	dup2(old_stderr, STDERR_FILENO);
+	close(old_stderr);
+	ssize_t n = pread(fd, ret_log, size - 1, 0);
+	close(fd);
+	assert_true(n >= 0);
+	ret_log[n] = '\0';
+}
+
+static unsigned occurrences(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = text; (at = strstr(at, what)) != NULL; at += strlen(what))
+		n++;
+	return n;
+}
+
+/* Each time the one was told, what was told of the other was forgotten. */
+static void why_a_device_is_not_back_is_told_once_for_each_member(void **state)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
+	struct bed *bed = *state;
+	char log[4096];
+	int old_stderr;
+
+	for (unsigned i = 1; i <= 8; i++)
+		bed->relays[i].members[0].away = i == 1;
+	bed->relays[1].device.n_members = 2;
+	bed->relays[1].members[1].away = true;
+	strcpy(bed->relays[1].device.members[1].name, "net_null_too");
+	refuses = true;
+	int fd = catch_log(&old_stderr);
+	announce_loss();
+	while (n_refused < 6 && clock_monotonic_ns() < end_ns)
+		sd_event_run(bed->event, 10000);
+	end_catching(old_stderr, fd, log, sizeof(log));
+	assert_int_equal(n_refused, 6);
+	assert_int_equal(occurrences(log, "device net_null1 is stuck; trying again"), 1);
+	assert_int_equal(occurrences(log, "device net_null_too is stuck; trying again"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +229,9 @@ int main(void)
 			end_watch),
 		cmocka_unit_test_setup_teardown(
 			quiet_is_not_waited_for_without_end, start_watch, end_watch),
+		cmocka_unit_test_setup_teardown(
+			why_a_device_is_not_back_is_told_once_for_each_member, start_watch,
+			end_watch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

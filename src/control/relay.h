@@ -50,6 +50,12 @@ struct relay_member {
 	unsigned link_ups;    /* host_vf_link_ups() of when it was opened or doubted; the same */
 	unsigned looks;    /* the next look at whether it is dead, from 1; 0: it is not doubted */
 	uint64_t received; /* vf_received() of the first look, or of when it was opened since */
+	/* Of one that is away, the device watch's: */
+	unsigned tries; /* looks at it since it was first tried in vain, and that one; 0: it was not
+	                 */
+	uint64_t tried_incarnation; /* what it was then, */
+	int tried_driver;           /* and the kind of driver it had (enum host_driver_kind) */
+	struct err told;            /* why it is not back, as last logged */
 };
 
 struct relay {

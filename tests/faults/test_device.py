@@ -110,7 +110,7 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
 @pytest.mark.silent_wire
 def test_member_that_does_not_come_back(workdir, stack, wire, host):
     """A bond serves its VM through the other member all the while, by the worker that it was moved to: also
-    while the member that is away is tried."""
+    while the member that is away is tried, which is ever less often and told once."""
     away = workdir / "away"
     away.mkdir()
     endpoint = workdir / "metrics"
@@ -156,6 +156,8 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
         assert time.monotonic() < end, tries()
         worst = max(worst, passing(0))
     assert worst < 0.5, "a try takes a second"
+    assert tries()[4] - tries()[3] > 1.5 * (tries()[1] - tries()[0]), tries()
+    assert daemon.output.text.count("; trying again") == 1
     (away / names[1]).unlink()
     wait_for(f"device {devices[1]} is back")
     assert passing(0) < 0.5
