@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/relay.h"
+#include "control/relay_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,11 +37,6 @@ static const char *relay_device_name(const struct relay *relay)
 	                                          : relay->device.members[0].text;
 }
 
-static struct lane *get_lane(struct relay *relay, enum direction direction, unsigned slice)
-{
-	return direction == VF_TO_VM ? &relay->vf_to_vm[slice].lane : &relay->vm_to_vf[slice].lane;
-}
-
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
 	*relay = (struct relay){
@@ -71,7 +66,7 @@ static void retract_lanes(struct relay *relay)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
-			workers_retract(relay->env->workers, get_lane(relay, d, i));
+			workers_retract(relay->env->workers, relay_lane(relay, d, i));
 }
 
 /*
@@ -94,8 +89,7 @@ static void recall_loans(struct relay *relay)
 			relay->id, relay_device_name(relay), relay->guest->path);
 }
 
-/* Where its packets are: in the VM's memory, else in the device's pool. -1: unknown. */
-static int relay_node(const struct relay *relay)
+int relay_node(const struct relay *relay)
 {
 	int node = relay->guest != NULL ? guest_numa_node(relay->guest) : -1;
 
@@ -107,7 +101,7 @@ static void grant_direction(struct relay *relay, enum direction direction)
 	const struct config_pin *pin = &relay->env->config->pins[relay->id];
 
 	for (unsigned i = 0; i < relay->n_slices; i++) {
-		struct lane *lane = get_lane(relay, direction, i);
+		struct lane *lane = relay_lane(relay, direction, i);
 		lane->vf = relay->vf;
 		lane->guest = relay->guest;
 		lane->n_slices = relay->n_slices;
@@ -158,7 +152,7 @@ static struct holders suspend_lanes(struct relay *relay)
 
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
-			holders.workers[d][i] = get_lane(relay, d, i)->worker;
+			holders.workers[d][i] = relay_lane(relay, d, i)->worker;
 	retract_lanes(relay);
 	return holders;
 }
@@ -170,7 +164,7 @@ static void return_lanes(struct relay *relay, const struct holders *holders)
 		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
 			if (holders->workers[d][i] >= 0)
 				workers_grant(relay->env->workers, holders->workers[d][i], d,
-					get_lane(relay, d, i));
+					relay_lane(relay, d, i));
 }
 
 /* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
@@ -389,7 +383,7 @@ const char *relay_socket(const struct relay *relay)
 
 void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker)
 {
-	struct lane *lane = get_lane(relay, direction, slice);
+	struct lane *lane = relay_lane(relay, direction, slice);
 
 	if (lane->worker < 0 || lane->worker == (int)worker)
 		return;
@@ -400,7 +394,7 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
 void relay_tap(struct relay *relay, enum direction direction, struct tap *taps)
 {
 	for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
-		atomic_store_explicit(&get_lane(relay, direction, i)->tap,
+		atomic_store_explicit(&relay_lane(relay, direction, i)->tap,
 			taps != NULL ? &taps[i] : NULL, memory_order_release);
 	if (taps == NULL)
 		epoch_synchronize(workers_epoch(relay->env->workers), "end a capture");
@@ -454,7 +448,7 @@ static bool has_remote_lane(struct relay *relay, int node)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < relay->n_slices; i++) {
-			int worker = get_lane(relay, d, i)->worker;
+			int worker = relay_lane(relay, d, i)->worker;
 			if (worker >= 0 && placement_is_remote(relay->env->placement, worker, node))
 				return true;
 		}
@@ -513,95 +507,4 @@ void relay_follow_guest(struct relay *relay)
 		return;
 	vf_spread(relay->vf, n_queues);
 	relay->n_spread = n_queues;
-}
-
-static void add_count(struct packet_count *to, struct tally what)
-{
-	to->packets += what.packets;
-	to->bytes += what.bytes;
-}
-
-/* The sum over the slices; those not in use now may have counted before. */
-static void read_direction(
-	const struct relay *relay, enum direction direction, struct direction_stats *ret_stats)
-{
-	struct relay *lanes = (struct relay *)relay; /* get_lane() serves readers and writers */
-	struct counters_snapshot counters;
-	int worker = get_lane(lanes, direction, 0)->worker;
-
-	ret_stats->cpu = worker >= 0 ? (int)workers_cpu(relay->env->workers, worker) : -1;
-	ret_stats->pinned = relay->env->config->pins[relay->id].set;
-	ret_stats->measured = true;
-	ret_stats->n_slices = relay->n_slices;
-	for (unsigned slice = 0; slice < VF_QUEUES_MAX; slice++) {
-		const struct lane *lane = get_lane(lanes, direction, slice);
-		struct slice_stats *stats = &ret_stats->slices[slice];
-		stats->cpu = lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker)
-		                               : -1;
-		stats->busy_ns = workers_cycles_to_ns(atomic_load(&lane->busy_cycles));
-		ret_stats->busy_ns += stats->busy_ns;
-		counters_read(&get_lane(lanes, direction, slice)->counters, &counters);
-		add_count(&ret_stats->received, counters.received);
-		add_count(&ret_stats->sent, counters.sent);
-		add_count(&ret_stats->backlog, counters.backlog);
-		for (unsigned i = 0; i < DROP_N; i++)
-			add_count(&ret_stats->dropped[i], counters.dropped[i]);
-		for (unsigned i = 0; i < BURST_BUCKETS; i++)
-			ret_stats->bursts[i] += counters.bursts[i];
-	}
-}
-
-static void format_device(const struct relay *relay, char ret_text[static DEVICE_TEXT_SIZE])
-{
-	ret_text[0] = '\0';
-	if (relay->device.bond_name[0] != '\0')
-		strcpy(ret_text, relay->device.bond_name);
-	else if (relay_has_device(relay))
-		device_id_format_wire(&relay->device.members[0], ret_text);
-}
-
-static const char *device_state(const struct relay *relay)
-{
-	if (relay->vf != NULL)
-		return "DPDK_READY";
-	return relay_has_device(relay) ? "DPDK_ADDED" : "DPDK_UNINIT";
-}
-
-static struct vm_stats read_vm(const struct relay *relay)
-{
-	struct guest *guest = relay->guest;
-	struct vm_stats stats = {.numa_node = -1};
-
-	if (guest == NULL)
-		return stats;
-	stats.listens = guest->options.client;
-	stats.sessions = atomic_load(&guest->n_sessions);
-	stats.announcements = atomic_load(&guest->n_announcements);
-	if (guest_ready(guest)) {
-		stats.features = atomic_load(&guest->features);
-		stats.migrates = guest_migrates(guest);
-		stats.numa_node = atomic_load(&guest->numa_node);
-	}
-	return stats;
-}
-
-void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
-{
-	bool device = relay->vf != NULL;
-	bool vm = guest_ready(relay->guest);
-
-	*ret_stats = (struct relay_stats){.id = relay->id, .active = device && vm};
-	strcpy(ret_stats->ident, relay->ident);
-	strcpy(ret_stats->vhost_path, relay_socket(relay));
-	format_device(relay, ret_stats->device);
-	ret_stats->socket_id = device ? MAX(relay->vf->socket, 0) : 0;
-	ret_stats->numa_node = relay_node(relay);
-	ret_stats->device_node = device ? relay->vf->node : -1;
-	ret_stats->vm = read_vm(relay);
-	read_direction(relay, VF_TO_VM, &ret_stats->vf_to_vm);
-	ret_stats->vf_to_vm.active = device;
-	ret_stats->vf_to_vm.internal_state = device_state(relay);
-	read_direction(relay, VM_TO_VF, &ret_stats->vm_to_vf);
-	ret_stats->vm_to_vf.active = vm;
-	ret_stats->vm_to_vf.internal_state = vm ? "VIRTIO_READY" : "VIRTIO_UNINIT";
 }
