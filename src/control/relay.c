@@ -126,7 +126,22 @@ bool relay_map_memory(struct relay *relay)
 	return r != GUEST_DMA_NOTHING;
 }
 
-/* Gives the lanes that have something to poll to workers, with the ends as they are now. */
+/* Lays out the device's RSS table for the queues that the guest has now, unless it is. */
+static void spread(struct relay *relay)
+{
+	if (relay->guest == NULL || relay->vf == NULL)
+		return;
+	unsigned n_queues = guest_receive_queues(relay->guest);
+	if (n_queues == 0 || n_queues == relay->n_spread)
+		return;
+	vf_spread(relay->vf, n_queues);
+	relay->n_spread = n_queues;
+}
+
+/*
+ * Gives the lanes that have something to poll to workers, with the ends as they are now. A device
+ * that has come or was started anew has a table of its driver's.
+ */
 static void grant_lanes(struct relay *relay)
 {
 	relay->n_slices = relay->vf != NULL
@@ -137,6 +152,7 @@ static void grant_lanes(struct relay *relay)
 	if (relay->guest != NULL)
 		grant_direction(relay, VM_TO_VF);
 	relay->n_spread = 0;
+	spread(relay);
 	sd_event_source_set_enabled(relay->env->mapping, SD_EVENT_ON);
 }
 
@@ -502,9 +518,5 @@ void relay_follow_guest(struct relay *relay)
 	log_guest(relay);
 	if (has_come)
 		follow_memory(relay);
-	unsigned n_queues = guest_receive_queues(relay->guest);
-	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
-		return;
-	vf_spread(relay->vf, n_queues);
-	relay->n_spread = n_queues;
+	spread(relay);
 }

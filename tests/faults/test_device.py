@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Devices that do not do their work."""
+"""Devices that do not do their work, and what those are told that do."""
 
 import os
 import struct
@@ -164,3 +164,20 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     lose(0)
     passing(1)
     assert daemon.stats()["cpu"] == moved
+
+
+def test_device_that_comes_after_its_vm(workdir, stack):
+    """Its RSS table is laid out for the queues that the VM has already, also where it comes again."""
+    table = workdir / "table"
+    forwarder = Forwarder(workdir)
+    preload(forwarder, "table", table)
+    stack.enter_context(forwarder)
+    vm = stack.enter_context(Frontend(forwarder.socket(), queue_pairs=3))
+    vm.start()
+    forwarder.wait_vm()
+    for _ in range(2):
+        attach(forwarder, 0, "net_null0,no-rx=1")
+        wait_until(lambda: table.exists() and table.read_text(encoding="ascii") == "3\n", 5,
+                   "a table of three queues")
+        detach(forwarder, 0, "net_null0,no-rx=1")
+        table.unlink()
