@@ -155,13 +155,18 @@ static void on_destroy_connection(int vid)
 	changed(guest);
 }
 
-/* The longest frame that the guest's driver has buffers for. */
+/*
+ * The longest frame that the guest's driver has buffers for. Where it chains as many as it takes,
+ * or has such for what was segmented (virtio 1.2, 5.1.6.3.1), only the buffers tell.
+ */
 static unsigned max_frame_bytes(int vid, uint64_t features)
 {
+	const uint64_t any = 1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |
+	                     1ULL << VIRTIO_NET_F_GUEST_TSO6;
 	uint16_t mtu = RTE_ETHER_MTU;
 
-	if (features & 1ULL << VIRTIO_NET_F_MRG_RXBUF)
-		return UINT16_MAX; /* it chains as many as it takes */
+	if (features & any)
+		return UINT16_MAX;
 	if (!(features & 1ULL << VIRTIO_NET_F_MTU) || rte_vhost_get_mtu(vid, &mtu) != 0)
 		mtu = RTE_ETHER_MTU;
 	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;

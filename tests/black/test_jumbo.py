@@ -6,9 +6,12 @@ import pytest
 
 from lib.capture import Capture
 from lib.net import Veth
-from lib.vhostuser import Frontend
+from lib.packet_socket import PacketSocket
+from lib.proc import wait_until
+from lib.vhostuser import F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_PROTOCOL, F_VERSION_1, Frontend, Memory
 
 STANDARD, JUMBO = 1514, 9014
+SEGMENTED = 65562  # bytes of a buffer that takes what was segmented, header included
 
 pytestmark = pytest.mark.silent_wire
 
@@ -32,3 +35,23 @@ def test_longest_frame(make_forwarder, workdir, stack, host, wire, device, longe
     ring.notify()
     expected = [length for length in (STANDARD, JUMBO, 60) if length <= longest]
     assert [len(frame) for frame in capture.wait(len(expected))] == expected
+
+
+def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wire):
+    """A guest that takes segmented packets without mergeable buffers has long ones, whatever its MTU."""
+    veth = Veth(wire, host, mtu=9000)
+    forwarder = make_forwarder({0: f"net_pcap0,rx_iface_in={veth.outer},tx_iface={veth.outer}"},
+                               options=["--enable-jumbo", "--enable-tso"])
+    features = F_VERSION_1 | F_PROTOCOL | F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4
+    frontend = stack.enter_context(Frontend(forwarder.socket(0), features=features, memory=Memory((1 << 20, 1 << 20))))
+    frontend.connect().negotiate().share_memory()
+    assert frontend.features == features
+    gpa = frontend.memory.alloc(SEGMENTED, 64, -1)
+    frontend.rx().offer([(gpa, SEGMENTED, True)])
+    frontend.set_up_rings().enable_rings()
+    forwarder.wait_vm(0)
+    frame = bytes(12) + b"\x88\xb5" + bytes(range(250)) * 36
+    assert len(frame) == JUMBO
+    stack.enter_context(PacketSocket(wire.name, veth.inner)).send(frame)
+    (_, length), = wait_until(frontend.rx().take_used, 5, "the frame is received", interval=0.01)
+    assert frontend.memory.read(gpa, length)[frontend.header_bytes:] == frame
