@@ -71,8 +71,16 @@ static void checksum_in_software(struct rte_mbuf *packet, const struct headers *
 		headers->l4 + (headers->tcp ? offsetof(struct rte_tcp_hdr, cksum)
 					    : offsetof(struct rte_udp_hdr, dgram_cksum)));
 
+	/* No sum of a pseudo-header is 0: this one was not generated (RFC 768). net_tap marks it.
+	 */
+	if (!headers->tcp && headers->ipv4 && *field == 0)
+		return;
 	*field = offload_l4_checksum(packet, headers->l4);
 }
+
+/* Drivers refuse shorter segments: i40e's those below 256 bytes, iavf's below 88, ice's below 64.
+ */
+#define DEVICE_SEGMENT_BYTES_MIN 256
 
 /* Prepares for the device, or for gso.h. */
 static bool prepare_segmentation(
@@ -83,7 +91,8 @@ static bool prepare_segmentation(
 		!set_lengths(packet, &headers->lengths))
 		return false;
 	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
-	if (!caps->tso || !device_understands(headers))
+	if (!caps->tso || packet->tso_segsz < DEVICE_SEGMENT_BYTES_MIN ||
+		!device_understands(headers))
 		return true;
 	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 	packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (headers->ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);

@@ -95,6 +95,27 @@ static void checksum_in_software(void **state)
 	for_all_shapes(check_software_checksum);
 }
 
+/* As net_tap marks UDP packets that have none. */
+static void no_checksum_is_left(void **state)
+{
+	struct shape shape = {.udp = true, .payload_bytes = 100};
+	struct layout layout;
+
+	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
+		shape.ipv6 = ipv6;
+		layout = find_layout(&shape);
+		struct rte_mbuf *packet = make_request(&shape, 0);
+		memset(rte_pktmbuf_mtod_offset(packet, uint8_t *, layout.checksum), 0, 2);
+		unsigned length = linearize(packet, before);
+		assert_true(offload_prepare(packet, &nothing));
+		assert_int_equal(packet->ol_flags & REQUESTS, 0);
+		assert_int_equal(linearize(packet, after), length);
+		/* IPv6 has no packets without. */
+		assert_int_equal(memcmp(before, after, length) != 0, ipv6);
+		rte_pktmbuf_free(packet);
+	}
+}
+
 static void check_device_checksum(const struct shape *shape)
 {
 	struct rte_mbuf *packet = make_request(shape, 0);
@@ -193,6 +214,20 @@ static void check_segmentation(const struct shape *shape)
 static void segmentation(void **state)
 {
 	for_all_shapes(check_segmentation);
+}
+
+/* Segments that a driver may refuse are made in software. */
+static void short_segments(void **state)
+{
+	const struct shape shape = {.payload_bytes = 4000};
+
+	for (uint16_t bytes = 255; bytes <= 256; bytes++) {
+		struct rte_mbuf *packet = make_request(&shape, bytes);
+		assert_true(offload_prepare(packet, &everything));
+		assert_int_equal(packet->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 1 : 0, bytes == 256);
+		assert_int_equal(packet->ol_flags & RTE_MBUF_F_RX_LRO ? 1 : 0, bytes == 255);
+		rte_pktmbuf_free(packet);
+	}
 }
 
 static void refuses_senseless_requests(void **state)
@@ -307,10 +342,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checksum_in_software),
+		cmocka_unit_test(no_checksum_is_left),
 		cmocka_unit_test(checksum_by_device),
 		cmocka_unit_test(sum_of_zero_is_sent_as_ffff),
 		cmocka_unit_test(what_asks_for_nothing_is_left),
 		cmocka_unit_test(segmentation),
+		cmocka_unit_test(short_segments),
 		cmocka_unit_test(refuses_senseless_requests),
 		cmocka_unit_test(refuses_lying_headers),
 		cmocka_unit_test(refuses_short_packets),
