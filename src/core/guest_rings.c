@@ -269,6 +269,12 @@ static void publish_rings(struct guest_session *session)
 	atomic_store_explicit(&session->paused, false, memory_order_release);
 }
 
+/* A driver that may use indirect tables has no need for chains of several descriptors. */
+static bool has_no_chains(const struct guest_session *session)
+{
+	return session->features & 1ULL << VIRTIO_RING_F_INDIRECT_DESC;
+}
+
 void guest_rings_load(struct guest *guest, struct guest_session *session)
 {
 	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
@@ -285,7 +291,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		set_bit(&session->usable, i, true);
 		guest_calls_watch(guest, session, i);
 		if (fresh) {
-			if (session->rings[i].packed)
+			if (session->rings[i].packed && has_no_chains(session))
 				ring_packed_find_position(&session->rings[i]);
 			stores_init(&session->rings[i].stores, session->rings[i].size);
 			ring_ask_to_notify(&session->rings[i], false); /* workers poll */

@@ -131,7 +131,8 @@ void ring_ask_to_notify(struct ring *ring, bool on);
  * the one that it was given; true where it has. QEMU forgets how far such a ring has got when its
  * backend dies, and says the start. Our own way to use buffers, each at once and in its order,
  * leaves the used flag of all descriptors before the position different from those behind it
- * (virtio 1.2, 2.8.1), but for chains of several: then, nothing is done. The vhost thread.
+ * (virtio 1.2, 2.8.1), but for chains of several, some of which leave marks of single ones: not for
+ * guests that may make such. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 
