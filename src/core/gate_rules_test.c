@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 
 #include <cmocka.h>
 
@@ -382,12 +383,45 @@ static void addresses_are_checked(void **state)
 	assert_int_equal(say_addr(bed, addr(0)), 0);
 }
 
+static void packed_addresses_are_checked(void **state)
+{
+	struct bed *bed = *state;
+	const uint64_t end = UVA + MEMORY_BYTES;
+	const struct vhost_user_ring_addr bad[] = {
+		{0, 0, 0, 0, 0, 0},
+		{0, 0, GPA, GPA, GPA, 0},
+		{0, 0, UVA + 8, UVA, UVA, 0},
+		{0, 0, UVA, UVA + 2, UVA, 0},
+		{0, 0, UVA, UVA, UVA + 2, 0},
+		{0, 0, end - 16 * 100 + 16, UVA, UVA, 0},
+		{0, 0, UVA, end, UVA, 0},
+		{0, 0, UVA, UVA, end, 0},
+	};
+	const struct vhost_user_ring_addr last = {0, 0, end - 16 * 100, end - 4, end - 4, 0};
+
+	negotiate(bed, VERSION_1 | PACKED);
+	size_ring(bed, 0, 100);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_true(say_addr(bed, bad[i]) < 0);
+	assert_int_equal(say_addr(bed, last), 0);
+}
+
 static void only_eventfds_call(void **state)
 {
 	struct bed *bed = *state;
 	int pipes[2];
+	const int others[] = {timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC),
+		open("/dev/null", O_RDWR | O_CLOEXEC), open("/", O_PATH | O_CLOEXEC),
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 
+	assert_int_equal(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, bed->event_fd), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_true(others[i] >= 0);
+		assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, others[i]) < 0);
+		close(others[i]);
+	}
 	assert_int_equal(pipe(pipes), 0);
+	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, pipes[0]) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, pipes[1]) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, bed->memory_fd) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, GATE_RINGS_MAX, bed->event_fd) < 0);
@@ -471,6 +505,7 @@ int main(void)
 		BED_TEST(start_judges_all_of_it),
 		BED_TEST(memory_that_shrinks_before_the_start_is_seen),
 		BED_TEST(addresses_are_checked),
+		BED_TEST(packed_addresses_are_checked),
 		BED_TEST(only_eventfds_call),
 		BED_TEST(logs_are_checked),
 		BED_TEST(only_what_was_negotiated),

@@ -129,13 +129,16 @@ class Target:
         if not connection.closed_by_peer(REFUSAL_TIMEOUT_S):
             raise Accepted("no hang-up")
 
-    def answers(self, connection, hang_up_is_an_answer=True):
+    def answers(self, connection):
         """Waits until the other side says something, or hangs up."""
-        try:
+        with contextlib.suppress(Disconnected):
             connection.receive()
-        except Disconnected:
-            if not hang_up_is_an_answer:
-                raise
+
+    def probe(self, connection):
+        """Asks something, and waits until the other side says something, or hangs up."""
+        with contextlib.suppress(Disconnected):
+            connection.send(Request.GET_FEATURES)
+            connection.receive()
 
     def flood(self, connection, request, payload=b"", flags=VERSION):
         """Sends until nothing more is taken."""
@@ -150,6 +153,18 @@ class Target:
         self._check_time()
         with contextlib.suppress(Refused, Disconnected, TimeoutError, BlockingIOError):
             action(*arguments, **options)
+
+    def in_turn(self, deed, arguments, make=None):
+        """deed(frontend, *each of the arguments) to a guest that runs (or another that is made); to a
+        new one where the deed before was refused."""
+        frontend = None
+        for each in arguments:
+            self._check_time()
+            frontend = frontend or (make or self.ready)()
+            try:
+                deed(frontend, *each)
+            except (Refused, Disconnected, TimeoutError):
+                frontend = None
 
     def work(self, seconds=0.05, action=None):
         """Lets the workers meet what was prepared, or does something again and again meanwhile."""
@@ -408,7 +423,7 @@ class Arena:
         target.refused() and hung_up_on() see to it."""
         try:
             attack.run(target)
-            return "refused" if attack.expected == REFUSED else "accepted"
+            return "refused" if attack.expected == REFUSED else "through"
         except Refused:
             answer = "refused on the way"
         except Disconnected:

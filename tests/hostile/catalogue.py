@@ -2,13 +2,17 @@
 """The catalogue: every attack by its name.
 
 An attack is a function of attacks/*.py that takes a Target, whose docstring says what it does. What
-it must come to is always the same (see arena.py: nobody else suffers); REFUSED ones must, besides,
-be answered with failure or a hang-up."""
+it must come to is always the same (see arena.py: nobody else suffers). How it ends is known as well:
+
+- THROUGH: all of it is done. What may be refused on the way is in target.attempt() or in_turn().
+- BREACH: the daemon hangs up at what the attack is about. Another program may take it and survive.
+- REFUSED: each of its deeds must be answered with failure or a hang-up, by any program."""
 
 from dataclasses import dataclass
 
+THROUGH = "through"
+BREACH = "breach"
 REFUSED = "refused"
-HARMLESS = "harmless"
 
 CATALOGUE = {}
 
@@ -22,12 +26,12 @@ class Attack:
     run: object
 
 
-def add(name, what, run, expected=HARMLESS, hold=False):
+def add(name, what, run, expected=THROUGH, hold=False):
     assert name not in CATALOGUE and what, name
     CATALOGUE[name] = Attack(name, what, expected, hold, run)
 
 
-def attack(expected=HARMLESS, hold=False):
+def attack(expected=THROUGH, hold=False):
     """Decorates an attack."""
     def register(function):
         add(function.__name__, " ".join(function.__doc__.split()), function, expected, hold)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "hostile"), str(ROOT / "tests")]
 
 from arena import Arena, Daemon  # noqa: E402
-from catalogue import Attack, HARMLESS  # noqa: E402
+from catalogue import THROUGH, Attack  # noqa: E402
 from lib.vhostuser import (F_EVENT_IDX, F_IN_ORDER, P_STATUS, VERSION,  # noqa: E402
                            Connection, Disconnected, Frontend, Refused, Request)
 
@@ -136,7 +136,7 @@ def lives(seeds, counter):
         for seed in seeds:
             target.attempt(one_life, target, seed)
             counter[0] += 1
-    return Attack(f"lives from {seeds[0]}", "damaged lives", HARMLESS, False, run)
+    return Attack(f"lives from {seeds[0]}", "damaged lives", THROUGH, False, run)
 
 
 def fuzz(directory, seconds, seed, count=math.inf):

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from arena import Arena, ClientDaemon, Daemon, LendingDaemon
-from catalogue import HARMLESS, REFUSED, Attack, load
+from catalogue import BREACH, REFUSED, THROUGH, Attack, load
+
+from lib.vhostuser import Request
 
 CATALOGUE = load()
+ENDS = {THROUGH: "through", BREACH: "hung up", REFUSED: "refused"}
 
 # What differs where the daemon is the client is how a connection comes about and comes back: one or
 # two attacks of each kind, on one connection at a time.
@@ -50,9 +53,10 @@ def assert_neighbour_has_lost_nothing(arena):
         assert result[direction]["sent"] == result[direction]["received"] > 0
 
 
-def assert_survived(arena, name):
-    verdict = arena.strike(CATALOGUE[name])
-    assert not verdict.faults, f"{CATALOGUE[name].what}: {verdict}"
+def assert_as_expected(arena, attack):
+    verdict = arena.strike(attack)
+    assert not verdict.faults, f"{attack.what}: {verdict}"
+    assert verdict.answer == ENDS[attack.expected], attack.what
 
 
 def test_catalogue_is_complete():
@@ -61,20 +65,27 @@ def test_catalogue_is_complete():
 
 
 def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
-    """One that must be refused and is not answered; any that is not through in time."""
+    """One that must be refused and is not answered; any that is not through in time, or ends
+    otherwise than it is known to."""
     def run(target):
         target.connect().receive()
 
     ignored = Attack("ignored", "Nothing is sent", REFUSED, False, run)
     assert arena.strike(ignored).faults == ["not refused: silence"]
     monkeypatch.setattr("arena.ATTACK_TIMEOUT_S", 0)
-    late = Attack("late", "No time is left", HARMLESS, False, run)
+    late = Attack("late", "No time is left", THROUGH, False, run)
     assert arena.strike(late).faults == ["drawn out: more than 0 s"]
+    monkeypatch.undo()
+    for expected, request in ((THROUGH, 0), (BREACH, Request.GET_FEATURES)):
+        other = Attack("other", "Something else", expected, False,
+                       lambda target: target.connect().ask(request))
+        with pytest.raises(AssertionError, match="Something else"):
+            assert_as_expected(arena, other)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_attack(arena, name):
-    assert_survived(arena, name)
+    assert_as_expected(arena, CATALOGUE[name])
 
 
 def test_neighbour_has_lost_nothing(arena):
@@ -84,7 +95,7 @@ def test_neighbour_has_lost_nothing(arena):
 
 @pytest.mark.parametrize("name", ON_CLIENTS)
 def test_attack_on_a_client(client_arena, name):
-    assert_survived(client_arena, name)
+    assert_as_expected(client_arena, CATALOGUE[name])
 
 
 def test_neighbour_of_a_client_has_lost_nothing(client_arena):

@@ -130,7 +130,8 @@ class Connection:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             sent = self.socket.sendmsg([data], rights)
-            self.socket.sendall(data[sent:])
+            if sent < len(data):
+                self.socket.sendall(data[sent:])
         except (BrokenPipeError, ConnectionResetError):
             raise Disconnected from None
 

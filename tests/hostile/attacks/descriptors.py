@@ -6,9 +6,10 @@ import os
 import socket
 import struct
 
-from catalogue import REFUSED, attack
+from catalogue import BREACH, REFUSED, attack
 
-from lib.vhostuser import NEED_REPLY, VERSION, Request, log_base, mem_table, u64, vring_state
+from lib.vhostuser import (NEED_REPLY, VERSION, Frontend, Request, log_base, mem_table, u64,
+                           vring_state)
 
 R = Request
 
@@ -72,7 +73,8 @@ def descriptors_with_the_payload(target):
     """The descriptors come with the payload instead of the header."""
     frontend = target.frontend()
     table = mem_table([region.entry() for region in frontend.memory.regions])
-    frontend.connection.send_bytes(struct.pack("=III", R.SET_MEM_TABLE, VERSION, len(table)))
+    frontend.connection.send_bytes(
+        struct.pack("=III", R.SET_MEM_TABLE, VERSION | NEED_REPLY, len(table)))
     frontend.connection.send_bytes(table, [region.fd for region in frontend.memory.regions])
     target.answers(frontend.connection)
 
@@ -135,7 +137,7 @@ def calls_to_strange_files(target):
     """Everything but an eventfd to be called by, with traffic under way."""
     for fd in _strange_files(target).values():
         frontend = target.ready()
-        frontend.tell(R.SET_VRING_CALL, u64(0), [fd])
+        target.attempt(frontend.tell, R.SET_VRING_CALL, u64(0), [fd])
         frontend.receive()
         target.work(0.02)
 
@@ -182,7 +184,8 @@ def full_call_is_replaced(target):
     """An eventfd that its guest fills again and again is replaced while somebody waits for it."""
     for _ in range(2):
         frontend = _with_full_call(target)
-        frontend.connection.send(R.SET_VRING_CALL, u64(0), [frontend.rings[0].call])
+        target.attempt(frontend.connection.send, R.SET_VRING_CALL, u64(0),
+                       [frontend.rings[0].call])
         target.work(1.2)  # it is not let in again for a second
 
 
@@ -194,7 +197,7 @@ def full_call_is_left_behind(target):
         target.work(1.2)
 
 
-@attack(hold=True)
+@attack(BREACH, hold=True)
 def call_into_a_full_pipe(target):
     """The calls go into a pipe that is full and that nobody reads."""
     frontend = target.ready()
@@ -210,7 +213,7 @@ def call_into_a_full_pipe(target):
     target.work(0.2)
 
 
-@attack()
+@attack(BREACH)
 def call_into_its_own_connection(target):
     """The calls come back to the daemon as messages, through a socket of its own."""
     frontend = target.ready()
@@ -266,22 +269,17 @@ def kick_with_eight_descriptors(target):
 @attack()
 def backend_channel_of_strange_files(target):
     """SET_BACKEND_REQ_FD with everything but a socket, over and over."""
-    frontend = target.ready()
-    for fd in _strange_files(target).values():
-        for _ in range(10):
-            frontend.connection.send(R.SET_BACKEND_REQ_FD, b"", [fd], flags=VERSION | NEED_REPLY)
-            frontend.connection.receive()
+    target.in_turn(Frontend.tell, [(R.SET_BACKEND_REQ_FD, b"", [fd])
+                                   for fd in _strange_files(target).values() for _ in range(10)])
 
 
 @attack()
 def rings_of_other_numbers(target):
     """Descriptors for rings 2, 127 and 255, which nobody has set up."""
-    frontend = target.ready()
-    for index in (2, 127, 255):
-        for request in (R.SET_VRING_KICK, R.SET_VRING_CALL, R.SET_VRING_ERR):
-            frontend.connection.send(request, u64(index), [frontend.rings[0].call],
-                                     flags=VERSION | NEED_REPLY)
-            frontend.connection.receive()
+    eventfd = target.eventfd(blocking=False)
+    target.in_turn(Frontend.tell, [
+        (request, u64(index), [eventfd]) for index in (2, 127, 255)
+        for request in (R.SET_VRING_KICK, R.SET_VRING_CALL, R.SET_VRING_ERR)])
 
 
 @attack()

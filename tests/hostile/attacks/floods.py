@@ -3,7 +3,7 @@
 
 from catalogue import add, attack
 
-from lib.vhostuser import Request, u64, vring_state
+from lib.vhostuser import Frontend, Request, u64, vring_state
 
 
 @attack()
@@ -84,19 +84,14 @@ def queues_toggled(target):
         frontend.connection.send(Request.SET_VRING_ENABLE,
                                  vring_state(chance.randrange(2), chance.randrange(2)))
         frontend.receive()
-    frontend.connection.send(Request.GET_FEATURES)
-    target.answers(frontend.connection)
+    target.probe(frontend.connection)
 
 
 @attack()
 def every_queue_enabled(target):
     """Rings 0 to 255 are enabled, disabled and enabled, though only two were set up."""
-    frontend = target.ready()
-    for on in (1, 0, 1):
-        for index in range(256):
-            frontend.connection.send(Request.SET_VRING_ENABLE, vring_state(index, on))
-    frontend.connection.send(Request.GET_FEATURES)
-    target.answers(frontend.connection)
+    target.in_turn(Frontend.tell, [(Request.SET_VRING_ENABLE, vring_state(index, on))
+                                   for on in (1, 0, 1) for index in range(256)])
 
 
 @attack()
@@ -114,10 +109,11 @@ def rings_stopped_and_started(target):
 @attack()
 def stopped_rings_enabled(target):
     """The rings are stopped, then enabled and called for, without being started."""
-    frontend = target.ready()
     for index in (0, 1):
+        frontend = target.ready()
         frontend.stop_ring(index)
         frontend.enable_ring(index)
         frontend.tell(Request.SET_VRING_CALL, u64(index), [frontend.rings[index].call])
-        frontend.tell(Request.SET_VRING_KICK, u64(index), [frontend.rings[index].kick])
-    target.work()
+        target.attempt(frontend.tell, Request.SET_VRING_KICK, u64(index),
+                       [frontend.rings[index].kick])
+        target.work()

@@ -4,7 +4,7 @@
 import os
 import random
 
-from catalogue import REFUSED, attack
+from catalogue import BREACH, REFUSED, attack
 
 from lib.vhostuser import NEED_REPLY, VERSION, Request, mem_table, u64
 from lib.virtqueue import Memory
@@ -46,7 +46,7 @@ def nine_regions(target):
         _refused_table(target, [(i << 32, 4096, i << 32, 0) for i in range(8)], count)
 
 
-@attack()
+@attack(BREACH)
 def no_regions(target):
     """A table without regions, then rings in it."""
     frontend = target.frontend()
@@ -55,7 +55,7 @@ def no_regions(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def regions_on_top_of_each_other(target):
     """Eight regions at the same guest and user addresses, of different sizes."""
     frontend = target.frontend()
@@ -68,7 +68,7 @@ def regions_on_top_of_each_other(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def regions_that_wrap_around(target):
     """Regions whose guest addresses run past the end of the address space."""
     frontend = target.frontend()
@@ -83,7 +83,7 @@ def regions_that_wrap_around(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def region_at_an_odd_offset(target):
     """Offsets that are no multiple of a page; the last bytes are beyond the file."""
     frontend = target.frontend()
@@ -96,7 +96,7 @@ def region_at_an_odd_offset(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def memory_of_zeros(target):
     """/dev/zero as memory."""
     frontend = target.frontend()
@@ -107,15 +107,12 @@ def memory_of_zeros(target):
     target.work()
 
 
-@attack()
+@attack(REFUSED)
 def memory_that_may_not_be_written(target):
     """A region of a file that is sealed against writing."""
-    frontend = target.frontend()
     fd = target.memfd(1 << 20)
     target.seal_write(fd)
-    frontend.connection.send(R.SET_MEM_TABLE, mem_table([(0, 1 << 20, 1 << 32, 0)]), [fd],
-                             flags=VERSION | NEED_REPLY)
-    frontend.connection.receive()
+    _refused_table(target, [(0, 1 << 20, 1 << 32, 0)], fds=[fd])
 
 
 @attack()
@@ -129,7 +126,7 @@ def terabyte_of_nothing(target):
         target.answers(frontend.connection)
 
 
-@attack()
+@attack(BREACH)
 def file_shorter_than_its_region(target):
     """The rings lie where the file has no bytes: touching them is a bus error."""
     frontend = target.frontend()
@@ -203,13 +200,12 @@ def table_refused_while_running(target):
     """A second table cannot be mapped; the first one is gone by then, and the rings were in it."""
     for _ in range(5):
         frontend = target.ready()
-        frontend.connection.send(R.SET_MEM_TABLE, mem_table([(0, 1 << 20, 1 << 32, 0)]),
-                                 [target.open("/dev/null", os.O_RDWR)], flags=VERSION | NEED_REPLY)
-        frontend.connection.receive()
+        target.attempt(frontend.tell, R.SET_MEM_TABLE, mem_table([(0, 1 << 20, 1 << 32, 0)]),
+                       [target.open("/dev/null", os.O_RDWR)])
         target.work(0.02)
 
 
-@attack()
+@attack(BREACH)
 def table_of_other_memory_while_running(target):
     """A second table, valid, in which the rings are not."""
     frontend = target.ready()
@@ -219,7 +215,7 @@ def table_of_other_memory_while_running(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def table_emptied_while_running(target):
     """A second table without any region."""
     frontend = target.ready()
@@ -230,13 +226,10 @@ def table_emptied_while_running(target):
 @attack()
 def tables_changed_under_traffic(target):
     """The regions come, go and change places 100 times."""
-    frontend = target.ready()
     chance = random.Random(1)
-    for _ in range(100):
-        regions = frontend.memory.regions[:]
-        chance.shuffle(regions)
-        frontend.share_memory(regions[:chance.randrange(3)])
-    frontend.share_memory()
+    tables = [chance.sample((0, 1), chance.randrange(3)) for _ in range(100)]
+    target.in_turn(lambda frontend, *table: frontend.share_memory(
+        [frontend.memory.regions[index] for index in table]), [*tables, (0, 1)])
     target.work()
 
 

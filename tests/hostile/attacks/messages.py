@@ -6,8 +6,10 @@ import struct
 
 from catalogue import REFUSED, add, attack
 
-from lib.vhostuser import (NEED_REPLY, REPLY, VERSION, F_IOMMU, F_LOG_ALL, F_MQ, F_PACKED, Disconnected,
-                           Request, inflight, log_base, mem_table, u64, vring_addr, vring_state)
+from lib.vhostuser import (NEED_REPLY, NO_FD, REPLY, VERSION, F_IOMMU, F_LOG_ALL, F_MQ, F_PACKED,
+                           Disconnected, Frontend, Request, inflight, log_base, mem_table, u64,
+                           vring_addr, vring_state)
+from lib.virtqueue import Memory
 
 R = Request
 
@@ -40,8 +42,7 @@ def _truncated(request, payload):
     def run(target):
         connection = target.connect()
         connection.send(request, payload[:-1])
-        connection.send(R.GET_FEATURES)
-        target.answers(connection)
+        target.probe(connection)
     return run
 
 
@@ -49,18 +50,20 @@ def _empty(request):
     def run(target):
         connection = target.frontend().connection
         connection.send(request)
-        connection.send(R.GET_FEATURES)
-        target.answers(connection)
+        target.probe(connection)
     return run
 
 
 def _repeated(request, payload):
     def run(target):
         connection = target.ready().connection
-        for _ in range(50):
-            connection.send(request, payload)
-        connection.send(R.GET_FEATURES)
-        target.answers(connection)
+
+        def say():
+            for _ in range(50):
+                connection.send(request, payload)
+
+        target.attempt(say)
+        target.probe(connection)
     return run
 
 
@@ -77,8 +80,7 @@ def _first(request, payload):
     def run(target):
         connection = target.connect()
         connection.send(request, payload, flags=VERSION | NEED_REPLY)
-        connection.send(R.GET_FEATURES)
-        target.answers(connection)
+        target.probe(connection)
     return run
 
 
@@ -137,8 +139,7 @@ def payload_too_long(target):
     for request, payload in PAYLOADS.items():
         connection = target.connect()
         connection.send(request, payload + bytes(8))
-        connection.send(R.GET_FEATURES)
-        target.answers(connection)
+        target.probe(connection)
 
 
 @attack()
@@ -223,7 +224,7 @@ def garbage_while_running(target):
 @attack()
 def zeros(target):
     """64 KiB of zeros."""
-    target.connect().send_bytes(bytes(65536))
+    target.attempt(target.connect().send_bytes, bytes(65536))
 
 
 @attack()
@@ -246,14 +247,11 @@ def random_messages(target):
 @attack()
 def every_request_in_order(target):
     """Every request number from 1 to 40 with eight zero bytes, each on a guest that runs."""
-    frontend = None
-    for number in range(1, 41):
-        frontend = frontend or target.ready()
-        try:
-            frontend.connection.send(number, bytes(8), flags=VERSION | NEED_REPLY)
-            frontend.connection.receive()
-        except (Disconnected, TimeoutError):
-            frontend = None
+    def say(frontend, number):
+        frontend.connection.send(number, bytes(8), flags=VERSION | NEED_REPLY)
+        frontend.connection.receive()
+
+    target.in_turn(say, [(number,) for number in range(1, 41)])
 
 
 @attack()
@@ -270,8 +268,7 @@ def handshake_backwards(target):
     c.send(R.SET_VRING_NUM, vring_state(0, ring.size))
     c.send(R.SET_MEM_TABLE, mem_table([r.entry() for r in frontend.memory.regions]),
            [r.fd for r in frontend.memory.regions])
-    c.send(R.GET_FEATURES)
-    target.answers(c)
+    target.probe(c)
 
 
 @attack(REFUSED)
@@ -314,9 +311,12 @@ def features_changed_while_running(target):
 def packed_after_split_rings_were_sized(target):
     """The ring is sized as a split one, then negotiated as a packed one, whose records are larger."""
     frontend = target.frontend(queue_size=32)
-    frontend.share_memory().post()
-    frontend.set_up_rings()
+    frontend.share_memory()
+    for index in (0, 1):
+        frontend.tell(R.SET_VRING_NUM, vring_state(index, 32))
     frontend.tell(R.SET_FEATURES, u64(frontend.features | F_PACKED))
+    for index in (0, 1):
+        frontend.start_ring(index, sized=False, base=1 << 15)
     frontend.enable_rings()
     for index in range(32):
         frontend.memory.write(frontend.rx().desc + 16 * index, struct.pack(
@@ -326,35 +326,46 @@ def packed_after_split_rings_were_sized(target):
 
 @attack()
 def queues_dropped_while_logging_starts(target):
-    """256 rings without MQ; the change of LOG_ALL then frees all but two of a running guest."""
-    frontend = target.ready(features=target.FEATURES & ~F_MQ)
-    frontend.tell(R.SET_VRING_CALL, u64(0x100 | 255))
-    for _ in range(5):
-        frontend.tell(R.SET_FEATURES, u64(frontend.features | F_LOG_ALL))
-        frontend.tell(R.SET_FEATURES, u64(frontend.features))
+    """16 rings, and 256, without MQ; the change of LOG_ALL then frees all but two of a running
+    guest."""
+    for rings in (16, 256):
+        frontend = target.ready(features=target.FEATURES & ~F_MQ)
+
+        def start_logging():
+            frontend.tell(R.SET_VRING_CALL, u64(NO_FD | rings - 1))
+            for _ in range(5):
+                frontend.tell(R.SET_FEATURES, u64(frontend.features | F_LOG_ALL))
+                frontend.tell(R.SET_FEATURES, u64(frontend.features))
+
+        target.attempt(start_logging)
 
 
 @attack()
 def owner_reset_while_running(target):
-    """RESET_OWNER twenty times, rings and all started anew after each."""
-    frontend = target.ready()
-    for _ in range(20):
+    """RESET_OWNER twenty times, rings and all started anew after each; twenty times more with the
+    rings stopped before."""
+    def reset(frontend, stop):
+        if stop:
+            frontend.stop()
         frontend.connection.send(R.RESET_OWNER)
         frontend.connection.send(R.SET_FEATURES, u64(frontend.features))
         frontend.protocol = 0
         frontend.share_memory().set_up_rings().enable_rings()
+        frontend.connection.ask(R.GET_FEATURES)
+
+    target.in_turn(reset, [(False,)] * 20 + [(True,)] * 20)
 
 
 @attack()
 def owner_reset_leaks(target):
-    """Rings of the largest size, forgotten by RESET_OWNER, 200 times."""
-    frontend = target.frontend()
-    for _ in range(200):
+    """Rings of 4096 and of 32768 descriptors, forgotten by RESET_OWNER, 100 times each."""
+    def forget(frontend, size):
         for index in (0, 1):
-            frontend.connection.send(R.SET_VRING_NUM, vring_state(index, 32768))
+            frontend.connection.send(R.SET_VRING_NUM, vring_state(index, size))
         frontend.connection.send(R.RESET_OWNER)
-    frontend.connection.send(R.GET_FEATURES)
-    target.answers(frontend.connection)
+        frontend.connection.ask(R.GET_FEATURES)
+
+    target.in_turn(forget, [(4096,), (32768,)] * 100, make=target.frontend)
 
 
 @attack()
@@ -394,13 +405,11 @@ def mtu_out_of_range(target):
 @attack()
 def translations_without_iommu(target):
     """IOTLB updates and invalidations that nobody asked for, of ranges that overflow."""
-    frontend = target.ready()
-    for kind in (2, 3, 1, 4, 255):
-        for iova, size, uva in ((0, 1 << 63, frontend.memory.UVA), (1 << 63, 1 << 63, 0),
-                                (frontend.memory.GPA, 4096, frontend.memory.UVA)):
-            frontend.connection.send(R.IOTLB_MSG, struct.pack("=QQQBB", iova, size, uva, 3, kind)
-                                     + bytes(6), flags=VERSION | NEED_REPLY)
-            frontend.connection.receive()
+    target.in_turn(Frontend.tell, [
+        (R.IOTLB_MSG, struct.pack("=QQQBB", iova, size, uva, 3, kind) + bytes(6))
+        for kind in (2, 3, 1, 4, 255)
+        for iova, size, uva in ((0, 1 << 63, Memory.UVA), (1 << 63, 1 << 63, 0),
+                                (Memory.GPA, 4096, Memory.UVA))])
 
 
 @attack()

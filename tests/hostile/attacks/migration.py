@@ -3,7 +3,7 @@
 
 import os
 
-from catalogue import REFUSED, attack
+from catalogue import BREACH, REFUSED, attack
 
 from lib.vhostuser import (F_LOG_ALL, NEED_REPLY, VERSION, VRING_F_LOG, Request, log_base, u64)
 
@@ -25,14 +25,14 @@ def _log(target, size, offset, file_size, packed=False):
     return frontend
 
 
-@attack()
+@attack(BREACH)
 def log_in_an_empty_file(target):
     """A dirty log of 1 MiB in a file of no bytes: a bus error with the first packet."""
     _log(target, 1 << 20, 0, 0)
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def log_in_an_empty_file_packed(target):
     """The same with packed rings."""
     _log(target, 1 << 20, 0, 0, packed=True)
@@ -54,14 +54,14 @@ def log_truncated_away(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def log_at_an_offset(target):
     """An offset is both mapped and added: the bits land a gigabyte behind the log."""
     _log(target, 1 << 20, 1 << 30, 2 << 30)
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def log_at_a_small_offset(target):
     """An offset of one page."""
     _log(target, 1 << 20, 4096, 2 << 20)
@@ -139,12 +139,14 @@ def announcements_without_end(target):
 @attack()
 def post_copy(target):
     """Post-copy, which needs memory to fault in the daemon: advised, begun and ended out of order."""
-    for requests in ((R.POSTCOPY_ADVISE, R.POSTCOPY_LISTEN, R.SET_MEM_TABLE, R.POSTCOPY_END),
-                     (R.POSTCOPY_LISTEN, R.SET_MEM_TABLE), (R.POSTCOPY_END, R.POSTCOPY_END)):
-        frontend = target.frontend()
+    def say(frontend, *requests):
         for request in requests:
             if request == R.SET_MEM_TABLE:
                 frontend.share_memory()
             else:
                 frontend.connection.send(request, flags=VERSION | NEED_REPLY)
-                target.answers(frontend.connection, hang_up_is_an_answer=False)
+                frontend.connection.receive()
+
+    for requests in ((R.POSTCOPY_ADVISE, R.POSTCOPY_LISTEN, R.SET_MEM_TABLE, R.POSTCOPY_END),
+                     (R.POSTCOPY_LISTEN, R.SET_MEM_TABLE), (R.POSTCOPY_END, R.POSTCOPY_END)):
+        target.attempt(say, target.frontend(), *requests)

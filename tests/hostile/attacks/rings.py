@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rings: sizes, addresses and bases that do not fit, and rings changed while they run."""
 
+import itertools
 import random
-import struct
 
-from catalogue import REFUSED, add, attack
+from catalogue import BREACH, REFUSED, THROUGH, add, attack
 
-from lib.vhostuser import F_EVENT_IDX, NEED_REPLY, VERSION, Request, vring_state
-from lib.virtqueue import Memory, PackedRing
+from lib.vhostuser import F_EVENT_IDX, NEED_REPLY, VERSION, Frontend, Request, u64, vring_state
+from lib.virtqueue import Memory
 
 R = Request
 MAX = (1 << 64) - 1
 
 
-def at_the_end(memory, ring, region=0):
-    """Moves a ring's parts to the very end of a region: one byte more is outside."""
-    end = memory.end(region)
-    if isinstance(ring, PackedRing):
-        ring.driver_event, ring.device_event = end - 16 * ring.size - 8, end - 16 * ring.size - 4
-        ring.desc = end - 16 * ring.size
-    else:
-        ring.used = end - (4 + 8 * ring.size)  # without the event index
-        ring.avail = ring.used - 6 - 2 * ring.size & ~15
-        ring.desc = ring.avail - 16 * ring.size & ~15
+def at_the_end(memory, ring, region=0, event_index=True):
+    """Moves a split ring's parts to the very end of a region, so that one byte more is outside; with
+    the event index, or with room for all but it."""
+    ring.used = memory.end(region) - (4 + 8 * ring.size) - (4 if event_index else 0)
+    ring.avail = ring.used - 6 - 2 * ring.size & ~15
+    ring.desc = ring.avail - 16 * ring.size & ~15
 
 
 @attack(REFUSED)
@@ -38,7 +34,7 @@ def ring_sizes_impossible(target):
         target.refused(target.frontend().connection, R.SET_VRING_NUM, vring_state(0, size))
 
 
-@attack()
+@attack(BREACH)
 def ring_without_size(target):
     """Rings that were never given a size are started."""
     frontend = target.frontend()
@@ -50,17 +46,17 @@ def ring_without_size(target):
     target.work()
 
 
-@attack()
+@attack(BREACH)
 def size_refused_but_kept(target):
-    """A refused size of 32767 after an accepted one of 2: what was reserved is too small for it."""
+    """A refused size of 32767 after an accepted one of 32: what was reserved is too small for it."""
     frontend = target.frontend(queue_size=64)
     frontend.share_memory().post()
-    frontend.set_up_rings()
     for index in (0, 1):
-        frontend.tell(R.SET_VRING_NUM, vring_state(index, 2))
+        frontend.tell(R.SET_VRING_NUM, vring_state(index, 32))
         frontend.connection.send(R.SET_VRING_NUM, vring_state(index, 32767),
                                  flags=VERSION | NEED_REPLY)
         frontend.connection.receive()
+        frontend.start_ring(index, sized=False)
     frontend.enable_rings()
     for _ in range(32):
         frontend.tx().offer([(frontend.memory.regions[1].gpa, 76, False)])
@@ -70,42 +66,49 @@ def size_refused_but_kept(target):
 @attack()
 def ring_grows_while_running(target):
     """Rings at the end of memory are told to have 32768 descriptors while they run."""
-    frontend = target.frontend(memory=Memory((1 << 20, 1 << 20)))
-    for ring in frontend.rings[:1]:
-        at_the_end(frontend.memory, ring)
-    frontend.share_memory().set_up_rings().enable_rings()
-    for index in (0, 1):
-        frontend.connection.send(R.SET_VRING_NUM, vring_state(index, 32768),
-                                 flags=VERSION | NEED_REPLY)
-        frontend.connection.receive()
-    for value in (40000, 20000, 60000, 0):
-        frontend.rx().set_avail_idx(value)
-        frontend.tx().set_avail_idx(value)
-        target.work(0.02)
+    def grow(frontend, index):
+        frontend.tell(R.SET_VRING_NUM, vring_state(index, 32768))
+        for value in (40000, 20000, 60000, 0):
+            frontend.rings[index].set_avail_idx(value)
+            target.work(0.02)
+
+    def at_the_ends():
+        frontend = target.frontend(memory=Memory((1 << 20, 1 << 20)))
+        for region, ring in enumerate(frontend.rings):
+            at_the_end(frontend.memory, ring, region)
+        return frontend.share_memory().set_up_rings().enable_rings()
+
+    target.in_turn(grow, [(0,), (1,)], at_the_ends)
 
 
 @attack()
 def ring_shrinks_while_running(target):
     """Rings are told to have two descriptors while they run."""
-    frontend = target.ready()
-    for index in (0, 1):
-        frontend.connection.send(R.SET_VRING_NUM, vring_state(index, 2),
-                                 flags=VERSION | NEED_REPLY)
-        frontend.connection.receive()
+    target.in_turn(Frontend.tell, [(R.SET_VRING_NUM, vring_state(index, 2)) for index in (0, 1)])
     target.work()
 
 
 @attack()
 def event_index_behind_the_ring(target):
-    """EVENT_IDX is negotiated after the addresses were accepted: its field is outside memory."""
-    for _ in range(3):
-        frontend = target.frontend(memory=Memory((1 << 20, 1 << 20)))
-        at_the_end(frontend.memory, frontend.rx())
-        at_the_end(frontend.memory, frontend.tx(), region=1)
-        frontend.share_memory().set_up_rings()
-        frontend.features |= F_EVENT_IDX
-        target.attempt(frontend.tell, R.SET_FEATURES, struct.pack("=Q", frontend.features))
+    """EVENT_IDX is negotiated after the addresses were accepted, before the rings are started or after:
+    its field is outside memory, or the last of it."""
+    def start(frontend, late):
+        frontend.share_memory()
+        for index, ring in enumerate(frontend.rings):
+            frontend.tell(R.SET_VRING_NUM, vring_state(index, ring.size))
+            frontend.set_ring_addr(index)
+        steps = [(R.SET_VRING_KICK, u64(index), [ring.kick])
+                 for index, ring in enumerate(frontend.rings)]
+        steps.insert(2 if late else 0, (R.SET_FEATURES, u64(frontend.features | F_EVENT_IDX)))
+        for step in steps:
+            frontend.tell(*step)
         frontend.enable_rings()
+
+    for event_index, late in itertools.product((False, True), (False, True)):
+        frontend = target.frontend(memory=Memory((1 << 20, 1 << 20)))
+        for region, ring in enumerate(frontend.rings):
+            at_the_end(frontend.memory, ring, region, event_index)
+        target.attempt(start, frontend, late)
         frontend.rx().set_avail_idx(60)
         target.work(0.03)
 
@@ -127,20 +130,22 @@ for _value in (33, 0x7fff, 0x8000, 0xffff):
     add(f"base_{_value:#06x}", f"A split ring of 32 begins at index {_value:#x}",
         _base(_value, False))
     add(f"base_{_value:#06x}_packed", f"A packed ring of 32 begins at index {_value & 0x7fff:#x}",
-        _base(_value, True))
+        _base(_value, True), BREACH if _value & 0x7fff else THROUGH)
 
 
 def _address(**fields):
+    def start(frontend):
+        frontend.share_memory()
+        memory = frontend.memory
+        values = {name: value(memory) if callable(value) else value
+                  for name, value in fields.items()}
+        for index in (0, 1):
+            frontend.start_ring(index, **values)
+        frontend.enable_rings()
+
     def run(target):
         for packed in (False, True):
-            frontend = target.frontend(packed=packed)
-            frontend.share_memory()
-            memory = frontend.memory
-            values = {name: value(memory) if callable(value) else value
-                      for name, value in fields.items()}
-            for index in (0, 1):
-                frontend.start_ring(index, **values)
-            frontend.enable_rings()
+            target.attempt(start, target.frontend(packed=packed))
             target.work(0.03)
     return run
 
@@ -170,25 +175,24 @@ for _name, _what, _fields in (
 @attack()
 def addresses_changed_while_running(target):
     """The rings move to where nothing is, and back, 50 times under traffic."""
-    frontend = target.ready()
-    for _ in range(50):
-        for index in (0, 1):
-            target.attempt(frontend.set_ring_addr, index, desc=0x1000, used=0x1000, avail=0x1000)
-            frontend.set_ring_addr(index)
+    def move(frontend, index):
+        target.attempt(frontend.set_ring_addr, index, desc=0x1000, used=0x1000, avail=0x1000)
+        frontend.set_ring_addr(index)
         frontend.receive()
+
+    target.in_turn(move, [(0,), (1,)] * 50)
 
 
 @attack()
 def base_changed_while_running(target):
     """Running rings are told to have begun elsewhere."""
+    def change(frontend, base, index):
+        frontend.tell(R.SET_VRING_BASE, vring_state(index, base))
+        target.work(0.005)
+
     for packed in (False, True):
-        frontend = target.ready(packed=packed)
-        for base in (1, 0x7fff, 0x8001, 0xffff, 33):
-            for index in (0, 1):
-                frontend.connection.send(R.SET_VRING_BASE, vring_state(index, base),
-                                         flags=VERSION | NEED_REPLY)
-                frontend.connection.receive()
-            target.work(0.01)
+        target.in_turn(change, itertools.product((1, 0x7fff, 0x8001, 0xffff, 33), (0, 1)),
+                       lambda: target.ready(packed=packed))
 
 
 @attack()
