@@ -149,10 +149,11 @@ class Target:
             connection.send(request, payload, flags=flags)
 
     def attempt(self, action, *arguments, **options):
-        """Something that may well be refused."""
+        """Something that may well be refused; returns what comes of it, then None."""
         self._check_time()
         with contextlib.suppress(Refused, Disconnected, TimeoutError, BlockingIOError):
-            action(*arguments, **options)
+            return action(*arguments, **options)
+        return None
 
     def in_turn(self, deed, arguments, make=None):
         """deed(frontend, *each of the arguments) to a guest that runs (or another that is made); to a

@@ -5,6 +5,7 @@ messages, descriptors and rings are damaged at random. One number gives one life
 found can be had again: --seed N --lives 1."""
 
 import argparse
+import collections
 import math
 import os
 import random
@@ -85,11 +86,14 @@ def scribble(frontend, chance):
         chance.choice(frontend.rings).set_avail_idx(chance.randrange(65536))
 
 
-def live(frontend, chance):
-    """A life: set up, at work, stopped, perhaps again."""
+def begin(frontend):
     frontend.negotiate().share_memory()
     frontend.post(count=frontend.queue_size // 2)
     frontend.set_up_rings().enable_rings()
+
+
+def live(frontend, chance):
+    """At work, stopped, perhaps again."""
     truncated = False  # it is our memory too: no touching from then on
     for _ in range(chance.randrange(8)):
         action = chance.randrange(6 if truncated else 9)
@@ -106,52 +110,57 @@ def live(frontend, chance):
             frontend.stop_ring(index)
             frontend.start_ring(index)
         elif action == 5:
-            os.ftruncate(chance.choice(frontend.memory.regions).fd, chance.choice((0, 4096)))
-            truncated = True
+            if chance.random() < 0.05:  # rare: whoever comes within a second is not let in
+                os.ftruncate(chance.choice(frontend.memory.regions).fd, chance.choice((0, 4096)))
+                truncated = True
         else:
             scribble(frontend, chance)
     frontend.stop()
 
 
 def one_life(target, seed):
-    """A guest whose damages follow from the seed."""
+    """A guest whose damages follow from the seed; returns whether it has come to work."""
     chance = random.Random(seed)
     with target.connect() as plain:
         connection = DamagingConnection(plain.socket, chance, chance.choice((0, 0.02, 0.1, 0.5)))
         features = Frontend.FEATURES | target.OFFLOADS | F_EVENT_IDX | F_IN_ORDER
         frontend = Frontend(None, connection=connection, packed=chance.random() < 0.5,
-                            features=features, queue_size=chance.choice((4, 64, 256)),
+                            features=features, queue_size=chance.choice((32, 64, 256)),
                             protocol=Frontend.PROTOCOL | chance.choice((0, P_STATUS)))
+        at_work = False
         with frontend:
             try:
+                begin(frontend)
+                at_work = True
                 live(frontend, chance)
             except (Disconnected, Refused, TimeoutError, IndexError, KeyError, AssertionError,
                     struct.error, MemoryError):
                 pass  # what a guest sees that has damaged its own world
+        return at_work
 
 
 def lives(seeds, counter):
     """An attack of many lives."""
     def run(target):
         for seed in seeds:
-            target.attempt(one_life, target, seed)
-            counter[0] += 1
+            counter["at work"] += bool(target.attempt(one_life, target, seed))
+            counter["lives"] += 1
     return Attack(f"lives from {seeds[0]}", "damaged lives", THROUGH, False, run)
 
 
 def fuzz(directory, seconds, seed, count=math.inf):
-    """Returns (lives, first faults or None)."""
-    arena, counter = Arena(directory, Daemon), [0]
+    """Returns ({"lives": ..., those that came to work as "at work": ...}, first faults or None)."""
+    arena, counter = Arena(directory, Daemon), collections.Counter()
     deadline = time.monotonic() + seconds
     try:
-        while time.monotonic() < deadline and counter[0] < count:
-            first = seed + counter[0]
-            at_once = min(LIVES_AT_ONCE, count - counter[0])
+        while time.monotonic() < deadline and counter["lives"] < count:
+            first = seed + counter["lives"]
+            at_once = min(LIVES_AT_ONCE, count - counter["lives"])
             verdict = arena.strike(lives(range(first, first + at_once), counter))
             if verdict.faults:
-                return counter[0], f"{verdict.name}: {verdict}"
+                return counter, f"{verdict.name}: {verdict}"
         result = arena.finish()
-        return counter[0], None if result["ok"] else f"the neighbour has lost packets: {result}"
+        return counter, None if result["ok"] else f"the neighbour has lost packets: {result}"
     finally:
         arena.abandon()
 
@@ -168,7 +177,8 @@ def main():
         done, fault = fuzz(directory, options.seconds, options.seed, options.lives)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    print(f"seed {options.seed}: {done} lives, {fault or 'nobody suffers'}")
+    print(f"seed {options.seed}: {done['lives']} lives, {done['at work']} of them came to work, "
+          f"{fault or 'nobody suffers'}")
     sys.exit(fault is not None)
 
 

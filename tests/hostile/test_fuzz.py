@@ -12,5 +12,5 @@ SECONDS = float(os.environ.get("VIO4WD_FUZZ_SECONDS", 5))
 def test_damaged_lives_harm_nobody(workdir):
     seed = random.SystemRandom().randrange(1 << 32)
     lives, fault = fuzz(workdir, SECONDS, seed)
-    assert fault is None, f"fuzz.py --seed {seed}, {lives} lives: {fault}"
-    assert lives > 0
+    assert fault is None, f"fuzz.py --seed {seed}, {lives['lives']} lives: {fault}"
+    assert lives["at work"] > lives["lives"] // 8  # a quarter is not damaged at all
