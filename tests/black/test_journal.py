@@ -8,8 +8,9 @@ import socket
 import pytest
 
 from lib.forwarder import Forwarder
-from lib.peer import Peer, memif_device, net_socket
+from lib.peer import memif_device
 from lib.proc import Process
+from lib.vhostuser import Frontend
 
 # systemd says by $JOURNAL_STREAM that stderr is the journal's; its socket is in a /run of our own.
 START = """\
@@ -69,14 +70,18 @@ def test_events_have_fields(workdir, stack, journal, options):
     ready = journal.wait_event("ready")
     assert "RELAY" not in ready and ready["PRIORITY"] == "5"
 
-    with Peer(workdir, vm=forwarder.socket(3), net=net_socket(workdir), count=1) as peer:
-        peer.wait_event("ready")
+    with Frontend(forwarder.socket(3)) as frontend:
+        frontend.start()
         assert journal.wait_event("vm-attached")["RELAY"] == "3"
-        daemon.signal(15)
-        assert journal.wait_event("stopping")["MESSAGE"].startswith("stopping on ")
-        assert journal.wait_event("device-detached")["DEVICE"] == device
-        assert daemon.wait(30) == 0
-        peer.kill()
+        frontend.start_log()
+        assert journal.wait_event("migration-started")["RELAY"] == "3"
+        frontend.stop_log()
+        assert journal.wait_event("migration-ended")["RELAY"] == "3"
+    assert journal.wait_event("vm-detached")["RELAY"] == "3"
+    daemon.signal(15)
+    assert journal.wait_event("stopping")["MESSAGE"].startswith("stopping on ")
+    assert journal.wait_event("device-detached")["DEVICE"] == device
+    assert daemon.wait(30) == 0
     # It has not said the same on stderr as well.
     assert "attached" not in daemon.output.text
 

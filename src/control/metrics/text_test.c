@@ -44,8 +44,11 @@ static struct metrics_view *make_view(void)
 	strcpy(relay->vhost_path, "/caf\xe9");
 	strcpy(relay->ident, "port-\xc3\xa9");
 	relay->device_node = 1;
-	relay->vm = (struct vm_stats){
-		.sessions = 3, .features = 1ull << VIRTIO_NET_F_MRG_RXBUF, .numa_node = 1};
+	relay->vm = (struct vm_stats){.sessions = 3,
+		.announcements = 4,
+		.migrates = true,
+		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
+		.numa_node = 1};
 	relay->vf_to_vm.active = true;
 	relay->vf_to_vm.cpu = 2;
 	relay->vm_to_vf.cpu = 3;
@@ -53,8 +56,14 @@ static struct metrics_view *make_view(void)
 	relay->vf_to_vm.dropped[DROP_OVERSIZE] = (struct packet_count){2, 3000};
 	relay->vf_to_vm.bursts[0] = 8;
 	relay->vf_to_vm.bursts[5] = 1;
-	view->devices[1] = (struct device_counters){
-		.n_queues = 2, .answered = true, .missed = 9, .pool_packets = 5};
+	view->devices[1] = (struct device_counters){.n_queues = 2,
+		.answered = true,
+		.missed = 9,
+		.no_buffer = 10,
+		.receive_errors = 11,
+		.transmit_errors = 12,
+		.pool_packets = 5};
+	view->devices[1].queue_received[1] = 13;
 	view->devices[1].queue_sent[1] = UINT64_MAX;
 	return view;
 }
@@ -79,9 +88,18 @@ static void values_stand_where_they_belong(void **state)
 		"_relay_burst_packets_bucket{relay=\"1\",direction=\"vf_to_vm\",le=\"32.0\"} 9\n",
 		"_relay_burst_packets_bucket{relay=\"1\",direction=\"vf_to_vm\",le=\"+Inf\"} 9\n",
 		"_relay_burst_packets_sum{relay=\"1\",direction=\"vf_to_vm\"} 40\n",
+		"_relay_device_attached{relay=\"1\"} 1\n", "_relay_vm_attached{relay=\"1\"} 0\n",
 		"_relay_vm_sessions_total{relay=\"1\"} 3\n",
+		"_relay_vm_announcements_total{relay=\"1\"} 4\n",
+		"_relay_vm_migrating{relay=\"1\"} 1\n",
 		"_relay_vm_feature{relay=\"1\",feature=\"mrg_rxbuf\"} 1\n",
+		"_relay_worker_cpu{relay=\"1\",direction=\"vf_to_vm\"} 2\n",
+		"_relay_worker_cpu{relay=\"1\",direction=\"vm_to_vf\"} 3\n",
 		"_device_missed_packets_total{relay=\"1\"} 9\n",
+		"_device_no_buffer_packets_total{relay=\"1\"} 10\n",
+		"_device_receive_errors_total{relay=\"1\"} 11\n",
+		"_device_transmit_errors_total{relay=\"1\"} 12\n",
+		"_device_queue_received_packets_total{relay=\"1\",queue=\"1\"} 13\n",
 		"_device_queue_sent_packets_total{relay=\"1\",queue=\"1\"} 18446744073709551615\n",
 		"_pool_packets{relay=\"1\"} 5\n",
 		/* Worker 2 is on node 0, device and VM on node 1; worker 3 is with them. */
