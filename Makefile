@@ -120,7 +120,7 @@ test-bench: all ## that the benchmark runs, on a few windows
 	@$(RUN_TESTS) bench
 
 .PHONY: check
-check: ## format and layering
+check: ## format, layering, reasons of coverage
 	@$(DEPS) check
 	@$(RUN_TESTS) check
 
