@@ -225,11 +225,11 @@ def test_full_disk_for_a_new_socket(workdir, stack):
         assert vm_is_served(workdir / "vm.sock")
 
 
-def test_full_disk_for_the_log(workdir, stack):
+def test_full_disk_for_the_log(workdir):
     """What cannot be written is lost; the daemon is not."""
     forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
-    with full_disk(workdir / "full") as full, full.joinpath("filler").open("ab") as log:
-        process = stack.enter_context(contextlib.closing(Detached(forwarder.argv, log)))
+    with (full_disk(workdir / "full") as full, full.joinpath("filler").open("ab") as log,
+          contextlib.closing(Detached(forwarder.argv, log)) as process):
         wait_until(lambda: forwarder.socket().exists() and vm_is_served(forwarder.socket()), 30,
                    "a VM is served")
         process.stop()

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from lib.paths import SCRIPTS
@@ -35,12 +35,18 @@ class Tree:
 
     def __enter__(self):
         self._base = Path(tempfile.mkdtemp(prefix="vio4wd-tree-"))
-        run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "vio4wd", self._base])
-        for name in ("upper", "work", "root"):
-            (self._base / name).mkdir()
-        run(["mount", "-t", "overlay", "-o",
-             f"lowerdir={self._lower},upperdir={self._base}/upper,workdir={self._base}/work",
-             "vio4wd", self.root])
+        with ExitStack() as stack:
+            stack.callback(self._base.rmdir)
+            run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "vio4wd", self._base])
+            stack.callback(run, ["umount", self._base])
+            for name in ("upper", "work", "root"):
+                (self._base / name).mkdir()
+            run(["mount", "-t", "overlay", "-o",
+                 f"lowerdir={self._lower},upperdir={self._base}/upper,workdir={self._base}/work",
+                 "vio4wd", self.root])
+            stack.callback(run, ["umount", self.root])
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
         return self
 
     @property
@@ -88,6 +94,10 @@ class Tree:
         return run([*enter, *ENVIRONMENT, "sh", "-ec", command], timeout=timeout, check=check)
 
     def __exit__(self, *_):
+        self._stack.close()
+
+    def _end(self):
+        """Whatever runs in it."""
         if self._leader:
             with suppress(ProcessLookupError, WaitTimeout):
                 os.kill(self._leader, POWER_OFF)
@@ -100,9 +110,6 @@ class Tree:
                 os.kill(self._leader, signal.SIGKILL)
         for group in self._groups:
             wait_until(lambda: remove_group(group), 10, f"{group} to be empty")
-        run(["umount", self.root])
-        run(["umount", self._base])
-        self._base.rmdir()
 
 
 def systemd_hierarchies():
