@@ -2,6 +2,7 @@
 """A daemon with all its ZeroMQ endpoints, and clients of the contract that ask it."""
 
 import time
+from pathlib import Path
 
 from lib import vioclient
 from lib.forwarder import Forwarder
@@ -57,9 +58,17 @@ class Daemon(Forwarder):
         return {r.id: r.device for r in vioclient.stats(self.stats_endpoint).relay if r.device}
 
 
+def running_time(pid):
+    """A clock, in seconds, that stands still while a thread of that process, or we, wait for a CPU."""
+    clock = time.monotonic()
+    threads = [Path("/proc/self/schedstat"), *Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return clock - sum(int(thread.read_text(encoding="ascii").split()[1]) for thread in threads) / 1e9
+
+
 def honest_client_is_served(daemon):
-    """Each endpoint answers an honest client in time. A machine that is slow for a while is none of
-    the daemon's business: it is asked until an answer comes in time."""
+    """Each endpoint answers an honest client in time. That a machine has much else to do is none of
+    the daemon's business: what its threads and ours have waited for a CPU does not count, and it is
+    asked again for a second."""
     requests = {
         "port_control": compat.PortControlRequest(op=QUERY_PCI, vhost_path="/x"),
         "stats": compat.StatsRequest(),
@@ -68,12 +77,12 @@ def honest_client_is_served(daemon):
     }
 
     def in_time(name, endpoint):
-        start = time.monotonic()
+        start = running_time(daemon.pid)
         vioclient.exchange(endpoint, requests[name].SerializeToString())
-        return time.monotonic() - start < ANSWER_S
+        return running_time(daemon.pid) - start < ANSWER_S
 
     for name, endpoint in daemon.endpoints.items():
-        wait_until(lambda: in_time(name, endpoint), 60, f"{name}: an answer in time")
+        wait_until(lambda: in_time(name, endpoint), 1, f"{name}: an answer in time")
 
 
 def settled(daemon, files):
