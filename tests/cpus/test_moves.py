@@ -12,13 +12,13 @@ from lib import vioclient
 from lib.paths import program
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process
+from lib.wire import OK, UPDATE
 
 MOVES = int(os.environ.get("VIO4WD_MOVES", 300))
 SEED = int(os.environ.get("VIO4WD_SEED", 6))
 RELAYS = 2
 CPUS = sorted(os.sched_getaffinity(0))
 WORKERS = CPUS[-2:]  # where there are only two, one is the control thread's, too
-UPDATE, OK = 0, 1
 POLL_S = 2
 
 
