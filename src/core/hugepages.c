@@ -68,6 +68,16 @@ int hugepages_use(const char *dir, struct err *err)
 			"hugetlbfs none %s), "
 			"name another with --huge-dir, or try without with --no-huge",
 			dir, dir);
+	if (access(dir, W_OK | X_OK) < 0 && errno == EROFS)
+		return err_set(err, EROFS,
+			"huge page mount %s is read-only here; give it to the service by "
+			"ReadWritePaths=%s (systemctl edit virtio-forwarder), or remount it",
+			dir, dir);
+	if (access(dir, W_OK | X_OK) < 0)
+		return err_set(err, errno,
+			"huge page mount %s: %s; mount it for the daemon's user (mount -t "
+			"hugetlbfs -o uid=USER,mode=0700 none %s)",
+			dir, strerror(errno), dir);
 	page_bytes = fs.f_bsize;
 	return 0;
 }

@@ -13,7 +13,8 @@
 
 /*
  * Chooses the hugetlbfs mount whose pages the daemon uses; "" for ordinary pages (--no-huge). To be
- * called once before anything else here. Fails where `dir` is no hugetlbfs.
+ * called once before anything else here. Fails where `dir` is no hugetlbfs, or cannot be written
+ * to.
  */
 int hugepages_use(const char *dir, struct err *err);
 

@@ -212,6 +212,22 @@ def test_huge_dir_is_no_hugetlbfs(bench):
                   options=[f"--huge-dir={bench.socket_dir}", "--no-huge=no"])
 
 
+READ_ONLY = """mount -t hugetlbfs none "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"
+"""
+
+
+def test_huge_dir_is_read_only(bench):
+    """As under the unit, where it is none of the paths that may be written to."""
+    huge = bench.directory / "huge"
+    huge.mkdir()
+    argv = bench.argv([f"--huge-dir={huge}", "--no-huge=no"])
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", huge, *argv],
+                            capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False)
+    assert result.returncode == FAILURE
+    line, = result.stderr.splitlines()
+    assert f"huge page mount {huge} is read-only" in line and f"ReadWritePaths={huge}" in line
+
+
 def test_socket_is_occupied(bench):
     path = bench.socket_dir / "virtio-forwarder0.sock"
     with socket.socket(socket.AF_UNIX) as other:
