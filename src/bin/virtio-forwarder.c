@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/standard_fds.h"
 #include "config/config.h"
 #include "control/accept_guard.h"
 #include "control/daemonize.h"
@@ -201,6 +202,7 @@ int main(int argc, char **argv)
 	struct daemon daemon = {.pid_file.fd = -1, .daemonize.ready_fd = -1};
 	struct err err = {0};
 
+	standard_fds_open();
 	log_open(PROGRAM, LOG_INFO);
 	int r = config_load(argc, argv, &daemon.config, &err);
 	if (r == CONFIG_EXIT)

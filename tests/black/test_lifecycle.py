@@ -5,6 +5,7 @@ and the neighbour never notices."""
 import grp
 import os
 import pwd
+import signal
 import stat
 import time
 
@@ -12,7 +13,8 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach,
                       memif_device, net_socket, wait_active)
-from lib.proc import growth_allowed_kib, memory_kib, open_files, wait_until
+from lib.proc import (CLOSED, growth_allowed_kib, memory_kib, open_files, run, standard_files,
+                      wait_until)
 
 KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
 SETTLED_AFTER = min(3, KILLS - 1)  # kills; then the daemon's memory has its size
@@ -183,6 +185,21 @@ def test_terminated_under_load(start_forwarder, make_peer, workdir, client):
     begin = time.monotonic()
     forwarder.stop(timeout=10)
     assert time.monotonic() - begin < 3  # not after a wait of ours that ran out
+
+
+def test_closed_standard_descriptors(workdir):
+    """Nothing else gets their numbers: a daemon replaces them at last, and its pid file stays locked."""
+    argv = [argument for argument in Forwarder(workdir).argv if argument != "--nodaemon"]
+    run([*CLOSED, *argv])
+    pid_file = workdir / "virtio-forwarder.pid"
+    pid = int(pid_file.read_text(encoding="ascii"))
+    try:
+        assert standard_files(pid) == ["/dev/null"] * 3
+        assert "runs already" in run(argv, check=False)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 30, "the daemon to end")
+    assert not pid_file.exists()
 
 
 def test_socket_directory(start_forwarder):

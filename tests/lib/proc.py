@@ -51,6 +51,16 @@ def run(argv, timeout=60, check=True, **options):
     return result.stdout
 
 
+# In front of a command: starts it with closed standard descriptors.
+CLOSED = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+
+
+def standard_files(pid):
+    """What a process has as standard input, output and error; None for what is closed."""
+    links = [f"/proc/{pid}/fd/{fd}" for fd in range(3)]
+    return [os.readlink(link) if os.path.lexists(link) else None for link in links]
+
+
 class Stream:
     """Everything that arrives on a file descriptor, read by a thread of its own (a pipe or pty
     that nobody reads blocks its writer). expect() goes through it like a reader with a finger."""

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lib.paths import program
-from lib.proc import Process, wait_until
+from lib.proc import CLOSED, Process, standard_files, wait_until
 from lib.vioclient import extended
 
 from fake_daemon import VF_TO_VM, VM_TO_VF, FakeDaemon, Lane
@@ -62,6 +62,15 @@ def polls(fake, n):
 
 def is_balanced(fake):
     return fake.updates and abs(fake.load(11) - fake.load(12)) < 1e-6
+
+
+def test_closed_standard_descriptors(workdir, daemon, stack):
+    """Nothing else gets their numbers."""
+    with daemon([1.0]) as fake:
+        process = stack.enter_context(Process([*CLOSED, *argv(workdir)], "scheduler"))
+        polls(fake, 1)
+        assert standard_files(process.pid) == ["/dev/null"] * 3
+        assert process.terminate(3 * CALL_TIMEOUT_S + 2) == 0
 
 
 def test_skew_is_balanced_in_one_go_and_stays(daemon, scheduler):

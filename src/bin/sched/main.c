@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/log.h"
+#include "base/standard_fds.h"
 #include "bin/sched/scheduler.h"
 
 #define PROGRAM "vio4wd_core_scheduler"
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
 	struct err err = {};
 	int r;
 
+	standard_fds_open();
 	log_open(PROGRAM, LOG_INFO);
 	r = config_load_sched(argc, argv, &config, &err);
 	if (r == CONFIG_EXIT)
