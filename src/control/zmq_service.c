@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <zmq.h>
 
+#include "base/endpoints.h"
 #include "base/log.h"
 #include "control/ipc_listener.h"
 #include "control/turn.h"
@@ -258,6 +259,7 @@ void zmq_request_drop(struct zmq_request *request)
 
 static int set_options(struct zmq_service *service, struct err *err)
 {
+	const int ipv6 = endpoint_is_ipv6(service->address);
 	const struct {
 		int option;
 		int value;
@@ -268,6 +270,7 @@ static int set_options(struct zmq_service *service, struct err *err)
 		{ZMQ_HANDSHAKE_IVL, HANDSHAKE_MAX_MS},
 		{ZMQ_LINGER, LINGER_MS},
 		{ZMQ_TCP_KEEPALIVE, 1},
+		{ZMQ_IPV6, ipv6},
 	};
 	const int64_t message_size_max = ZMQ_REQUEST_SIZE_MAX;
 

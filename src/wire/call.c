@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "base/endpoints.h"
 #include "wire/message.h"
 
 static void cleanup_ctx(void **ctx)
@@ -23,9 +24,10 @@ static void cleanup_socket(void **socket)
 static int exchange(void *socket, const char *endpoint, int timeout_ms,
 	const struct wire_message *request, zmq_msg_t *ret_reply, struct err *err)
 {
-	const int no_linger = 0;
+	const int no_linger = 0, ipv6 = endpoint_is_ipv6(endpoint);
 
 	if (zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof(no_linger)) < 0 ||
+		zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof(ipv6)) < 0 ||
 		zmq_setsockopt(socket, ZMQ_SNDTIMEO, &timeout_ms, sizeof(timeout_ms)) < 0 ||
 		zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms)) < 0)
 		return err_set(err, errno, "cannot set up a socket: %s", zmq_strerror(errno));

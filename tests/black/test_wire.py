@@ -16,7 +16,8 @@ import zmq
 from google.protobuf.unknown_fields import UnknownFieldSet
 from lib import vioclient
 from lib.forwarder import Forwarder, accepts
-from lib.proc import memory_kib, open_files, wait_until
+from lib.paths import program
+from lib.proc import memory_kib, open_files, run, wait_until
 from lib.vioclient import CLIENT, SERVER, compat
 from lib.wire import (ADD, ADD_SOCK, ERROR, GET_EAL_CORES, OK, QUERY_PCI, REMOVE, REMOVE_SOCK, UPDATE,
                       Daemon, honest_client_is_served, settled)
@@ -543,6 +544,16 @@ def test_delayed_stats_hold_nobody_up(static):
 
 
 # Core scheduler and configuration
+
+def test_ipv6(start):
+    """Statistics by a TCP endpoint that is an IPv6 address."""
+    with socket.socket(socket.AF_INET6) as free:
+        free.bind(("::1", 0))
+        endpoint = f"tcp://[::1]:{free.getsockname()[1]}"
+    start("--allow-tcp-endpoints", f"--zmq-stats-ep={endpoint}")
+    said = run([program("vio4wd"), "stats", f"--stats-ep={endpoint}", "--include-inactive", "--relay=7"])
+    assert "relay_7.active=False\n" in said
+
 
 def test_core_sched(static):
     endpoint = static.core_sched_endpoint
