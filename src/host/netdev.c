@@ -185,7 +185,11 @@ int host_vf_from_netdev(
 	if (!sysfs_netdev_name_valid(netdev))
 		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
 	if (!sysfs_exists(NETDEV, sysfs, netdev))
-		return err_set(err, ENODEV, "there is no interface %s (yet)", netdev);
+		return err_set(err, ENODEV,
+			"there is no interface %s (yet); a VF that is bound to vfio-pci has none "
+			"of "
+			"its own, but its representor and its PCI address",
+			netdev);
 	if (sysfs_link_pci(&addr, NETDEV "/device/physfn", sysfs, netdev) < 0)
 		return representor_vf(sysfs, netdev, ret_vf, err);
 	if (sysfs_link_pci(&addr, NETDEV "/device", sysfs, netdev) < 0)
