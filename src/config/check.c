@@ -88,6 +88,22 @@ static int switch_off(struct config *config, struct sources *sources, enum optio
 	return option->parse(option, "false", config, err);
 }
 
+/* In a shell's file the last one counts; who set the other may not know. */
+static int tell_settings_twice(
+	struct config *config, const struct sources *sources, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned id = 0; r == 0 && id < OPT_N; id++)
+		if (sources->of[id]->line_before > 0)
+			r = add_notice(config, err,
+				"%s is set in line %u and again in line %u of the configuration "
+				"file; the latter is in force",
+				config_options[id].variable, sources->of[id]->line_before,
+				sources->of[id]->line);
+	return r;
+}
+
 static int resolve_port_control(struct config *config, struct sources *sources, struct err *err)
 {
 	const char *winner = NULL;
@@ -168,7 +184,9 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 {
 	int r;
 
-	r = resolve_port_control(config, sources, err);
+	r = tell_settings_twice(config, sources, err);
+	if (r == 0)
+		r = resolve_port_control(config, sources, err);
 	if (r == 0)
 		r = resolve_core_sched(config, sources, err);
 	if (r == 0)

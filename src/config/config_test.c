@@ -273,6 +273,25 @@ static void another_program_is_noticed(void **state)
 	config_free(config);
 }
 
+static void variables_set_twice_are_noticed(void **state)
+{
+	static const char file[] = "VIRTIOFWD_JUMBO=1\nVIRTIOFWD_TSO=1\n\nVIRTIOFWD_JUMBO=no\n";
+	struct config *config = good(file, "-u root -g root");
+
+	assert_false(config->jumbo);
+	assert_true(config->tso);
+	assert_int_equal(config->n_notices, 1);
+	assert_string_equal(config->notices[0],
+		"VIRTIOFWD_JUMBO is set in line 1 and again in line 4 of the configuration file; "
+		"the latter is in force");
+	config_free(config);
+
+	config = good(file, "-u root -g root --enable-jumbo");
+	assert_true(config->jumbo);
+	assert_int_equal(config->n_notices, 0);
+	config_free(config);
+}
+
 static void missing_default_accounts_are_noticed(void **state)
 {
 	struct config *config = good("", "");
@@ -484,6 +503,7 @@ int main(void)
 		cmocka_unit_test(core_sched_needs_its_switch),
 		cmocka_unit_test(shipped_values_run),
 		cmocka_unit_test(another_program_is_noticed),
+		cmocka_unit_test(variables_set_twice_are_noticed),
 		cmocka_unit_test(missing_default_accounts_are_noticed),
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),

@@ -206,10 +206,11 @@ static int read_assignment(struct cursor *c)
 	if (r < 0)
 		return r;
 	setting = &c->settings->of[id];
+	setting->line_before = setting->line;
 	if (setting->given)
-		return fail_at(c, line, "%s is already set in line %u; remove one of them",
-			config_options[id].variable, setting->line);
-	r = read_value(c, id);
+		r = add(c, id, ""); /* what a list had, too */
+	if (r == 0)
+		r = read_value(c, id);
 	if (r < 0)
 		return r;
 	setting->line = line;

@@ -67,6 +67,21 @@ static void reads_arrays(void **state)
 		OPT_STATIC_VFS, values, 3);
 }
 
+static void the_last_setting_is_in_force(void **state)
+{
+	static const char *const values[] = {"c=3", "d=4"};
+
+	expect_values("VIRTIOFWD_STATIC_VFS=(a=1 b=2)\nVIRTIOFWD_STATIC_VFS=(c=3 d=4)\n",
+		OPT_STATIC_VFS, values, 2);
+	expect_values("VIRTIOFWD_STATIC_VFS=(a=1 b=2)\nVIRTIOFWD_STATIC_VFS=c=3\n", OPT_STATIC_VFS,
+		values, 1);
+	expect_values(
+		"VIRTIOFWD_STATIC_VFS=(a=1 b=2)\nVIRTIOFWD_STATIC_VFS=\n", OPT_STATIC_VFS, NULL, 0);
+	expect_values("VIRTIOFWD_SOCKET_DIR=/a\nVIRTIOFWD_SOCKET_DIR=/b\nVIRTIOFWD_SOCKET_DIR="
+		      "c=3\n",
+		OPT_SOCKET_DIR, values, 1);
+}
+
 static void tells_the_line_of_each_item(void **state)
 {
 	struct settings settings = {};
@@ -103,8 +118,6 @@ static void refuses(void **state)
 		{"VIRTIOFWD_JUMBO =1\n", "f:1: ", "no blank"},
 		{"VIRTIOFWD_JUMBO= 1\n", "f:1: ", "'1' follows the value"},
 		{"VIRTIOFWD_SOCKET_DIR=/a b\n", "f:1: ", "'b' follows the value"},
-		{"VIRTIOFWD_JUMBO=1\n\nVIRTIOFWD_JUMBO=1\n", "f:3: ", "already set in line 1"},
-		{"VIRTIOFWD_JUMBO=\nVIRTIOFWD_JUMBO=1\n", "f:2: ", "already set in line 1"},
 		{"VIRTIOFWD_SOCKET_DIR=$HOME\n", "f:1: ", "'$' would need a shell"},
 		{"VIRTIOFWD_SOCKET_DIR=\"/a/$HOME\"\n", "f:1: ", "'$' would need a shell"},
 		{"VIRTIOFWD_SOCKET_DIR=`pwd`\n", "f:1: ", "'`' would need a shell"},
@@ -138,6 +151,7 @@ int main(void)
 		cmocka_unit_test(reads_values),
 		cmocka_unit_test(blank_is_given_without_value),
 		cmocka_unit_test(reads_arrays),
+		cmocka_unit_test(the_last_setting_is_in_force),
 		cmocka_unit_test(tells_the_line_of_each_item),
 		cmocka_unit_test(shared_variable_goes_to_the_program_that_reads),
 		cmocka_unit_test(refuses),

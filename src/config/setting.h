@@ -14,9 +14,10 @@ struct value {
 };
 
 struct setting {
-	bool given;    /* true with n == 0: blank, which means the default */
-	unsigned line; /* of the file, where it was first given */
-	unsigned n;    /* more than one only where the option is a list */
+	bool given;           /* true with n == 0: blank, which means the default */
+	unsigned line;        /* of the file, where it was given */
+	unsigned line_before; /* where it was given the time before, else 0 */
+	unsigned n;           /* more than one only where the option is a list */
 	struct value *values;
 };
 
@@ -34,7 +35,8 @@ int settings_add(struct settings *settings, enum option_id id, const char *text,
 void settings_fini(struct settings *settings);
 
 /*
- * Reads the text of a configuration file. On failure err begins with "<path>:<line>: ". Returns
+ * Reads the text of a configuration file. Of several settings of a variable the last one is in
+ * force, as in a shell. On failure err begins with "<path>:<line>: ". Returns
  * -EINVAL or -ENOMEM.
  */
 int file_parse(const char *path, const char *text, enum program program, struct settings *settings,

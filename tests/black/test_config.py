@@ -77,8 +77,6 @@ FILES = {
     "no-assignment": ("VIRTIOFWD_JUMBO\n", ["FILE:1: ", "no variable=value"]),
     "blank-before-equals": ("VIRTIOFWD_JUMBO =1\n", ["FILE:1: ", "no blank"]),
     "blank-after-equals": ("VIRTIOFWD_JUMBO= 1\n", ["FILE:1: ", "follows the value"]),
-    "duplicate-variable": ("VIRTIOFWD_JUMBO=1\n\nVIRTIOFWD_JUMBO=0\n",
-                           ["FILE:3: ", "VIRTIOFWD_JUMBO is already set in line 1"]),
     "shell-variable": ("VIRTIOFWD_PID_DIR=$HOME\n", ["FILE:1: ", "'$' would need a shell"]),
     "shell-command": ("VIRTIOFWD_PID_DIR=\"`pwd`\"\n", ["FILE:1: ", "'`' would need a shell"]),
     "open-quote": ("\n\nVIRTIOFWD_PID_DIR=\"/tmp\n", ["FILE:3: ", "no closing \""]),
