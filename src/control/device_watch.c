@@ -59,11 +59,15 @@ static bool is_ours_to_bind(
 	       host_bind_lists(SYSFS_ROOT, watch->config->bind_vfio_pci, addr);
 }
 
-/* Makes a PCI function ready to be opened: 1, or 0 where that is another's to do, or an error. */
+/*
+ * Makes a PCI function ready to be opened: 1, or an error, or 0 where that is another's to do: err
+ * tells what, or nothing where there is no such function.
+ */
 static int prepare(const struct device_watch *watch, const struct relay *relay, unsigned member,
 	struct err *err)
 {
 	const struct pci_addr *addr = &relay->device.members[member].pci;
+	const struct host_use use = {0};
 	char driver[HOST_DRIVER_SIZE] = "";
 
 	if (host_pci_driver(SYSFS_ROOT, addr, driver) == -ENODEV)
@@ -74,14 +78,15 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 		int r = host_bind_device(SYSFS_ROOT, addr, HOST_BIND_DRIVER, err);
 		return r < 0 ? err_prefix(err, r, "relay %u", relay->id) : 1;
 	}
-	return host_driver_kind(driver) == HOST_DRIVER_BIFURCATED;
+	int r = host_pci_usable(SYSFS_ROOT, "/dev", addr, &use, err);
+	return r < 0 ? err_prefix(err, 0, "relay %u", relay->id) : 1;
 }
 
 /* Once for each reason. */
-static void tell(struct relay_member *member, const struct err *err)
+static void tell(struct relay_member *member, const struct err *err, const char *what_now)
 {
-	if (strcmp(member->told.text, err->text) != 0)
-		log_warning("%s; trying again", err->text);
+	if (err->text[0] != '\0' && strcmp(member->told.text, err->text) != 0)
+		log_warning("%s%s", err->text, what_now);
 	member->told = *err;
 }
 
@@ -124,13 +129,14 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		return true;
 	int r = id->is_pci ? prepare(watch, relay, m, &err) : 1;
 	if (r == 0) {
+		tell(member, &err, "");
 		member->tries = 0;
 		return false;
 	}
 	if (r > 0)
 		r = relay_resume(relay, m, &err);
 	if (r < 0) {
-		tell(member, &err);
+		tell(member, &err, "; trying again");
 		return true;
 	}
 	member->looks = looks;

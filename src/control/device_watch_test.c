@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The relays and DPDK's events are the test's own here. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,9 @@
 #include "control/device_watch.h"
 #include "control/turn.h"
 #include "core/port_events.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+#include "host/usable.h"
 
 #define SECOND_NS 1000000000ULL
 #define WAIT_NS (20 * SECOND_NS)
@@ -167,25 +171,30 @@ static void quiet_is_not_waited_for_without_end(void **state)
 	}
 }
 
-/* What is on stderr in the next moments goes to a file. */
-static int catch_log(int *ret_stderr)
+static int old_stderr;
+
+/* What is written to stderr goes to the file that is returned, until end_catching(). */
+static int catch_log(void)
 {
 	int fd = memfd_create("log", MFD_CLOEXEC);
 
-	fflush(stderr);
-	*ret_stderr = dup(STDERR_FILENO);
-	assert_true(fd >= 0 && *ret_stderr >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	old_stderr = dup(STDERR_FILENO);
+	assert_true(fd >= 0 && old_stderr >= 0 && dup2(fd, STDERR_FILENO) >= 0);
 	return fd;
 }
 
-static void end_catching(int old_stderr, int fd, char *ret_log, size_t size)
+static void read_log(int fd, char *ret_log, size_t size)
+{
+	ssize_t n = pread(fd, ret_log, size - 1, 0);
+
+	ret_log[n < 0 ? 0 : n] = '\0';
+}
+
+static void end_catching(int fd)
 {
 	dup2(old_stderr, STDERR_FILENO);
 	close(old_stderr);
-	ssize_t n = pread(fd, ret_log, size - 1, 0);
 	close(fd);
-	assert_true(n >= 0);
-	ret_log[n] = '\0';
 }
 
 static unsigned occurrences(const char *text, const char *what)
@@ -203,7 +212,6 @@ static void why_a_device_is_not_back_is_told_once_for_each_member(void **state)
 	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
 	struct bed *bed = *state;
 	char log[4096];
-	int old_stderr;
 
 	for (unsigned i = 1; i <= 8; i++)
 		bed->relays[i].members[0].away = i == 1;
@@ -211,14 +219,58 @@ static void why_a_device_is_not_back_is_told_once_for_each_member(void **state)
 	bed->relays[1].members[1].away = true;
 	strcpy(bed->relays[1].device.members[1].name, "net_null_too");
 	refuses = true;
-	int fd = catch_log(&old_stderr);
+	int log_fd = catch_log();
 	announce_loss();
 	while (n_refused < 6 && clock_monotonic_ns() < end_ns)
 		sd_event_run(bed->event, 10000);
-	end_catching(old_stderr, fd, log, sizeof(log));
+	read_log(log_fd, log, sizeof(log));
+	end_catching(log_fd);
 	assert_int_equal(n_refused, 6);
 	assert_int_equal(occurrences(log, "device net_null1 is stuck; trying again"), 1);
 	assert_int_equal(occurrences(log, "device net_null_too is stuck; trying again"), 1);
+}
+
+/* Any PCI function of this host that it has for itself; false for none. */
+static bool find_kept(struct device_id *ret_id, char ret_driver[static HOST_DRIVER_SIZE])
+{
+	DIR *dir = opendir(SYSFS_ROOT "/bus/pci/devices");
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir != NULL && !found && (entry = readdir(dir)) != NULL)
+		found = pci_addr_parse(entry->d_name, &ret_id->pci) == 0 &&
+		        host_pci_driver(SYSFS_ROOT, &ret_id->pci, ret_driver) == 0 &&
+		        host_driver_kind(ret_driver) == HOST_DRIVER_KEEPS;
+	if (dir != NULL)
+		closedir(dir);
+	ret_id->is_pci = found;
+	return found;
+}
+
+/* A VF that was made anew is the kernel's again, where nobody has bound it since. */
+static void a_device_that_the_kernel_keeps_is_told_with_the_remedy(void **state)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
+	struct bed *bed = *state;
+	struct relay *relay = &bed->relays[1];
+	char log[4096] = "", driver[HOST_DRIVER_SIZE], told[256];
+
+	if (!find_kept(&relay->device.members[0], driver))
+		skip();
+	for (unsigned i = 2; i <= 8; i++)
+		bed->relays[i].members[0].away = false;
+	snprintf(told, sizeof(told), "is bound to the kernel's driver %s", driver);
+	int log_fd = catch_log();
+	while (strstr(log, told) == NULL && clock_monotonic_ns() < end_ns) {
+		announce_loss();
+		sd_event_run(bed->event, 10000);
+		read_log(log_fd, log, sizeof(log));
+	}
+	end_catching(log_fd);
+	assert_non_null(strstr(log, told));
+	assert_non_null(strstr(log, "bind it: vio4wd vf bind "));
+	assert_null(strstr(log, "trying again"));
+	assert_string_equal(resumed, "");
 }
 
 int main(void)
@@ -229,6 +281,9 @@ int main(void)
 			end_watch),
 		cmocka_unit_test_setup_teardown(
 			quiet_is_not_waited_for_without_end, start_watch, end_watch),
+		cmocka_unit_test_setup_teardown(
+			a_device_that_the_kernel_keeps_is_told_with_the_remedy, start_watch,
+			end_watch),
 		cmocka_unit_test_setup_teardown(
 			why_a_device_is_not_back_is_told_once_for_each_member, start_watch,
 			end_watch),

@@ -120,11 +120,32 @@ tests:
 """
 
 
-def test_an_alert_tells_of_one_restart(workdir):
-    """After which relays may be gone that were added at run time."""
-    test = workdir / "restart.yml"
-    test.write_text(ONE_RESTART, encoding="utf-8")
-    assert "SUCCESS" in run(["promtool", "test", "rules", test])
+# The device of relay 3 leaves in the tenth minute and comes back in the thirtieth; relay 4 has no VM, and
+# relay 5 both.
+DEVICE_LEAVES = f"""rule_files: [{RULES}]
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="3"}}', values: 1x9 0x19 1x10}}
+      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="3"}}', values: 1x40}}
+      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="4"}}', values: 0x40}}
+      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="4"}}', values: 0x40}}
+      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="5"}}', values: 1x40}}
+      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="5"}}', values: 1x40}}
+    promql_expr_test:
+      - expr: &told 'count by (relay) (ALERTS{{alertname="VirtioForwarderDeviceMissing",alertstate="firing"}})'
+        eval_time: 14m
+      - {{expr: *told, eval_time: 16m, exp_samples: [{{labels: '{{relay="3"}}', value: 1}}]}}
+      - {{expr: *told, eval_time: 31m}}
+"""
+
+
+@pytest.mark.parametrize("test", [ONE_RESTART, DEVICE_LEAVES], ids=["one restart", "device leaves"])
+def test_an_alert_tells(workdir, test):
+    """Of one restart, after which relays may be gone that were added at run time; of a VM without a device."""
+    path = workdir / "test.yml"
+    path.write_text(test, encoding="utf-8")
+    assert "SUCCESS" in run(["promtool", "test", "rules", path])
 
 
 def told_metrics():

@@ -99,6 +99,25 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+def test_vf_comes_back_unbound(nic_host, start_daemon, start_vm):
+    """A VF that was bound by hand is made anew, as nobody's: that is told, and that it is to be bound."""
+    pf = nic_host.PFS[0]
+    vf = nic_host.make_vfs(pf, 1)[0]
+    nic_host.bind(vf, "vfio-pci")
+    daemon = start_daemon({0: vf})
+    vm = start_vm(daemon, mac(vf))
+    vm.assert_answers()
+    assert_vfs_released(nic_host, pf)
+    daemon.wait_state("DPDK_ADDED")
+    nic_host.make_vfs(pf, 1)
+    daemon.wait_output(f"; bind it: vio4wd vf bind {vf}", 30)
+    nic_host.run(f"{program('vio4wd')} vf bind {vf}")
+    daemon.wait_state("DPDK_READY")
+    vm.wait_answer()
+    vm.assert_answers()
+    daemon.stop()
+
+
 def test_surprise_removal(nic_host, start_daemon, start_vm):
     """Under traffic a card is taken off the PCI bus; then the bus is scanned, and it is there again. (A VF
     goes with its PF only: Linux has no `remove` for it.)"""
