@@ -151,6 +151,8 @@ def test_uio(nic_host, start_daemon, start_vm, driver):
     vm = start_vm(daemon, mac(vf))
     vm.assert_answers()
     daemon.stop()
+    nic_host.run(f"{program('vio4wd')} vf unbind {vf}")
+    assert nic_host.driver(vf) != driver
 
 
 def link_ups(nic_host, netdev):
