@@ -58,6 +58,7 @@ def test_zero_copy(make_forwarder, boot, wire, veth):
     forwarder = make_forwarder({0: device(veth)},
                                options=["--zero-copy", "--enable-mrgbuf", "--enable-tso"])
     assert_works(wire, boot(forwarder))
+    assert "sent without a copy" in forwarder.output.text
 
 
 @pytest.mark.parametrize("options", [(), ("--zero-copy",)], ids=["copied", "lent"])
