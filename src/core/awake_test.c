@@ -105,13 +105,14 @@ static void rests_in_silence(void **state)
 
 #define FEW (FULL_BURST - 1)
 
-/* As long as the worker has worked, itself included, but not for longer than PACE_US in all. */
+/* Half as long again as the worker has worked, itself included; PACE_US in all at most. */
 static void rests_after_work(void **state)
 {
 	const uint64_t begin = 7 * MS, end = begin + US / 2;
 
-	assert_int_equal(awake_due(begin, end, US / 2, FEW, US, LATENCY_US), begin + US);
-	assert_int_equal(awake_due(begin, end, US, FEW, US, LATENCY_US), begin + 3 * US / 2);
+	assert_int_equal(awake_due(begin, end, US / 2, FEW, US, LATENCY_US), begin + 5 * US / 4);
+	assert_int_equal(
+		awake_due(begin, end, US * 3 / 4, FEW, US, LATENCY_US), begin + 13 * US / 8);
 	assert_int_equal(awake_due(begin, end, MS, FEW, US, LATENCY_US), begin + PACE_US * US);
 	assert_int_equal(awake_due(begin, end, MS, FEW, US, 1), begin + US);
 	assert_int_equal(awake_due(begin, end, US / 2, FULL_BURST, US, LATENCY_US), end);
