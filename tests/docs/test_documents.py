@@ -105,9 +105,10 @@ def installed(workdir):
 
 
 def run_script(host, directory, script, timeout=120):
+    """What it starts, daemons included, ends with it, also where it does not come to its end."""
     (directory / "script").write_text(script, encoding="utf-8")
-    return host.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh",
-                     directory], timeout=timeout)
+    return host.run(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                     "--mount-proc", "sh", "-c", ENTER, "sh", directory], timeout=timeout)
 
 
 def script_of(document):
