@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from cells import SIZES, Load
-from load import percentiles_us
+from load import Counted, percentiles_us
 
 IDLE_PPS = 20_000
 PROBE_EVERY = 16  # packets, at half load
@@ -70,20 +70,16 @@ def _window(peer, cell, timing, offered_pps):
     if cell.load is Load.HALF:
         peer.cycles_begin()
         time.sleep(timing.settle_s)  # that took the VM's CPU too
-    latency = loads[0].latency()
-    due = sum(load.due() for load in loads)
-    packets, start = sum(load.received() for load in loads), time.monotonic()
+    # Evaluated later: that takes the VM's CPU for a while.
+    before, start = [load.counted() for load in loads], time.monotonic()
     time.sleep(timing.window_s)
-    packets = sum(load.received() for load in loads) - packets
-    seconds = time.monotonic() - start
-    # Read before the relay is asked for its cycles: that takes the VM's CPU for a while.
-    arrived = loads[0].latency()
-    due = sum(load.due() for load in loads) - due
+    after, seconds = [load.counted() for load in loads], time.monotonic() - start
+    packets, due = (sum(map(what, after)) - sum(map(what, before)) for what in (Counted.received, Counted.due))
     result = {"mpps": packets / seconds / 1e6}
     if probe_every and packets:
         lost = max(0, 1 - packets / due)  # or still under way
         result["lost"] = 100 * lost
-        result.update(percentiles_us(latency, arrived, lost, seconds * 1e6) or {})
+        result.update(percentiles_us(before[0].latency(), after[0].latency(), lost, seconds * 1e6) or {})
     if cell.load is Load.HALF and packets:
         result["cycles"] = peer.cycles_per_packet()
     for load in loads:

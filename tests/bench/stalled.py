@@ -29,9 +29,9 @@ def _rate(load, stalled):
     """Of the queues that are never stalled, millions of packets a second."""
     load.stall(*stalled)
     time.sleep(SETTLE_S)
-    packets, start = load.received(but_queue=0), time.monotonic()
+    packets, start = load.counted().received(but_queue=0), time.monotonic()
     time.sleep(WINDOW_S)
-    return (load.received(but_queue=0) - packets) / (time.monotonic() - start) / 1e6
+    return (load.counted().received(but_queue=0) - packets) / (time.monotonic() - start) / 1e6
 
 
 def _round(peer, pps):

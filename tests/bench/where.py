@@ -34,10 +34,10 @@ def _profile(peer, load, size, data):
     peer.resume()
     load.start((size,))
     time.sleep(SETTLE_S)
-    packets, start = load.received(), time.monotonic()
+    packets, start = load.counted().received(), time.monotonic()
     run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-o", data, "-p", peer.pid,
          "--", "sleep", WINDOW_S])
-    packets, seconds = load.received() - packets, time.monotonic() - start
+    packets, seconds = load.counted().received() - packets, time.monotonic() - start
     load.stop()
     peer.pause()
     counts = _samples(data)
