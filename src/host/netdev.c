@@ -186,9 +186,8 @@ int host_vf_from_netdev(
 		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
 	if (!sysfs_exists(NETDEV, sysfs, netdev))
 		return err_set(err, ENODEV,
-			"there is no interface %s (yet); a VF that is bound to vfio-pci has none "
-			"of "
-			"its own, but its representor and its PCI address",
+			"there is no interface %s (yet); a VF that vfio-pci has is named by its "
+			"representor or its PCI address",
 			netdev);
 	if (sysfs_link_pci(&addr, NETDEV "/device/physfn", sysfs, netdev) < 0)
 		return representor_vf(sysfs, netdev, ret_vf, err);
