@@ -91,7 +91,7 @@ static void measure(struct stores *stores, uint16_t packets, uint64_t bytes, boo
 void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
 	uint64_t begin, uint64_t end)
 {
-	if (bytes < (uint64_t)packets * STORES_LONG) {
+	if (bytes < (uint64_t)packets * STORES_MEAN) {
 		stores->waits_since = waits ? end : 0; /* what has waited was these as well */
 		return;
 	}

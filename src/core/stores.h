@@ -24,6 +24,9 @@
 #endif
 
 #define STORES_LONG 512 /* bytes of a packet, from which on it makes a difference */
+#define STORES_MEAN                                                                               \
+	256             /* of the packets of a burst, from which on most of its bytes may be such \
+	                 */
 #define STORES_HEAD 128 /* at least so many go through the cache anyway: guests look at headers */
 
 /* Packets that are measured, at least; as many as the ring has buffers where that is more. */

@@ -10,7 +10,9 @@
 
 #define RING 256
 #define BURST 32
-#define BYTES (BURST * 1500)
+#define BYTES (BURST * packet_bytes)
+#define LONG 1500
+#define MIXED 353   /* 7 of 64 bytes, 4 of 570 and one of 1514, on average */
 #define MANY 200000 /* bursts: several trials */
 
 /* Cycles a byte, through the cache and past it. */
@@ -20,6 +22,7 @@ struct costs {
 };
 
 static uint64_t now;
+static unsigned packet_bytes = LONG;
 
 /*
  * Writes bursts. Returns the cycles that a byte took; `ret_past` is the part that was written past
@@ -44,8 +47,7 @@ static double write_bursts(
 	return (double)(now - start) / ((double)n * BYTES);
 }
 
-/* Whichever is better is found, and found again when that changes. */
-static void finds_the_better_way(void **state)
+static void find_the_better_way(void)
 {
 	const struct costs far = {.own = {1.0, 0.5}}, near = {.own = {0.15, 0.6}};
 	struct stores stores;
@@ -60,6 +62,20 @@ static void finds_the_better_way(void **state)
 		write_bursts(&stores, &near, MANY, &past);
 		assert_true(past < 0.1);
 	}
+}
+
+/* Whichever is better is found, and found again when that changes. */
+static void finds_the_better_way(void **state)
+{
+	find_the_better_way();
+	packet_bytes = MIXED;
+	find_the_better_way();
+}
+
+static int make_packets_long(void **state)
+{
+	packet_bytes = LONG;
+	return 0;
 }
 
 /* Trials cost next to nothing, be the other way much worse or nearly as good. */
@@ -182,7 +198,7 @@ static void writes_all_of_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_the_better_way),
+		cmocka_unit_test_teardown(finds_the_better_way, make_packets_long),
 		cmocka_unit_test(costs_little),
 		cmocka_unit_test(stays_where_there_is_little_to_gain),
 		cmocka_unit_test(counts_what_the_guest_takes),
