@@ -13,13 +13,17 @@
 #include "base/ovsdb_endpoint.h"
 #include "config/value.h"
 
-_printf_(5, 0) static int complain(int code, const struct sources *sources, enum option_id id,
-	struct err *err, const char *fmt, va_list args)
+/* Fails with -code for a reason that lies in the value of option `id`. */
+_printf_(5, 6) static int complain(int code, const struct sources *sources, enum option_id id,
+	struct err *err, const char *fmt, ...)
 {
 	const struct config_option *option = &config_options[id];
 	char text[ERR_TEXT_SIZE];
+	va_list args;
 
+	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
 	err_set(err, code, "%s", text);
 	if (sources->of[id]->n > 0)
 		return err_prefix(err, -code, "%s", sources->of[id]->values[0].origin);
@@ -27,29 +31,10 @@ _printf_(5, 0) static int complain(int code, const struct sources *sources, enum
 		err, -code, "--%s (default %s)", option->long_name, option_default_name(option));
 }
 
-/* Refuses for a reason that lies in the value of option `id`. */
-_printf_(4, 5) static int refuse(
-	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	int r = complain(EINVAL, sources, id, err, fmt, args);
-	va_end(args);
-	return r;
-}
-
-/* Misses what option `id` names and the machine lacks for now: another start may find it. */
-_printf_(4, 5) static int miss(
-	const struct sources *sources, enum option_id id, struct err *err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	int r = complain(ENODEV, sources, id, err, fmt, args);
-	va_end(args);
-	return r;
-}
+/* The value is wrong. */
+#define refuse(...) complain(EINVAL, __VA_ARGS__)
+/* The machine lacks for now what it names: another start may find it. */
+#define miss(...) complain(ENODEV, __VA_ARGS__)
 
 _printf_(3, 4) static int add_notice(struct config *config, struct err *err, const char *fmt, ...)
 {
