@@ -4,7 +4,7 @@
 import random
 import struct
 
-from catalogue import REFUSED, add, attack
+from catalogue import BREACH, REFUSED, add, attack
 
 from lib.vhostuser import (NEED_REPLY, NO_FD, REPLY, VERSION, F_IOMMU, F_LOG_ALL, F_MQ, F_PACKED,
                            Disconnected, Frontend, Request, inflight, log_base, mem_table, u64,
@@ -254,7 +254,7 @@ def every_request_in_order(target):
     target.in_turn(say, [(number,) for number in range(1, 41)])
 
 
-@attack()
+@attack(BREACH)
 def handshake_backwards(target):
     """Enable, kick, call, address, base, size, memory, features: in that order."""
     frontend = target.frontend()
@@ -268,7 +268,7 @@ def handshake_backwards(target):
     c.send(R.SET_VRING_NUM, vring_state(0, ring.size))
     c.send(R.SET_MEM_TABLE, mem_table([r.entry() for r in frontend.memory.regions]),
            [r.fd for r in frontend.memory.regions])
-    target.probe(c)
+    c.ask(R.GET_FEATURES)
 
 
 @attack(REFUSED)
