@@ -199,6 +199,30 @@ static __rte_always_inline int give_chain(const struct ring_kind *kind, struct r
 	return n;
 }
 
+/*
+ * Gives a packet as many of the simple buffers of a run as it takes. Returns how many, or 0 where
+ * they are too few, or may not be more than one.
+ */
+static __rte_noinline uint16_t give_run(const struct ring *ring, const struct rte_mbuf *packet,
+	const struct simple *buffers, uint16_t n, struct used *ret_used)
+{
+	uint32_t left = ring->header_bytes + packet->pkt_len;
+	struct chain chain;
+
+	chain_init(&chain);
+	for (uint32_t part; left > 0; left -= part) {
+		const struct simple *buffer = &buffers[chain.n_pieces];
+		if (chain.n_pieces == (ring->mergeable ? n : 1))
+			return 0;
+		part = RTE_MIN(left, buffer->bytes);
+		ret_used[chain.n_pieces] = (struct used){buffer->id, 1, part};
+		chain.pieces[chain.n_pieces++] =
+			(struct piece){buffer->at, buffer->gpa, buffer->bytes};
+	}
+	packet_to_chain(ring, packet, &chain, chain.n_pieces);
+	return chain.n_pieces;
+}
+
 static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, struct ring *ring,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
@@ -213,20 +237,27 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			n_used = slot = 0;
 		}
 		bool more;
-		uint16_t run = kind->read_run(ring, slot, buffers, n - done, true, &more), i;
-		for (i = 0; i < run; i++) {
+		uint16_t wanted = n - done, i, many;
+		uint16_t run = kind->read_run(ring, slot, buffers, wanted, true, &more);
+		for (i = 0; i < run && done < n; i += many) {
 			const struct rte_mbuf *packet = packets[done];
 			uint32_t bytes = ring->header_bytes + packet->pkt_len;
-			if (unlikely(bytes > buffers[i].bytes || packet->nb_segs > 1))
-				break;
-			give_simple(ring, packet, &buffers[i]);
-			used[n_used++] = (struct used){buffers[i].id, 1, bytes};
+			if (likely(bytes <= buffers[i].bytes && packet->nb_segs == 1)) {
+				give_simple(ring, packet, &buffers[i]);
+				used[n_used] = (struct used){buffers[i].id, 1, bytes};
+				many = 1;
+			} else {
+				many = give_run(ring, packet, &buffers[i], run - i, &used[n_used]);
+				if (many == 0)
+					break;
+			}
 			account->sent.bytes += packet->pkt_len;
 			account->sent.packets++;
+			n_used += many;
+			slot += many;
 			done++;
-			slot++;
 		}
-		if (likely(done == n) || (i == run && !more))
+		if (likely(done == n) || (i == run && run < wanted && !more))
 			break;
 		int r = give_chain(kind, ring, slot, packets[done], &used[n_used]);
 		if (r == 0)

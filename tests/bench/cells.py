@@ -66,6 +66,7 @@ def full():
         # Without mergeable buffers a VM takes jumbo frames only where its frontend names an MTU,
         # which virtio_user does not.
         cells += _saturated(Setup(packed, jumbo=True), ("9000",))
+        cells += [Cell(Setup(packed, jumbo=True, spread=True), "vf_to_vm", "9000")]
         cells += _saturated(Setup(packed, queues=4), ("64", "1500"))
     for relays in (8, 16, 64):
         cells += _saturated(Setup(relays=relays), ("64", "1500"))

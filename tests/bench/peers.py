@@ -29,12 +29,14 @@ class Setup:
     queues: int = 1
     relays: int = 1
     jumbo: bool = False
+    spread: bool = False  # jumbo frames over several buffers of a VM, as a kernel's are
     ring: int = 1024  # descriptors
 
     def __str__(self):
         return " ".join([
             "packed" if self.packed else "split",
             "mergeable" if self.mergeable else "single",
+            *(["spread"] if self.spread else []),
             *([f"{self.queues} queues"] if self.queues > 1 else []),
             *([f"{self.relays} relays"] if self.relays > 1 else []),
             *([f"rings of {self.ring}"] if self.ring != Setup.ring else [])])
@@ -105,7 +107,7 @@ class Peer:
             [build_dir() / "tests" / "bench" / "bench-vm", f"--vf-to-vm={self.vf_to_vm.path}",
              f"--vm-to-vf={self.vm_to_vf.path}", f"--cpu={self.machine.vm}",
              f"--queues={setup.queues}", f"--queue-size={setup.ring}",
-             f"--room={FRAME_ROOM if setup.jumbo else 2048}",
+             f"--room={FRAME_ROOM if setup.jumbo and not setup.spread else 2048}",
              *(["--packed"] if setup.packed else []),
              *(["--mergeable"] if setup.mergeable else []),
              *(["--huge"] if self.machine.huge_dir else []), *self.sockets()],
