@@ -59,12 +59,13 @@ uint16_t ring_give(
 
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
+	/* With all stores done, before and after: the next burst would wait for them otherwise. */
 	const bool timed = stores_measure(&ring->stores);
-	const uint64_t begin = timed ? rte_rdtsc() : 0;
+	const uint64_t begin = timed ? rte_rdtsc_precise() : 0;
 	const uint16_t done = ring->packed ? ring_packed_give(ring, packets, n, account)
 	                                   : ring_split_give(ring, packets, n, account);
 	stores_note(&ring->stores, ring->size, done, account->sent.bytes - before, done < n, begin,
-		timed ? rte_rdtsc() : 0);
+		timed ? rte_rdtsc_precise() : 0);
 	return done;
 }
 
