@@ -10,6 +10,7 @@
 #include <rte_prefetch.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "core/net_header.h"
 #include "core/ring.h"
 #include "core/ring_loans.h"
@@ -222,16 +223,17 @@ struct ring_kind {
 };
 
 /*
- * Copies `bytes` of a simple buffer. In blocks where both sides have room for whole ones: what is
- * read too much is the guest's too, and what is written too much is behind the packet's end.
+ * Copies `bytes` of a simple buffer. Few of them in blocks, where both sides have room for whole
+ * ones: what is read too much is the guest's too, and what is written too much is behind the
+ * packet's end.
  */
 static inline void copy_in(
 	uint8_t *to, const uint8_t *from, uint32_t bytes, uint64_t from_room, uint32_t to_room)
 {
 	uint32_t blocks = RTE_ALIGN_CEIL(bytes, 64);
 
-	if (unlikely(blocks > from_room || blocks > to_room)) {
-		memcpy(to, from, bytes);
+	if (bytes >= COPY_LONG || unlikely(blocks > from_room || blocks > to_room)) {
+		copy_bytes(to, from, bytes);
 		return;
 	}
 	for (uint32_t i = 0; i < blocks; i += 64)

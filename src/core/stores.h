@@ -16,12 +16,13 @@
 
 #include <rte_atomic.h>
 #include <rte_common.h>
-#include <rte_memcpy.h>
 #include <stdbool.h>
 #include <stdint.h>
 #ifdef __SSE2__
 #	include <emmintrin.h>
 #endif
+
+#include "core/copy.h"
 
 #define STORES_LONG 512 /* bytes of a packet, from which on it makes a difference */
 #define STORES_MEAN                                                                               \
@@ -89,7 +90,7 @@ static inline void stores_write(
 #ifdef __SSE2__
 	if (stores->past && bytes >= STORES_LONG) {
 		uint32_t done = STORES_HEAD + (-(uintptr_t)to & (RTE_CACHE_LINE_SIZE - 1));
-		rte_memcpy(to, from, done);
+		copy_bytes(to, from, done);
 		for (; bytes - done >= RTE_CACHE_LINE_SIZE; done += RTE_CACHE_LINE_SIZE)
 			stores_line_past(to + done, from + done);
 		to += done;
@@ -97,5 +98,5 @@ static inline void stores_write(
 		bytes -= done;
 	}
 #endif
-	rte_memcpy(to, from, bytes);
+	copy_bytes(to, from, bytes);
 }
