@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/loopback.h"
+#include "base/number.h"
 #include "base/ovsdb_endpoint.h"
 #include "config/value.h"
 
@@ -128,24 +130,54 @@ static int resolve_memory(struct config *config, struct sources *sources, struct
 		"without huge pages (--no-huge) the kernel chooses the nodes", err);
 }
 
+/* After a look-up by name that found none: -ENOENT, or why that cannot be told. */
+static int take_as_number(const char *name, unsigned *ret_id)
+{
+	if (errno != 0 && errno != ENOENT && errno != ESRCH)
+		return -errno;
+	return number_parse(name, UINT_MAX - 1, ret_id) < 0 ? -ENOENT : 0;
+}
+
+static int find_user(const char *name, unsigned *ret_id)
+{
+	errno = 0;
+	const struct passwd *user = getpwnam(name);
+	if (user == NULL)
+		return take_as_number(name, ret_id);
+	*ret_id = user->pw_uid;
+	return 0;
+}
+
+static int find_group(const char *name, unsigned *ret_id)
+{
+	errno = 0;
+	const struct group *group = getgrnam(name);
+	if (group == NULL)
+		return take_as_number(name, ret_id);
+	*ret_id = group->gr_gid;
+	return 0;
+}
+
 /* An account that nobody asked for by another name than the default's may be missing. */
 static int resolve_account(struct config *config, const struct sources *sources, enum option_id id,
-	char **name, struct err *err)
+	const char *name, unsigned *ret_id, struct err *err)
 {
 	bool is_group = id == OPT_SOCKET_GROUP;
 	const char *kind = is_group ? "group" : "user";
-	int r;
 
-	if (is_group ? getgrnam(*name) != NULL : getpwnam(*name) != NULL)
+	int r = is_group ? find_group(name, ret_id) : find_user(name, ret_id);
+	if (r == 0)
 		return 0;
-	if (strcmp(*name, config_options[id].default_text) != 0)
-		return miss(sources, id, err, "there is no %s '%s' on this machine", kind, *name);
-	r = add_notice(config, err,
-		"%s: there is no %s '%s' on this machine; the sockets' %s is left alone",
-		config_options[id].variable, kind, *name, is_group ? "group" : "owner");
-	free(*name);
-	*name = NULL;
-	return r;
+	if (r != -ENOENT)
+		return miss(sources, id, err, "the %s '%s' cannot be looked up: %s", kind, name,
+			strerror(-r));
+	if (strcmp(name, config_options[id].default_text) != 0)
+		return miss(sources, id, err, "there is no %s '%s' on this machine", kind, name);
+	*ret_id = (unsigned)-1;
+	return add_notice(config, err,
+		"%s: there is no %s '%s' on this machine, and the sockets' %s is left alone; name "
+		"that of QEMU (on RHEL qemu)",
+		config_options[id].variable, kind, name, is_group ? "group" : "owner");
 }
 
 /* Nobody starts what is named here any more. */
@@ -177,9 +209,11 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 	if (r == 0)
 		r = resolve_memory(config, sources, err);
 	if (r == 0)
-		r = resolve_account(config, sources, OPT_SOCKET_OWNER, &config->socket_owner, err);
+		r = resolve_account(config, sources, OPT_SOCKET_OWNER, config->socket_owner,
+			&config->socket_uid, err);
 	if (r == 0)
-		r = resolve_account(config, sources, OPT_SOCKET_GROUP, &config->socket_group, err);
+		r = resolve_account(config, sources, OPT_SOCKET_GROUP, config->socket_group,
+			&config->socket_gid, err);
 	if (r == 0)
 		r = resolve_binary(config, sources, err);
 	return r;

@@ -29,7 +29,7 @@ int machine_probe(struct machine *ret_machine, struct err *err);
 /*
  * Settles which way of port control is in force, and takes back what another setting rules out and
  * accounts that are only the default and do not exist; adds notices, of variables set twice too.
- * -ENODEV: another account does not exist.
+ * -ENODEV: another account does not exist, or whether one does cannot be told now.
  */
 int check_resolve(struct config *config, struct sources *sources, struct err *err);
 

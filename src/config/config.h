@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/cpu_set.h"
 #include "base/device_id.h"
@@ -54,8 +55,11 @@ struct config {
 	char *capture_ep;        /* "ipc:///PATH" */
 	char *zmq_core_sched_ep; /* only kept where core_sched_enable */
 	bool core_sched_enable;
-	char *socket_owner; /* NULL: leave it alone, the default account is not on this machine */
-	char *socket_group; /* so here */
+	char *socket_owner; /* a name, or a number */
+	char *socket_group;
+	uid_t socket_uid; /* of these two; (uid_t)-1: leave it alone, the default account is not on
+	                     this machine */
+	gid_t socket_gid; /* so here */
 	char *socket_dir;
 	char *socket_pattern;               /* exactly one %u */
 	struct config_pin pins[RELAYS_MAX]; /* by relay id */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <pwd.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,19 @@
 #define LONG_DIR                                                                            \
 	"/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/h23456789/" \
 	"i2345678"
+
+static int lookup_error = -1; /* errno of a look-up of users, which finds none; -1: looks */
+
+struct passwd *__real_getpwnam(const char *name);
+struct passwd *__wrap_getpwnam(const char *name);
+
+struct passwd *__wrap_getpwnam(const char *name)
+{
+	if (lookup_error < 0)
+		return __real_getpwnam(name);
+	errno = lookup_error;
+	return NULL;
+}
 
 static char file_path[] = "/tmp/config_test.XXXXXX";
 
@@ -149,6 +163,8 @@ static void file_values(void **state)
 	assert_string_equal(config->pid_dir, "/tmp");
 	assert_string_equal(config->socket_owner, "root");
 	assert_string_equal(config->socket_group, "root");
+	assert_int_equal(config->socket_uid, 0);
+	assert_int_equal(config->socket_gid, 0);
 	assert_true(config->jumbo && config->mrgbuf && config->vhost_client);
 	assert_string_equal(config->vfio_vf_token, "14d63f20-8445-11ea-8900-1f9ce7d5650d");
 	assert_string_equal(
@@ -295,12 +311,45 @@ static void variables_set_twice_are_noticed(void **state)
 static void missing_default_accounts_are_noticed(void **state)
 {
 	struct config *config = good("", "");
-	unsigned missing = !config->socket_owner + !config->socket_group;
+	unsigned missing = (config->socket_uid == (uid_t)-1) + (config->socket_gid == (gid_t)-1);
 
 	assert_int_equal(config->n_notices, missing);
 	for (unsigned i = 0; i < missing; i++)
 		assert_non_null(strstr(config->notices[i], "is left alone"));
 	config_free(config);
+}
+
+/* The account of a pod is of its container only. */
+static void accounts_by_number(void **state)
+{
+	struct config *config = good("VIRTIOFWD_SOCKET_OWNER=10700107\n", "-g 4294967294");
+
+	assert_int_equal(config->socket_uid, 10700107);
+	assert_int_equal(config->socket_gid, 4294967294);
+	assert_int_equal(config->n_notices, 0);
+	config_free(config);
+}
+
+/* Not to be taken for missing: the daemon would go on with sockets that VMs cannot open. */
+static void accounts_that_cannot_be_looked_up(void **state)
+{
+	static const int reasons[] = {EIO, EMFILE, ETIMEDOUT};
+	struct config *config = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
+		struct err err = {""};
+
+		lookup_error = reasons[i];
+		assert_int_equal(load("", "-g root", &config, &err), -ENODEV);
+		assert_non_null(strstr(err.text, "'libvirt-qemu' cannot be looked up: "));
+		assert_non_null(strstr(err.text, strerror(reasons[i])));
+	}
+	lookup_error = ESRCH;
+	config = good("", "-g root");
+	assert_int_equal(config->socket_uid, (uid_t)-1);
+	assert_int_equal(config->n_notices, 1);
+	config_free(config);
+	lookup_error = -1;
 }
 
 static void tcp_where_it_is_allowed(void **state)
@@ -414,6 +463,7 @@ static void misses(void **state)
 		{"", "-M 8", "--master-lcore: ", "CPU 8 is not online"},
 		{"", "-p /nosuch", "--pid-path: ", "No such file"},
 		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
+		{"", "-u 4294967295", "--vhost-username: ", "no user '4294967295'"}, /* nobody's */
 		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
 		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
 		{"", "--config=/", "--config: /: ", "directory"},
@@ -505,6 +555,8 @@ int main(void)
 		cmocka_unit_test(another_program_is_noticed),
 		cmocka_unit_test(variables_set_twice_are_noticed),
 		cmocka_unit_test(missing_default_accounts_are_noticed),
+		cmocka_unit_test(accounts_by_number),
+		cmocka_unit_test(accounts_that_cannot_be_looked_up),
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),
 		cmocka_unit_test(refuses),

@@ -110,7 +110,8 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "USER",
 		.parse = value_text, AT(socket_owner), .default_text = "libvirt-qemu",
 		.help = "owner of the vhost-user sockets",
-		.detail = "Where the default account does not exist the owner is left alone.",
+		.detail = "A name or a number. Where the default account does not exist the owner "
+			"is left alone.",
 	},
 	[OPT_SOCKET_GROUP] = {
 		DAEMON,
@@ -118,7 +119,8 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "GROUP",
 		.parse = value_text, AT(socket_group), .default_text = "kvm",
 		.help = "group of the vhost-user sockets",
-		.detail = "Where the default group does not exist the group is left alone.",
+		.detail = "A name or a number. Where the default group does not exist the group "
+			"is left alone.",
 	},
 	[OPT_VHOST_CLIENT] = {
 		DAEMON,

@@ -2,8 +2,6 @@
 #include "control/forwarder.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -87,23 +85,12 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* The accounts were checked with the configuration; one that is gone since is left alone. */
-static void find_owner(struct forwarder *forwarder)
-{
-	const struct config *config = forwarder->config;
-	struct passwd *user = config->socket_owner != NULL ? getpwnam(config->socket_owner) : NULL;
-	struct group *group = config->socket_group != NULL ? getgrnam(config->socket_group) : NULL;
-
-	forwarder->env.socket_uid = user != NULL ? user->pw_uid : (uid_t)-1;
-	forwarder->env.socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
-}
-
 /* Without root the sockets are the daemon's own, and the group is what VMs have in common with it.
  */
 static bool vms_come_by_group(const struct forwarder *forwarder)
 {
-	return geteuid() != 0 && forwarder->env.socket_uid == geteuid() &&
-	       forwarder->env.socket_gid != (gid_t)-1;
+	return geteuid() != 0 && forwarder->config->socket_uid == geteuid() &&
+	       forwarder->config->socket_gid != (gid_t)-1;
 }
 
 /* True where the directory's mode lets VMs do what they have to do in it. */
@@ -112,11 +99,11 @@ static bool lets_in(const struct stat *dir, const struct forwarder *forwarder)
 	/* In client mode the VMs make the sockets. */
 	mode_t needed = forwarder->config->vhost_client ? S_IWOTH | S_IXOTH : S_IXOTH;
 
-	if (forwarder->env.socket_uid == dir->st_uid && !vms_come_by_group(forwarder))
+	if (forwarder->config->socket_uid == dir->st_uid && !vms_come_by_group(forwarder))
 		needed <<= 6;
-	else if (forwarder->env.socket_gid == dir->st_gid)
+	else if (forwarder->config->socket_gid == dir->st_gid)
 		needed <<= 3;
-	return forwarder->env.socket_uid == 0 || (dir->st_mode & needed) == needed;
+	return forwarder->config->socket_uid == 0 || (dir->st_mode & needed) == needed;
 }
 
 static void warn_of_socket_dir(const struct forwarder *forwarder)
@@ -149,14 +136,15 @@ static int make_socket_dir(struct forwarder *forwarder, struct err *err)
 	int made = directory_make(dir, of_group ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, err);
 	if (made < 0)
 		return err_prefix(err, made, "sockets");
-	if (made > 0 && chown(dir, forwarder->env.socket_uid, forwarder->env.socket_gid) < 0)
+	if (made > 0 &&
+		chown(dir, forwarder->config->socket_uid, forwarder->config->socket_gid) < 0)
 		return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
 	if (made > 0)
 		return 0;
-	int r = directory_check_owner(dir, forwarder->env.socket_uid, err);
+	int r = directory_check_owner(dir, forwarder->config->socket_uid, err);
 	if (r < 0)
 		return err_prefix(err, r, "sockets");
-	if (forwarder->env.socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
+	if (forwarder->config->socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
 		!lets_in(&st, forwarder))
 		warn_of_socket_dir(forwarder);
 	return 0;
@@ -272,7 +260,6 @@ int forwarder_new(struct forwarder **ret_forwarder, const struct config *config,
 		.guest_changed = on_guest_changed,
 		.userdata = forwarder,
 	};
-	find_owner(forwarder);
 	int r = start(forwarder, event, err);
 	if (r < 0) {
 		forwarder_free(forwarder);

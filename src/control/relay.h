@@ -39,8 +39,6 @@ struct relay_env {
 	void (*guest_changed)(void *userdata); /* from the vhost thread or a worker */
 	void *userdata;
 	sd_event_source *mapping; /* while enabled, calls relay_map_memory() for each in turn */
-	uid_t socket_uid;         /* (uid_t)-1: left alone */
-	gid_t socket_gid;
 };
 
 /* A PCI function, or a device of another kind, as it was attached. */

@@ -20,19 +20,15 @@ struct account {
 	int n_groups;
 };
 
-static bool find_account(const char *user, const char *group, struct account *ret_account)
+static struct account account_of(uid_t uid, gid_t gid)
 {
-	struct passwd *passwd = getpwnam(user);
-	struct group *also = group != NULL ? getgrnam(group) : NULL;
+	const struct passwd *passwd = getpwuid(uid);
+	struct account account = {.uid = uid, .gid = gid, .n_groups = ARRAY_SIZE(account.groups)};
 
-	if (passwd == NULL)
-		return false;
-	ret_account->uid = passwd->pw_uid;
-	ret_account->gid = also != NULL ? also->gr_gid : passwd->pw_gid;
-	ret_account->n_groups = ARRAY_SIZE(ret_account->groups);
-	if (getgrouplist(user, passwd->pw_gid, ret_account->groups, &ret_account->n_groups) < 0)
-		ret_account->n_groups = ARRAY_SIZE(ret_account->groups);
-	return true;
+	if (passwd == NULL || getgrouplist(passwd->pw_name, passwd->pw_gid, account.groups,
+				      &account.n_groups) < 0)
+		account.n_groups = 0;
+	return account;
 }
 
 static bool is_member(const struct account *account, gid_t gid)
@@ -53,21 +49,17 @@ static bool may(const struct account *account, const struct stat *st, unsigned b
 	return account->uid == 0 || (st->st_mode >> shift & bits) == bits;
 }
 
-void host_check_directory(const char *path, const char *user, const char *group, bool writes,
+void host_check_directory(const char *path, const char *user, uid_t uid, gid_t gid, bool writes,
 	host_finding *report, void *userdata)
 {
 	static const char check[] = "sockets";
 	char part[PATH_MAX];
 	struct err said;
-	struct account account = {.uid = (uid_t)-1};
+	const struct account account = account_of(uid, gid);
+	const bool anybody = uid == (uid_t)-1;
 	struct stat st;
 
 	err_set(&said, 0, "%s is made when the daemon starts", path);
-	if (user != NULL && !find_account(user, group, &account)) {
-		err_set(&said, 0, "there is no user %s", user);
-		report(userdata, check, HOST_MISSING, said.text);
-		return;
-	}
 	for (const char *end = path; *end != '\0';) {
 		end += 1 + strcspn(end + 1, "/");
 		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
@@ -75,21 +67,20 @@ void host_check_directory(const char *path, const char *user, const char *group,
 		if (stat(part, &st) < 0)
 			break;
 		if (!S_ISDIR(st.st_mode) ||
-			(user != NULL && !may(&account, &st, last && writes ? 3 : 1))) {
+			(!anybody && !may(&account, &st, last && writes ? 3 : 1))) {
 			err_set(&said, 0,
 				"%s is no directory that user %s can %s: see its owner and mode",
-				part, user != NULL ? user : "?",
-				last && writes ? "write to" : "search");
+				part, anybody ? "?" : user, last && writes ? "write to" : "search");
 			report(userdata, check, HOST_MISSING, said.text);
 			return;
 		}
-		if (last && directory_check_owner(path, account.uid, &said) < 0) {
+		if (last && directory_check_owner(path, uid, &said) < 0) {
 			report(userdata, check, HOST_MISSING, said.text);
 			return;
 		}
 		if (last)
 			err_set(&said, 0, "%s can be used by %s", path,
-				user != NULL ? user : "everybody");
+				anybody ? "everybody" : user);
 	}
 	report(userdata, check, HOST_OK, said.text);
 }

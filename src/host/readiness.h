@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cpu_set.h"
 #include "base/device_id.h"
@@ -52,6 +53,7 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 void host_check_cpus(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* That `user` (NULL: anybody) can reach a directory and, with `writes`, make files there. */
-void host_check_directory(const char *path, const char *user, const char *group, bool writes,
+/* That `user` (of the id -1: anybody) can reach a directory and, with `writes`, make files there.
+ */
+void host_check_directory(const char *path, const char *user, uid_t uid, gid_t gid, bool writes,
 	host_finding *report, void *userdata);

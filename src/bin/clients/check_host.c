@@ -155,8 +155,8 @@ static void check_all(
 	host_check_vfio(arguments->sysfs, &needs, add_finding, findings);
 	host_check_devices(arguments->sysfs, "/dev", &needs, add_finding, findings);
 	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
-	host_check_directory(config->socket_dir, config->socket_owner, config->socket_group,
-		config->vhost_client, add_finding, findings);
+	host_check_directory(config->socket_dir, config->socket_owner, config->socket_uid,
+		config->socket_gid, config->vhost_client, add_finding, findings);
 	check_backends(config, needs.running, findings);
 }
 
