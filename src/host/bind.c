@@ -141,7 +141,8 @@ static int no_such_device(const char *text, struct err *err)
 		"%s is no PCI device of this host; lspci -D shows those there are", text);
 }
 
-int host_bind_device(
+/* 1 where the function could be bound if the driver is loaded, 0 where it is bound. */
+static int foresee_device(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err)
 {
 	char text[PCI_ADDR_TEXT_SIZE];
@@ -152,14 +153,30 @@ int host_bind_device(
 		return no_such_device(text, err);
 	if (is_bound_to(sysfs, addr, driver))
 		return 0;
+	r = sysfs_may_write(FUNCTION "/driver_override", sysfs, text);
+	if (r < 0)
+		return write_failed(r, text, driver, err);
+	r = strcmp(driver, HOST_BIND_DRIVER) == 0 ? check_iommu(sysfs, addr, text, err) : 0;
+	if (r >= 0)
+		r = check_idle(sysfs, addr, text, err);
+	return r < 0 ? r : 1;
+}
+
+int host_bind_device(
+	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err)
+{
+	char text[PCI_ADDR_TEXT_SIZE];
+	int r;
+
+	r = foresee_device(sysfs, addr, driver, err);
+	if (r <= 0)
+		return r;
+	pci_addr_format(addr, text);
 	if (!sysfs_exists(DRIVERS "/%s", sysfs, driver))
 		return err_set(err, ENOENT,
 			"%s cannot be bound, as the driver %s is not loaded: modprobe %s", text,
 			driver, driver);
-	r = strcmp(driver, HOST_BIND_DRIVER) == 0 ? check_iommu(sysfs, addr, text, err) : 0;
-	if (r >= 0)
-		r = check_idle(sysfs, addr, text, err);
-	return r < 0 ? r : rebind(sysfs, addr, text, driver, err);
+	return rebind(sysfs, addr, text, driver, err);
 }
 
 int host_unbind_device(const char *sysfs, const struct pci_addr *addr, struct err *err)
@@ -283,9 +300,12 @@ int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_a
 	return 0;
 }
 
-/* Binds the devices of one entry. Returns 0 or the first error's code. */
-static int bind_entry(
-	const char *sysfs, const char *entry, host_bind_report *report, void *userdata)
+typedef int bind_one(
+	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err);
+
+/* Does `one` to the devices of one entry. Returns 0 or the first error's code. */
+static int bind_entry(const char *sysfs, const char *entry, bind_one *one, host_bind_report *report,
+	void *userdata)
 {
 	_cleanup_free_ struct pci_addr *addrs = NULL;
 	char text[PCI_ADDR_TEXT_SIZE];
@@ -298,7 +318,7 @@ static int bind_entry(
 		report(userdata, entry, first, &err);
 	for (unsigned i = 0; i < n; i++) {
 		err.text[0] = '\0';
-		r = host_bind_device(sysfs, &addrs[i], HOST_BIND_DRIVER, &err);
+		r = one(sysfs, &addrs[i], HOST_BIND_DRIVER, &err);
 		pci_addr_format(&addrs[i], text);
 		report(userdata, text, r, &err);
 		first = first < 0 ? first : MIN(r, 0);
@@ -306,17 +326,29 @@ static int bind_entry(
 	return first;
 }
 
-int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata)
+static int bind_list(const char *sysfs, const char *list, bind_one *one, host_bind_report *report,
+	void *userdata)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *entry;
 	int r, first = copy ? 0 : -ENOMEM;
 
 	while ((entry = next_entry(&rest))) {
-		r = bind_entry(sysfs, entry, report, userdata);
+		r = bind_entry(sysfs, entry, one, report, userdata);
 		first = first < 0 ? first : r;
 	}
 	return first;
+}
+
+int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata)
+{
+	return bind_list(sysfs, list, host_bind_device, report, userdata);
+}
+
+void host_bind_foresee(
+	const char *sysfs, const char *list, host_bind_report *report, void *userdata)
+{
+	bind_list(sysfs, list, foresee_device, report, userdata);
 }
 
 bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr *addr)

@@ -52,3 +52,10 @@ typedef void host_bind_report(void *userdata, const char *name, int r, const str
  * code.
  */
 int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata);
+
+/*
+ * Reports what host_bind() would, and binds nothing: 1 for a device that would be bound, 0 for one
+ * that is, an error for what would be refused. The driver need not be loaded yet.
+ */
+void host_bind_foresee(
+	const char *sysfs, const char *list, host_bind_report *report, void *userdata);

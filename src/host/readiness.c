@@ -49,22 +49,22 @@ static enum host_driver_kind kind_of(const char *sysfs, const struct pci_addr *a
 static bool is_to_be_bound(
 	const char *sysfs, const struct host_needs *needs, const struct pci_addr *addr)
 {
-	return needs->bind_vfio_pci != NULL && host_pci_incarnation(sysfs, addr) != 0 &&
-	       kind_of(sysfs, addr) != HOST_DRIVER_VFIO &&
+	return needs->bind_vfio_pci != NULL && kind_of(sysfs, addr) != HOST_DRIVER_VFIO &&
 	       host_bind_lists(sysfs, needs->bind_vfio_pci, addr);
 }
 
-/* True where a device is one of VFIO's, or is none yet. */
+/* True where a device is one of VFIO's, or is none yet, and where any is to be bound to it. */
 static bool needs_vfio(const char *sysfs, const struct host_needs *needs)
 {
+	if (needs->bind_vfio_pci != NULL)
+		return true;
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct pci_addr *addr = &needs->devices[i].pci;
 
 		if (!needs->devices[i].is_pci)
 			continue;
 		enum host_driver_kind kind = kind_of(sysfs, addr);
-		if ((kind != HOST_DRIVER_UIO && kind != HOST_DRIVER_BIFURCATED) ||
-			is_to_be_bound(sysfs, needs, addr))
+		if (kind != HOST_DRIVER_UIO && kind != HOST_DRIVER_BIFURCATED)
 			return true;
 	}
 	return false;
@@ -204,10 +204,22 @@ void host_check_vfio(
 			"its own; needed only on machines without interrupt remapping");
 }
 
+/* Of a device, or an entry, of VIRTIOFWD_BIND_VFIO_PCI. */
+static void say_bound(void *userdata, const char *name, int r, const struct err *err)
+{
+	const struct out *out = userdata;
+
+	if (r < 0)
+		say(out, HOST_MISSING, "%s", err->text);
+	else
+		say(out, HOST_OK, "%s is bound to vfio-pci%s", name,
+			r > 0 ? " when the daemon starts" : "");
+}
+
 void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
 	host_finding *report, void *userdata)
 {
-	const struct out out = {"devices", report, userdata};
+	struct out out = {"devices", report, userdata};
 	const struct host_use use = {
 		.physical_addresses = needs->huge_dir != NULL && host_any_bound_to_uio(sysfs),
 		.vf_token = needs->vf_token,
@@ -217,6 +229,8 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 		say(&out, HOST_OK, "the running daemon has them");
 		return;
 	}
+	if (needs->bind_vfio_pci != NULL)
+		host_bind_foresee(sysfs, needs->bind_vfio_pci, say_bound, &out);
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
 		struct err err = {""};
@@ -224,14 +238,13 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 		if (!id->is_pci)
 			say(&out, HOST_OK, "%s is no PCI device and not looked at", id->text);
 		else if (is_to_be_bound(sysfs, needs, &id->pci))
-			say(&out, HOST_OK, "%s is bound to vfio-pci when the daemon starts",
-				id->text);
+			continue; /* that says it */
 		else if (host_pci_usable(sysfs, dev, &id->pci, &use, &err) == 0)
 			say(&out, HOST_OK, "%s can be used", id->text);
 		else
 			say(&out, HOST_MISSING, "%s", err.text);
 	}
-	if (needs->n_devices == 0)
+	if (needs->n_devices == 0 && needs->bind_vfio_pci == NULL)
 		say(&out, HOST_OK, "none is configured; vio4wd vf lists the VFs of this host");
 }
 

@@ -41,11 +41,12 @@ typedef void host_finding(
 void host_check_hugepages(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* IOMMU and vfio-pci; only a warning where no device among the needs is to be VFIO's. */
+/* IOMMU and vfio-pci; only a warning where no device among the needs is to be VFIO's, and none is
+ * to be bound to it. */
 void host_check_vfio(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* That each PCI device is there, bound, and can be opened. */
+/* That each PCI device is there, bound or can be, and can be opened. */
 void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
 	host_finding *report, void *userdata);
 

@@ -78,6 +78,11 @@ static void test_vfio(void **state)
 	host_check_vfio(fs.root, &needs, note, NULL);
 	assert_found("1 iommu: off");
 
+	found[0] = '\0';
+	needs.bind_vfio_pci = "ens3"; /* what is attached later does */
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("2 iommu: off");
+
 	/* Neither do these, unless they are bound to vfio-pci first. */
 	fake_sysfs_pci(&fs, "0000:05:09.1", "mlx5_core", 24);
 	fake_sysfs_pci(&fs, "0000:05:09.2", "igb_uio", 25);
@@ -153,7 +158,8 @@ static void test_devices(void **state)
 	assert_found("0 devices: 0000:05:08.2 is bound to vfio-pci when the daemon starts");
 	assert_int_equal(device_id_parse("0000:05:08.4", &id, NULL), 0);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
-	assert_found("2 devices: device 0000:05:08.4 is no PCI device");
+	assert_found("2 devices: 0000:05:08.4 is no PCI device");
+	assert_not_found("device 0000:05:08.4");
 	fake_sysfs_pci(&fs, "0000:05:09.1", "igb_uio", 24);
 	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");
 	assert_int_equal(device_id_parse("0000:05:09.1", &id, NULL), 0);
@@ -162,6 +168,45 @@ static void test_devices(void **state)
 	needs.huge_dir = NULL;
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("2 devices: device 0000:05:09.1 is bound to igb_uio, which needs physical");
+}
+
+/* Whatever is attached later must be bound as the configuration says. */
+static void test_devices_to_bind(void **state)
+{
+	struct host_needs needs = {.bind_vfio_pci = "ens3:2,nosuch,05:0a.1,05:08.1"};
+
+	fake_sysfs_pci(&fs, "0000:05:00.0", "igb", 31);
+	fake_sysfs_netdev(&fs, "ens3", "0000:05:00.0", NULL, NULL);
+	fake_sysfs_pci(&fs, "0000:05:0a.1", "igbvf", -1);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: ens3 (0000:05:00.0) has 0 VFs; make them first");
+	assert_found("2 devices: there is no interface nosuch");
+	assert_found("2 devices: 0000:05:0a.1 has no IOMMU group");
+	assert_found("0 devices: 0000:05:08.1 is bound to vfio-pci\n");
+	assert_not_found("none is configured");
+
+	found[0] = '\0';
+	fake_sysfs_pci(&fs, "0000:05:0a.0", "igbvf", 32);
+	fake_sysfs_vf(&fs, "0000:05:00.0", "0000:05:0a.0", 0);
+	needs.bind_vfio_pci = "ens3";
+	fake_sysfs_remove(&fs, "bus/pci/drivers"); /* the service loads it */
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_string_equal(
+		found, "0 devices: 0000:05:0a.0 is bound to vfio-pci when the daemon starts\n");
+}
+
+/* As with the drop-in by which the service is not root. */
+static void test_devices_that_only_root_binds(void **state)
+{
+	const struct host_needs needs = {.bind_vfio_pci = "05:08.2"};
+
+	fake_sysfs_pci(&fs, "0000:05:08.2", "igbvf", 22);
+	assert_int_equal(chmod(fs.root, 0755), 0);
+	if (setresuid(65534, 65534, 0) < 0)
+		skip();
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_found("2 devices: 0000:05:08.2: no permission to bind it to vfio-pci; run as root");
 }
 
 static void test_hugepages(void **state)
@@ -260,6 +305,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
+		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
 		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_another)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,14 @@ bool sysfs_exists(const char *fmt, ...)
 	return format_path(path, fmt) >= 0 && access(path, F_OK) == 0;
 }
 
+int sysfs_may_write(const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	int r = format_path(path, fmt);
+
+	return r < 0 ? r : access(path, W_OK) < 0 ? -errno : 0;
+}
+
 int sysfs_write(const char *text, const char *fmt, ...)
 {
 	char path[PATH_MAX];

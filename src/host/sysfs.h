@@ -29,6 +29,9 @@ int sysfs_link_pci(struct pci_addr *ret_addr, const char *fmt, ...) _printf_(2, 
 
 bool sysfs_exists(const char *fmt, ...) _printf_(1, 2);
 
+/* 0 where this process may write the attribute, or a negative errno. */
+int sysfs_may_write(const char *fmt, ...) _printf_(1, 2);
+
 /* Writes the whole text by one write(), as an attribute wants it. */
 int sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
 
