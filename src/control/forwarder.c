@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 
-#include "base/directory.h"
 #include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
+#include "control/socket_dir.h"
 #include "control/turn.h"
 #include "core/fault.h"
 #include "core/gate.h"
@@ -21,11 +20,6 @@
 
 #define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
-
-/* Of the sockets' directory. In that of a group, sockets are of that group whatever their maker's,
- * and nobody can take another's away. */
-#define DIRECTORY_OF_OWNER 0755
-#define DIRECTORY_OF_GROUP 03775
 
 /* Each wakes all workers, and a guest may cause as many as it likes: so many in so long at most. */
 #define GUEST_EVENTS 10
@@ -83,71 +77,6 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	placement_sample(&forwarder->placement);
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-/* Without root the sockets are the daemon's own, and the group is what VMs have in common with it.
- */
-static bool vms_come_by_group(const struct forwarder *forwarder)
-{
-	return geteuid() != 0 && forwarder->config->socket_uid == geteuid() &&
-	       forwarder->config->socket_gid != (gid_t)-1;
-}
-
-/* True where the directory's mode lets VMs do what they have to do in it. */
-static bool lets_in(const struct stat *dir, const struct forwarder *forwarder)
-{
-	/* In client mode the VMs make the sockets. */
-	mode_t needed = forwarder->config->vhost_client ? S_IWOTH | S_IXOTH : S_IXOTH;
-
-	if (forwarder->config->socket_uid == dir->st_uid && !vms_come_by_group(forwarder))
-		needed <<= 6;
-	else if (forwarder->config->socket_gid == dir->st_gid)
-		needed <<= 3;
-	return forwarder->config->socket_uid == 0 || (dir->st_mode & needed) == needed;
-}
-
-static void warn_of_socket_dir(const struct forwarder *forwarder)
-{
-	const struct config *config = forwarder->config;
-	const char *dir = config->socket_dir;
-
-	if (vms_come_by_group(forwarder))
-		log_warning("socket directory %s: its group and mode keep out the group %s, as "
-			    "which VMs run (VIRTIOFWD_SOCKET_GROUP): chgrp %s %s; chmod %o %s",
-			dir, config->socket_group, config->socket_group, dir,
-			config->vhost_client ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, dir);
-	else
-		log_warning("socket directory %s: its owner and mode keep out %s, as whom VMs run "
-			    "(VIRTIOFWD_SOCKET_OWNER): chown %s %s",
-			dir, config->socket_owner, config->socket_owner, dir);
-}
-
-/*
- * Makes the directory of the sockets, for who makes them, unless it is there: then it may be
- * others' as well, and is left as it is.
- */
-static int make_socket_dir(struct forwarder *forwarder, struct err *err)
-{
-	const struct config *config = forwarder->config;
-	const char *dir = config->socket_dir;
-	bool of_group = config->vhost_client && vms_come_by_group(forwarder);
-	struct stat st;
-
-	int made = directory_make(dir, of_group ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, err);
-	if (made < 0)
-		return err_prefix(err, made, "sockets");
-	if (made > 0 &&
-		chown(dir, forwarder->config->socket_uid, forwarder->config->socket_gid) < 0)
-		return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
-	if (made > 0)
-		return 0;
-	int r = directory_check_owner(dir, forwarder->config->socket_uid, err);
-	if (r < 0)
-		return err_prefix(err, r, "sockets");
-	if (forwarder->config->socket_uid != (uid_t)-1 && stat(dir, &st) == 0 &&
-		!lets_in(&st, forwarder))
-		warn_of_socket_dir(forwarder);
-	return 0;
 }
 
 static int open_static_sockets(struct forwarder *forwarder, struct err *err)
@@ -230,7 +159,7 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	forwarder->env.discard_pool = forwarder->discard_pool;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
-	r = make_socket_dir(forwarder, err);
+	r = socket_dir_make(forwarder->config, err);
 	if (forwarder->config->dynamic_sockets) {
 		if (r < 0) /* they may be elsewhere */
 			log_warning("%s", err->text);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "host/bind.h"
 #include "host/numa.h"
@@ -308,4 +309,28 @@ void host_check_cpus(
 				"performance",
 				c, governor, c);
 	check_nodes(&out, sysfs, needs);
+}
+
+void host_check_socket_dir(
+	const char *dir, const struct vm_account *vms, host_finding *report, void *userdata)
+{
+	const struct out out = {"sockets", report, userdata};
+	struct err err;
+
+	int r = vm_account_may_use(vms, dir, &err);
+	const bool made = r == 0;
+	if (r == 0)
+		r = directory_check_owner(dir, vms->uid, &err);
+	else if (r == -ENOENT)
+		r = 0;
+	if (r < 0)
+		say(&out, HOST_MISSING, "%s", err.text);
+	else if (vms->uid == (uid_t)-1)
+		say(&out, HOST_WARNING,
+			"there is no user %s, so that only root is sure to have them: name QEMU's "
+			"with VIRTIOFWD_SOCKET_OWNER (on RHEL qemu)",
+			vms->owner);
+	else
+		say(&out, HOST_OK, "%s %s %s", dir, made ? "can be used by" : "is made for",
+			vms->owner);
 }

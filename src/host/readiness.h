@@ -9,10 +9,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/cpu_set.h"
 #include "base/device_id.h"
+#include "host/vm_account.h"
 
 enum host_verdict {
 	HOST_OK,
@@ -54,7 +54,6 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 void host_check_cpus(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* That `user` (of the id -1: anybody) can reach a directory and, with `writes`, make files there.
- */
-void host_check_directory(const char *path, const char *user, uid_t uid, gid_t gid, bool writes,
-	host_finding *report, void *userdata);
+/* That VMs can use the sockets' directory, once the daemon has made it where it is not there. */
+void host_check_socket_dir(
+	const char *dir, const struct vm_account *vms, host_finding *report, void *userdata);

@@ -254,26 +254,86 @@ static void test_hugepages(void **state)
 	assert_found("0 hugepages: the running daemon");
 }
 
+/* An account of most systems, and the only group that is its own. */
+#define DAEMON_UID 1
+#define DAEMON_GID 1
+
+static void look_at_directory(const char *path, uid_t uid, bool writes)
+{
+	const struct vm_account vms = {.owner = "someone",
+		.group = "something",
+		.uid = uid,
+		.gid = 4711,
+		.makes_sockets = writes};
+
+	found[0] = '\0';
+	host_check_socket_dir(path, &vms, note, NULL);
+}
+
 static void test_directory(void **state)
 {
 	char path[PATH_MAX];
 
-	host_check_directory("/nonexistent/x", "root", 0, 0, true, note, NULL);
-	assert_found("0 sockets: /nonexistent/x is made");
+	look_at_directory("/tmp/nonexistent", 65534, true);
+	assert_found("0 sockets: /tmp/nonexistent is made for someone");
+	look_at_directory("/tmp/nonexistent//", 65534, true);
+	assert_found("0 sockets: /tmp/nonexistent// is made for someone");
+	look_at_directory("/nonexistent/x/y", 0, true); /* the daemon makes one */
+	assert_found("2 sockets: socket directory /nonexistent/x/y: /nonexistent: No such file");
+	look_at_directory("/proc/version/x", 0, true);
+	assert_found("2 sockets: socket directory /proc/version/x: /proc/version is no directory");
 
-	found[0] = '\0';
 	snprintf(path, sizeof(path), "%s/sockets", fs.root); /* the tree is 0700 */
 	assert_int_equal(mkdir(path, 0755), 0);
-	host_check_directory(path, "nobody", 65534, 65534, false, note, NULL);
-	assert_found("2 sockets: /tmp/fake-sysfs-");
-	assert_found("user nobody can search");
+	look_at_directory(path, 65534, false);
+	assert_found("2 sockets: socket directory /tmp/fake-sysfs-");
+	assert_found(": owner and mode of /tmp/fake-sysfs-");
+	assert_found(" keep out someone, as whom VMs run");
 	assert_int_equal(chmod(fs.root, 0755), 0);
-	found[0] = '\0';
-	host_check_directory(path, "nobody", 65534, 65534, false, note, NULL);
-	assert_found("can be used by nobody");
+	look_at_directory(path, 65534, false);
+	assert_found("can be used by someone");
 	assert_not_found("2 ");
-	host_check_directory(path, "nobody", 65534, 65534, true, note, NULL);
-	assert_found("user nobody can write to");
+	look_at_directory(path, 65534, true);
+	assert_found("2 sockets: ");
+	assert_found("chown someone /tmp/fake-sysfs-");
+}
+
+/* Nobody is named: whoever QEMU is, it is not known to be let in. */
+static void test_directory_of_nobody(void **state)
+{
+	look_at_directory("/tmp", -1, true);
+	assert_found("1 sockets: there is no user someone");
+	look_at_directory("/tmp/nonexistent", -1, true);
+	assert_found("1 sockets: there is no user someone");
+	look_at_directory("/nonexistent/x", -1, true);
+	assert_found("2 sockets: ");
+}
+
+/* The configured one, and those that the account is a member of. */
+static void test_directory_of_a_group(void **state)
+{
+	char path[PATH_MAX];
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/sockets", fs.root);
+	assert_int_equal(mkdir(path, 0770), 0);
+	assert_int_equal(chmod(path, 0770), 0);
+	assert_int_equal(chmod(fs.root, 0755), 0);
+	look_at_directory(path, DAEMON_UID, true);
+	assert_found("keep out someone");
+	assert_int_equal(chown(path, 0, 4711), 0);
+	look_at_directory(path, DAEMON_UID, true);
+	assert_found("0 sockets: ");
+	assert_int_equal(chown(path, 0, DAEMON_GID), 0);
+	look_at_directory(path, DAEMON_UID, true);
+	assert_found("0 sockets: ");
+	assert_int_equal(chown(path, 0, 4712), 0);
+	look_at_directory(path, DAEMON_UID, true);
+	assert_found("keep out someone");
+	assert_int_equal(chown(path, DAEMON_UID, 4712), 0);
+	look_at_directory(path, DAEMON_UID, true);
+	assert_found("0 sockets: ");
 }
 
 /* Of somebody who can have made it before the daemon. */
@@ -287,17 +347,16 @@ static void test_directory_of_another(void **state)
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_int_equal(chown(path, 4711, 4711), 0);
 	assert_int_equal(chmod(fs.root, 01777), 0);
-	host_check_directory(path, "root", 0, 0, true, note, NULL);
+	look_at_directory(path, 0, true);
 	assert_found("2 sockets: directory /tmp/fake-sysfs-");
 	assert_found("belongs to user 4711");
 
-	found[0] = '\0';
 	assert_int_equal(chmod(fs.root, 0755), 0); /* only root makes directories in it */
-	host_check_directory(path, "root", 0, 0, true, note, NULL);
+	look_at_directory(path, 0, true);
 	assert_found("0 sockets: ");
 	assert_int_equal(chmod(fs.root, 01777), 0);
 	assert_int_equal(chown(path, 0, 0), 0);
-	host_check_directory(path, "root", 0, 0, true, note, NULL);
+	look_at_directory(path, 0, true);
 	assert_not_found("2 ");
 }
 
@@ -306,7 +365,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
 		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
-		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_another)};
+		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_nobody),
+		TEST(test_directory_of_a_group), TEST(test_directory_of_another)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

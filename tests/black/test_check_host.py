@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 
@@ -85,6 +86,33 @@ def test_another_backend_and_the_daemon_itself(check, workdir, stack):
     _, findings = check("VIRTIOFWD_STATIC_VFS=0000:05:08.1=3\n")
     assert ("daemon", "ok", "runs") in findings
     assert {name: verdict for name, verdict, _ in findings}["devices"] == "ok"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories to others")
+@pytest.mark.parametrize("owner, group, mode, above, kept_out", [
+    (0, 0, 0o755, 0o755, "its owner and mode keep out daemon"),
+    (0, 0, 0o777, 0o755, ""),
+    (0, 0, 0o777, 0o700, "sockets keep out daemon"),
+    (0, "daemon", 0o770, 0o755, ""),  # of which it is a member
+    ("daemon", 0, 0o700, 0o755, ""),
+])
+def test_sockets_directory_as_the_daemon_sees_it(check, workdir, owner, group, mode, above, kept_out):
+    """What the one says at its start the other says before it."""
+    workdir.chmod(0o755)
+    forwarder = Forwarder(workdir, client=True, options=["--vhost-username=daemon"])
+    directory = workdir / "sockets/sockets"
+    directory.mkdir()
+    shutil.chown(directory, owner, group)
+    directory.chmod(mode)
+    (workdir / "sockets").chmod(above)
+    forwarder.argv.append(f"--vhost-path={directory}")
+    _, findings = check("VIRTIOFWD_SOCKET_OWNER=daemon\nVIRTIOFWD_VHOST_CLIENT=true\n"
+                        f"VIRTIOFWD_SOCKET_DIR={directory}\n")
+    [(verdict, text)] = [finding[1:] for finding in findings if finding[0] == "sockets"]
+    assert verdict == ("missing" if kept_out else "ok") and kept_out in text
+    with forwarder:
+        assert ("keep out" in forwarder.output.text) == bool(kept_out)
+        assert not kept_out or text in forwarder.output.text
 
 
 def test_usage():

@@ -147,6 +147,13 @@ static void check_all(
 		.bytes_per_device = DEVICE_MEMORY_BYTES,
 		.running = is_running(config),
 	};
+	const struct vm_account vms = {
+		.owner = config->socket_owner,
+		.group = config->socket_group,
+		.uid = config->socket_uid,
+		.gid = config->socket_gid,
+		.makes_sockets = config->vhost_client,
+	};
 
 	for (unsigned i = 0; i < config->n_vfs; i++)
 		devices[i] = config->vfs[i].device;
@@ -155,8 +162,7 @@ static void check_all(
 	host_check_vfio(arguments->sysfs, &needs, add_finding, findings);
 	host_check_devices(arguments->sysfs, "/dev", &needs, add_finding, findings);
 	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
-	host_check_directory(config->socket_dir, config->socket_owner, config->socket_uid,
-		config->socket_gid, config->vhost_client, add_finding, findings);
+	host_check_socket_dir(config->socket_dir, &vms, add_finding, findings);
 	check_backends(config, needs.running, findings);
 }
 

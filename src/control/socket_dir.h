@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include "base/err.h"
+#include "config/config.h"
+
+/*
+ * Makes the directory of the sockets, for who makes them, unless it is there: then it may be
+ * others' as well, and is left as it is. Refuses (-EPERM) one that anybody can have made, and logs
+ * a warning where VMs cannot use it. Control thread; may block while groups are looked up.
+ */
+int socket_dir_make(const struct config *config, struct err *err);
