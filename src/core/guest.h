@@ -66,6 +66,7 @@ struct guest_session {
 	int vid; /* the vhost library's number for the device */
 
 	/* The vhost thread's own. Masks of rings by the library's numbers. */
+	unsigned running; /* the driver is ready: as the how-manieth of the guest; 0 */
 	uint64_t started;
 	uint64_t enabled;
 	uint64_t usable; /* started, and the library has all of them */

@@ -172,6 +172,32 @@ static unsigned max_frame_bytes(int vid, uint64_t features)
 	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
+/* The guest has this session from now on, in place of one that it may have had. */
+static void serve(struct guest *guest, struct guest_session *session)
+{
+	guest_rings_load(guest, session);
+	atomic_store(&guest->features, session->features);
+	atomic_store(&guest->numa_node, rte_vhost_get_numa_node(session->vid));
+	struct guest_session *before = atomic_exchange(&guest->session, session);
+	if (before != NULL)
+		guest_rings_end(guest, before, "replace a VM");
+	atomic_store(&guest->ready, true);
+	atomic_fetch_add(&guest->n_sessions, 1);
+}
+
+/* The connection whose driver has become ready last, of those that run; or NULL. */
+static struct guest_session *latest_running(struct guest *guest)
+{
+	struct guest_session *latest = NULL;
+
+	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++) {
+		struct guest_session *connection = &guest->connections[i];
+		if (connection->running > (latest != NULL ? latest->running : 0))
+			latest = connection;
+	}
+	return latest;
+}
+
 /* vhost thread: the guest's driver is ready. */
 static int on_new_device(int vid)
 {
@@ -181,14 +207,8 @@ static int on_new_device(int vid)
 	if (session == NULL || rte_vhost_get_negotiated_features(vid, &session->features) != 0)
 		return -1;
 	session->max_frame_bytes = max_frame_bytes(vid, session->features);
-	guest_rings_load(guest, session);
-	atomic_store(&guest->features, session->features);
-	atomic_store(&guest->numa_node, rte_vhost_get_numa_node(vid));
-	struct guest_session *before = atomic_exchange(&guest->session, session);
-	if (before != NULL)
-		guest_rings_end(guest, before, "replace a VM");
-	atomic_store(&guest->ready, true);
-	atomic_fetch_add(&guest->n_sessions, 1);
+	serve(guest, session);
+	session->running = atomic_load(&guest->n_sessions);
 	changed(guest);
 	return 0;
 }
@@ -206,19 +226,27 @@ static int on_features_changed(int vid, uint64_t features)
 	return 0;
 }
 
-/* vhost thread: the guest's memory is about to go away. */
+/*
+ * vhost thread: the guest's memory is about to go away. Another one that has been replaced, and
+ * runs, has its relay back: the library would not say again that it is ready.
+ */
 static void on_destroy_device(int vid)
 {
-	struct guest *guest = table_find(vid);
+	struct guest *guest;
+	struct guest_session *session = find_connection_of(vid, &guest);
 
-	if (guest == NULL)
+	if (session == NULL)
 		return;
-	struct guest_session *session = atomic_load(&guest->session);
-	if (session == NULL || session->vid != vid)
+	session->running = 0;
+	if (atomic_load(&guest->session) != session)
 		return; /* another connection has taken over */
 	atomic_store(&guest->session, NULL);
 	guest_rings_end(guest, session, "detach a VM");
-	atomic_store(&guest->ready, false);
+	struct guest_session *other = latest_running(guest);
+	if (other != NULL)
+		serve(guest, other);
+	else
+		atomic_store(&guest->ready, false);
 	changed(guest);
 }
 

@@ -335,6 +335,25 @@ def test_latest_of_two_frontends_is_served(attach, wire_socket, forwarder):
     forwarder.wait_vm(0, attached=False)
 
 
+def test_the_first_of_two_frontends_is_served_again(attach, wire_socket, forwarder):
+    """Whoever else has come, by mistake or on purpose, and gone."""
+    def attached(times):
+        wait_until(lambda: forwarder.output.text.count("VM attached") >= before + times, 20,
+                   f"attached {times} times")
+
+    before = forwarder.output.text.count("VM attached")
+    first = attach()
+    attached(1)
+    second = attach()
+    attached(2)
+    assert_frames_pass(second, wire_socket, count=8)
+    second.connection.close()
+    attached(3)
+    assert_frames_pass(first, wire_socket, count=8)
+    first.connection.close()
+    forwarder.wait_vm(0, attached=False)
+
+
 def spread(wire_socket, count=256):
     """Frames of many UDP flows towards the VM; returns them."""
     frames = []
