@@ -197,7 +197,7 @@ static bool is_announcement(const struct rte_mbuf *packet)
 /*
  * With no device to send to, the VM's packets are consumed and dropped, or its sockets would hang.
  * But the announcement of its new place after a migration (RARP) is made only once, so the last one
- * waits in the inbox for the device.
+ * waits in the inbox for the device, as long as the VM is here.
  */
 static unsigned discard(struct vm_to_vf *lane)
 {
@@ -207,8 +207,11 @@ static unsigned discard(struct vm_to_vf *lane)
 	struct rte_mbuf *packets[LANE_BURST], *announcement = NULL;
 
 	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST, &account);
-	if (account.received.packets == 0)
+	const bool is_over = inbox->n > 0 && guest_session(lane->lane.guest) == NULL;
+	if (account.received.packets == 0 && !is_over)
 		return 0;
+	if (is_over)
+		*dropped = stash_drop(inbox, inbox->n);
 	lane_show(&lane->lane, packets, n);
 	if (inbox->n > 0)
 		announcement = *stash_oldest(inbox);
