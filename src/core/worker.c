@@ -217,6 +217,7 @@ static void answer(struct worker *worker)
 
 static void adopt(struct worker *worker, const struct plan *plan)
 {
+	worker->adopted = plan->number;
 	worker->n = plan->n;
 	memcpy(worker->places, plan->places, plan->n * sizeof(plan->places[0]));
 	worker->events.called = true;
@@ -237,11 +238,22 @@ static void doze_off(struct worker *worker)
 	}
 }
 
-/* Sleeps until the next sweep or until woken. The plan may be another one afterwards. */
+static bool is_told_something(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->stop, memory_order_relaxed) ||
+	       atomic_load_explicit(&worker->plan, memory_order_acquire)->number != worker->adopted;
+}
+
+/*
+ * Sleeps until the next sweep or until woken. The plan may be another one afterwards. A wake-up for
+ * one that came while the last one was adopted is read away by now (idle_reset()).
+ */
 static void sleep_offline(struct worker *worker)
 {
 	uint64_t start = rte_rdtsc(), until = worker->next_sweep;
 
+	if (is_told_something(worker))
+		return;
 	if (worker->n_blind > 0)
 		until = MIN(until, worker->next_blind);
 	if (until <= start)
@@ -273,19 +285,18 @@ static void look(struct worker *worker)
 int worker_main(void *argument)
 {
 	struct worker *worker = argument;
-	unsigned adopted = UINT_MAX; /* number of the plan */
 
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
 	worker->clock = rte_rdtsc();
+	worker->adopted = UINT_MAX;
 	epoch_online(worker->epoch, worker->index);
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		const struct plan *plan = atomic_load_explicit(&worker->plan, memory_order_acquire);
 		bool moved = false;
 
-		if (unlikely(plan->number != adopted))
+		if (unlikely(plan->number != worker->adopted))
 			adopt(worker, plan);
-		adopted = plan->number;
 		answer(worker);
 		for (unsigned i = 0; i < worker->n_awake; i++)
 			if (worker->clock >= worker->places[i].due)

@@ -67,6 +67,7 @@ struct worker {
 	unsigned lcore; /* DPDK's number of the thread */
 
 	/* The worker's own. Times are in TSC cycles. */
+	unsigned adopted; /* number of the plan */
 	unsigned n;
 	unsigned n_awake; /* they come first in `places`; the others doze: */
 	unsigned n_blind; /* so many that cannot be woken come next, then those that can */
