@@ -6,6 +6,7 @@
 #include <rte_vfio.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

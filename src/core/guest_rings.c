@@ -293,7 +293,6 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		if (fresh) {
 			if (session->rings[i].packed && has_no_chains(session))
 				ring_packed_find_position(&session->rings[i]);
-			stores_init(&session->rings[i].stores, session->rings[i].size);
 			ring_ask_to_notify(&session->rings[i], false); /* workers poll */
 		}
 		set_bit(&session->fresh, i, false);

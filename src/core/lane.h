@@ -23,6 +23,7 @@
 #include "core/ring_loans.h"
 #include "core/stash.h"
 #include "core/steer.h"
+#include "core/stores.h"
 #include "core/tap.h"
 
 struct guest;
@@ -66,6 +67,7 @@ struct vf_to_vm {
 	uint16_t next_queue; /* of the device, to be read first */
 	struct steer steer;
 	struct backlog backlog;
+	struct stores stores;
 	/* TSC, while packets wait for the ring: since when its share is full; 0: it was not yet. */
 	uint64_t full_since[QUEUE_PAIRS_MAX];
 };

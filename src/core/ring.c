@@ -52,21 +52,14 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline)
 	return sent;
 }
 
-uint16_t ring_give(
-	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
+uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
+	struct burst_account *account)
 {
-	const uint64_t before = account->sent.bytes;
-
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
-	/* With all stores done, before and after: the next burst would wait for them otherwise. */
-	const bool timed = stores_measure(&ring->stores);
-	const uint64_t begin = timed ? rte_rdtsc_precise() : 0;
-	const uint16_t done = ring->packed ? ring_packed_give(ring, packets, n, account)
-	                                   : ring_split_give(ring, packets, n, account);
-	stores_note(&ring->stores, ring->size, done, account->sent.bytes - before, done < n, begin,
-		timed ? rte_rdtsc_precise() : 0);
-	return done;
+	ring->past = past;
+	return ring->packed ? ring_packed_give(ring, packets, n, account)
+	                    : ring_split_give(ring, packets, n, account);
 }
 
 void ring_ask_to_notify(struct ring *ring, bool on)

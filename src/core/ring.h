@@ -25,7 +25,6 @@
 
 #include "core/counters.h"
 #include "core/guest_memory.h"
-#include "core/stores.h"
 
 struct lender;
 struct ring_loans;
@@ -86,7 +85,7 @@ struct ring {
 	bool wrap;          /* packed: the wrap counter */
 	uint16_t called_at; /* `next` when the guest was last considered to be called, */
 	bool called;        /* if it ever was */
-	struct stores stores;
+	bool past;          /* packets are written past the cache just now */
 	/* Taken by whoever gives packets, where several workers may. Nobody waits for it. */
 	atomic_flag giving;
 	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */
@@ -110,12 +109,13 @@ uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *l
 bool ring_end_loans(struct ring *ring, uint64_t deadline);
 
 /*
- * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest. Returns how many
- * are done with: they remain the caller's, to be freed. The next one, if any, waits for buffers.
- * What was given, or can never be, is counted in `account` as sent or dropped. The worker.
+ * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest, long ones past
+ * the cache if so told (stores.h). Returns how many are done with: they remain the caller's, to be
+ * freed. The next one, if any, waits for buffers. What was given, or can never be, is counted in
+ * `account` as sent or dropped. The worker.
  */
-uint16_t ring_give(
-	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);
+uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
+	struct burst_account *account);
 
 #define RING_BURST 32
 

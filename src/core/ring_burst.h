@@ -232,7 +232,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 
 	while (done < n) {
 		if (unlikely(n_used > CHAIN_PIECES_MAX)) {
-			stores_finish(&ring->stores);
+			stores_finish(ring->past);
 			kind->give_back(ring, used, n_used);
 			n_used = slot = 0;
 		}
@@ -268,7 +268,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			slot += used[n_used++].n_slots;
 	}
 	if (n_used > 0) {
-		stores_finish(&ring->stores);
+		stores_finish(ring->past);
 		kind->give_back(ring, used, n_used);
 		/* So the next ones are on their way when the next burst comes. The ones in front
 		 * of them were looked at before. */

@@ -14,6 +14,7 @@
 #include "core/net_header.h"
 #include "core/ring.h"
 #include "core/ring_loans.h"
+#include "core/stores.h"
 
 /* A descriptor as it was when it was read, of either kind of ring. */
 struct descriptor {
@@ -316,7 +317,7 @@ static inline void give_simple(
 	const struct ring *ring, const struct rte_mbuf *packet, const struct simple *simple)
 {
 	header_write(ring, packet, 1, simple->at);
-	stores_write(&ring->stores, simple->at + ring->header_bytes,
+	stores_write(ring->past, simple->at + ring->header_bytes,
 		rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len);
 	if (unlikely(ring->memory->log != NULL))
 		guest_memory_log(ring->memory, simple->gpa, ring->header_bytes + packet->data_len);

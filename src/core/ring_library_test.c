@@ -401,7 +401,8 @@ static void burst_to_guest(struct duel *duel)
 	for (uint16_t i = 0; i < n; i++)
 		packets[i] = random_packet(duel);
 	uint16_t n_theirs = rte_vhost_enqueue_burst(atomic_load(&ready_vid), RECEIVE, packets, n);
-	uint16_t n_mine = ring_give(&duel->rings[RECEIVE], packets, n, &duel->account);
+	uint16_t n_mine =
+		ring_give(&duel->rings[RECEIVE], chance(duel, 2), packets, n, &duel->account);
 	assert_int_equal(n_theirs, n_mine);
 	rte_pktmbuf_free_bulk(packets, n);
 	compare(duel, RECEIVE);

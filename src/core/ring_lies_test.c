@@ -175,7 +175,8 @@ static void suffers(unsigned i, bool packed, bool give, bool lends, unsigned sou
 		if (give) {
 			for (n = 0; n <= sound; n++)
 				bench->packets[n] = bench_frame(bench, n < sound ? 100 : 3000, 0);
-			n = ring_give(&bench->ring, bench->packets, sound + 1, &bench->account);
+			n = ring_give(
+				&bench->ring, false, bench->packets, sound + 1, &bench->account);
 			rte_pktmbuf_free_bulk(bench->packets, sound + 1);
 		} else {
 			n = bench_take(bench, RING_BURST);
@@ -224,7 +225,8 @@ static void looks_at_few_empty_descriptors(void **state)
 				((struct vring_packed_desc *)table)[i].flags = flags;
 		}
 		bench->packets[0] = bench_frame(bench, 100, 0);
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 1, &bench->account), 1);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
 		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 1);
 		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
 		rte_pktmbuf_free(bench->packets[0]);

@@ -156,8 +156,8 @@ static void gives_what_has_come(
 		uint16_t n = 1 + given % RING_BURST;
 		for (uint16_t i = 0; i < n; i++)
 			bench->packets[i] = bench_frame(bench, frame_bytes(given + i), given + i);
-		bench->ring.stores.past = !bench->ring.stores.past; /* both ways to write */
-		uint16_t done = ring_give(&bench->ring, bench->packets, n, &bench->account);
+		uint16_t done =
+			ring_give(&bench->ring, given % 2, bench->packets, n, &bench->account);
 		assert_true(done > 0);
 		given += done;
 		rte_pktmbuf_free_bulk(bench->packets, n);
@@ -195,9 +195,11 @@ static void drops_only_what_never_fits(void **state)
 		bench->packets[0] = bench_frame(bench, 200, 0);
 		bench->packets[1] = bench_frame(bench, 100, 1);
 		bench->packets[2] = bench_frame(bench, 100, 2);
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 3, &bench->account), 0);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 0);
 		driver_offer(&bench->driver, small, 1, true);
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 3, &bench->account), 2);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 2);
 		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 1);
 		assert_int_equal(bench->account.sent.packets, 1);
 		rte_pktmbuf_free_bulk(bench->packets, 3);
@@ -209,10 +211,12 @@ static void drops_only_what_never_fits(void **state)
 		uint32_t written, tiny[] = {16};
 		driver_take_used(&bench->driver, &buffer, &written);
 		driver_offer(&bench->driver, tiny, 1, true);
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 1, &bench->account), 0);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 0);
 		while (driver_offer(&bench->driver, tiny, 1, true))
 			;
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 1, &bench->account), 1);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
 		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 2);
 		assert_int_equal(bench->account.sent.packets, 1);
 		rte_pktmbuf_free(bench->packets[0]);
@@ -231,7 +235,8 @@ static void tells_checked_checksums(void **state)
 		bench->ring.data_valid = believes;
 		bench->packets[0] = bench_frame(bench, 100, 0);
 		bench->packets[0]->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 1, &bench->account), 1);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
 		assert_int_equal(buffer[0], believes ? VIRTIO_NET_HDR_F_DATA_VALID : 0);
 		rte_pktmbuf_free(bench->packets[0]);
 	}
@@ -311,7 +316,8 @@ static void logs_pages(void **state)
 		bench_post(bench, 2048, 1);
 		bench->packets[0] = bench_frame(bench, 100, 0);
 		bench->packets[1] = bench_frame(bench, 1500, 0);
-		assert_int_equal(ring_give(&bench->ring, bench->packets, 2, &bench->account), 2);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 2, &bench->account), 2);
 		for (uint64_t page = 0; page < 8 * sizeof(bench->log); page++)
 			assert_int_equal(bench->log[page / 8] >> page % 8 & 1,
 				page == used || page == buffers || page == buffers + 1);

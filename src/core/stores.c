@@ -10,22 +10,28 @@
 #define GAIN 0.875 /* of the cost so far: less is worth a change */
 
 /*
+ * Laps of all buffers after a change, before anything is measured. On the first one through the
+ * cache after others past it, lines come from memory.
+ */
+#define SETTLE_LAPS 2
+
+/*
  * How long the result is held: so that trials take a 64th of the time, at most, on top of what
  * packets take anyway. Where there is little to lose, they come more often.
  */
-#define HOLD_PHASES 128 /* where the other way takes twice as long */
-#define HOLD_PHASES_MIN 32
-#define HOLD_PHASES_MAX 512
+#define HOLD_PHASES 512 /* where the other way takes twice as long */
+#define HOLD_PHASES_MIN 128
+#define HOLD_PHASES_MAX 1024
 
 /* Of a phase that measures. */
-static uint32_t phase_packets(uint16_t size)
+static uint32_t phase_packets(uint32_t buffers)
 {
-	return RTE_MAX(size, STORES_PHASE);
+	return RTE_MAX(buffers, STORES_PHASE);
 }
 
-void stores_init(struct stores *stores, uint16_t size)
+void stores_init(struct stores *stores, uint32_t buffers)
 {
-	*stores = (struct stores){.left = phase_packets(size)};
+	*stores = (struct stores){.left = phase_packets(buffers)};
 }
 
 static void note_cost(struct stores *stores)
@@ -47,9 +53,9 @@ static uint32_t hold_phases(const struct stores *stores)
 	return RTE_MAX(HOLD_PHASES_MIN, RTE_MIN(HOLD_PHASES_MAX, HOLD_PHASES * loss));
 }
 
-static void next_phase(struct stores *stores, uint16_t size)
+static void next_phase(struct stores *stores, uint32_t buffers)
 {
-	uint32_t packets = phase_packets(size);
+	uint32_t packets = phase_packets(buffers);
 
 	switch (stores->phase) {
 	case STORES_HOLD:
@@ -59,7 +65,7 @@ static void next_phase(struct stores *stores, uint16_t size)
 		note_cost(stores);
 		stores->past = !stores->past;
 		stores->phase = STORES_SETTLE;
-		packets = size;
+		packets = SETTLE_LAPS * buffers;
 		break;
 	case STORES_SETTLE:
 		stores->phase = STORES_TRY;
@@ -76,7 +82,7 @@ static void next_phase(struct stores *stores, uint16_t size)
 }
 
 /* The time of a burst, and that for which its packets have waited. */
-static void measure(struct stores *stores, uint16_t packets, uint64_t bytes, bool waits,
+static void measure(struct stores *stores, uint32_t packets, uint64_t bytes, bool waits,
 	uint64_t begin, uint64_t end)
 {
 	if (stores->waits_since == 0)
@@ -88,8 +94,8 @@ static void measure(struct stores *stores, uint16_t packets, uint64_t bytes, boo
 	stores->waits_since = waits ? end : 0;
 }
 
-void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
-	uint64_t begin, uint64_t end)
+void stores_note(struct stores *stores, uint32_t buffers, uint32_t packets, uint64_t bytes,
+	bool waits, uint64_t begin, uint64_t end)
 {
 	if (bytes < (uint64_t)packets * STORES_MEAN) {
 		stores->waits_since = waits ? end : 0; /* what has waited was these as well */
@@ -99,5 +105,5 @@ void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_
 		measure(stores, packets, bytes, waits, begin, end);
 	stores->left -= RTE_MIN(stores->left, packets);
 	if (stores->left == 0)
-		next_phase(stores, size);
+		next_phase(stores, buffers);
 }

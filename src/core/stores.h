@@ -11,7 +11,8 @@
  * take. So both are tried and measured, again and again: the time of the worker, and where packets
  * wait for the guest, because it is the slower one, that too.
  *
- * The state of one ring, for whoever gives packets to it.
+ * The state of a lane, for all rings that it gives packets to: they share the guest's CPUs and the
+ * caches, and what one of them gains by another way depends on how the others are written.
  */
 
 #include <rte_atomic.h>
@@ -30,13 +31,13 @@
 	                 */
 #define STORES_HEAD 128 /* at least so many go through the cache anyway: guests look at headers */
 
-/* Packets that are measured, at least; as many as the ring has buffers where that is more. */
+/* Packets that are measured, at least; as many as the rings have buffers where that is more. */
 #define STORES_PHASE 2048
 
 enum stores_phase {
 	STORES_HOLD,    /* what was found to be better, */
 	STORES_MEASURE, /* and how long that takes; */
-	STORES_SETTLE,  /* the other way, until all buffers have been written so, */
+	STORES_SETTLE,  /* the other way, until all buffers have been written so twice, */
 	STORES_TRY,     /* and how long that takes */
 };
 
@@ -56,22 +57,21 @@ static inline bool stores_measure(const struct stores *stores)
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
-/* A ring of `size` buffers is set up anew: nothing is measured before all have been written once.
- */
-void stores_init(struct stores *stores, uint16_t size);
+/* Rings of `buffers` in all are set up: nothing is measured before all have been written once. */
+void stores_init(struct stores *stores, uint32_t buffers);
 
 /*
- * A burst of so many packets, 0 or more, has been written to a ring of `size` buffers, from `begin`
- * to `end` (TSC) where it was to be timed. `waits`: there are more, for which the guest had no
- * room.
+ * A burst of so many packets, 0 or more, has been written to rings of `buffers` in all, from
+ * `begin` to `end` (TSC) where it was to be timed. `waits`: there are more, for which the guest had
+ * no room.
  */
-void stores_note(struct stores *stores, uint16_t size, uint16_t packets, uint64_t bytes, bool waits,
-	uint64_t begin, uint64_t end);
+void stores_note(struct stores *stores, uint32_t buffers, uint32_t packets, uint64_t bytes,
+	bool waits, uint64_t begin, uint64_t end);
 
 /* What was written can be seen by the guest before what is written next. */
-static inline void stores_finish(const struct stores *stores)
+static inline void stores_finish(bool past)
 {
-	if (stores->past)
+	if (past)
 		rte_wmb();
 }
 
@@ -84,11 +84,10 @@ static inline void stores_line_past(uint8_t *to, const uint8_t *from)
 #endif
 
 /* Writes part of a packet. */
-static inline void stores_write(
-	const struct stores *stores, uint8_t *to, const uint8_t *from, uint32_t bytes)
+static inline void stores_write(bool past, uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
 #ifdef __SSE2__
-	if (stores->past && bytes >= STORES_LONG) {
+	if (past && bytes >= STORES_LONG) {
 		uint32_t done = STORES_HEAD + (-(uintptr_t)to & (RTE_CACHE_LINE_SIZE - 1));
 		copy_bytes(to, from, done);
 		for (; bytes - done >= RTE_CACHE_LINE_SIZE; done += RTE_CACHE_LINE_SIZE)

@@ -179,18 +179,16 @@ static void writes_all_of_it(void **state)
 	static const uint32_t lengths[] = {
 		0, 1, 12, 60, 511, 512, 513, 575, 576, 639, 640, 700, 1500};
 	static uint8_t from[2048], to[2048], expected[2048];
-	const struct stores both[] = {{.past = false}, {.past = true}};
-
 	for (unsigned i = 0; i < sizeof(from); i++)
 		from[i] = (uint8_t)(i * 7 + i / 251);
-	for (unsigned past = 0; past < RTE_DIM(both); past++)
+	for (unsigned past = 0; past < 2; past++)
 		for (unsigned at = 0; at < 2 * RTE_CACHE_LINE_SIZE; at++)
 			for (unsigned i = 0; i < RTE_DIM(lengths); i++) {
 				memset(to, 0xee, sizeof(to));
 				memset(expected, 0xee, sizeof(expected));
 				memcpy(expected + at, from + at / 2, lengths[i]);
-				stores_write(&both[past], to + at, from + at / 2, lengths[i]);
-				stores_finish(&both[past]);
+				stores_write(past, to + at, from + at / 2, lengths[i]);
+				stores_finish(past);
 				assert_memory_equal(to, expected, sizeof(to));
 			}
 }

@@ -62,7 +62,7 @@ static uint16_t give(struct vf_to_vm *lane, struct guest_session *session, unsig
 
 	if (shared && atomic_flag_test_and_set_explicit(&ring->giving, memory_order_acquire))
 		return 0;
-	uint16_t done = ring_give(ring, packets, n, account);
+	uint16_t done = ring_give(ring, lane->stores.past, packets, n, account);
 	if (shared)
 		atomic_flag_clear_explicit(&ring->giving, memory_order_release);
 	if (unlikely(done < n))
@@ -170,6 +170,14 @@ static void distribute(struct vf_to_vm *lane, struct guest_session *session,
 	}
 }
 
+/* How many buffers the rings have that the guest has enabled: all of them are as long. */
+static uint32_t buffers(const struct guest_session *session, uint32_t enabled)
+{
+	const struct ring *first = &session->rings[GUEST_RECEIVE_RING(__builtin_ctz(enabled))];
+
+	return (uint32_t)__builtin_popcount(enabled) * first->size;
+}
+
 /* The guest has enabled other rings: what waits for the ones that were goes to those that are. */
 static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_session *session,
 	struct burst_account *account)
@@ -179,6 +187,7 @@ static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_se
 	uint16_t n;
 
 	steer_set(&lane->steer, enabled);
+	stores_init(&lane->stores, buffers(session, enabled));
 	for (; waiting != 0; waiting &= waiting - 1) {
 		unsigned queue = __builtin_ctz(waiting);
 		while ((n = backlog_peek(&lane->backlog, queue, packets, LANE_BURST)) > 0) {
@@ -244,6 +253,7 @@ static unsigned discard(struct vf_to_vm *lane)
 	struct rte_mbuf *packets[LANE_BURST];
 
 	drop_waiting(lane, DROP_NOT_CONNECTED, &account);
+	lane->steer.enabled = 0;
 	for (uint16_t q = lane->lane.slice; q < lane->lane.vf->n_queues; q += lane->lane.n_slices) {
 		uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, q, packets, LANE_BURST);
 		struct tally received = packets_tally(packets, n);
@@ -297,7 +307,8 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 						     memory_order_relaxed);
 	if (enabled == 0)
 		return discard(lane);
-	bool had_waiting = lane->backlog.waiting != 0;
+	const bool had_waiting = lane->backlog.waiting != 0, timed = stores_measure(&lane->stores);
+	const uint64_t begin = timed ? rte_rdtsc() : 0;
 	if (unlikely(enabled != lane->steer.enabled))
 		steer_again(lane, enabled, session, &account);
 	if (had_waiting)
@@ -312,7 +323,12 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 		q += stride;
 	}
 	lane->next_queue = q;
-	if (account.received.packets != 0 || had_waiting)
+	if (account.received.packets != 0 || had_waiting) {
+		/* With all stores done: the next poll would wait for them otherwise. */
+		stores_note(&lane->stores, buffers(session, enabled), account.sent.packets,
+			account.sent.bytes, lane->backlog.waiting != 0, begin,
+			timed ? rte_rdtsc_precise() : 0);
 		publish(lane, &account);
+	}
 	return account.received.packets + account.sent.packets;
 }

@@ -360,7 +360,7 @@ static void give(struct guest *guest, struct input *input)
 		bytes = 1 + bytes * 5 % 9001;
 	}
 	remember(guest);
-	uint16_t done = ring_give(&guest->ring, packets, n, &account);
+	uint16_t done = ring_give(&guest->ring, false, packets, n, &account);
 	require(done <= n && account.sent.packets + count_dropped(&account) == done);
 	for (unsigned i = 0; i < n; i++)
 		check_packet(packets[i]);
