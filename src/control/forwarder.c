@@ -12,7 +12,7 @@
 #include "control/socket_dir.h"
 #include "control/turn.h"
 #include "core/fault.h"
-#include "core/gate.h"
+#include "core/gatekeeper.h"
 #include "core/hugepages.h"
 #include "core/pool.h"
 #include "core/vf.h"

@@ -11,12 +11,7 @@
  * library: the gate has their socket, reads every message to its end, judges it, and only then
  * hands it on, over a connection of its own, with one unanswered message at a time: it has the
  * library answer each, and where that refuses one, the connection ends. It never waits for anybody.
- * The packets know nothing of it.
- *
- * It also watches the eventfds by which workers call the guest, while they do (call_watch.h): one
- * that is full would block the next worker that writes to it, which an honest guest's never is. It
- * is emptied, and its connection ends. So does that of a guest whose memory has vanished
- * (fault.h). Who had to be thrown out for one of these two is not let in again for a second.
+ * The packets know nothing of it. One thread serves all gates: gatekeeper.h.
  */
 
 #include <stdbool.h>
@@ -47,12 +42,6 @@ struct gate_options {
 	enum gate_calls (*relieve)(void *userdata);
 	void *userdata;
 };
-
-/* Starts the thread, on the CPUs of the caller; fault_open() has been called. Control thread. */
-int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err);
-
-/* Ends the thread. No gate may be open. Control thread. Returns NULL. */
-struct gatekeeper *gatekeeper_stop(struct gatekeeper *keeper);
 
 /*
  * Opens a gate. In server mode a file that a dead daemon left is replaced and a live one refused;

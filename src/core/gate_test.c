@@ -26,6 +26,7 @@
 #include "core/call_watch.h"
 #include "core/fault.h"
 #include "core/gate.h"
+#include "core/gatekeeper.h"
 #include "core/vhost_user.h"
 
 #define PATIENCE_MS 5000 /* for what must happen */

@@ -23,7 +23,7 @@
 
 #include "base/log.h"
 #include "core/fault.h"
-#include "core/gate.h"
+#include "core/gatekeeper.h"
 #include "core/packet_fixture.h"
 #include "core/vhost_user.h"
 
