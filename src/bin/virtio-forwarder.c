@@ -15,12 +15,12 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/pid_file.h"
 #include "base/standard_fds.h"
 #include "config/config.h"
 #include "control/accept_guard.h"
 #include "control/daemonize.h"
 #include "control/forwarder.h"
-#include "control/pid_file.h"
 #include "control/services.h"
 #include "control/watchdog.h"
 #include "core/eal.h"

@@ -88,6 +88,15 @@ def test_another_backend_and_the_daemon_itself(check, workdir, stack):
     assert {name: verdict for name, verdict, _ in findings}["devices"] == "ok"
 
 
+def test_the_daemon_itself_without_an_endpoint(check, workdir, stack):
+    """Its sockets are no other backend's."""
+    forwarder = stack.enter_context(Forwarder(workdir, {0: "net_null0"}))
+    code, findings = check(f"VIRTIOFWD_ZMQ_STATS_EP=\nVIRTIOFWD_PID_DIR={workdir}\n"
+                           f"VIRTIOFWD_SOCKET_DIR={forwarder.socket_dir}\n")
+    assert ("daemon", "ok", "runs") in findings
+    assert not [text for name, verdict, text in findings if name == "sockets" and verdict == "missing"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories to others")
 @pytest.mark.parametrize("owner, group, mode, above, kept_out", [
     (0, 0, 0o755, 0o755, "its owner and mode keep out daemon"),

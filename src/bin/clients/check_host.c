@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/pid_file.h"
 #include "base/unix_socket.h"
 #include "bin/clients/clients.h"
 #include "config/config.h"
@@ -98,11 +99,14 @@ static struct config *load(const struct arguments *arguments, struct findings *f
 	return config;
 }
 
+/* By its pid file; or by what it answers, where options of its unit name another place for that. */
 static bool is_running(const struct config *config)
 {
 	const struct stats_request request = {0};
 	struct stats_reply *reply;
 
+	if (pid_file_is_taken(config->pid_dir))
+		return true;
 	if (config->zmq_stats_ep == NULL ||
 		client_stats(config->zmq_stats_ep, &request, &reply, NULL) < 0)
 		return false;

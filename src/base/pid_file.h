@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-#include <limits.h>
+#include <linux/limits.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -25,3 +26,9 @@ int pid_file_write(struct pid_file *file, struct err *err);
 
 /* Removes and unlocks the file. */
 void pid_file_release(struct pid_file *file);
+
+/*
+ * True where a daemon has <dir>/virtio-forwarder.pid, as far as this process may open it. Where
+ * none has, one that starts just then may be told that there is: this locks the file for a moment.
+ */
+bool pid_file_is_taken(const char *dir);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/pid_file.h"
+#include "base/pid_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -41,11 +40,17 @@ static int open_locked(const char *path, struct err *err)
 		path, pid);
 }
 
+static int name_file(char ret_path[static PATH_MAX], const char *dir)
+{
+	int n = snprintf(ret_path, PATH_MAX, "%s/virtio-forwarder.pid", dir);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 int pid_file_take(struct pid_file *file, const char *dir, struct err *err)
 {
 	file->fd = -1;
-	if (snprintf(file->path, sizeof(file->path), "%s/virtio-forwarder.pid", dir) >=
-		(int)sizeof(file->path))
+	if (name_file(file->path, dir) < 0)
 		return err_set(err, ENAMETOOLONG, "--pid-path is too long: %s", dir);
 	/* A daemon that ends removes it, maybe between our opening and locking it. */
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -75,4 +80,18 @@ void pid_file_release(struct pid_file *file)
 	unlink(file->path);
 	close(file->fd);
 	file->fd = -1;
+}
+
+bool pid_file_is_taken(const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (name_file(path, dir) < 0)
+		return false;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	bool taken = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return taken;
 }

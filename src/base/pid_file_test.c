@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/pid_file.h"
+#include "base/pid_file.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -67,11 +67,24 @@ static void only_one_has_it(void **state)
 	struct pid_file file;
 
 	for (unsigned i = 0; i < 2; i++) {
+		assert_false(pid_file_is_taken(bed.directory));
 		take(&file, bed.directory);
 		assert_int_equal(pid_file_write(&file, NULL), 0);
 		expect_taken();
+		assert_true(pid_file_is_taken(bed.directory));
 		pid_file_release(&file);
 	}
+}
+
+static void a_file_that_was_left_is_nobodys(void **state)
+{
+	struct pid_file file;
+
+	take(&file, bed.directory);
+	close(file.fd); /* as where it was killed */
+	assert_false(pid_file_is_taken(bed.directory));
+	take(&file, bed.directory);
+	pid_file_release(&file);
 }
 
 static void a_file_that_was_removed_is_not_locked(void **state)
@@ -111,6 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_BED(only_one_has_it),
+		IN_BED(a_file_that_was_left_is_nobodys),
 		IN_BED(a_file_that_was_removed_is_not_locked),
 		IN_BED(long_paths),
 	};
