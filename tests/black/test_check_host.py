@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -124,6 +125,24 @@ def test_sockets_directory_as_the_daemon_sees_it(check, workdir, owner, group, m
         assert not kept_out or text in forwarder.output.text
 
 
+def test_options_that_the_daemon_is_started_with(check, workdir):
+    """They override the file, as a unit's do; what is wrong among them is told."""
+    (workdir / "there").mkdir()
+    options = ["--", f"--vhost-path={workdir}/there", "-udaemon", "--vhostuser-client", "--no-huge"]
+    _, findings = check("VIRTIOFWD_SOCKET_DIR=/nonexistent/x\n", *options)
+    said = {name: (verdict, text) for name, verdict, text in findings}
+    assert said["sockets"][0] == "missing" and f"{workdir}/there" in said["sockets"][1]
+    assert said["hugepages"][0] == "warning" and "--no-huge" in said["hugepages"][1]
+    for wrong, text in (("--nosuch", "unknown"), ("x", "unexpected argument"),
+                        ("--check-config", "these options start no daemon")):
+        result = subprocess.run([program("vio4wd"), "check-host", f"--config={workdir}/virtioforwarder",
+                                 "--", wrong], capture_output=True, text=True, timeout=30)
+        assert result.returncode == MISSING
+        assert re.search(f"^missing +configuration .*{text}", result.stdout, re.M), result.stdout
+
+
 def test_usage():
-    result = subprocess.run([program("vio4wd"), "check-host", "x"], capture_output=True, timeout=30)
-    assert result.returncode == USAGE
+    for arguments in (["x"], ["--no-huge"]):
+        result = subprocess.run([program("vio4wd"), "check-host", *arguments], capture_output=True,
+                                timeout=30)
+        assert result.returncode == USAGE

@@ -249,8 +249,14 @@ def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
     run(["/usr/bin/python3", "-c", ACCEPT], cwd=tree.path(SOCKETS), user=4711, group=4711,
         extra_groups=[kvm], umask=0o002)
     assert "keep out" not in daemon.journal()
+    check = re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)",
+                      tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf"))[1]
+    assert re.search("^ok +sockets .* can be used", tree.run(f"{check} --no-huge", check=False), re.M)
+    as_root = check[check.index("vio4wd"):]  # to whom it is no other's
+    assert re.search("^ok +sockets .* can be used", tree.run(as_root, check=False), re.M)
     daemon("stop")
     tree.run(f"chmod 755 {SOCKETS}")
+    assert re.search("^missing +sockets .* keep out the group kvm", tree.run(check, check=False), re.M)
     daemon("start")
     assert f"keep out the group kvm, as which VMs run (VIRTIOFWD_SOCKET_GROUP): chgrp kvm {SOCKETS}; " \
         f"chmod 3775 {SOCKETS}" in daemon.journal()

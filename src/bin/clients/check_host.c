@@ -31,6 +31,8 @@ struct arguments {
 	struct client_options options;
 	const char *file; /* NULL: the default, which may be missing */
 	const char *sysfs;
+	char **daemon_options; /* of its command line */
+	int n_daemon_options;
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -44,6 +46,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_SYSFS:
 		arguments->sysfs = value;
 		return 0;
+	case ARGP_KEY_ARGS: /* all from here on */
+		if (!state->quoted)
+			return ARGP_ERR_UNKNOWN;
+		arguments->daemon_options = state->argv + state->next;
+		arguments->n_daemon_options = state->argc - state->next;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -52,11 +60,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.args_doc = "[-- OPTION-OF-THE-DAEMON...]",
 	.doc = "Looks whether this host has what virtio-forwarder needs with its configuration, "
 	       "and "
 	       "says how to mend what is missing.\v"
 	       "Each line begins with ok, warning (works, but slower or less safely) or missing "
 	       "(does not work).\n"
+	       "Options that the daemon is started with override its configuration here, too: "
+	       "give them behind --.\n"
 	       "Exit code: 0 nothing is missing, 1 something is, 2 bad usage.",
 };
 
@@ -86,12 +97,19 @@ static void add_finding(
 static struct config *load(const struct arguments *arguments, struct findings *findings)
 {
 	char name[] = "virtio-forwarder", option[4096];
-	char *argv[] = {name, option, NULL};
+	char *argv[arguments->n_daemon_options + 3];
+	int argc = 0;
 	struct config *config = NULL;
-	struct err err = {""};
+	struct err err = {"these options start no daemon"};
 
+	argv[argc++] = name;
 	snprintf(option, sizeof(option), "--config=%s", arguments->file ? arguments->file : "");
-	if (config_load(arguments->file ? 2 : 1, argv, &config, &err) == CONFIG_RUN)
+	if (arguments->file)
+		argv[argc++] = option;
+	for (int i = 0; i < arguments->n_daemon_options; i++)
+		argv[argc++] = arguments->daemon_options[i];
+	argv[argc] = NULL;
+	if (config_load(argc, argv, &config, &err) == CONFIG_RUN)
 		add_finding(findings, "configuration", HOST_OK,
 			arguments->file ? arguments->file : CONFIG_FILE_DEFAULT);
 	else
