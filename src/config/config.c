@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -154,6 +155,20 @@ int config_load(int argc, char **argv, struct config **ret_config, struct err *e
 	if (r < 0)
 		return r == -EINVAL ? -EIO : r;
 	return load_daemon(argc, argv, &machine, ret_config, err);
+}
+
+void config_socket_path(
+	const struct config *config, unsigned relay_id, char ret_path[static SOCKET_PATH_SIZE])
+{
+	int n = snprintf(ret_path, SOCKET_PATH_SIZE, "%s/", config->socket_dir);
+
+	assert(n < SOCKET_PATH_SIZE); /* check_sockets() */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* value_socket_pattern() */
+	n += snprintf(
+		ret_path + n, (size_t)(SOCKET_PATH_SIZE - n), config->socket_pattern, relay_id);
+#pragma GCC diagnostic pop
+	assert(n < SOCKET_PATH_SIZE);
 }
 
 int config_load_sched(int argc, char **argv, struct config_sched **ret_config, struct err *err)

@@ -105,6 +105,10 @@ int config_load(int argc, char **argv, struct config **ret_config, struct err *e
 
 struct config *config_free(struct config *config);
 
+/* The path of a relay's socket, of a loaded configuration: it is never too long. */
+void config_socket_path(
+	const struct config *config, unsigned relay_id, char ret_path[static SOCKET_PATH_SIZE]);
+
 /* The same for vio4wd_core_scheduler. */
 int config_load_sched(int argc, char **argv, struct config_sched **ret_config, struct err *err);
 

@@ -369,6 +369,23 @@ static void master_may_be_a_worker_where_allowed(void **state)
 	config_free(config);
 }
 
+static void socket_paths(void **state)
+{
+	struct config *config = good("VIRTIOFWD_SOCKET_FNAME_PATTERN=v%u.sock\n", "");
+	char path[SOCKET_PATH_SIZE], directory[SOCKET_PATH_SIZE] = "-V " LONG_DIR;
+
+	config_socket_path(config, 7, path);
+	assert_string_equal(path, "/tmp/v7.sock");
+	config_free(config);
+
+	directory[strlen(directory) - 6] = '\0'; /* as long as may be */
+	config = good("", directory);
+	config_socket_path(config, RELAYS_MAX - 1, path);
+	assert_int_equal(strlen(path), SOCKET_PATH_SIZE - 1);
+	assert_non_null(strstr(path, "/i2/virtio-forwarder63.sock"));
+	config_free(config);
+}
+
 struct refusal {
 	const char *file, *line, *begin, *reason;
 };
@@ -558,6 +575,7 @@ int main(void)
 		cmocka_unit_test(accounts_by_number),
 		cmocka_unit_test(accounts_that_cannot_be_looked_up),
 		cmocka_unit_test(tcp_where_it_is_allowed),
+		cmocka_unit_test(socket_paths),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(misses),

@@ -2,7 +2,6 @@
 #include "control/forwarder.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -81,18 +80,10 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 
 static int open_static_sockets(struct forwarder *forwarder, struct err *err)
 {
-	const struct config *config = forwarder->config;
-	char name[SOCKET_PATH_SIZE], path[SOCKET_PATH_SIZE];
+	char path[SOCKET_PATH_SIZE];
 
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* checked with the configuration */
-		snprintf(name, sizeof(name), config->socket_pattern, i);
-#pragma GCC diagnostic pop
-		if (snprintf(path, sizeof(path), "%s/%s", config->socket_dir, name) >=
-			(int)sizeof(path))
-			return err_set(err, ENAMETOOLONG, "socket path %s/%s is too long",
-				config->socket_dir, name);
+		config_socket_path(forwarder->config, i, path);
 		int r = relay_open_socket(&forwarder->relays[i], path, SOCKET_MODE_DEFAULT, err);
 		if (r < 0)
 			return r;

@@ -135,16 +135,12 @@ static bool is_running(const struct config *config)
 /* Of the sockets that the daemon will listen on: that no other backend has them. */
 static void check_backends(const struct config *config, bool running, struct findings *findings)
 {
-	char name[SOCKET_PATH_SIZE], path[2 * SOCKET_PATH_SIZE], text[4 * SOCKET_PATH_SIZE];
+	char path[SOCKET_PATH_SIZE], text[2 * SOCKET_PATH_SIZE];
 
 	if (running || config->vhost_client || config->dynamic_sockets)
 		return;
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* checked with the configuration */
-		snprintf(name, sizeof(name), config->socket_pattern, i);
-#pragma GCC diagnostic pop
-		snprintf(path, sizeof(path), "%s/%s", config->socket_dir, name);
+		config_socket_path(config, i, path);
 		if (unix_socket_probe(path) != 0)
 			continue;
 		snprintf(text, sizeof(text),
