@@ -4,11 +4,23 @@
 #include <stdint.h>
 #include <time.h>
 
-/* The monotonic clock in ns: CLOCK_MONOTONIC, of which event loops have timers. Any thread. */
-static inline uint64_t clock_monotonic_ns(void)
+/* A clock in ns since it began. Any thread. */
+static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The monotonic clock in ns: CLOCK_MONOTONIC, of which event loops have timers. Any thread. */
+static inline uint64_t clock_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* The time of day in ns since 1970. Any thread. */
+static inline uint64_t clock_realtime_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
 }

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/turn.h"
 #include "core/port_events.h"

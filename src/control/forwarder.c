@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"

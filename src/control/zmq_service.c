@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <zmq.h>
 
+#include "base/clock.h"
 #include "base/endpoints.h"
 #include "base/log.h"
 #include "control/ipc_listener.h"

@@ -3,9 +3,9 @@
 
 #include <rte_mbuf.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/capture.h"
+#include "base/clock.h"
 
 /* Copies to a position of the ring, round its end. */
 static void put(struct capture_ring *ring, uint64_t position, const void *data, uint32_t length)
@@ -33,12 +33,11 @@ void tap_packets(struct tap *tap, struct rte_mbuf *const *packets, uint16_t n)
 {
 	struct capture_ring *ring = tap->ring;
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-	struct timespec now;
+	uint64_t now_ns = clock_realtime_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	for (uint16_t i = 0; i < n; i++) {
 		struct capture_record record = {
-			.time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+			.time_ns = now_ns,
 			.length = packets[i]->pkt_len,
 			.kept = MIN(packets[i]->pkt_len, tap->snaplen),
 		};

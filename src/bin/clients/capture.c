@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/endpoints.h"
 #include "base/limits.h"
 #include "bin/clients/capture_source.h"
@@ -244,14 +244,6 @@ static unsigned write_packets(struct capture *capture, unsigned n)
 	return i;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /*
  * Until a signal, the count, the time or the daemon's end. Returns 0, or -ECONNRESET for the last.
  * A pause is the moment to write out what has been captured.
@@ -261,7 +253,7 @@ static int run(struct capture *capture, int signals, struct err *err)
 	struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
 		{.fd = capture_source_fd(capture->source), .events = POLLIN}};
 	const uint64_t end_ns =
-		clock_ns(CLOCK_MONOTONIC) + capture->arguments->duration_s * UINT64_C(1000000000);
+		clock_monotonic_ns() + capture->arguments->duration_s * UINT64_C(1000000000);
 
 	for (;;) {
 		unsigned n = write_packets(capture, PACKETS_A_LOOK);
@@ -272,7 +264,7 @@ static int run(struct capture *capture, int signals, struct err *err)
 			return 0;
 		if (fds[1].revents)
 			return err_set(err, ECONNRESET, "the daemon has ended");
-		if (capture->arguments->duration_s > 0 && clock_ns(CLOCK_MONOTONIC) >= end_ns)
+		if (capture->arguments->duration_s > 0 && clock_monotonic_ns() >= end_ns)
 			return 0;
 	}
 }
@@ -289,7 +281,7 @@ static void finish(struct capture *capture, const char *program)
 			continue;
 		uint64_t lost_here = capture_source_lost(capture->source, d);
 		lost += lost_here;
-		pcapng_statistics(capture->out, capture->interfaces[d], clock_ns(CLOCK_REALTIME),
+		pcapng_statistics(capture->out, capture->interfaces[d], clock_realtime_ns(),
 			capture->seen[d] + lost_here, lost_here);
 	}
 	fprintf(stderr, "%s: %" PRIu64 " packets captured, %" PRIu64 " lost\n", program,

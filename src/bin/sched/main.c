@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/standard_fds.h"
 #include "bin/sched/scheduler.h"
@@ -50,7 +51,7 @@ static int on_poll(sd_event_source *timer, uint64_t time_us, void *userdata)
 		return sd_event_exit(event, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	/* Not relative: the event loop's idea of now is from before a poll that may have blocked.
 	 */
-	r = sd_event_source_set_time(timer, meter_clock_ns() / 1000 + interval_us);
+	r = sd_event_source_set_time(timer, clock_monotonic_ns() / 1000 + interval_us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 	return r;

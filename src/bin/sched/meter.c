@@ -1,17 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/meter.h"
 
-#include <time.h>
-
 #include "sched/load.h"
-
-uint64_t meter_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static const struct relay_stats *find_relay(const struct stats_reply *reply, unsigned id)
 {

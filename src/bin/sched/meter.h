@@ -29,9 +29,6 @@ struct worker_rate {
 	double sleep;
 };
 
-/* Monotonic time. */
-uint64_t meter_clock_ns(void);
-
 /*
  * Takes an answer, which becomes the meter's, of the time `now_ns`. Returns false where counters
  * have gone back: the daemon was started anew, or a relay; rates begin anew, too.

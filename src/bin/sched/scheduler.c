@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "sched/explain.h"
 
@@ -81,7 +81,7 @@ static int observe(struct scheduler *scheduler)
 	if (r < 0)
 		return disconnected(scheduler, r, &err);
 	connected(scheduler, &workers);
-	if (!observer_take(&scheduler->observer, &workers, reply, meter_clock_ns())) {
+	if (!observer_take(&scheduler->observer, &workers, reply, clock_monotonic_ns())) {
 		log_notice("virtio-forwarder has started anew; what was known is forgotten");
 		scheduler->pins_known = false;
 		scheduler->n_verdicts = 0;

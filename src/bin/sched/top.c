@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "bin/clients/clients.h"
 #include "bin/sched/meter.h"
 #include "bin/sched/terminal.h"
@@ -95,7 +96,7 @@ static int sample(struct top *top, struct err *err)
 		top->workers_known = false;
 		return r;
 	}
-	if (!meter_take(&top->meter, reply, meter_clock_ns()))
+	if (!meter_take(&top->meter, reply, clock_monotonic_ns()))
 		top->workers_known = false;
 	if (!top->workers_known) {
 		top->workers = (struct cpu_set){};

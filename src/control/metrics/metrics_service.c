@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loopback.h"
 #include "control/ipc_listener.h"
@@ -34,14 +34,6 @@ struct metrics_service {
 	struct metrics_view view;
 	struct text texts[METRICS_FORMATS]; /* of the view */
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void forget_texts(struct metrics_service *service)
 {
@@ -77,12 +69,12 @@ static void begin_idle(struct metrics_service *service)
 	for (unsigned i = 0; i < stats->n_workers; i++)
 		service->used_at_start_ns[i] =
 			stats->workers[i].busy_ns + stats->workers[i].sleep_ns;
-	service->start_ns = clock_ns(CLOCK_MONOTONIC);
+	service->start_ns = clock_monotonic_ns();
 }
 
 static void refresh(struct metrics_service *service)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_monotonic_ns();
 
 	if (service->taken_ns != 0 && now_ns - service->taken_ns < FRESH_NS)
 		return;
@@ -187,7 +179,7 @@ int metrics_service_new(struct metrics_service **ret_service, sd_event *event, c
 	begin_idle(service);
 	service->view.version = source->version;
 	service->view.dpdk = source->dpdk;
-	service->view.start_time_s = clock_ns(CLOCK_REALTIME) / 1000000000;
+	service->view.start_time_s = clock_realtime_ns() / 1000000000;
 	int r = open_socket(service, endpoint, err);
 	if (r == 0)
 		r = local_server_new(&service->server, event,
