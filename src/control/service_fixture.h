@@ -10,14 +10,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <zmq.h>
 
 #include <cmocka.h>
 
+#include "control/loop_fixture.h"
 #include "control/zmq_service.h"
-
-#define PATIENCE_MS 20000 /* what is waited for comes at once; this ends a test that has failed */
 
 struct fixture {
 	sd_event *event;
@@ -27,25 +25,6 @@ struct fixture {
 	char address[128];
 	struct zmq_endpoint endpoint;
 };
-
-static inline int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Runs the loop until `done` says so. */
-static inline void pump(struct fixture *fixture, bool (*done)(void *), void *userdata)
-{
-	int64_t deadline_ms = now_ms() + PATIENCE_MS;
-
-	while (!done(userdata)) {
-		assert_true(now_ms() < deadline_ms);
-		assert_true(sd_event_run(fixture->event, 1000) >= 0);
-	}
-}
 
 static inline void fixture_init(struct fixture *fixture)
 {
