@@ -49,7 +49,8 @@ static int update(struct core_sched_service *service, const struct core_sched_re
 			(r = check_slices(move, &move->vm_to_vf_slices, &workers, err)) < 0)
 			return r;
 	}
-	return service->callbacks.move(service->userdata, request->moves, request->n_moves, err);
+	service->callbacks.move(service->userdata, request->moves, request->n_moves);
+	return 0;
 }
 
 /* Does what is asked and makes the answer to it. 0 or -ENOMEM. */

@@ -11,13 +11,9 @@
 struct core_sched_service;
 
 struct core_sched_callbacks {
-	/*
-	 * Moves the relays, all or none; no relay is named twice and every CPU is a worker's.
-	 * Returns 0 or a negative errno with the reason in err.
-	 */
-	int (*move)(void *userdata, const struct core_move *moves, unsigned n, struct err *err);
-	/* Fills in the worker CPUs; returns how many there are. */
-	unsigned (*worker_cpus)(void *userdata, struct cpu_set *ret_cpus);
+	/* Moves the relays; no relay is named twice and every CPU is a worker's. */
+	void (*move)(void *userdata, const struct core_move *moves, unsigned n);
+	void (*worker_cpus)(void *userdata, struct cpu_set *ret_cpus);
 };
 
 /* `callbacks` is copied. */

@@ -270,10 +270,9 @@ void forwarder_tap(
 	relay_tap(&forwarder->relays[relay_id], direction, taps);
 }
 
-unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)
+void forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)
 {
 	*ret_cpus = (struct cpu_set){0};
 	for (unsigned i = 0; i < workers_count(forwarder->workers); i++)
 		cpu_set_add(ret_cpus, workers_cpu(forwarder->workers, i));
-	return workers_count(forwarder->workers);
 }

@@ -14,7 +14,6 @@
 #include "control/op.h"
 #include "control/stats.h"
 #include "core/workers.h"
-#include "wire/core_sched_codec.h"
 
 struct forwarder;
 
@@ -55,5 +54,5 @@ void forwarder_move(struct forwarder *forwarder, const struct core_move *move);
 void forwarder_tap(
 	struct forwarder *forwarder, unsigned relay_id, enum direction direction, struct tap *taps);
 
-/* Fills in the CPUs of the workers; returns how many. */
-unsigned forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus);
+/* Fills in the CPUs of the workers. */
+void forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus);

@@ -3,8 +3,8 @@
 
 /*
  * The one request and answer type for every way in: static VFs, ZeroMQ, OVSDB, command file. Each
- * of them only translates into a `struct op` and calls forwarder_apply(). A leaf: no DPDK, no
- * protobuf.
+ * of them only translates into a `struct op` and calls forwarder_apply(); the core scheduler's
+ * translates into `struct core_move`. A leaf: no DPDK, no protobuf.
  */
 
 #include <stdbool.h>
@@ -42,4 +42,19 @@ struct op_result {
 	int code;                     /* 0, or a positive errno */
 	struct err err;               /* the reason, where code is not 0 */
 	char query[DEVICE_TEXT_SIZE]; /* QUERY_PCI: the device in the wire's form; else "" */
+};
+
+/* The CPU of each slice of a direction. */
+struct slice_cpus {
+	unsigned n; /* of those that are said: the others have the direction's CPU */
+	unsigned cpus[SLICES_MAX];
+};
+
+/* The CPUs that a relay's two directions run on, or are to run on. */
+struct core_move {
+	unsigned relay_id; /* 0..63 */
+	unsigned vf_to_vm_cpu;
+	unsigned vm_to_vf_cpu; /* all CPUs 0..CPU_SET_MAX - 1 */
+	struct slice_cpus vf_to_vm_slices;
+	struct slice_cpus vm_to_vf_slices;
 };

@@ -42,16 +42,15 @@ static void read_devices(void *userdata, struct device_counters ret_counters[sta
 	forwarder_read_devices(userdata, ret_counters);
 }
 
-static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)
+static void move(void *userdata, const struct core_move *moves, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		forwarder_move(userdata, &moves[i]);
-	return 0;
 }
 
-static unsigned worker_cpus(void *userdata, struct cpu_set *ret_cpus)
+static void worker_cpus(void *userdata, struct cpu_set *ret_cpus)
 {
-	return forwarder_worker_cpus(userdata, ret_cpus);
+	forwarder_worker_cpus(userdata, ret_cpus);
 }
 
 static int open_config(struct services *services, const struct config *config,

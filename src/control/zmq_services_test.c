@@ -26,7 +26,6 @@ struct test {
 	unsigned n_snapshots;
 	struct core_move moves[RELAYS_MAX];
 	unsigned n_moves;
-	int move_result;
 	/* The client's thread. */
 	void (*ask)(struct test *);
 	atomic_bool finished;
@@ -293,22 +292,19 @@ static void test_stats_many_delayed(void **state)
 	stats_service_free(service);
 }
 
-static int move(void *userdata, const struct core_move *moves, unsigned n, struct err *err)
+static void move(void *userdata, const struct core_move *moves, unsigned n)
 {
 	struct test *test = userdata;
 
 	memcpy(test->moves, moves, n * sizeof(*moves));
 	test->n_moves = n;
-	return test->move_result < 0 ? err_set(err, -test->move_result, "relay 5 will not move")
-	                             : 0;
 }
 
-static unsigned worker_cpus(void *userdata, struct cpu_set *ret_cpus)
+static void worker_cpus(void *userdata, struct cpu_set *ret_cpus)
 {
 	*ret_cpus = (struct cpu_set){};
 	cpu_set_add(ret_cpus, 1);
 	cpu_set_add(ret_cpus, 70);
-	return 2;
 }
 
 static void ask_cpus(struct test *test)
@@ -355,11 +351,6 @@ static void test_core_sched(void **state)
 	assert_int_equal(test->n_moves, 2);
 	assert_int_equal(test->moves[0].relay_id, 5);
 	assert_int_equal(test->moves[0].vm_to_vf_cpu, 70);
-
-	test->move_result = -EBUSY;
-	run(test, ask_good_move);
-	assert_int_equal(test->r, -EBUSY);
-	assert_string_equal(test->err.text, "relay 5 will not move");
 	core_sched_service_free(service);
 }
 

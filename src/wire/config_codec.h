@@ -5,7 +5,7 @@
  * ConfigRequest, and what is configured -> ConfigResponse. Pure; any thread.
  */
 
-#include "wire/core_sched_codec.h"
+#include "control/op.h"
 #include "wire/message.h"
 
 struct config_info {

@@ -10,22 +10,8 @@
 #include "base/cpu_set.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "control/op.h"
 #include "wire/message.h"
-
-/* The CPU of each slice of a direction. */
-struct slice_cpus {
-	unsigned n; /* of those that are said: the others have the direction's CPU */
-	unsigned cpus[SLICES_MAX];
-};
-
-/* The CPUs that a relay's two directions run on, or are to run on. */
-struct core_move {
-	unsigned relay_id; /* 0..63 */
-	unsigned vf_to_vm_cpu;
-	unsigned vm_to_vf_cpu; /* all CPUs 0..CPU_SET_MAX - 1 */
-	struct slice_cpus vf_to_vm_slices;
-	struct slice_cpus vm_to_vf_slices;
-};
 
 enum core_sched_op {
 	CORE_SCHED_UPDATE,
