@@ -290,7 +290,7 @@ def test_os_vif(tree, daemon):
 
 
 def test_upgrade(tree, daemon):
-    """It keeps the configuration, and the running daemon until that is restarted."""
+    """It keeps the configuration, and the running daemon until that is restarted, with the new unit."""
     daemon.configure(**STATIC)
     daemon("enable")
     daemon("start")
@@ -299,12 +299,13 @@ def test_upgrade(tree, daemon):
     kept = conffile.read_text()
     tree.run("cd /root && dpkg-deb -R package.deb new && "
              "sed -i 's/^Version: .*/&+next/' new/DEBIAN/control && echo '# new' >>new/etc/default/"
-             "virtioforwarder && dpkg-deb -b new next.deb && dpkg --force-confold -i next.deb",
-             timeout=300)
+             f"virtioforwarder && sed -i 's/^Description=/&next: /' new/lib/systemd/system/{DAEMON}.service "
+             "&& dpkg-deb -b new next.deb && dpkg --force-confold -i next.deb", timeout=300)
     assert "+next" in tree.run("dpkg-query -W virtio-forwarder")
     assert daemon.pid() == before and daemon.state() == "active"
     assert daemon("is-enabled").strip() == "enabled"
     assert conffile.read_text() == kept
+    assert daemon("show --value --property=Description").startswith("next: ")
     daemon("restart")
     assert daemon.state() == "active" and daemon.pid() != before
 
