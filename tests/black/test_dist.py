@@ -40,8 +40,8 @@ def test_rpm_lists_what_is_installed(workdir):
 
 def test_versions_agree():
     version = re.search(r"version: '([0-9.]+)'", (ROOT / "meson.build").read_text()).group(1)
-    assert f"Version:        {version}\n" in SPEC
-    assert (DIST / "debian/changelog").read_text().startswith(f"virtio-forwarder ({version}) ")
+    assert f"Epoch:          1\nVersion:        {version}\n" in SPEC
+    assert (DIST / "debian/changelog").read_text().startswith(f"virtio-forwarder (1:{version}) ")
 
 
 @pytest.mark.skipif(not shutil.which("checkmodule"), reason="needs checkmodule")
