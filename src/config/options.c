@@ -134,8 +134,7 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_DYNAMIC_SOCKETS", .long_name = "dynamic-sockets",
 		.short_name = 'd', FLAG, AT(dynamic_sockets),
-		.help = "open no sockets at start, only where port control asks for one",
-		.detail = "Needs port control over ZeroMQ.",
+		.help = "open no sockets at start, only where port control over ZeroMQ asks for one",
 	},
 	[OPT_JUMBO] = {
 		DAEMON, .section = "Packets",
@@ -212,8 +211,8 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "zmq-core-sched-ep",
 		.short_name = 's', ENDPOINT, AT(zmq_core_sched_ep),
 		.when_true = CORE_SCHED_ENDPOINT, .shipped = "true",
-		.help = "moves of relays between worker CPUs over ZeroMQ",
-		.detail = "Opened only where VIO4WD_CORE_SCHED_ENABLE is true.",
+		.help = "moves of relays between worker CPUs over ZeroMQ, where VIO4WD_CORE_SCHED_ENABLE "
+			"is true",
 	},
 	[OPT_CORE_SCHED_ENABLE] = {
 		DAEMON,

@@ -93,8 +93,9 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.doc = "Shows on which worker CPUs virtio-forwarder's relays run, and moves them.\v"
-	       "The map has one line RN:Ci,Cj a relay that runs, as --virtio-cpu takes it. Moves "
-	       "are done all or none.\n"
+	       "The map has one line RN:Ci,Cj a relay that runs, as --virtio-cpu takes it. A "
+	       "request that cannot be carried out moves nothing; a direction that does not run "
+	       "is not moved, which is no error.\n"
 	       "Exit code: 0 done, 1 refused or no answer within 2 s, 2 bad usage.",
 };
 
