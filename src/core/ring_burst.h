@@ -14,6 +14,29 @@
 
 #define AHEAD 16 /* buffers */
 
+static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, struct ring *ring)
+{
+	uint16_t before = ring->called_at;
+	bool first = !ring->called;
+
+	ring->called_at = ring->next;
+	ring->called = true;
+	if (ring->call_fd < 0)
+		return;
+	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
+	rte_smp_mb();
+	if (kind->wants_call(ring, before, first))
+		ring_call(ring);
+}
+
+/* Gives buffers back to the guest, and calls it where it wants to hear of them. */
+static __rte_always_inline void give_back(
+	const struct ring_kind *kind, struct ring *ring, const struct used *used, uint16_t n)
+{
+	kind->give_back(ring, used, n);
+	call_if_wanted(kind, ring);
+}
+
 /*
  * Copies a run of buffers, or lends them (where there is a lender; the first one becomes the loan
  * `first_loan`). Returns how many packets that made; the others were malformed.
@@ -84,12 +107,12 @@ static __rte_always_inline void give_back_loans(
 		loans->first++;
 		loans->n--;
 		if (n == RTE_DIM(used)) {
-			kind->give_back(ring, used, n);
+			give_back(kind, ring, used, n);
 			n = 0;
 		}
 	}
 	if (n > 0)
-		kind->give_back(ring, used, n);
+		give_back(kind, ring, used, n);
 	/* The next ones are those that the cache has. */
 	if (loans->n == 0 && likely(!loans->unsent))
 		loans->first = 0;
@@ -164,7 +187,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	if (lends)
 		note_taken(kind, ring, used, done);
 	else if (done > 0)
-		kind->give_back(ring, used, done);
+		give_back(kind, ring, used, done);
 	return taken;
 }
 
@@ -233,7 +256,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	while (done < n) {
 		if (unlikely(n_used > CHAIN_PIECES_MAX)) {
 			stores_finish(ring->past);
-			kind->give_back(ring, used, n_used);
+			give_back(kind, ring, used, n_used);
 			n_used = slot = 0;
 		}
 		bool more;
@@ -269,7 +292,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	}
 	if (n_used > 0) {
 		stores_finish(ring->past);
-		kind->give_back(ring, used, n_used);
+		give_back(kind, ring, used, n_used);
 		/* So the next ones are on their way when the next burst comes. The ones in front
 		 * of them were looked at before. */
 		bool more;

@@ -219,8 +219,11 @@ struct ring_kind {
 	 */
 	bool (*read_chain)(struct ring *ring, uint16_t slot, struct chain *chain, bool writable,
 		struct used *ret_used);
-	/* Gives back buffers, moves the position behind them, and calls the guest if it wants. */
+	/* Gives back buffers and moves the position behind them. */
 	void (*give_back)(struct ring *ring, const struct used *used, uint16_t n);
+	/* Whether the guest wants to be called. `before`: the position when it was last asked;
+	 * `first`: it never was. */
+	bool (*wants_call)(const struct ring *ring, uint16_t before, bool first);
 };
 
 /*

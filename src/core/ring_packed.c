@@ -107,7 +107,8 @@ static inline void use_descriptor(struct ring *ring, struct place place, const s
 		log_descriptor(ring, at);
 }
 
-static inline bool guest_wants_call(const struct ring *ring, uint16_t before, bool first)
+static __rte_always_inline bool packed_wants_call(
+	const struct ring *ring, uint16_t before, bool first)
 {
 	uint16_t flags = __atomic_load_n(&ring->driver_event->flags, __ATOMIC_ACQUIRE);
 
@@ -125,21 +126,6 @@ static inline bool guest_wants_call(const struct ring *ring, uint16_t before, bo
 	return event_is_due(event, ring->next, before);
 }
 
-static inline void call_if_wanted(struct ring *ring)
-{
-	uint16_t before = ring->called_at;
-	bool first = !ring->called;
-
-	ring->called_at = ring->next;
-	ring->called = true;
-	if (ring->call_fd < 0)
-		return;
-	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
-	rte_smp_mb();
-	if (guest_wants_call(ring, before, first))
-		ring_call(ring);
-}
-
 /* The first one is given back last: the guest looks no further before it sees that. */
 static __rte_always_inline void packed_give_back(
 	struct ring *ring, const struct used *used, uint16_t n)
@@ -155,10 +141,10 @@ static __rte_always_inline void packed_give_back(
 	struct place next = place_at(ring, slot);
 	ring->next = next.number;
 	ring->wrap = next.wrap;
-	call_if_wanted(ring);
 }
 
-static const struct ring_kind packed = {packed_read_run, packed_read_chain, packed_give_back};
+static const struct ring_kind packed = {
+	packed_read_run, packed_read_chain, packed_give_back, packed_wants_call};
 
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)

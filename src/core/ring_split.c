@@ -107,21 +107,13 @@ static uint16_t used_event(const struct ring *ring)
 	return __atomic_load_n(&ring->avail->ring[ring->size], __ATOMIC_RELAXED);
 }
 
-static inline void call_if_wanted(struct ring *ring)
+static __rte_always_inline bool split_wants_call(
+	const struct ring *ring, uint16_t before, bool first)
 {
-	uint16_t before = ring->called_at;
-	bool first = !ring->called;
-
-	ring->called_at = ring->next;
-	ring->called = true;
-	if (ring->call_fd < 0)
-		return;
-	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
-	rte_smp_mb();
-	if (ring->event_index ? first || event_is_due(used_event(ring), ring->next, before)
-			      : !(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
-					VRING_AVAIL_F_NO_INTERRUPT))
-		ring_call(ring);
+	if (ring->event_index)
+		return first || event_is_due(used_event(ring), ring->next, before);
+	return !(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
+		 VRING_AVAIL_F_NO_INTERRUPT);
 }
 
 static __rte_always_inline void split_give_back(
@@ -135,10 +127,10 @@ static __rte_always_inline void split_give_back(
 	if (unlikely(ring->memory->log != NULL))
 		log_used(ring, n);
 	ring->next += n;
-	call_if_wanted(ring);
 }
 
-static const struct ring_kind split = {split_read_run, split_read_chain, split_give_back};
+static const struct ring_kind split = {
+	split_read_run, split_read_chain, split_give_back, split_wants_call};
 
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
