@@ -356,53 +356,66 @@ static void memory_that_shrinks_before_the_start_is_seen(void **state)
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_KICK, 1, bed->event_fd) < 0);
 }
 
+#define END (UVA + MEMORY_BYTES)
+
+static void expect_bad_addrs(struct bed *bed, const struct vhost_user_ring_addr *bad, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		assert_true(say_addr(bed, bad[i]) < 0);
+}
+
+/* Of rings of either kind. */
+static void expect_bad_anywhere(struct bed *bed)
+{
+	const struct vhost_user_ring_addr bad[] = {
+		{.desc = 0, .avail = 0, .used = 0},
+		{.desc = GPA, .avail = GPA, .used = GPA},
+		{.desc = UVA + 8, .avail = UVA, .used = UVA},
+		{.desc = UVA, .avail = UVA, .used = UVA + 2},
+		{.desc = UINT64_MAX - 15, .avail = UVA, .used = UVA},
+		{.flags = 2, .desc = UVA, .avail = UVA, .used = UVA},
+		{.index = GATE_RINGS_MAX, .desc = UVA, .avail = UVA, .used = UVA},
+	};
+
+	expect_bad_addrs(bed, bad, ARRAY_SIZE(bad));
+}
+
 static void addresses_are_checked(void **state)
 {
 	struct bed *bed = *state;
-	const uint64_t end = UVA + MEMORY_BYTES;
 	const struct vhost_user_ring_addr bad[] = {
-		{0, 0, 0, 0, 0, 0},
-		{0, 0, GPA, GPA, GPA, 0},
-		{0, 0, UVA + 8, UVA, UVA, 0},
-		{0, 0, UVA, UVA + 2, UVA, 0},
-		{0, 0, UVA, UVA, UVA + 1, 0},
-		{0, 0, end - 16 * 256 + 16, UVA, UVA, 0},
-		{0, 0, UVA, end - 4 - 8 * 256, UVA, 0}, /* no room for the event index */
-		{0, 0, UVA, UVA, end - 4 - 2 * 256, 0},
-		{0, 0, UINT64_MAX - 15, UVA, UVA, 0},
-		{0, 2, UVA, UVA, UVA, 0},
-		{GATE_RINGS_MAX, 0, UVA, UVA, UVA, 0},
+		{.desc = UVA, .avail = UVA + 1, .used = UVA},
+		{.desc = END - 16 * 256 + 16, .avail = UVA, .used = UVA},
+		/* no room for the event index */
+		{.desc = UVA, .avail = UVA, .used = END - 4 - 8 * 256},
+		{.desc = UVA, .avail = END - 4 - 2 * 256, .used = UVA},
 	};
 
 	assert_true(say_addr(bed, addr(0)) < 0); /* before the memory */
 	negotiate(bed, VERSION_1);
 	assert_true(say_addr(bed, addr(0)) < 0); /* before the size */
 	size_ring(bed, 0, 256);
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_true(say_addr(bed, bad[i]) < 0);
+	expect_bad_anywhere(bed);
+	expect_bad_addrs(bed, bad, ARRAY_SIZE(bad));
 	assert_int_equal(say_addr(bed, addr(0)), 0);
 }
 
 static void packed_addresses_are_checked(void **state)
 {
 	struct bed *bed = *state;
-	const uint64_t end = UVA + MEMORY_BYTES;
 	const struct vhost_user_ring_addr bad[] = {
-		{0, 0, 0, 0, 0, 0},
-		{0, 0, GPA, GPA, GPA, 0},
-		{0, 0, UVA + 8, UVA, UVA, 0},
-		{0, 0, UVA, UVA + 2, UVA, 0},
-		{0, 0, UVA, UVA, UVA + 2, 0},
-		{0, 0, end - 16 * 100 + 16, UVA, UVA, 0},
-		{0, 0, UVA, end, UVA, 0},
-		{0, 0, UVA, UVA, end, 0},
+		{.desc = UVA, .avail = UVA + 2, .used = UVA},
+		{.desc = END - 16 * 100 + 16, .avail = UVA, .used = UVA},
+		{.desc = UVA, .avail = UVA, .used = END},
+		{.desc = UVA, .avail = END, .used = UVA},
 	};
-	const struct vhost_user_ring_addr last = {0, 0, end - 16 * 100, end - 4, end - 4, 0};
+	const struct vhost_user_ring_addr last = {
+		.desc = END - 16 * 100, .avail = END - 4, .used = END - 4};
 
 	negotiate(bed, VERSION_1 | PACKED);
 	size_ring(bed, 0, 100);
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_true(say_addr(bed, bad[i]) < 0);
+	expect_bad_anywhere(bed);
+	expect_bad_addrs(bed, bad, ARRAY_SIZE(bad));
 	assert_int_equal(say_addr(bed, last), 0);
 }
 
