@@ -28,6 +28,7 @@
 #include "core/gate.h"
 #include "core/gatekeeper.h"
 #include "core/vhost_user.h"
+#include "core/vhost_user_fixture.h"
 
 #define PATIENCE_MS 5000 /* for what must happen */
 #define MEMORY_BYTES 65536
@@ -51,18 +52,6 @@ static int listen_at(const char *path)
 	strcpy(addr.sun_path, path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(fd, 16), 0);
-	return fd;
-}
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return fd;
 }
 
@@ -144,26 +133,6 @@ static int open_gate(struct bed *bed, bool client)
 	return r;
 }
 
-static void send_message(
-	int fd, uint32_t request, uint32_t flags, const void *payload, size_t bytes, int passed_fd)
-{
-	struct vhost_user_header header = {request, VHOST_USER_VERSION | flags, bytes};
-	struct iovec iov[2] = {{&header, sizeof(header)}, {(void *)payload, bytes}};
-	char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
-
-	if (passed_fd >= 0) {
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &passed_fd, sizeof(int));
-	}
-	assert_int_equal(sendmsg(fd, &message, MSG_NOSIGNAL), sizeof(header) + bytes);
-}
-
 /* Receives a message that must be this one; returns the descriptor with it, or -1. */
 static int expect_message(int fd, uint32_t request, void *ret_payload, size_t bytes)
 {
@@ -201,7 +170,7 @@ static void expect_hang_up(int fd)
 /* The library's answer to what has none of its own: 0 where it has done it. */
 static void acknowledge(int library, uint32_t request, uint64_t number)
 {
-	send_message(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
+	vhost_user_send(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
 }
 
 /* A question and its answer, through the gate. */
@@ -209,9 +178,9 @@ static void assert_served(int frontend, int library)
 {
 	uint64_t number = 0x1234;
 
-	send_message(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+	vhost_user_send(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
 	expect_message(library, VHOST_USER_GET_FEATURES, NULL, 0);
-	send_message(
+	vhost_user_send(
 		library, VHOST_USER_GET_FEATURES, VHOST_USER_REPLY, &number, sizeof(number), -1);
 	number = 0;
 	expect_message(frontend, VHOST_USER_GET_FEATURES, &number, sizeof(number));
@@ -224,7 +193,7 @@ static void messages_pass_both_ways(void **state)
 	uint64_t number = 7;
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
 	/* Without an answer, in pieces, several at once. */
 	struct vhost_user_header header = {
@@ -232,7 +201,7 @@ static void messages_pass_both_ways(void **state)
 	for (size_t i = 0; i < sizeof(header); i++)
 		assert_int_equal(send(frontend, (char *)&header + i, 1, 0), 1);
 	assert_int_equal(send(frontend, &number, sizeof(number), 0), sizeof(number));
-	send_message(frontend, VHOST_USER_SET_OWNER, 0, NULL, 0, -1);
+	vhost_user_send(frontend, VHOST_USER_SET_OWNER, 0, NULL, 0, -1);
 	number = 0;
 	expect_message(library, VHOST_USER_SET_PROTOCOL_FEATURES, &number, sizeof(number));
 	assert_int_equal(number, 7);
@@ -240,7 +209,7 @@ static void messages_pass_both_ways(void **state)
 	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
 	acknowledge(library, VHOST_USER_SET_OWNER, 0);
 	assert_served(frontend, library); /* and it has not been told what it did not ask for */
-	send_message(frontend, VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY, NULL, 0, -1);
+	vhost_user_send(frontend, VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY, NULL, 0, -1);
 	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
 	acknowledge(library, VHOST_USER_SET_OWNER, 0);
 	expect_message(frontend, VHOST_USER_SET_OWNER, &number, sizeof(number));
@@ -258,8 +227,8 @@ static void descriptors_pass(void **state)
 	int call = eventfd(0, EFD_CLOEXEC);
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	send_message(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	vhost_user_send(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
 	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
 	assert_true(passed >= 0);
 	assert_int_equal(eventfd_write(passed, 3), 0);
@@ -285,7 +254,7 @@ static void library_hears_of_no_breach(void **state)
 
 	assert_int_equal(open_gate(bed, false), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(breaches); i++) {
-		int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 		assert_int_equal(
 			send(frontend, &breaches[i], sizeof(breaches[i]), 0), sizeof(breaches[i]));
 		expect_hang_up(frontend);
@@ -304,8 +273,8 @@ static void refusals_end_connections(void **state)
 
 	assert_int_equal(open_gate(bed, false), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
-		int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-		send_message(
+		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+		vhost_user_send(
 			frontend, VHOST_USER_SET_FEATURES, flags[i], &number, sizeof(number), -1);
 		expect_message(library, VHOST_USER_SET_FEATURES, &number, sizeof(number));
 		acknowledge(library, VHOST_USER_SET_FEATURES, 1);
@@ -322,11 +291,11 @@ static void silence_holds_nobody_up(void **state)
 	struct vhost_user_header header = {VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, 8};
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int half = connect_to(bed->path), half_library = accept_at(bed->library_fd);
+	int half = vhost_user_connect(bed->path), half_library = accept_at(bed->library_fd);
 	assert_int_equal(send(half, &header, 6, 0), 6);
-	int bare = connect_to(bed->path), bare_library = accept_at(bed->library_fd);
+	int bare = vhost_user_connect(bed->path), bare_library = accept_at(bed->library_fd);
 	assert_int_equal(send(bare, &header, sizeof(header), 0), sizeof(header));
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
 	/* And the library has seen nothing of the halves. */
 	struct pollfd p[2] = {{half_library, POLLIN, 0}, {bare_library, POLLIN, 0}};
@@ -347,11 +316,11 @@ static void questions_wait_for_answers(void **state)
 	struct bed *bed = *state;
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	for (unsigned i = 0; i < 50; i++)
-		send_message(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+		vhost_user_send(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
 	expect_message(library, VHOST_USER_GET_FEATURES, NULL, 0);
-	int other = connect_to(bed->path), other_library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
 	assert_served(other, other_library);
 	struct pollfd p = {library, POLLIN, 0};
 	assert_int_equal(poll(&p, 1, 0), 0);
@@ -370,7 +339,7 @@ static void connections_are_few(void **state)
 
 	assert_int_equal(open_gate(bed, false), 0);
 	for (unsigned i = 0; i < 5; i++) {
-		frontends[i] = connect_to(bed->path);
+		frontends[i] = vhost_user_connect(bed->path);
 		libraries[i] = accept_at(bed->library_fd);
 	}
 	expect_hang_up(frontends[0]);
@@ -388,7 +357,7 @@ static void library_may_hang_up(void **state)
 	struct bed *bed = *state;
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
 	close(library);
 	expect_hang_up(frontend);
@@ -402,7 +371,7 @@ static void assert_banished(struct bed *bed, int frontend, int library)
 	expect_hang_up(library);
 	close(frontend);
 	close(library);
-	frontend = connect_to(bed->path);
+	frontend = vhost_user_connect(bed->path);
 	expect_hang_up(frontend);
 	struct pollfd p = {bed->library_fd, POLLIN, 0};
 	assert_int_equal(poll(&p, 1, 0), 0);
@@ -423,8 +392,8 @@ static void guest_that_blocks_its_callers_is_thrown_out(void **state)
 	struct bed *bed = *state;
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	int other = connect_to(bed->path), other_library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
 	atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
 	call_watch_note();
 	expect_hang_up(other);
@@ -441,7 +410,7 @@ static void calls_are_looked_at_after_the_end(void **state)
 	struct bed *bed = *state;
 
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	close(frontend);
 	expect_hang_up(library);
 	close(library);
@@ -465,9 +434,9 @@ static void guest_whose_memory_vanishes_is_thrown_out(void **state)
 
 	assert_int_equal(ftruncate(fd, MEMORY_BYTES), 0);
 	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = connect_to(bed->path), library = accept_at(bed->library_fd);
-	int other = connect_to(bed->path), other_library = accept_at(bed->library_fd);
-	send_message(frontend, VHOST_USER_SET_MEM_TABLE, 0, &memory,
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
+	vhost_user_send(frontend, VHOST_USER_SET_MEM_TABLE, 0, &memory,
 		offsetof(struct vhost_user_memory, regions[1]), fd);
 	int passed = expect_message(library, VHOST_USER_SET_MEM_TABLE, &memory,
 		offsetof(struct vhost_user_memory, regions[1]));

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,10 +25,10 @@
 #include "core/gatekeeper.h"
 #include "core/packet_fixture.h"
 #include "core/vhost_user.h"
+#include "core/vhost_user_fixture.h"
 
 #define LIBRARY_POLL_MS 1000
 #define SOCKETS 8
-#define PATIENCE_S 10
 #define TICK_US 1000
 
 /* Not of <poll.h>, which may define them itself. */
@@ -67,27 +66,17 @@ static void changed(void *userdata)
 {
 }
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = PATIENCE_S};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
-
 static void assert_served(const char *path)
 {
-	const uint32_t ask[] = {VHOST_USER_GET_FEATURES, VHOST_USER_VERSION, 0};
-	uint32_t answer[5];
-	int fd = connect_to(path);
+	struct {
+		struct vhost_user_header header;
+		uint64_t number;
+	} __attribute__((packed)) answer;
+	int fd = vhost_user_connect(path);
 
-	assert_int_equal(write(fd, ask, sizeof(ask)), sizeof(ask));
-	assert_int_equal(recv(fd, answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
-	assert_int_equal(answer[0], VHOST_USER_GET_FEATURES);
+	vhost_user_send(fd, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+	assert_int_equal(recv(fd, &answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
+	assert_int_equal(answer.header.request, VHOST_USER_GET_FEATURES);
 	close(fd);
 }
 

@@ -18,8 +18,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,6 +27,7 @@
 #include "core/ring_fixture.h"
 #include "core/ring_loans.h"
 #include "core/vhost_user.h"
+#include "core/vhost_user_fixture.h"
 
 #define SIZE 64
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -91,21 +90,7 @@ static uint64_t features(const struct variant *variant)
 
 static void say(struct duel *duel, uint32_t request, const void *payload, uint32_t bytes, int fd)
 {
-	struct vhost_user_header header = {request, VHOST_USER_VERSION, bytes};
-	struct iovec parts[] = {{&header, sizeof(header)}, {(void *)payload, bytes}};
-	char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-
-	if (fd >= 0) {
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	assert_int_equal(sendmsg(duel->connection, &message, 0), (ssize_t)(sizeof(header) + bytes));
+	vhost_user_send(duel->connection, request, 0, payload, bytes, fd);
 }
 
 static void say_number(struct duel *duel, uint32_t request, uint64_t number, int fd)
@@ -136,7 +121,6 @@ static void start_ring(struct duel *duel, unsigned ring)
 
 static void connect_library(struct duel *duel)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct vhost_user_memory memory = {.n_regions = 1,
 		.regions = {{.gpa = GUEST_GPA, .bytes = RINGS_N * GUEST_BYTES, .uva = UVA}}};
 
@@ -145,10 +129,7 @@ static void connect_library(struct duel *duel)
 	assert_int_equal(rte_vhost_driver_register(duel->path, 0), 0);
 	assert_int_equal(rte_vhost_driver_callback_register(duel->path, &callbacks), 0);
 	assert_int_equal(rte_vhost_driver_start(duel->path), 0);
-	strcpy(address.sun_path, duel->path);
-	duel->connection = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(
-		connect(duel->connection, (struct sockaddr *)&address, sizeof(address)), 0);
+	duel->connection = vhost_user_connect(duel->path);
 	say(duel, VHOST_USER_SET_OWNER, NULL, 0, -1);
 	say_number(duel, VHOST_USER_SET_FEATURES, features(&duel->variant), -1);
 	say(duel, VHOST_USER_SET_MEM_TABLE, &memory, offsetof(struct vhost_user_memory, regions[1]),
