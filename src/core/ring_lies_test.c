@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "core/ring_bench.h"
+#include "core/ring_bench_fixture.h"
 
 /* What a malicious driver does to the ring's memory, to the buffer `at`, before a burst each way.
  */

@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 #include "core/offload.h"
-#include "core/ring_bench.h"
+#include "core/ring_bench_fixture.h"
 
 #define LONG 1500
 #define SHORT 100

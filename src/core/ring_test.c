@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "core/ring_bench.h"
+#include "core/ring_bench_fixture.h"
 
 #define FRAME_LONG 4000 /* of several buffers here, of one there */
 

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "host/bind.h"
-#include "host/fake_sysfs.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
+#include "host/sysfs_fixture.h"
 
 /* The kernel's part: the linker puts this in the place of sysfs_write(). */
 static struct {

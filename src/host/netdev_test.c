@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "host/fake_sysfs.h"
 #include "host/netdev.h"
+#include "host/sysfs_fixture.h"
 
 static int make_tree(void **state)
 {

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <sys/vfs.h>
 
-#include "host/fake_sysfs.h"
 #include "host/numa.h"
+#include "host/sysfs_fixture.h"
 
 #define MOUNT "/" /* its block size stands for that of huge pages */
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "host/fake_sysfs.h"
 #include "host/readiness.h"
+#include "host/sysfs_fixture.h"
 
 #define PAGES "hugepages/hugepages-2048kB/free_hugepages"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "host/fake_sysfs.h"
+#include "host/sysfs_fixture.h"
 #include "host/usable.h"
 
 static struct fake_sysfs fs;

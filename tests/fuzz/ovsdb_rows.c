@@ -5,7 +5,7 @@
  */
 #include "control/ovsdb/ports.h"
 #include "fuzz.h"
-#include "host/fake_sysfs.h"
+#include "host/sysfs_fixture.h"
 
 static struct fake_sysfs sysfs;
 

@@ -8,10 +8,10 @@
 
 #include "fuzz.h"
 #include "host/bind.h"
-#include "host/fake_sysfs.h"
 #include "host/netdev.h"
 #include "host/port_name.h"
 #include "host/sysfs.h"
+#include "host/sysfs_fixture.h"
 #include "host/uevent.h"
 
 #define PF "bus/pci/devices/0000:05:00.0"

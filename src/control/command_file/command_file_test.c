@@ -13,7 +13,7 @@
 #include "control/command_file/command_file.h"
 #include "control/command_file/commands.h"
 #include "control/turn.h"
-#include "host/fake_sysfs.h"
+#include "host/sysfs_fixture.h"
 
 struct bed {
 	struct fake_sysfs fs;

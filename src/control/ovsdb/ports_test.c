@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "control/ovsdb/ports.h"
-#include "host/fake_sysfs.h"
+#include "host/sysfs_fixture.h"
 
 struct bed {
 	struct fake_sysfs fs;

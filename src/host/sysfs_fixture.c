@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "host/fake_sysfs.h"
+#include "host/sysfs_fixture.h"
 
 #include <errno.h>
 #include <ftw.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "core/ring_bench.h"
+#include "core/ring_bench_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
