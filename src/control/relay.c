@@ -220,6 +220,30 @@ static int open_device(
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
+/* Keeps the packets of a device, on which no lane runs, on the node of the VM's memory. */
+static void move_pool(const struct relay *relay, struct vf *vf, int node)
+{
+	struct err err;
+
+	if (!vf_pool_is_remote(vf, node))
+		return;
+	if (vf_move_pool(vf, node, &err) < 0)
+		log_warning(
+			"relay %u: %s; it stays on NUMA node %d", relay->id, err.text, vf->socket);
+	else
+		log_info("relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
+			relay->id, node);
+}
+
+/* The device that has been opened is the relay's, whose VM may be there already. */
+static void take_over_device(struct relay *relay, struct vf *vf)
+{
+	if (relay->guest != NULL)
+		move_pool(relay, vf, guest_numa_node(relay->guest));
+	retract_lanes(relay);
+	relay->vf = vf;
+}
+
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
 {
 	struct relay_member members[BOND_MEMBERS_MAX];
@@ -230,8 +254,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	int r = open_device(relay, &vf, device, err);
 	if (r < 0)
 		return r;
-	retract_lanes(relay);
-	relay->vf = vf;
+	take_over_device(relay, vf);
 	relay->device = *device;
 	vf_read_mac(vf, relay->device.bond_mac); /* its VM keeps it, whichever member is there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
@@ -330,8 +353,7 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 	int r = open_device(relay, &vf, &device, err);
 	if (r < 0)
 		return r;
-	retract_lanes(relay);
-	relay->vf = vf;
+	take_over_device(relay, vf);
 	grant_lanes(relay);
 	return 0;
 }
@@ -479,7 +501,6 @@ static void follow_memory(struct relay *relay)
 {
 	int node = guest_numa_node(relay->guest);
 	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
-	struct err err;
 
 	if (node < 0)
 		return;
@@ -490,12 +511,8 @@ static void follow_memory(struct relay *relay)
 	if (!pool_moves && !has_remote_lane(relay, node))
 		return;
 	retract_lanes(relay);
-	if (pool_moves && vf_move_pool(relay->vf, node, &err) < 0)
-		log_warning("relay %u: %s; it stays on NUMA node %d", relay->id, err.text,
-			relay->vf->socket);
-	else if (pool_moves)
-		log_info("relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
-			relay->id, node);
+	if (pool_moves)
+		move_pool(relay, relay->vf, node);
 	grant_lanes(relay);
 }
 
