@@ -5,7 +5,6 @@
  * Sets of NUMA nodes that memory is taken on. The empty one stands for no choice: any node will do.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define NUMA_NODES_MAX 32 /* nodes 0..31: what the usual DPDK builds know */
@@ -16,9 +15,6 @@ struct numa_set {
 
 /* A node beyond those is counted as node 0, as DPDK does, and so is -1: a kernel without nodes. */
 void numa_set_add(struct numa_set *set, int node);
-
-/* False for -1 and for nodes beyond those, unless the set is empty. */
-bool numa_set_allows(struct numa_set set, int node);
 
 /*
  * The node that memory wanted on `node` (-1: on any) is taken on: that one where it is allowed,

@@ -31,13 +31,10 @@ static void nodes_are_chosen(void **state)
 		{UINT32_C(1) << 31, 0, 31},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct numa_set set = {cases[i].nodes};
-
-		assert_int_equal(numa_set_choose(set, cases[i].wanted), cases[i].chosen);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_int_equal(
-			numa_set_allows(set, cases[i].wanted), cases[i].wanted == cases[i].chosen);
-	}
+			numa_set_choose((struct numa_set){cases[i].nodes}, cases[i].wanted),
+			cases[i].chosen);
 }
 
 static void nodes_are_added_as_dpdk_counts_them(void **state)

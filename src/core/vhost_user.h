@@ -45,7 +45,6 @@ enum vhost_user_flags {
 #define VHOST_USER_NO_FD 0x100
 
 #define VHOST_USER_REGIONS_MAX 8
-#define VHOST_USER_RINGS_MAX 256
 
 struct vhost_user_region {
 	uint64_t gpa; /* guest physical address */

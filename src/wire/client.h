@@ -55,6 +55,6 @@ int client_core_sched_cpus(const char *endpoint, struct cpu_set *ret_cpus, struc
 int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MAX], unsigned *ret_n,
 	struct err *err);
 
-/* What the daemon says about itself: a ConfigResponse, for printing; free with
- * protobuf_c_message_free_unpacked(). */
+/* What the daemon says about itself: a ConfigResponse, for printing. */
 int client_config(const char *endpoint, ProtobufCMessage **ret_reply, struct err *err);
+void client_config_free(ProtobufCMessage *reply);

@@ -116,6 +116,11 @@ int client_config(const char *endpoint, ProtobufCMessage **ret_reply, struct err
 	return 0;
 }
 
+void client_config_free(ProtobufCMessage *reply)
+{
+	protobuf_c_message_free_unpacked(reply, NULL);
+}
+
 int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MAX], unsigned *ret_n,
 	struct err *err)
 {
@@ -139,6 +144,6 @@ int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MA
 			};
 	}
 	*ret_n = n;
-	protobuf_c_message_free_unpacked(message, NULL);
+	client_config_free(message);
 	return 0;
 }

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What passes on an interface, and whether it is right."""
+"""What passes on an interface."""
 
 import contextlib
 import signal
 
-from scapy.layers.inet import TCP, UDP
-from scapy.layers.inet6 import IPv6  # noqa: F401  teaches scapy what the EtherType is
-from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapReader
 
 from lib.proc import Process, wait_until
@@ -48,17 +45,3 @@ class Capture:
         text = self._process.output.text
         assert "\n0 packets dropped by kernel" in text, text
         return self._read()
-
-
-def wrong_checksum(frame):
-    """What is wrong with the TCP or UDP checksum of a frame, "" where it is right or has none."""
-    packet = Ether(frame)
-    for layer in (TCP, UDP):
-        if layer not in packet:
-            continue
-        rebuilt = packet.copy()
-        del rebuilt[layer].chksum
-        expected = Ether(bytes(rebuilt))[layer].chksum
-        if packet[layer].chksum != expected:
-            return f"{packet[layer].chksum:#06x} in place of {expected:#06x}: {packet.summary()}"
-    return ""

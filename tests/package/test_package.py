@@ -10,7 +10,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from lib.paths import ROOT
 from lib.peer import Peer, memif_device, net_socket
 from lib.proc import run, wait_until
 from lib.tree import Tree

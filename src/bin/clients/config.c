@@ -27,6 +27,6 @@ int config_main(int argc, char **argv, bool compatible)
 		print_json(stdout, reply);
 	else
 		print_protobuf(stdout, reply, true);
-	protobuf_c_message_free_unpacked(reply, NULL);
+	client_config_free(reply);
 	return 0;
 }
