@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lib.forwarder import Forwarder  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
+from lib.ovsdb import Database  # noqa: E402
 
 LOG_TAIL_LINES = 40
 
@@ -68,6 +69,12 @@ def wire(request, stack):
 def veth(wire, host):
     """A device for the daemon, as its kernel interface; 10.0.0.1 is at its far end."""
     return Veth(wire, host, "10.0.0.1/24")
+
+
+@pytest.fixture
+def database(workdir, stack):
+    """A database that does not run yet."""
+    return stack.enter_context(Database(workdir))
 
 
 @pytest.fixture

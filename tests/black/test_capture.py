@@ -8,13 +8,15 @@ import signal
 import socket
 import struct
 import subprocess
+from functools import partial
 
 import pytest
 
 from lib import pcapng
 from lib.forwarder import Forwarder
 from lib.paths import program
-from lib.peer import Peer, assert_nothing_lost, attach, detach, memif_device, net_socket, wait_active
+from lib.peer import (Peer, assert_nothing_lost, attach, attached_peer, detach, memif_device,
+                      net_socket, wait_active)
 from lib.proc import Process, growth_allowed_kib, memory_kib, open_files, run, wait_until
 
 PACKETS = 4000  # each way: they fit into a ring all together, so that none may be missing
@@ -39,14 +41,7 @@ def forwarder(workdir, stack, endpoint):
 @pytest.fixture
 def make_peer(workdir, stack, forwarder):
     """Starts a peer at both ends of relay 0."""
-    def make(**options):
-        peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
-                                        flows=4, **options))
-        peer.wait_event("ready")
-        wait_active(forwarder)
-        return peer
-
-    return make
+    return partial(attached_peer, stack, workdir, forwarder, flows=4)
 
 
 @pytest.fixture

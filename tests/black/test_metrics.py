@@ -14,7 +14,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.metrics import http_get, scrape, value
 from lib.paths import ROOT, program
-from lib.peer import Peer, memif_device, net_socket, wait_active
+from lib.peer import attached_peer, memif_device
 from lib.proc import Process, open_files, run, wait_until
 
 PACKETS = 20_000
@@ -36,10 +36,7 @@ def forwarder(workdir, stack, endpoint):
 
 def send_packets(workdir, forwarder, stack):
     """PACKETS each way through relay 5; returns the peer, still attached."""
-    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(5), net=net_socket(workdir, 5),
-                                    count=PACKETS, flows=4))
-    peer.wait_event("ready")
-    wait_active(forwarder, 5)
+    peer = attached_peer(stack, workdir, forwarder, 5, count=PACKETS, flows=4)
     peer.start()
     assert peer.result()["ok"]
     return peer

@@ -53,12 +53,6 @@ class Follower:
 
 
 @pytest.fixture
-def database(workdir, stack):
-    """A database that does not run yet."""
-    return stack.enter_context(Database(workdir))
-
-
-@pytest.fixture
 def follower(workdir, stack, database):
     return stack.enter_context(Follower(workdir, f"unix:{database.socket}"))
 

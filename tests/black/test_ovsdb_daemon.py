@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import pytest
 from lib.forwarder import Forwarder
 from lib.net import Netns
-from lib.ovsdb import Database
 from lib.peer import Peer, counted, memif_device, net_socket
 from lib.proc import wait_until
 
@@ -24,12 +23,6 @@ class OvsdbForwarder(Forwarder):
         super().__init__(directory, options=[f"--ovsdb-sock={database.socket}"], **arguments)
         self.argv = [argument for argument in self.argv
                      if not str(argument).startswith("--zmq-port-control-ep")]
-
-
-@pytest.fixture
-def database(workdir, stack):
-    """A database that does not run yet."""
-    return stack.enter_context(Database(workdir))
 
 
 @pytest.fixture

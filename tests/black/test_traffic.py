@@ -3,11 +3,12 @@
 the daemon's counters say the same as both ends."""
 
 import os
+from functools import partial
 
 import pytest
 from lib.forwarder import Forwarder, default_cpus
-from lib.peer import (Counted, Peer, assert_counted, assert_nothing_lost, counted, memif_device,
-                      net_socket, wait_active)
+from lib.peer import (Counted, Peer, assert_counted, assert_nothing_lost, attached_peer, counted,
+                      memif_device, net_socket, wait_active)
 from lib.testpmd import Testpmd, virtio_user
 
 PACKETS = int(os.environ.get("VIO4WD_PACKETS", 200_000))  # each way
@@ -28,14 +29,7 @@ def forwarder(workdir, stack, client):
 @pytest.fixture
 def make_peer(workdir, stack, forwarder, client):
     """Starts a peer at both ends of relay 0."""
-    def make(**options):
-        peer = stack.enter_context(Peer(
-            workdir, vm=forwarder.socket(), net=net_socket(workdir), server=client, **options))
-        peer.wait_event("ready")
-        wait_active(forwarder)
-        return peer
-
-    return make
+    return partial(attached_peer, stack, workdir, forwarder, server=client)
 
 
 def run(forwarder, peer):

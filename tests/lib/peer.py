@@ -120,6 +120,15 @@ def wait_active(forwarder, relay=0, active=True, timeout=60):
                f"relay {relay} {'active' if active else 'inactive'}")
 
 
+def attached_peer(stack, workdir, forwarder, relay=0, **options):
+    """A peer, left with the stack, at both ends of a relay that is active."""
+    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(relay),
+                                    net=net_socket(workdir, relay), **options))
+    peer.wait_event("ready")
+    wait_active(forwarder, relay)
+    return peer
+
+
 # What a direction calls its source and its destination.
 ENDS = {"vm_to_vf": ("vm", "vf"), "vf_to_vm": ("vf", "vm")}
 
