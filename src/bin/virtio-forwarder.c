@@ -82,7 +82,7 @@ static int on_stop_signal(
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-/* A daemon has no terminal to lose and, so far, no file to read again. */
+/* A daemon has no terminal to lose and no file to read again. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	log_notice("SIGHUP is ignored: the configuration is read at start only");
