@@ -14,11 +14,12 @@
 struct epoch {
 	unsigned n_readers;
 	struct rte_rcu_qsbr *qsbr; /* shared with the readers, by DPDK's own atomics */
+	unsigned cpus[];           /* of the readers; for the log */
 };
 
 struct epoch *epoch_new(unsigned n_readers)
 {
-	struct epoch *epoch = calloc(1, sizeof(*epoch));
+	struct epoch *epoch = calloc(1, sizeof(*epoch) + n_readers * sizeof(epoch->cpus[0]));
 
 	if (epoch == NULL)
 		return NULL;
@@ -27,8 +28,6 @@ struct epoch *epoch_new(unsigned n_readers)
 		rte_zmalloc("epoch", rte_rcu_qsbr_get_memsize(n_readers), RTE_CACHE_LINE_SIZE);
 	if (epoch->qsbr == NULL || rte_rcu_qsbr_init(epoch->qsbr, n_readers) != 0)
 		return epoch_free(epoch);
-	for (unsigned i = 0; i < n_readers; i++)
-		rte_rcu_qsbr_thread_register(epoch->qsbr, i);
 	return epoch;
 }
 
@@ -39,6 +38,12 @@ struct epoch *epoch_free(struct epoch *epoch)
 		free(epoch);
 	}
 	return NULL;
+}
+
+void epoch_register(struct epoch *epoch, unsigned reader, unsigned cpu)
+{
+	epoch->cpus[reader] = cpu;
+	rte_rcu_qsbr_thread_register(epoch->qsbr, reader);
 }
 
 void epoch_online(struct epoch *epoch, unsigned reader)
@@ -66,6 +71,19 @@ bool epoch_passed(struct epoch *epoch, uint64_t token)
 	return rte_rcu_qsbr_check(epoch->qsbr, token, false) != 0;
 }
 
+/* Says who it is that has not passed; nothing where all have by now. */
+static void log_wait(const struct epoch *epoch, uint64_t token, const char *why)
+{
+	for (unsigned i = 0; i < epoch->n_readers; i++) {
+		uint64_t count = __atomic_load_n(&epoch->qsbr->qsbr_cnt[i].cnt, __ATOMIC_RELAXED);
+
+		if (count != __RTE_QSBR_CNT_THR_OFFLINE && count < token)
+			log_error("the worker on CPU %u has not finished an iteration for %d s; "
+				  "still waiting to %s",
+				epoch->cpus[i], ALARM_S, why);
+	}
+}
+
 void epoch_synchronize(struct epoch *epoch, const char *why)
 {
 	uint64_t token = epoch_token(epoch);
@@ -82,9 +100,7 @@ void epoch_synchronize(struct epoch *epoch, const char *why)
 		if (alarm_s == 0)
 			alarm_s = now.tv_sec + ALARM_S + 1;
 		if (now.tv_sec >= alarm_s) {
-			log_error("a worker has not finished an iteration for %d s; still waiting "
-				  "to %s",
-				ALARM_S, why);
+			log_wait(epoch, token, why);
 			alarm_s = now.tv_sec + 10 * ALARM_S;
 		}
 		nanosleep(&pause, NULL);

@@ -11,7 +11,7 @@
  * or freed.
  *
  * A grace period takes as long as the longest iteration, microseconds. It never gives up: after a
- * second it says in the log which workers it waits for, and goes on waiting.
+ * second or two it says in the log which workers it waits for, and goes on waiting.
  */
 
 #include <stdbool.h>
@@ -21,9 +21,12 @@
 
 struct epoch;
 
-/* For readers 0..n_readers-1, all offline. NULL when out of memory. */
+/* For readers 0..n_readers-1. NULL when out of memory. */
 struct epoch *epoch_new(unsigned n_readers);
 struct epoch *epoch_free(struct epoch *epoch);
+
+/* Before a reader's thread begins: it is offline, and runs on this CPU. */
+void epoch_register(struct epoch *epoch, unsigned reader, unsigned cpu);
 
 /* The reader's own thread only. Offline readers are not waited for and must hold no pointer. */
 void epoch_online(struct epoch *epoch, unsigned reader);

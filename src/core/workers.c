@@ -31,6 +31,7 @@ static int launch(struct workers *workers, unsigned idle_latency_us, struct err 
 		worker->idle_latency_us = idle_latency_us;
 		atomic_store(&worker->plan, &worker->plans[0]);
 		workers->n++;
+		epoch_register(workers->epoch, worker->index, rte_lcore_to_cpu_id(lcore));
 		int r = idle_init(&worker->idle);
 		if (r == 0)
 			r = rte_eal_remote_launch(worker_main, worker, lcore);

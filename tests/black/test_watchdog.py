@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""systemd's watchdog is fed while the event loop turns and every worker does, and only then."""
+"""systemd's watchdog is fed while the event loop turns and every worker does, and only then; and who
+waits for a worker says for which."""
 
 import ctypes
 import os
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from lib.forwarder import Forwarder
+from lib.peer import attach
 from lib.proc import wait_until
 
 WATCHDOG_S = 0.4  # the daemon tells four times as often
@@ -55,6 +58,11 @@ def threads(pid):
             for task in Path(f"/proc/{pid}/task").iterdir()}
 
 
+def worker_thread(pid):
+    return next(thread for name, thread in threads(pid).items()
+                if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+", name))
+
+
 class Halted:
     """A thread that does not run, while the others of its process do."""
 
@@ -78,13 +86,23 @@ def test_fed_only_by_progress(workdir, notified, who):
     with Forwarder(workdir, options=["--idle-latency=0"]) as forwarder:
         wait_until(lambda: "READY=1" in notified.messages(), 20, "the daemon says that it is ready")
         notified.wait_fed()
-        names = threads(forwarder.pid)
-        worker = next(thread for name, thread in names.items()
-                      if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+", name))
-        with Halted(forwarder.pid if who == "event loop" else worker):
+        with Halted(forwarder.pid if who == "event loop" else worker_thread(forwarder.pid)):
             time.sleep(WATCHDOG_S)  # what was under way when it was halted
             notified.messages()
             time.sleep(3 * WATCHDOG_S)
             assert "WATCHDOG=1" not in notified.messages()
         notified.wait_fed()
     assert "STOPPING=1" in notified.messages()
+
+
+def test_the_worker_that_is_waited_for_is_named(make_forwarder):
+    forwarder = make_forwarder(options=["--idle-latency=0"])
+    worker = worker_thread(forwarder.pid)
+    cpu, = os.sched_getaffinity(worker)
+    with ThreadPoolExecutor() as pool:
+        with Halted(worker):
+            pool.submit(attach, forwarder, 0, "net_null0")
+            wait_until(lambda: f"the worker on CPU {cpu} has not finished" in forwarder.output.text, 20,
+                       "the worker to be named")
+        wait_until(lambda: "relay 0: device net_null0 attached" in forwarder.output.text, 20,
+                   "the device to be attached")
