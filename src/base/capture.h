@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 #define CAPTURE_VERSION 1
-#define CAPTURE_SLICES 8
 #define CAPTURE_DIRECTIONS 2 /* 0 is VF to VM, 1 is VM to VF */
 #define CAPTURE_SNAPLEN_MAX 65535
 #define CAPTURE_RING_BYTES (2u << 20) /* a power of two */
@@ -48,8 +48,8 @@ struct capture_ring {
 };
 
 struct capture_rings {
-	struct capture_ring slices[CAPTURE_SLICES];
-	char to_page[4096 - CAPTURE_SLICES * 128]; /* each direction can be mapped alone */
+	struct capture_ring slices[SLICES_MAX];
+	char to_page[4096 - SLICES_MAX * 128]; /* each direction can be mapped alone */
 };
 
 struct capture_memory {

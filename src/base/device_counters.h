@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DEVICE_QUEUES_MAX 8
+#include "base/limits.h"
 
 struct device_counters {
 	unsigned n_queues; /* 0: there is no device, and the rest says nothing */
@@ -17,8 +17,8 @@ struct device_counters {
 	uint64_t receive_errors;  /* arrived broken */
 	uint64_t transmit_errors; /* not sent */
 	/* By queue; 0 where its driver does not tell. */
-	uint64_t queue_received[DEVICE_QUEUES_MAX]; /* packets */
-	uint64_t queue_sent[DEVICE_QUEUES_MAX];
+	uint64_t queue_received[SLICES_MAX]; /* packets */
+	uint64_t queue_sent[SLICES_MAX];
 	unsigned pool_packets; /* in all */
 	unsigned pool_free;    /* of them not in use now */
 };

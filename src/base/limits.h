@@ -5,7 +5,7 @@
 
 #define RELAYS_MAX 64                  /* relay ids 0..63 */
 #define BOND_MEMBERS_MAX 8             /* devices in a bond */
-#define SLICES_MAX 8                   /* of one direction of a relay, by device queues */
+#define SLICES_MAX 8                   /* of one direction of a relay, one a device queue */
 #define WORKERS_MAX 128                /* worker CPUs: RTE_MAX_LCORE of the usual DPDK builds */
 #define QUEUE_PAIRS_MAX 32             /* virtio queue pairs of a VM */
 #define DEVICE_MEMORY_BYTES (12 << 20) /* of hugepages for an attached device, about */

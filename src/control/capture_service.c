@@ -19,7 +19,6 @@
 #define CLIENTS_MAX 16
 #define TIMEOUT_US 5000000
 
-static_assert(CAPTURE_SLICES == VF_QUEUES_MAX, "every slice of a lane has a ring");
 static_assert(CAPTURE_DIRECTIONS == DIRECTIONS_N && VF_TO_VM == 0, "directions as in the request");
 static_assert(sizeof(struct capture_rings) % 4096 == 0, "a direction can be mapped alone");
 
@@ -28,7 +27,7 @@ struct capture {
 	unsigned relay_id;
 	uint32_t directions;
 	struct capture_rings *rings[DIRECTIONS_N]; /* NULL: not asked for */
-	struct tap taps[DIRECTIONS_N][CAPTURE_SLICES];
+	struct tap taps[DIRECTIONS_N][SLICES_MAX];
 };
 
 struct capture_service {
@@ -57,7 +56,7 @@ static void put_taps(struct capture_service *service, struct capture *capture, u
 	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
 		if (!wants(capture->directions, d))
 			continue;
-		for (unsigned s = 0; s < CAPTURE_SLICES; s++)
+		for (unsigned s = 0; s < SLICES_MAX; s++)
 			capture->taps[d][s] = (struct tap){
 				.ring = &capture->rings[d]->slices[s], .snaplen = snaplen};
 		service->tap(service->userdata, capture->relay_id, d, capture->taps[d]);

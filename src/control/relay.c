@@ -16,8 +16,6 @@
 #include "host/sysfs.h"
 #include "host/usable.h"
 
-static_assert(SLICES_MAX == VF_QUEUES_MAX, "a slice has a queue");
-
 #define FAULTS_LOGGED 3 /* of a VM at once; see log_limit_pass() */
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
@@ -41,7 +39,7 @@ void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
 	*relay = (struct relay){
 		.id = id, .env = env, .n_slices = 1, .fault_limit = LOG_LIMIT(FAULTS_LOGGED)};
-	for (unsigned i = 0; i < VF_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i < SLICES_MAX; i++) {
 		vf_to_vm_init(&relay->vf_to_vm[i], i);
 		vm_to_vf_init(&relay->vm_to_vf[i], i, env->discard_pool);
 	}
@@ -49,7 +47,7 @@ void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 
 static void drain_lanes(struct relay *relay)
 {
-	for (unsigned i = 0; i < VF_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i < SLICES_MAX; i++) {
 		vf_to_vm_drain(&relay->vf_to_vm[i]);
 		vm_to_vf_drain(&relay->vm_to_vf[i]);
 	}
@@ -65,7 +63,7 @@ void relay_fini(struct relay *relay)
 static void retract_lanes(struct relay *relay)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
-		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+		for (unsigned i = 0; i < SLICES_MAX; i++)
 			workers_retract(relay->env->workers, relay_lane(relay, d, i));
 }
 
@@ -77,7 +75,7 @@ static void recall_loans(struct relay *relay)
 {
 	struct err err;
 
-	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, VF_QUEUES_MAX))
+	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX))
 		return;
 	relay->vf->lending = LENDS_NOTHING;
 	if (vf_restart(relay->vf, &err) < 0)
@@ -158,7 +156,7 @@ static void grant_lanes(struct relay *relay)
 
 /* The worker that has each lane, -1 for none. */
 struct holders {
-	int workers[DIRECTIONS_N][VF_QUEUES_MAX];
+	int workers[DIRECTIONS_N][SLICES_MAX];
 };
 
 /* Takes the lanes away for a moment in which neither of the relay's ends becomes another one. */
@@ -167,7 +165,7 @@ static struct holders suspend_lanes(struct relay *relay)
 	struct holders holders;
 
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
-		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+		for (unsigned i = 0; i < SLICES_MAX; i++)
 			holders.workers[d][i] = relay_lane(relay, d, i)->worker;
 	retract_lanes(relay);
 	return holders;
@@ -177,7 +175,7 @@ static struct holders suspend_lanes(struct relay *relay)
 static void return_lanes(struct relay *relay, const struct holders *holders)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
-		for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+		for (unsigned i = 0; i < SLICES_MAX; i++)
 			if (holders->workers[d][i] >= 0)
 				workers_grant(relay->env->workers, holders->workers[d][i], d,
 					relay_lane(relay, d, i));
@@ -271,7 +269,7 @@ static void close_device(struct relay *relay)
 	drain_lanes(relay);
 	if (relay->vf == NULL)
 		return;
-	vm_to_vf_settle(relay->vm_to_vf, VF_QUEUES_MAX);
+	vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX);
 	vf_stop(relay->vf);
 	if (relay->guest != NULL)
 		guest_dma_unmap(relay->guest);
@@ -431,7 +429,7 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
 
 void relay_tap(struct relay *relay, enum direction direction, struct tap *taps)
 {
-	for (unsigned i = 0; i < VF_QUEUES_MAX; i++)
+	for (unsigned i = 0; i < SLICES_MAX; i++)
 		atomic_store_explicit(&relay_lane(relay, direction, i)->tap,
 			taps != NULL ? &taps[i] : NULL, memory_order_release);
 	if (taps == NULL)

@@ -64,9 +64,9 @@ struct relay {
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of the device, in its order */
 	struct guest *guest;
 	char ident[IDENT_SIZE];
-	unsigned n_slices; /* 1..VF_QUEUES_MAX: lanes in use each way */
-	struct vf_to_vm vf_to_vm[VF_QUEUES_MAX];
-	struct vm_to_vf vm_to_vf[VF_QUEUES_MAX];
+	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */
+	struct vf_to_vm vf_to_vm[SLICES_MAX];
+	struct vm_to_vf vm_to_vf[SLICES_MAX];
 	unsigned n_sessions_seen; /* of the guest, for what is logged */
 	unsigned n_faults_seen;
 	struct log_limit fault_limit;

@@ -26,7 +26,7 @@ static void read_direction(
 	ret_stats->pinned = relay->env->config->pins[relay->id].set;
 	ret_stats->measured = true;
 	ret_stats->n_slices = relay->n_slices;
-	for (unsigned slice = 0; slice < VF_QUEUES_MAX; slice++) {
+	for (unsigned slice = 0; slice < SLICES_MAX; slice++) {
 		const struct lane *lane = relay_lane(lanes, direction, slice);
 		struct slice_stats *stats = &ret_stats->slices[slice];
 		stats->cpu = lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker)

@@ -141,13 +141,13 @@ static uint16_t queue_count(const struct rte_eth_dev_info *info)
 {
 	uint16_t max = MIN(info->max_rx_queues, info->max_tx_queues);
 
-	if (info->flow_type_rss_offloads == 0 && max > VF_QUEUES_MAX)
+	if (info->flow_type_rss_offloads == 0 && max > SLICES_MAX)
 		return 1;
 	/* It writes the descriptors of all queues, both ways, into a message with room for eight.
 	 */
 	if (strcmp(info->driver_name, "net_tap") == 0)
 		max = MIN(max, 4);
-	return MAX(1, MIN(max, VF_QUEUES_MAX));
+	return MAX(1, MIN(max, SLICES_MAX));
 }
 
 /* May be called again, with another MTU that is no longer. */
@@ -266,7 +266,7 @@ static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 
 	if (rte_eth_dev_info_get(vf->port, &info) == 0 &&
 		strcmp(info.driver_name, "net_af_packet") == 0)
-		vf->n_sockets = packet_sockets_since(before, vf->sockets, VF_QUEUES_MAX);
+		vf->n_sockets = packet_sockets_since(before, vf->sockets, SLICES_MAX);
 }
 
 static void log_node(const struct vf *vf)

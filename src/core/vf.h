@@ -15,11 +15,10 @@
 #include "base/device_counters.h"
 #include "base/device_id.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "core/offload.h"
 
 struct rte_mempool;
-
-#define VF_QUEUES_MAX 8
 
 /* Whether packets of the guest may be lent to the device (ring_loans.h), */
 enum vf_lending {
@@ -41,11 +40,11 @@ struct vf {
 	bool pci;           /* a PCI function and no bond */
 	bool interrupts;    /* each receive queue can wake a sleeping worker; */
 	unsigned n_sockets; /* or these can, by which its driver receives */
-	int sockets[VF_QUEUES_MAX];
+	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's own protocol runs inside transmit calls, even of nothing
 	                     */
 	uint16_t port;      /* DPDK's port number */
-	uint16_t n_queues;  /* each way, 1..VF_QUEUES_MAX */
+	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
 	struct offload_caps offloads;
 	unsigned mtu;             /* as the device accepted it */
 	unsigned max_frame_bytes; /* the longest frame it sends, without FCS, */

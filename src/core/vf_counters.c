@@ -7,8 +7,7 @@
 
 #include "core/vf.h"
 
-static_assert(VF_QUEUES_MAX <= DEVICE_QUEUES_MAX && VF_QUEUES_MAX <= RTE_ETHDEV_QUEUE_STAT_CNTRS,
-	"every queue has its counters");
+static_assert(SLICES_MAX <= RTE_ETHDEV_QUEUE_STAT_CNTRS, "every queue has its counters");
 
 void vf_read_counters(struct vf *vf)
 {

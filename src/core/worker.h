@@ -32,7 +32,7 @@
 #define FEW 8           /* lanes: to poll them takes no longer than a system call */
 #define SWEEP_US 100000 /* between two polls of all lanes that doze; the longest sleep */
 
-#define LANES_MAX (DIRECTIONS_N * RELAYS_MAX * VF_QUEUES_MAX)
+#define LANES_MAX (DIRECTIONS_N * RELAYS_MAX * SLICES_MAX)
 
 struct place {
 	enum direction direction;

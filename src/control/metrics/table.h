@@ -26,7 +26,7 @@ enum metric_source {
 	FROM_VM,           /* unsigned in struct vm_stats */
 	FROM_DEVICE,       /* uint64_t in struct device_counters */
 	FROM_POOL,         /* unsigned in struct device_counters */
-	FROM_QUEUES,       /* uint64_t[DEVICE_QUEUES_MAX] in struct device_counters */
+	FROM_QUEUES,       /* uint64_t[SLICES_MAX] in struct device_counters */
 };
 
 enum metric_id {
