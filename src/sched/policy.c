@@ -32,11 +32,11 @@ static struct sched_spread measure(const struct search *search, int domain)
 
 static unsigned least_loaded(const struct search *search, int domain)
 {
-	unsigned best = SCHED_WORKERS_MAX;
+	unsigned best = WORKERS_MAX;
 
 	for (unsigned i = 0; i < search->input->n_workers; i++)
 		if (search->domain[i] == domain &&
-			(best == SCHED_WORKERS_MAX || search->load[i] < search->load[best]))
+			(best == WORKERS_MAX || search->load[i] < search->load[best]))
 			best = i;
 	return best;
 }

@@ -31,7 +31,6 @@
 
 #include "base/limits.h"
 
-#define SCHED_WORKERS_MAX 128
 #define SCHED_LANES_MAX (2 * RELAYS_MAX * SLICES_MAX)
 
 #define SCHED_MOVE_COST 0.01   /* what a move must gain, in cores */
@@ -58,9 +57,9 @@ struct sched_lane {
 };
 
 struct sched_input {
-	unsigned n_workers; /* 1..SCHED_WORKERS_MAX */
+	unsigned n_workers; /* 1..WORKERS_MAX */
 	unsigned n_lanes;   /* 0..SCHED_LANES_MAX */
-	struct sched_worker workers[SCHED_WORKERS_MAX];
+	struct sched_worker workers[WORKERS_MAX];
 	struct sched_lane lanes[SCHED_LANES_MAX];
 	double sensitivity; /* 0..1 */
 	bool global_numa;   /* place lanes on any node */
@@ -105,7 +104,7 @@ struct sched_plan {
 	unsigned n_moves; /* no lane twice */
 	struct sched_move moves[SCHED_LANES_MAX];
 	unsigned n_findings;
-	struct sched_finding findings[SCHED_WORKERS_MAX];
+	struct sched_finding findings[WORKERS_MAX];
 };
 
 /* Plans moves; the same input gives the same plan. Pure; any thread; does not fail. */

@@ -57,7 +57,7 @@ static void apply(struct sched_input *input, const struct sched_plan *plan)
 
 static double worst_load(const struct sched_input *input, int node)
 {
-	double load[SCHED_WORKERS_MAX] = {}, worst = 0;
+	double load[WORKERS_MAX] = {}, worst = 0;
 
 	for (unsigned i = 0; i < input->n_lanes; i++)
 		load[input->lanes[i].worker] += input->lanes[i].load;
@@ -321,7 +321,7 @@ static void a_random_machine_comes_to_rest(void **state)
 
 static void the_largest_machine_is_no_problem(void **state)
 {
-	struct sched_input input = machine(SCHED_WORKERS_MAX, 2);
+	struct sched_input input = machine(WORKERS_MAX, 2);
 	unsigned seed = 3;
 	double total = 0;
 
@@ -334,7 +334,7 @@ static void the_largest_machine_is_no_problem(void **state)
 	struct sched_plan plan = plan_for(&input);
 	check_plan(&input, &plan);
 	apply(&input, &plan);
-	assert_true(worst_load(&input, -1) < 1.1 * total / SCHED_WORKERS_MAX);
+	assert_true(worst_load(&input, -1) < 1.1 * total / WORKERS_MAX);
 
 	struct sched_input empty = machine(1, 0);
 	plan = plan_for(&empty);

@@ -106,7 +106,7 @@ static struct step best_step(const struct search *search, unsigned from)
 
 /* Workers of the domain, the most loaded first. */
 static unsigned sort_workers(
-	const struct search *search, int domain, unsigned ret_workers[SCHED_WORKERS_MAX])
+	const struct search *search, int domain, unsigned ret_workers[WORKERS_MAX])
 {
 	unsigned n = 0;
 
@@ -125,7 +125,7 @@ static unsigned sort_workers(
 
 static bool take_step(struct search *search, int domain)
 {
-	unsigned workers[SCHED_WORKERS_MAX];
+	unsigned workers[WORKERS_MAX];
 	unsigned n = sort_workers(search, domain, workers);
 
 	for (unsigned i = 0; i + 1 < n; i++) {

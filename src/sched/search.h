@@ -8,10 +8,10 @@
 
 struct search {
 	const struct sched_input *input;
-	unsigned at[SCHED_LANES_MAX];   /* worker of each lane */
-	double load[SCHED_WORKERS_MAX]; /* of each worker */
-	int home[SCHED_LANES_MAX];      /* domain that a lane belongs to */
-	int domain[SCHED_WORKERS_MAX];  /* of each worker */
+	unsigned at[SCHED_LANES_MAX]; /* worker of each lane */
+	double load[WORKERS_MAX];     /* of each worker */
+	int home[SCHED_LANES_MAX];    /* domain that a lane belongs to */
+	int domain[WORKERS_MAX];      /* of each worker */
 	bool movable[SCHED_LANES_MAX];
 };
 

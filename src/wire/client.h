@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "base/limits.h"
 #include "control/op.h"
 #include "wire/core_sched_codec.h"
 #include "wire/stats_codec.h"
@@ -23,8 +24,6 @@
 int client_port_control(
 	const char *endpoint, const struct op *op, struct op_result *ret_result, struct err *err);
 
-#define STATS_WORKERS_MAX 128
-
 struct stats_reply {
 	ProtobufCMessage *message; /* the whole answer, for printing */
 	unsigned n;
@@ -32,7 +31,7 @@ struct stats_reply {
 		relays[RELAYS_MAX]; /* ids below RELAYS_MAX; texts point into the message */
 	struct relay_rates rates[RELAYS_MAX];
 	unsigned n_workers; /* 0 where the daemon does not tell */
-	struct worker_stats workers[STATS_WORKERS_MAX];
+	struct worker_stats workers[WORKERS_MAX];
 };
 
 /*

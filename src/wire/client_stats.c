@@ -129,7 +129,7 @@ static int read_response(ProtobufCMessage *message, struct stats_reply **ret_rep
 		read_relay(response->relay[i], &reply->relays[reply->n], &reply->rates[reply->n]);
 		reply->n++;
 	}
-	reply->n_workers = (unsigned)MIN(response->n_worker, (size_t)STATS_WORKERS_MAX);
+	reply->n_workers = (unsigned)MIN(response->n_worker, (size_t)WORKERS_MAX);
 	for (unsigned i = 0; i < reply->n_workers; i++)
 		read_worker(response->worker[i], &reply->workers[i]);
 	*ret_reply = reply;

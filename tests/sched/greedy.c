@@ -6,7 +6,7 @@
 
 static double variation(const struct sched_input *input, const unsigned *at, int node)
 {
-	double load[SCHED_WORKERS_MAX] = {}, sum = 0, squares = 0;
+	double load[WORKERS_MAX] = {}, sum = 0, squares = 0;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < input->n_lanes; i++)
@@ -23,11 +23,11 @@ static double variation(const struct sched_input *input, const unsigned *at, int
 
 static void deal(const struct sched_input *input, unsigned *at, int node)
 {
-	double load[SCHED_WORKERS_MAX] = {};
+	double load[WORKERS_MAX] = {};
 	bool dealt[SCHED_LANES_MAX] = {};
 
 	for (;;) {
-		unsigned longest = SCHED_LANES_MAX, least = SCHED_WORKERS_MAX;
+		unsigned longest = SCHED_LANES_MAX, least = WORKERS_MAX;
 
 		for (unsigned i = 0; i < input->n_lanes; i++)
 			if (!dealt[i] && input->lanes[i].numa_node == node &&
@@ -38,7 +38,7 @@ static void deal(const struct sched_input *input, unsigned *at, int node)
 			return;
 		for (unsigned i = 0; i < input->n_workers; i++)
 			if (input->workers[i].numa_node == node &&
-				(least == SCHED_WORKERS_MAX || load[i] < load[least]))
+				(least == WORKERS_MAX || load[i] < load[least]))
 				least = i;
 		load[least] += input->lanes[longest].load;
 		at[longest] = least;
@@ -50,7 +50,7 @@ unsigned greedy_place(const struct sched_input *input, unsigned at[SCHED_LANES_M
 {
 	unsigned n_moves = 0;
 
-	for (int node = 0; node < SCHED_WORKERS_MAX; node++) {
+	for (int node = 0; node < WORKERS_MAX; node++) {
 		unsigned afresh[SCHED_LANES_MAX];
 
 		memcpy(afresh, at, sizeof(afresh));

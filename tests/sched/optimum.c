@@ -12,7 +12,7 @@
 struct branch {
 	double loads[SCHED_LANES_MAX]; /* the longest first */
 	unsigned n;
-	double workers[SCHED_WORKERS_MAX];
+	double workers[WORKERS_MAX];
 	unsigned n_workers;
 	double bound;
 	double best;
@@ -52,15 +52,15 @@ static void place(struct branch *branch, unsigned next, double worst)
 		return;
 	}
 	/* The least loaded worker first: the first leaf is longest-first's placement. */
-	bool tried[SCHED_WORKERS_MAX] = {};
+	bool tried[WORKERS_MAX] = {};
 	for (unsigned turn = 0; turn < branch->n_workers; turn++) {
-		unsigned to = SCHED_WORKERS_MAX;
+		unsigned to = WORKERS_MAX;
 		double load;
 		bool twin = false;
 
 		for (unsigned i = 0; i < branch->n_workers; i++)
-			if (!tried[i] && (to == SCHED_WORKERS_MAX ||
-						 branch->workers[i] < branch->workers[to]))
+			if (!tried[i] &&
+				(to == WORKERS_MAX || branch->workers[i] < branch->workers[to]))
 				to = i;
 		for (unsigned i = 0; i < branch->n_workers; i++)
 			twin |= tried[i] && branch->workers[i] == branch->workers[to];

@@ -94,7 +94,7 @@ static void set_up(struct run *run, const struct machine *machine)
 /* What a saturated CPU carries of what its lanes want. */
 static void carried(const struct run *run, const struct traffic *traffic, double *ret_share)
 {
-	double load[SCHED_WORKERS_MAX] = {};
+	double load[WORKERS_MAX] = {};
 
 	for (unsigned i = 0; i < run->input.n_lanes; i++)
 		load[run->input.lanes[i].worker] += traffic[i].load;
@@ -146,7 +146,7 @@ static void decide(struct run *run, enum contender contender)
 
 static double worst(const struct run *run, const struct traffic *traffic)
 {
-	double load[SCHED_WORKERS_MAX] = {}, most = 0;
+	double load[WORKERS_MAX] = {}, most = 0;
 
 	for (unsigned i = 0; i < run->input.n_lanes; i++)
 		load[run->input.lanes[i].worker] += traffic[i].load;

@@ -60,7 +60,7 @@ static void look_at_workers(const struct observer *observer, struct sched_input 
 {
 	input->n_workers = 0;
 	for (int cpu = cpu_set_next(&observer->workers, 0);
-		cpu >= 0 && input->n_workers < SCHED_WORKERS_MAX;
+		cpu >= 0 && input->n_workers < WORKERS_MAX;
 		cpu = cpu_set_next(&observer->workers, (unsigned)cpu + 1))
 		input->workers[input->n_workers++] = (struct sched_worker){
 			.cpu = (unsigned)cpu,

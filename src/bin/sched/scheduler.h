@@ -13,7 +13,7 @@ struct scheduler {
 	bool pins_known;
 	char last_error[ERR_TEXT_SIZE]; /* what was said last, not to be repeated */
 	unsigned n_verdicts;
-	enum sched_verdict verdicts[SCHED_WORKERS_MAX]; /* logged last, by finding */
+	enum sched_verdict verdicts[WORKERS_MAX]; /* logged last, by finding */
 };
 
 /*
