@@ -36,6 +36,7 @@ HONEST_TIMEOUT_S = 40
 MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
 LOG_BYTES_MAX = 256 << 10  # that an attack may cause
 NEIGHBOUR_PPS = 20000      # each way
+EVENTFD_MAX = 0xfffffffffffffffe  # of its counter
 F_SEAL_WRITE, F_ADD_SEALS = 8, 1033
 PUNCH_HOLE_KEEP_SIZE = 3
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -203,6 +204,18 @@ class Target:
         flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
         return self._keep(os.eventfd(0, flags))
 
+    def fill(self, eventfd):
+        """Has whoever writes to it wait until somebody reads."""
+        os.set_blocking(eventfd, False)
+        full = False
+        while not full:  # it may be written to, and emptied, meanwhile
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(eventfd)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_write(eventfd, EVENTFD_MAX)
+                full = True
+        os.set_blocking(eventfd, True)
+
     def keep_full(self, eventfd, writers=3):
         """Has whoever writes to it wait, from now on until the end."""
         over = threading.Event()
@@ -210,7 +223,7 @@ class Target:
         def write():
             with contextlib.suppress(BlockingIOError):
                 while not over.is_set():
-                    os.eventfd_write(eventfd, 0xfffffffffffffffe)
+                    os.eventfd_write(eventfd, EVENTFD_MAX)
 
         def end():
             over.set()
@@ -220,10 +233,7 @@ class Target:
                     os.eventfd_read(eventfd)
                 time.sleep(0.001)
 
-        with contextlib.suppress(BlockingIOError):
-            os.set_blocking(eventfd, False)
-            os.eventfd_read(eventfd)
-        os.set_blocking(eventfd, True)
+        self.fill(eventfd)
         threads = [threading.Thread(target=write, daemon=True) for _ in range(writers)]
         for thread in threads:
             thread.start()

@@ -147,9 +147,8 @@ def call_that_blocks(target):
     """The eventfd to be called by is at its limit: writing to it waits until somebody reads."""
     frontend = target.ready()
     call = target.eventfd(blocking=True)
-    os.eventfd_write(call, 0xfffffffffffffffe)
     frontend.tell(R.SET_VRING_CALL, u64(0), [call])
-    os.set_blocking(call, True)  # whatever has been made of it
+    target.fill(call)  # not before: who is found with a full one is hung up on at once
     frontend.receive()
     target.work(0.2)
 
@@ -158,11 +157,11 @@ def call_that_blocks(target):
 def call_that_blocks_for_good(target):
     """The same with both rings, and it stays so."""
     frontend = target.ready()
-    for index in (0, 1):
-        call = target.eventfd(blocking=True)
-        os.eventfd_write(call, 0xfffffffffffffffe)
+    calls = [target.eventfd(blocking=True) for _ in range(2)]
+    for index, call in enumerate(calls):
         frontend.tell(R.SET_VRING_CALL, u64(index), [call])
-        os.set_blocking(call, True)
+    for call in calls:
+        target.fill(call)
     frontend.receive()
     frontend.send(bytes(64))
     target.work(0.2)
