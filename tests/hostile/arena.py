@@ -156,6 +156,18 @@ class Target:
             return action(*arguments, **options)
         return None
 
+    def until_let_in(self, action):
+        """Something that comes too early while the gate is shut for what was done before; it is tried
+        until it is not hung up on."""
+        deadline = time.monotonic() + REFUSAL_TIMEOUT_S
+        while True:
+            try:
+                return action()
+            except (Disconnected, ConnectionError, BlockingIOError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
     def in_turn(self, deed, arguments, make=None):
         """deed(frontend, *each of the arguments) to a guest that runs (or another that is made); to a
         new one where the deed before was refused."""

@@ -169,9 +169,14 @@ def call_that_blocks_for_good(target):
 
 def _with_full_call(target):
     """A frontend whose eventfd is full again as soon as somebody has emptied it, and somebody waits."""
-    frontend = target.ready()
     call = target.eventfd(blocking=True)
-    frontend.tell(R.SET_VRING_CALL, u64(0), [call])
+
+    def come():
+        frontend = target.ready()
+        frontend.tell(R.SET_VRING_CALL, u64(0), [call])
+        return frontend
+
+    frontend = target.until_let_in(come)  # the one before is found out at any moment
     target.keep_full(call)
     frontend.receive()
     target.work(0.005)
@@ -185,7 +190,7 @@ def full_call_is_replaced(target):
         frontend = _with_full_call(target)
         target.attempt(frontend.connection.send, R.SET_VRING_CALL, u64(0),
                        [frontend.rings[0].call])
-        target.work(1.2)  # it is not let in again for a second
+        target.work()
 
 
 @attack(hold=True)
@@ -193,7 +198,7 @@ def full_call_is_left_behind(target):
     """The same, and its frontend hangs up."""
     for _ in range(2):
         _with_full_call(target).connection.close()
-        target.work(1.2)
+        target.work()
 
 
 @attack(BREACH, hold=True)
