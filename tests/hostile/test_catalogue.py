@@ -70,6 +70,7 @@ def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
     def run(target):
         target.connect().receive()
 
+    monkeypatch.setattr(Daemon, "answer_timeout_s", 1)
     ignored = Attack("ignored", "Nothing is sent", REFUSED, False, run)
     assert arena.strike(ignored).faults == ["not refused: silence"]
     monkeypatch.setattr("arena.ATTACK_TIMEOUT_S", 0)
