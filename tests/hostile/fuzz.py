@@ -151,8 +151,9 @@ def lives(seeds, counter):
 def fuzz(directory, seconds, seed, count=math.inf):
     """Returns ({"lives": ..., those that came to work as "at work": ...}, first faults or None)."""
     arena, counter = Arena(directory, Daemon), collections.Counter()
-    deadline = time.monotonic() + seconds
     try:
+        arena.start()
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and counter["lives"] < count:
             first = seed + counter["lives"]
             at_once = min(LIVES_AT_ONCE, count - counter["lives"])
