@@ -2,10 +2,14 @@
 """Network namespaces and veth pairs, so that no test packet leaves the machine."""
 
 import json
+import math
+import re
 import secrets
 from pathlib import Path
 
 from lib.proc import run
+
+PING_ANSWER = re.compile(r"bytes from \S+ icmp_seq=(\d+)")
 
 
 class Netns:
@@ -45,12 +49,17 @@ class Netns:
         ...}."""
         return json.loads(self.ip("-s", "-j", "link", "show", "dev", interface))[0]["stats64"]
 
-    def ping(self, address, count=5, interval=0.1, wait=1):
-        """Pings an address; returns how many answers came."""
-        output = self.run(["ping", "-n", "-q", "-c", count, "-i", interval, "-W", wait, address],
-                          timeout=30 + count * (interval + wait), check=False)
-        words = output.replace(",", "").split()
-        return int(words[words.index("received") - 1]) if "received" in words else 0
+    def ping(self, address, count=5, interval=0.1, wait=10):
+        """Pings an address; returns how many of them were answered, `wait` seconds late at most."""
+        return self.ping_report(address, count, interval, wait)[0]
+
+    def ping_report(self, address, count, interval, wait, size=56):
+        """As ping(); returns what it printed, too. The limit is that of the whole (-w): that of an answer
+        (-W) is only for the first. More are sent meanwhile, which do not count."""
+        seconds = math.ceil(count * interval + wait)
+        output = self.run(["ping", "-n", "-c", count, "-i", interval, "-w", seconds, "-s", size, address],
+                          timeout=30 + seconds, check=False)
+        return len({number for number in PING_ANSWER.findall(output) if int(number) <= count}), output
 
     def close(self):
         run(["ip", "netns", "del", self.name], check=False)

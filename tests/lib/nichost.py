@@ -3,7 +3,6 @@
 own programs (its root is ours, read-only). The cards' wires are taps in a namespace here, on one
 bridge. The daemon and its VMs' side run in there."""
 
-import re
 import shlex
 from pathlib import Path
 
@@ -273,9 +272,7 @@ class Echo(Program):
         none of them."""
         dropped = self._dropped()
         for size in PING_SIZES:
-            output = self.host.wire.run(["ping", "-n", "-q", "-c", count, "-i", "0.02", "-W", "30",
-                                         "-s", size, self.address], check=False)
-            received = int(re.search(r"transmitted, (\d+) received", output)[1])
+            received, output = self.host.wire.ping_report(self.address, count, 0.02, 30, size)
             assert received >= count * ANSWERS_MIN, output
             assert "wrong data" not in output and "duplicates" not in output, output
         assert self._dropped() == dropped
@@ -291,6 +288,6 @@ class Echo(Program):
         nothing by itself, as a VM does sooner or later."""
         def ask():
             self.host.wire.ip("link", "set", "wire", "type", "bridge", "fdb_flush")
-            return self.host.wire.ping(self.address, count=1) == 1
+            return self.host.wire.ping(self.address, count=1, wait=1) == 1
 
         wait_until(ask, timeout, f"{self.name} answers a ping")

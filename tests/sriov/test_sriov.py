@@ -29,7 +29,7 @@ def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
     vm1 = start_vm(daemon, mac(vfs[1]), relay=1)
     vm1.assert_answers()
     daemon.port_control("remove", "--virtio-id=1", f"--pci-addr={vfs[1]}")
-    assert nic_host.wire.ping(vm1.address, count=1) == 0
+    assert nic_host.wire.ping(vm1.address, count=1, wait=1) == 0
     daemon.port_control("add", "--virtio-id=1", f"--pci-addr={vfs[1]}")
     vm1.wait_answer()
     vm1.assert_answers()

@@ -40,7 +40,7 @@ def test_device_is_taken_by_dpdk_and_given_back(make_forwarder, qemu, wire, veth
             "--no-telemetry", f"--allow={address}", "--", "--forward-mode=icmpecho", "--auto-start",
             "--total-num-mbufs=4096", "--stats-period=3600"])
         wait_until(lambda: wire.ping(GUEST_IP, count=1), 120, "DPDK answers a ping")
-        assert wire.ping(GUEST_IP, count=50, interval=0.02, wait=10) == 50
+        assert wire.ping(GUEST_IP, count=50, interval=0.02) == 50
         assert dpdk.terminate() == 0, dpdk.output()
         guest.bind(address, "virtio-pci")
         wait_for_eth0(guest)

@@ -26,12 +26,12 @@ def device(veth):
 
 
 def wait_ping(wire, address=GUEST_IP):
-    wait_until(lambda: wire.ping(address, count=1), RETURN_TIMEOUT_S, f"{address} answers a ping")
+    wait_until(lambda: wire.ping(address, count=1, wait=1), RETURN_TIMEOUT_S, f"{address} answers a ping")
 
 
 def assert_works(wire, guest):
     """Pings and TCP both ways, nothing lost and nothing altered."""
-    assert wire.ping(GUEST_IP, wait=10) == 5
+    assert wire.ping(GUEST_IP) == 5
     assert guest.ping(WIRE_IP, wait=10) == 5
     assert tcp_to_guest(wire, guest, GUEST_IP).intact
     assert tcp_from_guest(wire, guest, WIRE_IP).intact
@@ -153,7 +153,7 @@ def test_running_guest_has_its_network_again_after_daemon(make_forwarder, boot, 
     guest = boot(forwarder)
     assert wire.ping(GUEST_IP) == 5
     getattr(forwarder, how)()
-    assert wire.ping(GUEST_IP, count=1) == 0
+    assert wire.ping(GUEST_IP, count=1, wait=1) == 0
     forwarder.start()
     wait_ping(wire)
     assert_works(wire, guest)
@@ -208,5 +208,5 @@ def test_two_relays_do_not_mix(make_forwarder, boot, host, wire, veth, stack):
     before = forwarder.stats(63)["vm_to_vf"]["pkts_rx_from_vm"]
     first.kill()
     assert other_wire.ping(GUEST_IP, count=20) == 20
-    assert wire.ping(GUEST_IP, count=1) == 0
+    assert wire.ping(GUEST_IP, count=1, wait=1) == 0
     assert forwarder.stats(63)["vm_to_vf"]["pkts_rx_from_vm"] >= before + 20
