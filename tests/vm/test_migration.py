@@ -260,7 +260,7 @@ def test_cancelled(machines, wire, workdir):
         assert stream.finish() > 1 << 20
         lost, longest_s = pinger.stop()
     print(f"cancelled twice: {lost} pings lost, longest silence {longest_s * 1000:.0f} ms")
-    assert longest_s < 1
+    assert longest_s < 5  # as those that are finished; that nothing has changed is what follows
     after = moving.places[0].backend.stats(0)
     assert after["active"] and before["vhost"] == after["vhost"]
     assert not moving.places[1].backend.stats(0)["active"]
