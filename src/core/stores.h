@@ -57,7 +57,8 @@ static inline bool stores_measure(const struct stores *stores)
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
-/* Rings of `buffers` in all are set up: nothing is measured before all have been written once. */
+/* Rings of `buffers` in all are set up: nothing is measured before all have been written several
+ * times. */
 void stores_init(struct stores *stores, uint32_t buffers);
 
 /*

@@ -136,7 +136,7 @@ static void is_not_misled_by_an_interruption(void **state)
 	assert_true(stores.cost[false] < 0.5 * 1.15);
 }
 
-/* Nothing is measured while a ring's buffers are written for the first time. */
+/* Nothing is measured while the rings' buffers are written for the first times. */
 static void waits_until_all_is_in_use(void **state)
 {
 	static const uint16_t sizes[] = {256, 4096};
@@ -144,7 +144,7 @@ static void waits_until_all_is_in_use(void **state)
 
 	for (unsigned i = 0; i < RTE_DIM(sizes); i++) {
 		stores_init(&stores, sizes[i]);
-		for (unsigned n = 1; n < RTE_MAX(sizes[i], STORES_PHASE); n++) {
+		for (unsigned n = 1; n < 4u * RTE_MAX(sizes[i], STORES_PHASE); n++) {
 			stores_note(&stores, sizes[i], 1, 1500, false, 0, 0);
 			assert_int_equal(stores.phase, STORES_HOLD);
 		}
