@@ -18,6 +18,7 @@ from lib.proc import memory_kib, open_files
 from lib.vioclient import compat
 from lib.wire import ADD, ERROR, Daemon, honest_client_is_served, settled
 
+HANG_UP_MS = 20_000
 VANISHING = 10_000
 GROWTH_KIB = 4096
 LOAD_PPS = 20_000  # each way, so that all of it fits two CPUs
@@ -115,8 +116,10 @@ def test_oversized_message(unmoved):
         with zmq.Context() as context, context.socket(zmq.REQ) as client:
             client.linger = 0
             client.connect(endpoint)
-            client.send(bytes(50_000_000))
-            assert not client.poll(200)
+            with client.get_monitor_socket(zmq.EVENT_DISCONNECTED) as hang_ups:
+                client.send(bytes(50_000_000))
+                assert hang_ups.poll(HANG_UP_MS)
+            assert not client.poll(0)
 
 
 def test_raw_garbage(unmoved):
