@@ -62,7 +62,7 @@ class Vm:
         with Frontend(self._path, connection=connection) as frontend:
             frontend.start()
             sent = False
-            while not self._stop and not connection.closed_by_peer(timeout=0):
+            while not self._stop:
                 for _ in range(8):
                     frontend.send(bytes(12) + b"\x88\xb5" + bytes(46))
                 while not frontend.reclaim():
