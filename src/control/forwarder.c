@@ -110,7 +110,7 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 	return 0;
 }
 
-static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
+static int open_guest_event(struct forwarder *forwarder, sd_event *event, struct err *err)
 {
 	forwarder->guest_event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (forwarder->guest_event_fd < 0)
@@ -124,6 +124,13 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		r = sd_event_add_defer(event, &forwarder->env.mapping, on_mapping, forwarder);
 	if (r < 0)
 		return err_set(err, -r, "event loop: %s", strerror(-r));
+	return 0;
+}
+
+/* What relays share of the packet path. */
+static int start_core(struct forwarder *forwarder, struct err *err)
+{
+	int r = 0;
 
 	if (!forwarder->config->same_numa) /* else what the devices need is reserved */
 		r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
@@ -138,20 +145,27 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 		r = gatekeeper_start(&forwarder->env.keeper, err);
 	if (r == 0)
 		r = workers_start(&forwarder->workers, forwarder->config->idle_latency_us, err);
-	if (r < 0)
-		return r;
+	return r;
+}
 
+static int start_placement(struct forwarder *forwarder, sd_event *event, struct err *err)
+{
 	placement_init(&forwarder->placement, forwarder->workers);
-	r = sd_event_add_time_relative(event, &forwarder->placement_timer, CLOCK_MONOTONIC,
+	int r = sd_event_add_time_relative(event, &forwarder->placement_timer, CLOCK_MONOTONIC,
 		PLACEMENT_SAMPLE_S * 1000000, 0, on_placement_timer, forwarder);
 	if (r < 0)
 		return err_set(err, -r, "event loop: %s", strerror(-r));
+	return 0;
+}
+
+static int open_relays(struct forwarder *forwarder, sd_event *event, struct err *err)
+{
 	forwarder->env.workers = forwarder->workers;
 	forwarder->env.placement = &forwarder->placement;
 	forwarder->env.discard_pool = forwarder->discard_pool;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
-	r = socket_dir_make(forwarder->config, err);
+	int r = socket_dir_make(forwarder->config, err);
 	if (forwarder->config->dynamic_sockets) {
 		if (r < 0) /* they may be elsewhere */
 			log_warning("%s", err->text);
@@ -164,6 +178,18 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 			&forwarder->device_watch, forwarder->relays, forwarder->config, event, err);
 	if (r == 0)
 		r = attach_static_devices(forwarder, err);
+	return r;
+}
+
+static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
+{
+	int r = open_guest_event(forwarder, event, err);
+	if (r == 0)
+		r = start_core(forwarder, err);
+	if (r == 0)
+		r = start_placement(forwarder, event, err);
+	if (r == 0)
+		r = open_relays(forwarder, event, err);
 	return r;
 }
 
