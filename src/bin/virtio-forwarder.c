@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -31,6 +34,8 @@
 
 #define PROGRAM "virtio-forwarder"
 #define EXIT_USAGE 2
+/* In the environment of what VIRTIOFWD_BINARY names, which may start this program again. */
+#define BINARY_STARTED "VIRTIOFWD_BINARY_STARTED"
 
 struct daemon {
 	struct config *config;
@@ -42,6 +47,30 @@ struct daemon {
 	struct services *services;
 	struct watchdog *watchdog;
 };
+
+static bool is_this_program(const char *path)
+{
+	struct stat named, running;
+
+	return stat(path, &named) == 0 && stat("/proc/self/exe", &running) == 0 &&
+	       named.st_dev == running.st_dev && named.st_ino == running.st_ino;
+}
+
+/*
+ * As a service, goes on as the program that VIRTIOFWD_BINARY names, in this process and so as the
+ * service's. Returns where there is none, this is it, or it cannot be started.
+ */
+static void become_binary(const char *path, char **argv)
+{
+	if (path == NULL || getenv("NOTIFY_SOCKET") == NULL || getenv(BINARY_STARTED) != NULL ||
+		is_this_program(path))
+		return;
+	log_notice("VIRTIOFWD_BINARY: goes on as %s", path);
+	setenv(BINARY_STARTED, "1", 1);
+	execv(path, argv);
+	log_notice("VIRTIOFWD_BINARY: %s cannot be started: %s; " PROGRAM " itself goes on", path,
+		strerror(errno));
+}
 
 /*
  * Blocks the signals that the event loop takes, in this thread and so in every one made later, and
@@ -212,6 +241,7 @@ int main(int argc, char **argv)
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
 	log_open(PROGRAM, daemon.config->log_level);
+	become_binary(daemon.config->binary, argv);
 	for (unsigned i = 0; i < daemon.config->n_notices; i++)
 		log_notice("%s", daemon.config->notices[i]);
 	block_signals();

@@ -180,23 +180,6 @@ static int resolve_account(struct config *config, const struct sources *sources,
 		config_options[id].variable, kind, name, is_group ? "group" : "owner");
 }
 
-/* Nobody starts what is named here any more. */
-static int resolve_binary(struct config *config, const struct sources *sources, struct err *err)
-{
-	const struct setting *binary = sources->of[OPT_BINARY];
-	struct stat named, running;
-
-	if (binary->n == 0 ||
-		(stat(binary->values[0].text, &named) == 0 &&
-			stat("/proc/self/exe", &running) == 0 && named.st_dev == running.st_dev &&
-			named.st_ino == running.st_ino))
-		return 0;
-	return add_notice(config, err,
-		"%s: '%s' is not the program that runs; the service starts what ExecStart= names "
-		"(systemctl edit virtio-forwarder)",
-		binary->values[0].origin, binary->values[0].text);
-}
-
 int check_resolve(struct config *config, struct sources *sources, struct err *err)
 {
 	int r;
@@ -214,8 +197,6 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 	if (r == 0)
 		r = resolve_account(config, sources, OPT_SOCKET_GROUP, config->socket_group,
 			&config->socket_gid, err);
-	if (r == 0)
-		r = resolve_binary(config, sources, err);
 	return r;
 }
 

@@ -201,6 +201,7 @@ struct config *config_free(struct config *config)
 {
 	if (!config)
 		return NULL;
+	free(config->binary);
 	free(config->pid_dir);
 	free(config->huge_dir);
 	free(config->ovsdb_sock);

@@ -39,6 +39,7 @@ struct config {
 	bool no_huge;    /* --no-huge: ordinary pages, for trying out */
 	bool allow_tcp_endpoints;
 	bool same_numa; /* memory on the workers' nodes only */
+	char *binary;   /* the program that shall run as the service, or NULL */
 	char *pid_dir;
 	char *huge_dir;
 	char *ovsdb_sock;        /* "PATH", "tcp:IP:PORT" or "ssl:IP:PORT" */

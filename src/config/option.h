@@ -83,7 +83,7 @@ enum option_arg {
 };
 
 struct config_option {
-	unsigned programs;     /* enum program, or'ed; 0: none, it is but checked */
+	unsigned programs;     /* enum program, or'ed */
 	const char *section;   /* the heading above this and the following options, or NULL */
 	const char *variable;  /* in the file, or NULL */
 	const char *long_name; /* on the command line, or NULL */

@@ -310,10 +310,13 @@ const struct config_option config_options[OPT_N] = {
 		.help = "directory of virtio-forwarder.pid",
 	},
 	[OPT_BINARY] = {
+		DAEMON,
 		.variable = "VIRTIOFWD_BINARY",
-		.help = "the daemon's path; it changes nothing",
-		.detail = "Service scripts before systemd started what it names. Now the unit's "
-			  "ExecStart= does, and where another one is named here, the log says so.",
+		.parse = value_text, AT(binary),
+		.help = "the program that the service runs, where that is another one",
+		.detail = "It takes the daemon's place in the service, with the same options and under "
+			  "all that the unit forbids. Where it cannot be started, the log says so and the "
+			  "daemon itself runs. By hand it has no effect.",
 	},
 	[OPT_SCHED_STATS_EP] = {
 		SCHED, .section = "Core scheduler",

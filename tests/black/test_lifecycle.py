@@ -11,6 +11,7 @@ import time
 
 import pytest
 from lib.forwarder import Forwarder
+from lib.paths import program
 from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach,
                       memif_device, net_socket, wait_active)
 from lib.proc import (CLOSED, growth_allowed_kib, memory_kib, open_files, run, standard_files,
@@ -262,3 +263,23 @@ def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, sla
     with pytest.raises(AssertionError):
         forwarder.start()
     assert f"symbolic link {forwarder.socket_dir}{slash} belongs to user 4711" in forwarder.output.tail()
+
+
+def test_another_program_as_the_service(workdir, stack, monkeypatch):
+    """VIRTIOFWD_BINARY: what it names takes the place of the daemon in its process, once, and may start it.
+    By hand it does not."""
+    wrapper, started = workdir / "wrapper", workdir / "started"
+    wrapper.write_text(f'#!/bin/sh\necho $$ >>{started}\nexec {program("virtio-forwarder")} "$@"\n')
+    wrapper.chmod(0o755)
+    forwarder = Forwarder(workdir, config=f"VIRTIOFWD_BINARY={wrapper}\n")
+    with forwarder:
+        assert not started.exists()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(workdir / "nobody"))
+    with forwarder:
+        assert started.read_text().split() == [str(forwarder.pid)]
+
+
+def test_another_program_that_cannot_be_started(workdir, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(workdir / "nobody"))
+    with Forwarder(workdir, config="VIRTIOFWD_BINARY=/nonexistent/vf\n") as forwarder:
+        assert "/nonexistent/vf cannot be started: No such file" in forwarder.output.tail()
