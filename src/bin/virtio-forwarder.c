@@ -221,7 +221,7 @@ static void become_ready(struct daemon *daemon)
 	if (!config->foreground || config->log_syslog)
 		log_to_syslog();
 	log_event_at(LOG_NOTICE, &(struct log_event){.name = "ready", .relay = -1},
-		"ready: version %s, %s", VERSION, eal_version());
+		"ready: version %s, %s", PROJECT_VERSION, eal_version());
 	sd_notify(0, "READY=1");
 	daemonize_ready(&daemon->daemonize);
 }

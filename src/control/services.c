@@ -72,7 +72,7 @@ static int open_config(struct services *services, const struct config *config,
 	features[n] = NULL;
 	return config_service_new(&services->config, endpoint, config->pins,
 		&(struct config_service_versions){
-			.daemon = VERSION, .dpdk = eal_version(), .features = features},
+			.daemon = PROJECT_VERSION, .dpdk = eal_version(), .features = features},
 		err);
 }
 
@@ -109,7 +109,7 @@ static int open_metrics(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
 	const struct metrics_source source = {
-		.version = VERSION,
+		.version = PROJECT_VERSION,
 		.dpdk = eal_version(),
 		.snapshot = snapshot,
 		.devices = read_devices,
