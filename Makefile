@@ -85,9 +85,10 @@ SOAK_SECONDS = 3600
 soak: all ## everything at once for SOAK_SECONDS (3600): accounted to the packet, nothing grows
 	@$(DEPS) test
 	@VIO4WD_SOAK_SECONDS=$(SOAK_SECONDS) $(RUN_TESTS) soak
-coverage: ## what the unit and black-box tests execute (build-coverage/report/)
+coverage: ## what the unit and black-box tests execute (build-coverage/report/, docs/coverage.md)
 	@$(DEPS) build test metrics coverage
 	@$(RUN_TESTS) coverage
+	@scripts/coverage-table
 
 .PHONY: package test-package test-apparmor
 package: dpdk ## the Debian package, linked with that DPDK, into build/package/
