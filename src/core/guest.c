@@ -131,6 +131,7 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	struct guest *guest = calloc(1, sizeof(*guest));
 	if (guest == NULL)
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", path);
+	pthread_mutex_init(&guest->sessions_mutex, NULL);
 	pthread_mutex_init(&guest->dma_mutex, NULL);
 	pthread_mutex_init(&guest->calls_mutex, NULL);
 	guest->options = *options;
@@ -162,6 +163,9 @@ struct guest *guest_close(struct guest *guest)
 {
 	if (guest == NULL)
 		return NULL;
+	pthread_mutex_lock(&guest->sessions_mutex);
+	guest->closing = true;
+	pthread_mutex_unlock(&guest->sessions_mutex);
 	gate_hang_up(guest->gate);
 	rte_vhost_driver_unregister(guest->library_path); /* ends the session */
 	gate_close(guest->gate);
@@ -170,6 +174,7 @@ struct guest *guest_close(struct guest *guest)
 	free_loans(guest);
 	pthread_mutex_destroy(&guest->calls_mutex);
 	pthread_mutex_destroy(&guest->dma_mutex);
+	pthread_mutex_destroy(&guest->sessions_mutex);
 	free(guest);
 	return NULL;
 }

@@ -123,6 +123,13 @@ struct guest {
 	/* The vhost thread's own, and the control thread's once the socket is closed. */
 	struct guest_session connections[GUEST_CONNECTIONS_MAX];
 
+	/*
+	 * Sessions begin and end under it: in the vhost thread, and in the control thread while
+	 * that closes the socket, connection by connection. Held while workers are waited for.
+	 */
+	pthread_mutex_t sessions_mutex;
+	bool closing; /* no session begins any more */
+
 	/* Between the vhost thread, which changes memory, and the control thread, which has
 	 * devices. Held while memory is mapped, never while waiting for the other. */
 	pthread_mutex_t dma_mutex;

@@ -172,7 +172,7 @@ static unsigned max_frame_bytes(int vid, uint64_t features)
 	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
-/* The guest has this session from now on, in place of one that it may have had. */
+/* The guest has this session from now on, in place of one that it may have had. Under the mutex. */
 static void serve(struct guest *guest, struct guest_session *session)
 {
 	guest_rings_load(guest, session);
@@ -207,8 +207,12 @@ static int on_new_device(int vid)
 	if (session == NULL || rte_vhost_get_negotiated_features(vid, &session->features) != 0)
 		return -1;
 	session->max_frame_bytes = max_frame_bytes(vid, session->features);
-	serve(guest, session);
-	session->running = atomic_load(&guest->n_sessions);
+	pthread_mutex_lock(&guest->sessions_mutex);
+	if (!guest->closing) {
+		serve(guest, session);
+		session->running = atomic_load(&guest->n_sessions);
+	}
+	pthread_mutex_unlock(&guest->sessions_mutex);
 	changed(guest);
 	return 0;
 }
@@ -227,9 +231,22 @@ static int on_features_changed(int vid, uint64_t features)
 }
 
 /*
- * vhost thread: the guest's memory is about to go away. Another one that has been replaced, and
- * runs, has its relay back: the library would not say again that it is ready.
+ * Ends the guest's session. Another one that has been replaced, and runs, has its relay back: the
+ * library would not say again that it is ready. Under the mutex.
  */
+static void end_session(struct guest *guest, struct guest_session *session)
+{
+	atomic_store(&guest->session, NULL);
+	guest_rings_end(guest, session, "detach a VM");
+	struct guest_session *other = guest->closing ? NULL : latest_running(guest);
+	if (other != NULL)
+		serve(guest, other);
+	else
+		atomic_store(&guest->ready, false);
+	changed(guest);
+}
+
+/* vhost thread, or control thread, closing: the guest's memory is about to go away. */
 static void on_destroy_device(int vid)
 {
 	struct guest *guest;
@@ -237,17 +254,11 @@ static void on_destroy_device(int vid)
 
 	if (session == NULL)
 		return;
+	pthread_mutex_lock(&guest->sessions_mutex);
 	session->running = 0;
-	if (atomic_load(&guest->session) != session)
-		return; /* another connection has taken over */
-	atomic_store(&guest->session, NULL);
-	guest_rings_end(guest, session, "detach a VM");
-	struct guest_session *other = latest_running(guest);
-	if (other != NULL)
-		serve(guest, other);
-	else
-		atomic_store(&guest->ready, false);
-	changed(guest);
+	if (atomic_load(&guest->session) == session) /* no other has taken over */
+		end_session(guest, session);
+	pthread_mutex_unlock(&guest->sessions_mutex);
 }
 
 const struct rte_vhost_device_ops guest_callbacks = {
