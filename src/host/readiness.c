@@ -3,13 +3,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/directory.h"
 #include "base/err.h"
@@ -311,8 +314,21 @@ void host_check_cpus(
 	check_nodes(&out, sysfs, needs);
 }
 
-void host_check_socket_dir(
-	const char *dir, const struct vm_account *vms, host_finding *report, void *userdata)
+/* That this process can make a directory where it is to be. */
+static int check_makeable(const char *dir, struct err *err)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", dir);
+	const char *above = dirname(copy);
+	if (faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	return err_set(err, errno, "socket directory %s cannot be made in %s: %s", dir, above,
+		strerror(errno));
+}
+
+void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool optional,
+	host_finding *report, void *userdata)
 {
 	const struct out out = {"sockets", report, userdata};
 	struct err err;
@@ -322,9 +338,9 @@ void host_check_socket_dir(
 	if (r == 0)
 		r = directory_check_owner(dir, vms->uid, &err);
 	else if (r == -ENOENT)
-		r = 0;
+		r = check_makeable(dir, &err);
 	if (r < 0)
-		say(&out, HOST_MISSING, "%s", err.text);
+		say(&out, optional ? HOST_WARNING : HOST_MISSING, "%s", err.text);
 	else if (vms->uid == (uid_t)-1)
 		say(&out, HOST_WARNING,
 			"there is no user %s, so that only root is sure to have them: name QEMU's "

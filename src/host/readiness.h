@@ -54,6 +54,9 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 void host_check_cpus(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* That VMs can use the sockets' directory, once the daemon has made it where it is not there. */
-void host_check_socket_dir(
-	const char *dir, const struct vm_account *vms, host_finding *report, void *userdata);
+/*
+ * That VMs can use the sockets' directory, and that this process can make it where it is not there.
+ * `optional`: sockets may be elsewhere, so that what is in the way is a warning.
+ */
+void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool optional,
+	host_finding *report, void *userdata);

@@ -258,6 +258,8 @@ static void test_hugepages(void **state)
 #define DAEMON_UID 1
 #define DAEMON_GID 1
 
+static bool optional;
+
 static void look_at_directory(const char *path, uid_t uid, bool writes)
 {
 	const struct vm_account vms = {.owner = "someone",
@@ -267,7 +269,7 @@ static void look_at_directory(const char *path, uid_t uid, bool writes)
 		.makes_sockets = writes};
 
 	found[0] = '\0';
-	host_check_socket_dir(path, &vms, note, NULL);
+	host_check_socket_dir(path, &vms, optional, note, NULL);
 }
 
 static void test_directory(void **state)
@@ -296,6 +298,31 @@ static void test_directory(void **state)
 	look_at_directory(path, 65534, true);
 	assert_found("2 sockets: ");
 	assert_found("chown someone /tmp/fake-sysfs-");
+}
+
+/* With dynamic sockets those may be elsewhere. */
+static void test_directory_that_may_not_be_needed(void **state)
+{
+	optional = true;
+	look_at_directory("/nonexistent/x/y", 0, true);
+	optional = false;
+	assert_found("1 sockets: socket directory /nonexistent/x/y: /nonexistent: No such file");
+}
+
+static void test_directory_that_cannot_be_made(void **state)
+{
+	char path[PATH_MAX];
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/sockets", fs.root);
+	assert_int_equal(chmod(fs.root, 0755), 0);
+	assert_int_equal(seteuid(DAEMON_UID), 0);
+	look_at_directory(path, 65534, true);
+	assert_int_equal(seteuid(0), 0);
+	assert_found("2 sockets: socket directory /tmp/");
+	assert_found("/sockets cannot be made in /tmp/");
+	assert_found(": Permission denied");
 }
 
 /* Nobody is named: whoever QEMU is, it is not known to be let in. */
@@ -366,7 +393,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
 		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
 		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_nobody),
-		TEST(test_directory_of_a_group), TEST(test_directory_of_another)};
+		TEST(test_directory_that_may_not_be_needed),
+		TEST(test_directory_that_cannot_be_made), TEST(test_directory_of_a_group),
+		TEST(test_directory_of_another)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ class Daemon(Forwarder):
 
 
 def running_time(pid):
-    """A clock, in seconds, that stands still while a thread of that process, or our main one, waits for one."""
+    """A clock, in seconds, that stands still while a thread of that process, or our main one, waits for a CPU."""
     clock = time.monotonic()
     threads = [Path("/proc/self/schedstat"), *Path(f"/proc/{pid}/task").glob("*/schedstat")]
     return clock - sum(int(thread.read_text(encoding="ascii").split()[1]) for thread in threads) / 1e9

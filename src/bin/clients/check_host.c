@@ -180,7 +180,8 @@ static void check_all(
 	host_check_vfio(arguments->sysfs, &needs, add_finding, findings);
 	host_check_devices(arguments->sysfs, "/dev", &needs, add_finding, findings);
 	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
-	host_check_socket_dir(config->socket_dir, &vms, add_finding, findings);
+	host_check_socket_dir(
+		config->socket_dir, &vms, config->dynamic_sockets, add_finding, findings);
 	check_backends(config, needs.running, findings);
 }
 
