@@ -148,6 +148,7 @@ static void gives_what_has_come(
 	static uint8_t frame[FRAME_MAX];
 	struct bench *bench = bench_new(packed);
 	unsigned given = 0, received = 0, bytes;
+	bool past = false;
 
 	bench->ring.mergeable = mergeable;
 	bench->driver.indirect = indirect;
@@ -156,8 +157,8 @@ static void gives_what_has_come(
 		uint16_t n = 1 + given % RING_BURST;
 		for (uint16_t i = 0; i < n; i++)
 			bench->packets[i] = bench_frame(bench, frame_bytes(given + i), given + i);
-		uint16_t done =
-			ring_give(&bench->ring, given % 2, bench->packets, n, &bench->account);
+		past = !past; /* both ways to write */
+		uint16_t done = ring_give(&bench->ring, past, bench->packets, n, &bench->account);
 		assert_true(done > 0);
 		given += done;
 		rte_pktmbuf_free_bulk(bench->packets, n);

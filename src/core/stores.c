@@ -19,7 +19,7 @@
 #define SETTLE_LAPS 2
 
 /*
- * How long the result is held: so that trials take a 64th of the time, at most, on top of what
+ * How long the result is held: so that trials take a 64th of the time on top of what
  * packets take anyway. Where there is little to lose, they come more often.
  */
 #define HOLD_PHASES 512 /* where the other way takes twice as long */

@@ -211,7 +211,7 @@ static unsigned discard(struct vm_to_vf *lane)
 	if (account.received.packets == 0 && !is_over)
 		return 0;
 	if (is_over)
-		*dropped = stash_drop(inbox, inbox->n);
+		*dropped = tally_add(*dropped, stash_drop(inbox, inbox->n));
 	lane_show(&lane->lane, packets, n);
 	if (inbox->n > 0)
 		announcement = *stash_oldest(inbox);

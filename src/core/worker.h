@@ -64,7 +64,8 @@ struct worker {
 	unsigned idle_latency_us; /* 0: nothing ever dozes */
 	struct epoch *epoch;
 	unsigned index; /* in the table of workers, and as a reader of the epoch */
-	unsigned lcore; /* DPDK's number of the thread */
+	unsigned lcore; /* DPDK's number of the thread, */
+	unsigned cpu;   /* and the one CPU on which it runs */
 
 	/* The worker's own. Times are in TSC cycles. */
 	unsigned adopted; /* number of the plan */

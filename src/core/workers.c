@@ -17,6 +17,17 @@ struct workers {
 	struct worker workers[];
 };
 
+/* The CPU of a thread of DPDK's: rte_lcore_to_cpu_id() says something of the CPU of its number. */
+static unsigned cpu_of(unsigned lcore)
+{
+	const rte_cpuset_t cpus = rte_lcore_cpuset(lcore);
+	unsigned cpu = 0;
+
+	while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &cpus))
+		cpu++;
+	return cpu;
+}
+
 static int launch(struct workers *workers, unsigned idle_latency_us, struct err *err)
 {
 	unsigned lcore;
@@ -28,16 +39,17 @@ static int launch(struct workers *workers, unsigned idle_latency_us, struct err 
 		worker->epoch = workers->epoch;
 		worker->index = workers->n;
 		worker->lcore = lcore;
+		worker->cpu = cpu_of(lcore);
 		worker->idle_latency_us = idle_latency_us;
 		atomic_store(&worker->plan, &worker->plans[0]);
 		workers->n++;
-		epoch_register(workers->epoch, worker->index, rte_lcore_to_cpu_id(lcore));
+		epoch_register(workers->epoch, worker->index, worker->cpu);
 		int r = idle_init(&worker->idle);
 		if (r == 0)
 			r = rte_eal_remote_launch(worker_main, worker, lcore);
 		if (r != 0)
-			return err_set(err, -r, "the worker on CPU %d does not start: %s",
-				rte_lcore_to_cpu_id(lcore), strerror(-r));
+			return err_set(err, -r, "the worker on CPU %u does not start: %s",
+				worker->cpu, strerror(-r));
 	}
 	return 0;
 }
@@ -116,7 +128,7 @@ unsigned workers_count(const struct workers *workers)
 
 unsigned workers_cpu(const struct workers *workers, unsigned worker)
 {
-	return rte_lcore_to_cpu_id(workers->workers[worker].lcore);
+	return workers->workers[worker].cpu;
 }
 
 static const struct plan *current_plan(const struct workers *workers, unsigned worker)

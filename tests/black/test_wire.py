@@ -501,6 +501,20 @@ def test_extensions(start):
     assert list(config.features) == ["tso"]
 
 
+def test_workers_are_called_by_their_cpus(start):
+    """By those on which their threads run: also where a worker's is before the control thread's."""
+    cpus = sorted(os.sched_getaffinity(0))
+    first, last = cpus[0], cpus[-1]
+    for workers in [first], [first, last]:
+        daemon = start(f"--virtio-cpu=7:{first},{first}", devices={7: "net_null7"}, cpus=(last, workers))
+        threads = {(task / "comm").read_text(encoding="ascii").strip(): os.sched_getaffinity(int(task.name))
+                   for task in Path(f"/proc/{daemon.pid}/task").iterdir()}
+        stats = vioclient.stats(daemon.stats_endpoint)
+        assert [{worker.cpu} for worker in stats.worker] == [
+            threads[f"rte-worker-{number}"] for number in range(1, 1 + len(workers))]
+        assert (stats.relay[7].cpu.vf_to_vm, stats.relay[7].cpu.vm_to_vf) == (first, first)
+
+
 def test_stats_selection(static):
     def ids(**fields):
         return [r.id for r in vioclient.stats(static.stats_endpoint, **fields).relay]
