@@ -6,17 +6,10 @@
 
 #include "base/directory.h"
 #include "base/log.h"
-#include "host/vm_account.h"
 
 int socket_dir_make(const struct config *config, struct err *err)
 {
-	const struct vm_account vms = {
-		.owner = config->socket_owner,
-		.group = config->socket_group,
-		.uid = config->socket_uid,
-		.gid = config->socket_gid,
-		.makes_sockets = config->vhost_client,
-	};
+	const struct vm_account vms = socket_dir_account(config);
 	const char *dir = config->socket_dir;
 	bool of_group = vms.makes_sockets && vm_account_is_group(&vms);
 	struct err reason;

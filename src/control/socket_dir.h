@@ -3,6 +3,19 @@
 
 #include "base/err.h"
 #include "config/config.h"
+#include "host/vm_account.h"
+
+/* As whom VMs run, by the configuration, whose the names remain. */
+static inline struct vm_account socket_dir_account(const struct config *config)
+{
+	return (struct vm_account){
+		.owner = config->socket_owner,
+		.group = config->socket_group,
+		.uid = config->socket_uid,
+		.gid = config->socket_gid,
+		.makes_sockets = config->vhost_client,
+	};
+}
 
 /*
  * Makes the directory of the sockets, for who makes them, unless it is there: then it may be

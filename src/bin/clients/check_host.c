@@ -9,6 +9,7 @@
 #include "base/unix_socket.h"
 #include "bin/clients/clients.h"
 #include "config/config.h"
+#include "control/socket_dir.h"
 #include "host/readiness.h"
 #include "host/sysfs.h"
 #include "wire/client.h"
@@ -165,13 +166,7 @@ static void check_all(
 		.bytes_per_device = DEVICE_MEMORY_BYTES,
 		.running = is_running(config),
 	};
-	const struct vm_account vms = {
-		.owner = config->socket_owner,
-		.group = config->socket_group,
-		.uid = config->socket_uid,
-		.gid = config->socket_gid,
-		.makes_sockets = config->vhost_client,
-	};
+	const struct vm_account vms = socket_dir_account(config);
 
 	for (unsigned i = 0; i < config->n_vfs; i++)
 		devices[i] = config->vfs[i].device;
