@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* accept4() has no argument by which it could be handed these. */
+/* Global, since accept4() has no argument by which it could be given these. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int reserve = -1;
 

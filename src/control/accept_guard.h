@@ -2,11 +2,15 @@
 #pragma once
 
 /*
- * Clients that come when the process has no descriptor left. libzmq ends the process where
- * accept4() fails with EMFILE, and a listening socket stays readable meanwhile. So the program has
- * an accept4() of its own, in place of the C library's for libzmq too: it keeps one descriptor in
- * reserve, by which it takes such a client in and hangs up at once (-1, ECONNABORTED).
+ * Clients that connect when the process has no file descriptor left. libzmq aborts the process if
+ * accept4() fails with EMFILE, and the listening socket stays readable meanwhile. So the program
+ * defines its own accept4(), which replaces the C library's for libzmq too. It keeps one descriptor
+ * in reserve, accepts such a client with it and closes the connection at once (the call returns -1,
+ * ECONNABORTED). Any thread.
  */
 
-/* Takes the reserve. Before any other thread is made. Returns 0 or a negative errno. */
+/*
+ * Opens the reserve. Must be called before any other thread is created. Returns 0 or a negative
+ * errno.
+ */
 int accept_guard_init(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Operations. Each function checks the whole request against the relays there are, then does it;
- * where a later step fails the earlier ones are undone.
+ * Operations. Each function checks the whole request against the present relays, then executes it.
+ * If a later step fails, the earlier ones are undone.
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static bool is_named(const struct op_device *device)
 	return device->n_members != 0 || device->bond_name[0] != '\0';
 }
 
-/* True where `named` means what the relay has: a bond by its name, a device by its address. */
+/* True if `named` refers to what the relay has: a bond by its name, a device by its address. */
 static bool same_device(const struct op_device *attached, const struct op_device *named)
 {
 	if (attached->n_members == 0)
@@ -31,7 +31,7 @@ static bool same_device(const struct op_device *attached, const struct op_device
 	return device_id_equal(&attached->members[0], &named->members[0]);
 }
 
-/* True where both name the same members in the same order, and a bond of them in the same mode. */
+/* True if both have the same members in the same order and, for bonds, the same mode. */
 static bool same_make(const struct op_device *a, const struct op_device *b)
 {
 	if (a->n_members != b->n_members ||
@@ -76,7 +76,7 @@ static struct relay *find_free(struct forwarder *forwarder)
 	return NULL;
 }
 
-/* Fails where a member, or the bond's name, is in use. */
+/* Fails if a member, or the bond's name, is in use. */
 static int check_unused(
 	struct forwarder *forwarder, const struct op_device *device, struct err *err)
 {
@@ -93,27 +93,27 @@ static int check_unused(
 	return 0;
 }
 
-/* The outcome of a request that would change nothing. */
+/* The result of a request that would change nothing. */
 static int unchanged(
 	const struct op *op, int code, struct err *err, const char *what, const char *name)
 {
 	return op->conditional ? 0 : err_set(err, code, "%s %s", name, what);
 }
 
-/* True where the relay has just the device that the request names. */
+/* True if the relay has exactly the device that the request names. */
 static bool has_device(const struct relay *relay, const struct op *op)
 {
 	return same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device);
 }
 
-/* True where the relay's socket is open as the request wants it. */
+/* True if the relay's socket is open in the mode that the request wants. */
 static bool has_mode(const struct relay *relay, enum socket_mode mode)
 {
 	return mode == SOCKET_MODE_DEFAULT ||
 	       relay->guest->options.client == (mode == SOCKET_MODE_CLIENT);
 }
 
-/* The answer to an addition of what is there already: at most the ident is news. */
+/* The result of an addition of what is there already: at most the ident changes. */
 static int keep(struct relay *relay, const struct op *op, struct err *err, const char *what,
 	const char *name)
 {
@@ -122,7 +122,7 @@ static int keep(struct relay *relay, const struct op *op, struct err *err, const
 	return unchanged(op, EEXIST, err, what, name);
 }
 
-/* The relay that a request with a relay id and a device means; NULL where it names none. */
+/* The relay of a request that must have a relay id and a device; NULL if either is missing. */
 static struct relay *named_relay(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
 	if (op->relay_id < 0 || op->relay_id >= RELAYS_MAX)
@@ -134,7 +134,7 @@ static struct relay *named_relay(struct forwarder *forwarder, const struct op *o
 	return NULL;
 }
 
-/* The answer to a request that names a relay, where relays are chosen by path. */
+/* The result of a request by relay id, if the daemon runs with dynamic sockets. */
 static int refuse_dynamic(const char *instead, struct err *err)
 {
 	return err_set(err, EINVAL,

@@ -23,7 +23,7 @@ static_assert(CAPTURE_DIRECTIONS == DIRECTIONS_N && VF_TO_VM == 0, "directions a
 static_assert(sizeof(struct capture_rings) % 4096 == 0, "a direction can be mapped alone");
 
 struct capture {
-	struct local_client *client; /* NULL: the place is free */
+	struct local_client *client; /* NULL: the entry is free */
 	unsigned relay_id;
 	uint32_t directions;
 	struct capture_rings *rings[DIRECTIONS_N]; /* NULL: not asked for */
@@ -103,7 +103,7 @@ static int check(const struct capture_request *request, struct err *err)
 	return 0;
 }
 
-/* A free place, unless what the request asks for is captured already. */
+/* Finds a free entry, unless what the request asks for is being captured already. */
 static int find_place(struct capture_service *service, const struct capture_request *request,
 	struct capture **ret_capture, struct err *err)
 {
@@ -127,7 +127,10 @@ static int find_place(struct capture_service *service, const struct capture_requ
 	return 0;
 }
 
-/* Memory that cannot go away or run short under a worker, whatever the client does. */
+/*
+ * Allocates memory that cannot vanish or run short under a worker, whatever the client does: it is
+ * backed in full and sealed.
+ */
 static int make_memory(struct capture *capture, int fd, struct err *err)
 {
 	const off_t size = sizeof(struct capture_rings);
@@ -151,7 +154,7 @@ static int make_memory(struct capture *capture, int fd, struct err *err)
 	return 0;
 }
 
-/* The descriptor goes with the answer. The socket is new, so there is room in it. */
+/* Sends the descriptor along with the answer. The socket is new, so its buffer has room. */
 static int send_memory(const struct local_client *client, int fd, struct err *err)
 {
 	const struct capture_answer answer = {0};
@@ -194,7 +197,9 @@ static int begin(struct capture_service *service, struct local_client *client,
 	capture->directions = request->directions;
 	r = make_memory(capture, fd, err);
 	if (r == 0) {
-		/* Before the answer: from then on the client counts on every packet. */
+		/*
+		 * Before the answer, since from then on the client counts on getting every packet.
+		 */
 		put_taps(service, capture, request->snaplen);
 		r = send_memory(client, fd, err);
 		if (r < 0)

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Packet capture (base/capture.h) on a UNIX socket of mode 0660: a client that asks gets memory in
- * which it finds copies of the packets of a relay, until it closes its connection, by whatever end.
- * Workers copy and never wait; nothing of a relay that nobody captures is touched. Each direction
+ * Packet capture (base/capture.h) on a UNIX socket of mode 0660. A client gets shared memory into
+ * which the packets of a relay are copied, until the client closes its connection, for whatever
+ * reason. Workers copy and never wait; relays that nobody captures are not affected. Each direction
  * of a relay is captured by one client at a time, and the number of captures is bounded. A capture
- * stays while devices and VMs of the relay come and go. Control thread.
+ * goes on while devices and VMs of the relay come and go. Control thread.
  */
 
 #include <systemd/sd-event.h>
@@ -17,7 +17,7 @@
 
 struct capture_service;
 
-/* As forwarder_tap(). */
+/* See forwarder_tap(). */
 typedef void capture_tap(
 	void *userdata, unsigned relay_id, enum direction direction, struct tap *taps);
 

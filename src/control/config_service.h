@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The config endpoint: versions, features and configured pins, constant from start on. Control
- * thread. */
+/*
+ * The config endpoint: versions, features and configured pins, which never change after the start.
+ * Control thread.
+ */
 
 #include "config/config.h"
 #include "control/zmq_service.h"
@@ -12,10 +14,10 @@ struct config_service;
 struct config_service_versions {
 	const char *daemon;
 	const char *dpdk;
-	const char *const *features; /* NULL at the end */
+	const char *const *features; /* terminated by NULL */
 };
 
-/* What `pins` (by relay id) and `versions` say is copied. */
+/* `pins` (by relay id) and `versions` are copied, strings included. */
 int config_service_new(struct config_service **ret_service, const struct zmq_endpoint *endpoint,
 	const struct config_pin pins[RELAYS_MAX], const struct config_service_versions *versions,
 	struct err *err);

@@ -53,7 +53,7 @@ static int update(struct core_sched_service *service, const struct core_sched_re
 	return 0;
 }
 
-/* Does what is asked and makes the answer to it. 0 or -ENOMEM. */
+/* Executes the request and encodes the answer. Returns 0 or -ENOMEM. */
 static int answer_request(struct core_sched_service *service, const void *data, size_t length,
 	struct wire_message *ret_answer)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The core scheduler endpoint: which CPUs are workers, and moving relays among them. Control
- * thread. */
+/*
+ * The core scheduler endpoint: tells which CPUs run workers, and moves relays among them. Control
+ * thread.
+ */
 
 #include "base/cpu_set.h"
 #include "control/zmq_service.h"
@@ -11,7 +13,7 @@
 struct core_sched_service;
 
 struct core_sched_callbacks {
-	/* Moves the relays; no relay is named twice and every CPU is a worker's. */
+	/* Moves the relays; no relay is named twice, and every CPU runs a worker. */
 	void (*move)(void *userdata, const struct core_move *moves, unsigned n);
 	void (*worker_cpus)(void *userdata, struct cpu_set *ret_cpus);
 };

@@ -21,7 +21,7 @@ int daemonize_start(struct daemonize *daemonize, struct err *err)
 	if (pid > 0) {
 		char ready;
 		close(fds[1]);
-		/* The end of file without a word means that the child died; it has said why. */
+		/* End of file instead of a byte means that the child died; it has said why. */
 		_exit(read(fds[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
 	}
 	close(fds[0]);
@@ -42,7 +42,7 @@ void daemonize_ready(struct daemonize *daemonize)
 	if (null > 2)
 		close(null);
 	if (write(daemonize->ready_fd, "", 1) < 0) {
-		/* The parent was killed: nobody is left to be told. */
+		/* The parent was killed: nobody is waiting any more. */
 	}
 	close(daemonize->ready_fd);
 	daemonize->ready_fd = -1;

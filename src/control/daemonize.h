@@ -4,9 +4,10 @@
 #include "base/err.h"
 
 /*
- * Goes into the background: a child in a session of its own goes on, with the root as its
- * directory. The process that was started waits for it and ends with exit code 0 once it is ready,
- * or with 1 and the child's complaint, so whoever started it knows. Before any thread is made.
+ * Goes into the background: a child continues in a session of its own, with / as its working
+ * directory. The original process waits until the child is ready and exits with 0; if the child
+ * dies before that, it exits with 1, and the child has printed the reason. Must be called before
+ * any thread is created.
  */
 struct daemonize {
 	int ready_fd; /* -1: in the foreground */
@@ -15,5 +16,8 @@ struct daemonize {
 /* Returns in the child only. */
 int daemonize_start(struct daemonize *daemonize, struct err *err);
 
-/* The daemon is ready: lets the parent go and detaches from its terminal. */
+/*
+ * The daemon is ready: releases the parent, and redirects stdin, stdout and stderr to /dev/null.
+ * Does nothing in the foreground.
+ */
 void daemonize_ready(struct daemonize *daemonize);

@@ -17,21 +17,22 @@
 #include "host/usable.h"
 
 /*
- * Quiet time before a device is taken that came, or another try: a PF that has made VFs is reset by
- * its driver (igb's) once more, and their MACs are set. Where it is never quiet, as where
- * containers come and go, it is waited for until SETTLE_MAX_US.
+ * A device that has appeared is opened, or tried again, only after so much time without further
+ * events: the driver of a PF that has created VFs (igb's) resets it once more, and then the MACs of
+ * the VFs are set. If events never cease, for instance on a host where containers come and go, the
+ * wait ends after SETTLE_MAX_US.
  */
 #define SETTLE_US 1000000
 #define SETTLE_MAX_US 5000000
 
 /*
- * How many looks, one a second, a VF has to show life, after a first one that asks what it has
- * received so far. It is opened anew at the first of them, the second, the fourth and so on: a PF
- * that is slow may miss the first times.
+ * How many checks, one per second, a doubted VF gets to show life, after a first one that records
+ * how much it has received so far. It is reopened at the 1st, 2nd, 4th, 8th ... of them: the first
+ * attempts may be in vain if the PF is slow.
  */
 #define DOUBTED_LOOKS 32
 
-/* How many looks lie between two tries to open a device, at most; they begin with one. */
+/* Attempts to open a device become rarer, down to one in so many checks. */
 #define TRIES_APART 32
 
 struct device_watch {
@@ -39,17 +40,16 @@ struct device_watch {
 	const struct config *config;
 	struct port_events *port_events;
 	sd_event_source *port_source;
-	sd_event_source *uevents; /* NULL where the kernel's socket could not be opened */
-	sd_event_source *links;   /* the same */
-	sd_event_source *look;    /* one-shot: goes through the relays and resumes what it can */
-	uint64_t asked_us;        /* when the pass that is awaited was asked for first */
-	unsigned looked_last;     /* the relay where it was last; */
-	unsigned n_to_look;       /* so many behind it have their look in the next turns */
-	bool again;               /* another look is due behind this one */
+	sd_event_source *uevents; /* NULL if the kernel's socket could not be opened */
+	sd_event_source *links;   /* likewise */
+	sd_event_source *look;    /* one-shot: checks the relays and resumes what it can */
+	uint64_t asked_us;        /* when the pass that is due was first asked for */
+	unsigned looked_last;     /* the relay checked last */
+	unsigned n_to_look;       /* how many relays after it are still to be checked */
+	bool again;               /* another pass is due after this one */
 };
 
-/* True where the function may be bound by us: it was made anew since, and the operator listed it.
- */
+/* True if we may bind the function: it has been created anew, and the operator listed it. */
 static bool is_ours_to_bind(
 	const struct device_watch *watch, const struct relay *relay, unsigned member)
 {
@@ -61,8 +61,8 @@ static bool is_ours_to_bind(
 }
 
 /*
- * Makes a PCI function ready to be opened: 1, or an error, or 0 where that is another's to do: err
- * tells what, or nothing where there is no such function.
+ * Makes a PCI function ready to be opened. Returns 1, a negative errno, or 0 if somebody else has
+ * to do something first: err says what, and stays empty if there is no such function.
  */
 static int prepare(const struct device_watch *watch, const struct relay *relay, unsigned member,
 	struct err *err)
@@ -83,7 +83,7 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 	return r < 0 ? err_prefix(err, 0, "relay %u", relay->id) : 1;
 }
 
-/* Once for each reason. */
+/* Logs each reason once. */
 static void tell(struct relay_member *member, const struct err *err, const char *what_now)
 {
 	if (err->text[0] != '\0' && strcmp(member->told.text, err->text) != 0)
@@ -91,16 +91,19 @@ static void tell(struct relay_member *member, const struct err *err, const char 
 	member->told = *err;
 }
 
-/* True at the first look, counted from 1, at the second, the fourth and so on, up to `apart` and
- * then after as many again. */
+/*
+ * True for the checks 1, 2, 4, 8, ... up to `apart`, and for every multiple of `apart` after that.
+ * 0 counts as a turn too.
+ */
 static bool is_turn(unsigned look, unsigned apart)
 {
 	return (look & (look - 1)) == 0 || look % apart == 0;
 }
 
 /*
- * Counts a look at a member that is away. True where it is to be tried: ever less often, since that
- * may take seconds, but at once where it was made anew or has another driver.
+ * Counts a check of a member that is away. Returns true if it is to be tried now: less and less
+ * often, since an attempt may take seconds, but at once if the function was created anew or has
+ * another driver.
  */
 static bool is_to_be_tried(const struct device_id *id, struct relay_member *member)
 {
@@ -118,7 +121,7 @@ static bool is_to_be_tried(const struct device_id *id, struct relay_member *memb
 	return is_turn(member->tries++, TRIES_APART);
 }
 
-/* Returns true where it is worth another look soon. */
+/* Returns true if another check soon makes sense. */
 static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned m)
 {
 	const struct device_id *id = &relay->device.members[m];
@@ -145,7 +148,10 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 	return false;
 }
 
-/* At all relays; during a pass, behind it: begun anew each time it might never come to its end. */
+/*
+ * Asks for a pass over all relays. During a pass, another one follows it: restarting the pass at
+ * every event could keep it from ever reaching its end.
+ */
 static void look_soon(struct device_watch *watch)
 {
 	if (watch->n_to_look % RELAYS_MAX > 0) {
@@ -161,7 +167,10 @@ static void look_soon(struct device_watch *watch)
 		turn_set_timer(watch->look, SETTLE_US);
 }
 
-/* Lets go of what is no more: the kernel's UIO drivers, unlike VFIO, do not ask. */
+/*
+ * Loses members whose function no longer exists: unlike VFIO, the kernel's UIO drivers do not ask
+ * for a device before it goes.
+ */
 static void lose_the_gone(struct device_watch *watch)
 {
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
@@ -175,7 +184,10 @@ static void lose_the_gone(struct device_watch *watch)
 	}
 }
 
-/* Takes out a member that is doubted and has received nothing since, where it is time for that. */
+/*
+ * Loses a member that is in doubt and has received nothing since, if it is time for another
+ * attempt.
+ */
 static void lose_the_dead(struct relay *relay, unsigned m)
 {
 	struct relay_member *member = &relay->members[m];
@@ -201,7 +213,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 	relay_lose(relay, m);
 }
 
-/* Returns true where the relay is worth another look. */
+/* Returns true if another check of the relay makes sense. */
 static bool look_at(struct device_watch *watch, struct relay *relay)
 {
 	bool again = false;
@@ -258,7 +270,7 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 					continue;
 				if (event.kind == PORT_EVENT_LOST) {
 					relay_lose(relay, m);
-					look_soon(watch); /* it may have been reset only */
+					look_soon(watch); /* it may only have been reset */
 					continue;
 				}
 				vf_describe_link(event.device, link, sizeof(link));
@@ -268,7 +280,7 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 	return 0;
 }
 
-/* True for a VF that we drive, not the kernel, and whose PF it is. */
+/* True for a VF of this PF that we drive ourselves, not the kernel. */
 static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *pf)
 {
 	char driver[HOST_DRIVER_SIZE];
@@ -280,9 +292,10 @@ static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *p
 }
 
 /*
- * The link of a PF has come up: since it had lost it, or since the PF was set up or reset (another
- * MTU does), with which some drivers (igb's) reset the VFs as well. A VF that was opened before
- * does nothing any more then, and it may be that nobody is told. Whether it is dead shows soon.
+ * The link of a PF has come up: it had been down, or the PF has been set up or reset (for instance
+ * by a change of its MTU), and some drivers (igb's) then reset the VFs too. A VF opened before that
+ * no longer works, possibly without anybody being told. So the VF is doubted: the next checks show
+ * whether it is dead.
  */
 static void on_link_up(void *userdata, unsigned index)
 {
@@ -317,7 +330,7 @@ static int on_link_event(sd_event_source *source, int fd, uint32_t revents, void
 	return 0;
 }
 
-/* Without the kernel's announcements a device is still lost in time, but not seen coming back. */
+/* Without the kernel's events a lost device is still noticed in time, but not its return. */
 static int watch_kernel(struct device_watch *watch, sd_event_source **ret_source, int fd,
 	sd_event_io_handler_t handler, sd_event *event, struct err *err)
 {

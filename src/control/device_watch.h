@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Devices that come and go while relays have them: what the kernel and DPDK announce is compared
- * with what the relays have, which lose and resume members accordingly. A function that was made
- * anew is bound again where the configuration says so (VIRTIOFWD_BIND_VFIO_PCI).
+ * Devices that come and go while relays have them. What the kernel and DPDK announce is compared
+ * with what the relays have, and members are lost and resumed accordingly. A function that was
+ * removed and created again is bound again if the configuration says so (VIRTIOFWD_BIND_VFIO_PCI).
  *
- * Control thread.
+ * All functions: control thread.
  */
 
 #include <systemd/sd-event.h>

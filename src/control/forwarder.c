@@ -18,14 +18,20 @@
 #include "core/vf.h"
 #include "core/vf_counters.h"
 
-#define DISCARD_PACKETS 4096 /* a burst and a cache for each worker of a large machine */
+#define DISCARD_PACKETS 4096 /* one burst and one cache for each worker of a large machine */
 #define DISCARD_BYTES 2048
 
-/* Each wakes all workers, and a guest may cause as many as it likes: so many in so long at most. */
+/*
+ * Each guest event wakes all workers, and a guest can cause as many as it likes. So at most
+ * GUEST_EVENTS are handled in GUEST_EVENTS_MS.
+ */
 #define GUEST_EVENTS 10
 #define GUEST_EVENTS_MS 10
 
-/* Vhost thread or a worker: wakes the control thread. If the count is full, it says enough. */
+/*
+ * Wakes the control thread; called by the vhost thread or a worker. EAGAIN means that the eventfd's
+ * count is full, which wakes it as well.
+ */
 static void on_guest_changed(void *userdata)
 {
 	struct forwarder *forwarder = userdata;
@@ -49,7 +55,7 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 		forwarder->followed_last = (forwarder->followed_last + 1) % RELAYS_MAX;
 		relay_follow_guest(&forwarder->relays[forwarder->followed_last]);
 		if (turn_is_over(began_ns)) {
-			on_guest_changed(forwarder); /* the others are next */
+			on_guest_changed(forwarder); /* the remaining relays have the next turn */
 			break;
 		}
 	}
@@ -57,7 +63,10 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
 }
 
-/* A part of one VM's memory, each VM in its turn, so that everything else has its own. */
+/*
+ * Maps a part of the memory of one VM per call, each VM in turn, so that other event sources get
+ * their turn.
+ */
 static int on_mapping(sd_event_source *source, void *userdata)
 {
 	struct forwarder *forwarder = userdata;
@@ -127,12 +136,12 @@ static int open_guest_event(struct forwarder *forwarder, sd_event *event, struct
 	return 0;
 }
 
-/* What relays share of the packet path. */
+/* Starts the parts of the packet path that all relays share. */
 static int start_core(struct forwarder *forwarder, struct err *err)
 {
 	int r = 0;
 
-	if (!forwarder->config->same_numa) /* else what the devices need is reserved */
+	if (!forwarder->config->same_numa) /* else the devices' memory is reserved already */
 		r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
 					      forwarder->config->n_vfs * vf_memory_bytes(),
 			-1, err);
@@ -167,7 +176,7 @@ static int open_relays(struct forwarder *forwarder, sd_event *event, struct err 
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
 	int r = socket_dir_make(forwarder->config, err);
 	if (forwarder->config->dynamic_sockets) {
-		if (r < 0) /* they may be elsewhere */
+		if (r < 0) /* the sockets may be elsewhere */
 			log_warning("%s", err->text);
 		r = 0;
 	} else if (r == 0) {

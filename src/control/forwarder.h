@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The root object: the relays, and the one function by which they are changed.
+ * The root object: the relays, and the one function that changes them.
  *
  * All functions: control thread.
  */
@@ -18,39 +18,40 @@
 struct forwarder;
 
 /*
- * Starts the workers, opens the static sockets and attaches the static devices; DPDK has been
- * started. `config` must outlive the forwarder. All or nothing.
+ * Starts the workers, opens the static sockets and attaches the static devices. DPDK must have been
+ * initialized. `config` must outlive the forwarder. All or nothing.
  */
 int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
 	struct err *err);
 
-/* Detaches every VM and device and ends the workers. Returns NULL. */
+/* Detaches all VMs and devices and stops the workers. Returns NULL. */
 struct forwarder *forwarder_free(struct forwarder *forwarder);
 
 /*
- * Does the operation as a whole or changes nothing, and says why in *ret_result. May block while
- * hardware starts or stops.
+ * Does the operation as a whole or changes nothing; *ret_result says why. May block while hardware
+ * starts or stops.
  */
 void forwarder_apply(
 	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result);
 
-/* Fills in all relays and workers. */
+/* Fills in the statistics of all relays and workers. */
 void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view);
 
 /*
- * Asks the devices of the relays, for a turn (turn.h), and fills in what each of them has said
- * last, by relay id. Those for which no time was left come first the next time.
+ * Reads counters from the relays' devices for the length of one turn (turn.h), and fills in the
+ * latest known counters of each device, by relay id. Devices that did not get their turn come first
+ * next time.
  */
 void forwarder_read_devices(
 	struct forwarder *forwarder, struct device_counters ret_counters[static RELAYS_MAX]);
 
 /*
- * Moves the two directions of a relay, or the slices of them, to the workers on these CPUs, without
- * loss. What has nothing to do stays where it is: nowhere.
+ * Moves both directions of a relay, or their slices, to the workers on these CPUs, without loss. A
+ * lane that runs on no worker stays where it is.
  */
 void forwarder_move(struct forwarder *forwarder, const struct core_move *move);
 
-/* Captures a direction of a relay, or ends that (NULL), as relay_tap() does. */
+/* Starts to capture a direction of a relay, or ends it (NULL); see relay_tap(). */
 void forwarder_tap(
 	struct forwarder *forwarder, unsigned relay_id, enum direction direction, struct tap *taps);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What forwarder.c (life) and apply.c (operations) share. */
+/* Shared by forwarder.c (life cycle) and apply.c (operations). */
 
 #include "control/device_watch.h"
 #include "control/forwarder.h"
@@ -16,10 +16,11 @@ struct forwarder {
 	struct rte_mempool *discard_pool;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];
-	int guest_event_fd; /* eventfd: written by the vhost thread, read by the control thread */
+	int guest_event_fd; /* written by on_guest_changed(), read by the control thread */
 	sd_event_source *guest_event;
-	unsigned mapped_last;   /* the relay whose VM has had a part of its memory mapped; */
-	unsigned followed_last; /* whose guest has been followed; */
-	unsigned read_last;     /* whose device has been asked for its counters */
+	/* The relay that had the last turn in: mapping a part of its VM's memory, */
+	unsigned mapped_last;
+	unsigned followed_last; /* following its guest, */
+	unsigned read_last;     /* reading its device's counters */
 	struct device_watch *device_watch;
 };

@@ -19,11 +19,11 @@ struct ipc_listener {
 	int fd;
 	bool bound;
 	struct sockaddr_un addr;
-	dev_t device; /* of the file that we made */
+	dev_t device; /* of the file that we created */
 	ino_t inode;
 };
 
-/* Makes the directories above the socket. */
+/* Creates the directories above the socket. */
 static int make_parents(const char *path, struct err *err)
 {
 	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -58,7 +58,9 @@ static int open_socket(struct ipc_listener *listener, struct err *err)
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0)
 		return err_set(err, errno, "cannot open a socket: %s", strerror(errno));
-	/* bind() gives the file this mode less the umask; chmod() then gives it all of it. */
+	/*
+	 * bind() creates the file with this mode minus the umask; chmod() then sets the whole mode.
+	 */
 	if (fchmod(listener->fd, SOCKET_MODE) < 0 ||
 		bind(listener->fd, (struct sockaddr *)&listener->addr, sizeof(listener->addr)) < 0)
 		return err_set(err, errno, "cannot bind %s: %s", path, strerror(errno));

@@ -14,8 +14,11 @@
 enum state {
 	RECEIVING, /* the request */
 	ANSWERING,
-	LEAVING, /* the answer is out; what else the client says is read to its end, lest the
-	            answer be lost with it */
+	/*
+	 * The answer is out. What else the client sends is read and ignored: closing the socket
+	 * before would discard the answer.
+	 */
+	LEAVING,
 	KEPT,
 };
 
@@ -62,7 +65,7 @@ static void client_gone(struct local_client *client)
 	client_free(client);
 }
 
-/* One piece of what the client says. Returns what recv() does. */
+/* Receives one piece from the client. Returns like recv(). */
 static ssize_t receive(struct local_client *client)
 {
 	char ignored[4096];
@@ -134,7 +137,7 @@ static int on_deadline(sd_event_source *source, uint64_t time_us, void *userdata
 	return 0;
 }
 
-/* Makes room for one more. False where every place is taken by a client that is kept. */
+/* Makes room for one more client. False if all places are taken by kept clients. */
 static bool make_room(struct local_server *server)
 {
 	struct local_client *victim = NULL;
@@ -169,7 +172,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	struct local_client *client;
 
 	if (connection < 0)
-		return 0; /* it is gone already, or we are out of descriptors for now */
+		return 0; /* the client is gone already, or we are out of descriptors for now */
 	client =
 		make_room(server) ? calloc(1, sizeof(*client) + server->options.request_max) : NULL;
 	if (client == NULL) {

@@ -2,15 +2,14 @@
 #pragma once
 
 /*
- * A server of one request a connection on a listening stream socket, run by the control thread's
- * event loop. It never blocks, and everything a client can make us keep is bounded:
+ * A server on a listening stream socket that serves one request per connection, run by the control
+ * thread's event loop. It never blocks, and everything that a client can make us keep is bounded:
  *
- *   connections      `clients_max`; one more, and the oldest that is not kept is closed, or, where
- *                    all are, the new one
- *   request          `request_max` bytes, and as many after its end
- *   time             from the first moment to the last byte of the answer `timeout_us`
- *   work at a time   one read or write a connection, then the event loop's other sources have a
- * turn
+ *   connections      `clients_max`. One more closes the oldest one that is not kept; if all are
+ *                    kept, the new one is closed
+ *   request          `request_max` bytes, and as many again after its end
+ *   time             `timeout_us` from the connection to the last byte of the answer
+ *   work at a time   one read or write per connection, then the other event sources have a turn
  *
  * All functions: control thread.
  */
@@ -26,21 +25,22 @@ struct local_client;
 
 enum local_verdict {
 	LOCAL_MORE,   /* the request is not whole yet */
-	LOCAL_TAKEN,  /* answered or kept */
+	LOCAL_TAKEN,  /* on_request() has answered the client or kept it */
 	LOCAL_REFUSE, /* close the connection */
 };
 
 struct local_server_options {
-	int fd; /* listening and non-blocking; stays the caller's */
+	int fd; /* listening and non-blocking; the caller keeps and closes it */
 	unsigned clients_max;
 	size_t request_max;
 	uint64_t timeout_us;
 	/*
-	 * Looks at all the bytes that have come so far. At request_max it must not ask for more.
+	 * Judges all bytes received so far. Must not return LOCAL_MORE once there are request_max
+	 * bytes: the connection is closed then.
 	 */
 	enum local_verdict (*on_request)(
 		void *userdata, struct local_client *client, const char *data, size_t length);
-	/* A client that was kept has gone, by itself or with the server; may be NULL. */
+	/* A kept client has disconnected, or the server is being freed. May be NULL. */
 	void (*on_gone)(void *userdata, struct local_client *client);
 	void *userdata;
 };
@@ -54,7 +54,10 @@ struct local_server *local_server_free(struct local_server *server);
 /* Sends a copy of `data` and closes the connection afterwards. 0 or -ENOMEM. */
 int local_client_answer(struct local_client *client, const void *data, size_t length);
 
-/* The connection stays until its client closes it, whatever the time; what it sends is ignored. */
+/*
+ * Keeps the connection until the client closes it, without a timeout. What the client sends from
+ * now on is ignored.
+ */
 void local_client_keep(struct local_client *client);
 
 int local_client_fd(const struct local_client *client);

@@ -7,10 +7,13 @@
 
 #include "base/clock.h"
 
-/* What is waited for comes at once; this ends a test that has failed. */
+/* Only ends a test that has failed: what tests wait for comes at once. */
 #define WAIT_NS UINT64_C(20000000000)
 
-/* Runs the loop until the condition, looked at after each turn, holds; else the test fails. */
+/*
+ * Runs the loop until the condition holds, checking it after each iteration; fails the test after
+ * WAIT_NS.
+ */
 #define run_until(event, condition)                                      \
 	do {                                                             \
 		const uint64_t end_ns_ = clock_monotonic_ns() + WAIT_NS; \

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The one request and answer type for every way in: static VFs, ZeroMQ, OVSDB, command file. Each
- * of them only translates into a `struct op` and calls forwarder_apply(); the core scheduler's
- * translates into `struct core_move`. A leaf: no DPDK, no protobuf.
+ * The one request and answer type of every way in: static VFs, ZeroMQ, OVSDB, command file. Each of
+ * them only translates its requests into a `struct op` and calls forwarder_apply(). The core
+ * scheduler's requests are translated into `struct core_move`. A leaf header: no DPDK, no protobuf.
  */
 
 #include <stdbool.h>
@@ -15,10 +15,10 @@
 
 enum op_kind {
 	OP_ADD,         /* attach `device` to relay `relay_id` */
-	OP_REMOVE,      /* take `device` from relay `relay_id` */
-	OP_ADD_SOCK,    /* first free relay: attach `device`, open `vhost_path` */
-	OP_REMOVE_SOCK, /* the relay of `vhost_path` and/or `device`: give it back */
-	OP_QUERY_PCI,   /* which device does `vhost_path` serve? */
+	OP_REMOVE,      /* detach `device` from relay `relay_id` */
+	OP_ADD_SOCK,    /* attach `device` to the first free relay and open `vhost_path` */
+	OP_REMOVE_SOCK, /* free the relay of `vhost_path` and/or `device` */
+	OP_QUERY_PCI,   /* which device does `vhost_path` belong to? */
 };
 
 enum socket_mode {
@@ -29,32 +29,35 @@ enum socket_mode {
 
 struct op {
 	enum op_kind kind;
-	int relay_id;                      /* 0..63, -1 where the request names none */
-	struct op_device device;           /* REMOVE of a bond needs the name alone */
-	char vhost_path[SOCKET_PATH_SIZE]; /* "" where the request names none */
-	enum socket_mode socket_mode;      /* ADD_SOCK */
-	bool conditional;                  /* true: a request that would change nothing is fine */
+	int relay_id;                      /* 0..63; -1 if the request names none */
+	struct op_device device;           /* to REMOVE a bond, its name suffices */
+	char vhost_path[SOCKET_PATH_SIZE]; /* "" if the request names none */
+	enum socket_mode socket_mode;      /* for ADD_SOCK */
+	bool conditional;                  /* true: a request that would change nothing succeeds */
 	char ident[IDENT_SIZE];            /* an orchestrator's name for the port, "" for none */
-	bool clear_ident; /* an addition of what is there already takes its ident away for "" */
+	bool clear_ident; /* with ident "": an addition of what is there removes its ident */
 };
 
 struct op_result {
 	int code;                     /* 0, or a positive errno */
-	struct err err;               /* the reason, where code is not 0 */
+	struct err err;               /* the reason, if code is not 0 */
 	char query[DEVICE_TEXT_SIZE]; /* QUERY_PCI: the device in the wire's form; else "" */
 };
 
 /* The CPU of each slice of a direction. */
 struct slice_cpus {
-	unsigned n; /* of those that are said: the others have the direction's CPU */
+	unsigned n; /* slices named here; all others run on the direction's CPU */
 	unsigned cpus[SLICES_MAX];
 };
 
-/* The CPUs that a relay's two directions run on, or are to run on. */
+/*
+ * The CPUs on which the two directions of a relay run or shall run: all CPUs are 0..CPU_SET_MAX -
+ * 1.
+ */
 struct core_move {
 	unsigned relay_id; /* 0..63 */
 	unsigned vf_to_vm_cpu;
-	unsigned vm_to_vf_cpu; /* all CPUs 0..CPU_SET_MAX - 1 */
+	unsigned vm_to_vf_cpu;
 	struct slice_cpus vf_to_vm_slices;
 	struct slice_cpus vm_to_vf_slices;
 };

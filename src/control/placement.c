@@ -23,7 +23,7 @@ static bool is_better(const struct placement_worker *a, const struct placement_w
 	return difference < 0;
 }
 
-/* The best on that node (-1: on any), or -1 where none is there. */
+/* The best worker on that node (-1: on any), or -1 if there is none. */
 static int best_on(const struct placement_worker *workers, unsigned n, int numa_node)
 {
 	int best = -1;

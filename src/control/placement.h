@@ -2,15 +2,16 @@
 #pragma once
 
 /*
- * Which worker runs a lane: the one that the configuration pins it to, else the one with the least
- * to do, on the NUMA node of the packets where a worker is there.
+ * Which worker runs a lane: the one that the configuration pins it to; otherwise the least loaded
+ * one, if possible on the NUMA node of the lane's packets.
  *
- * What a worker has to do is measured: the time that it was busy in the last seconds, which are
- * sampled one by one. A lane granted meanwhile is not in it yet, so each counts as some load, and
- * those that come at once are spread. Workers about equally busy are told apart by the number of
- * their lanes. A worker on the right node that has no time left gives way to one elsewhere.
+ * The load of a worker is measured: the time it was busy in the last seconds, taken from periodic
+ * samples. A lane granted since the oldest sample is hardly measured yet, so it counts as a fixed
+ * load; this spreads lanes that are granted at the same time. Among workers with about the same
+ * load, the one with the fewest lanes is chosen. If the best worker on the right node is saturated
+ * and another node has one that is not, the lane goes to the other node.
  *
- * Control thread.
+ * All functions: control thread.
  */
 
 #include "base/limits.h"
@@ -18,41 +19,46 @@
 #include "core/workers.h"
 
 #define PLACEMENT_SAMPLE_S 1
-#define PLACEMENT_SAMPLES 4      /* that the load is measured over */
-#define PLACEMENT_NEWCOMER 0.1   /* load that a lane counts for before it is measured, in cores */
-#define PLACEMENT_SATURATED 0.95 /* load of a worker that has no time left */
-#define PLACEMENT_SAME 0.02      /* loads that differ by less are the same */
+#define PLACEMENT_SAMPLES 4      /* the load is measured over so many */
+#define PLACEMENT_NEWCOMER 0.1   /* load of a lane that is not measured yet, in cores */
+#define PLACEMENT_SATURATED 0.95 /* a worker with this load is saturated */
+#define PLACEMENT_SAME 0.02      /* loads that differ by less are equal */
 
 /* A worker as placement sees it. */
 struct placement_worker {
 	int numa_node; /* -1: unknown */
-	double load;   /* share of a core, newcomers counted in */
+	double load;   /* share of a core, unmeasured lanes included */
 	unsigned n_lanes;
 };
 
-/* Of 1..WORKERS_MAX workers, the one for a lane whose packets are on that node (-1: any). Pure. */
+/*
+ * Chooses one of `n` (1..WORKERS_MAX) workers for a lane whose packets are on `numa_node` (-1:
+ * any). Pure.
+ */
 unsigned placement_least_loaded(const struct placement_worker *workers, unsigned n, int numa_node);
 
 struct placement {
 	struct workers *workers;
-	unsigned newest; /* sample */
+	unsigned newest; /* index of the latest sample */
 	struct {
 		uint64_t taken_ns; /* 0: not yet */
 		uint64_t busy_ns[WORKERS_MAX];
-		unsigned n_granted[WORKERS_MAX]; /* lanes, since it was taken */
+		unsigned n_granted[WORKERS_MAX]; /* lanes granted since it was taken */
 	} samples[PLACEMENT_SAMPLES + 1];
 };
 
 void placement_init(struct placement *placement, struct workers *workers);
 
-/* To be called each PLACEMENT_SAMPLE_S. */
+/* Takes a sample. To be called every PLACEMENT_SAMPLE_S seconds. */
 void placement_sample(struct placement *placement);
 
-/* The worker to which this direction of the relay is granted now. There is always one. */
+/*
+ * Chooses a worker for a lane of this direction, and counts the lane as granted to it. Never fails.
+ */
 unsigned placement_choose(struct placement *placement, const struct config_pin *pin,
 	enum direction direction, int numa_node);
 
-/* True where a lane on that worker would be nearer to the node elsewhere. */
+/* True if the worker is on another node than `numa_node` and that node has workers. */
 bool placement_is_remote(const struct placement *placement, unsigned worker, int numa_node);
 
 /* The worker on that CPU, or -1. */

@@ -9,8 +9,8 @@
 struct port_control_service;
 
 /*
- * Does the operation, or does nothing, and fills *ret_result (which comes zeroed). What stands in
- * `op` is checked for itself, not against the relays there are.
+ * Does the operation or changes nothing, and fills *ret_result, which comes zeroed. `op` has been
+ * validated by itself, but not yet against the existing relays.
  */
 typedef void port_control_apply(void *userdata, const struct op *op, struct op_result *ret_result);
 

@@ -16,11 +16,11 @@
 #include "host/sysfs.h"
 #include "host/usable.h"
 
-#define FAULTS_LOGGED 3 /* of a VM at once; see log_limit_pass() */
+#define FAULTS_LOGGED 3 /* of a VM in one go; see log_limit_pass() */
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
 
-/* Logs what happened to a relay, with what it is made of now. */
+/* Logs an event of a relay, with its present device and socket. */
 #define log_relay_event(relay, name_, ...)                                                   \
 	log_event_at(LOG_INFO,                                                               \
 		&(struct log_event){.name = (name_),                                         \
@@ -68,8 +68,9 @@ static void retract_lanes(struct relay *relay)
 }
 
 /*
- * With the lanes retracted: nothing that was lent is out when this returns. A device that has not
- * sent it is lent nothing any more, or its VM could have it restarted again and again.
+ * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
+ * does not send its packets in time is restarted and lent nothing from then on; otherwise its VM
+ * could cause restarts again and again.
  */
 static void recall_loans(struct relay *relay)
 {
@@ -124,7 +125,7 @@ bool relay_map_memory(struct relay *relay)
 	return r != GUEST_DMA_NOTHING;
 }
 
-/* Lays out the device's RSS table for the queues that the guest has now, unless it is. */
+/* Sets up the device's RSS table for the queues that the guest has now, unless it is so already. */
 static void spread(struct relay *relay)
 {
 	if (relay->guest == NULL || relay->vf == NULL)
@@ -137,8 +138,8 @@ static void spread(struct relay *relay)
 }
 
 /*
- * Gives the lanes that have something to poll to workers, with the ends as they are now. A device
- * that has come or was started anew has a table of its driver's.
+ * Grants the lanes that have something to poll to workers, with the present ends. n_spread is
+ * reset, since a device that has been opened or restarted has its driver's default RSS table.
  */
 static void grant_lanes(struct relay *relay)
 {
@@ -154,12 +155,12 @@ static void grant_lanes(struct relay *relay)
 	sd_event_source_set_enabled(relay->env->mapping, SD_EVENT_ON);
 }
 
-/* The worker that has each lane, -1 for none. */
+/* The worker that runs each lane; -1 for none. */
 struct holders {
 	int workers[DIRECTIONS_N][SLICES_MAX];
 };
 
-/* Takes the lanes away for a moment in which neither of the relay's ends becomes another one. */
+/* Retracts the lanes for a short time in which neither end of the relay is exchanged. */
 static struct holders suspend_lanes(struct relay *relay)
 {
 	struct holders holders;
@@ -171,7 +172,7 @@ static struct holders suspend_lanes(struct relay *relay)
 	return holders;
 }
 
-/* Gives them back to those who had them. */
+/* Grants the lanes to the workers that had them before. */
 static void return_lanes(struct relay *relay, const struct holders *holders)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
@@ -181,7 +182,10 @@ static void return_lanes(struct relay *relay, const struct holders *holders)
 					relay_lane(relay, d, i));
 }
 
-/* As it is now: before it is opened, so that what happens to it meanwhile is noticed afterwards. */
+/*
+ * The present state of a member. Taken before the device is opened, so that whatever happens to it
+ * in the meantime is noticed afterwards.
+ */
 static struct relay_member member_now(const struct device_id *id)
 {
 	if (!id->is_pci)
@@ -192,7 +196,10 @@ static struct relay_member member_now(const struct device_id *id)
 	};
 }
 
-/* Opens the device. Where that fails, what the host knows of the reason is said instead. */
+/*
+ * Opens the device. If that fails and the host knows the reason, err gives that reason instead of
+ * DPDK's.
+ */
 static int open_device(
 	struct relay *relay, struct vf **ret_vf, const struct op_device *device, struct err *err)
 {
@@ -218,7 +225,7 @@ static int open_device(
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
-/* Keeps the packets of a device, on which no lane runs, on the node of the VM's memory. */
+/* Moves the packet pool of a device, on which no lane runs, to the node of the VM's memory. */
 static void move_pool(const struct relay *relay, struct vf *vf, int node)
 {
 	struct err err;
@@ -233,7 +240,7 @@ static void move_pool(const struct relay *relay, struct vf *vf, int node)
 			relay->id, node);
 }
 
-/* The device that has been opened is the relay's, whose VM may be there already. */
+/* Makes a device that has been opened the relay's; the VM may be there already. */
 static void take_over_device(struct relay *relay, struct vf *vf)
 {
 	if (relay->guest != NULL)
@@ -254,7 +261,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 		return r;
 	take_over_device(relay, vf);
 	relay->device = *device;
-	vf_read_mac(vf, relay->device.bond_mac); /* its VM keeps it, whichever member is there */
+	vf_read_mac(vf, relay->device.bond_mac); /* the VM keeps it, whichever members are there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
 	grant_lanes(relay);
 	log_relay_event(
@@ -262,7 +269,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	return 0;
 }
 
-/* Takes the lanes off the device and closes it. */
+/* Retracts the lanes from the device and closes it. */
 static void close_device(struct relay *relay)
 {
 	retract_lanes(relay);
@@ -287,7 +294,10 @@ void relay_detach(struct relay *relay)
 	grant_lanes(relay);
 }
 
-/* What takes its time is done while the bond carries on with the others, here and below. */
+/*
+ * Here and in take_member_in(), everything slow is done while the bond carries on with its other
+ * members.
+ */
 static void take_member_out(struct relay *relay, const struct device_id *id)
 {
 	struct holders holders;
@@ -340,7 +350,7 @@ void relay_lose(struct relay *relay, unsigned member)
 		     : "its bond goes on without it");
 }
 
-/* Opens the device, or a bond of one member, into which the others come later. */
+/* Reopens the device. A bond is opened with just this member; the others join later. */
 static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 {
 	struct op_device device = relay->device;
@@ -449,7 +459,7 @@ static void log_migration(struct relay *relay, bool migrates)
 	relay->migration_seen = migrates;
 }
 
-/* A VM may come back and do it again as often as it likes. */
+/* Limited, since a VM may come back and break the rules again as often as it likes. */
 static void log_faults(struct relay *relay)
 {
 	unsigned n_faults = atomic_load(&relay->guest->n_faults);
@@ -492,8 +502,8 @@ static bool has_remote_lane(struct relay *relay, int node)
 }
 
 /*
- * Brings the lanes and the packet pool to the node of the memory of a VM that has just come, if
- * they are on another. What the device has received meanwhile is lost with its restart.
+ * When a VM has just connected: moves the lanes and the packet pool to the node of its memory if
+ * they are on another one. Packets that the device receives during its restart are lost.
  */
 static void follow_memory(struct relay *relay)
 {

@@ -2,17 +2,17 @@
 #pragma once
 
 /*
- * A relay: one device (or bond) and one vhost-user socket, and the lanes between them, each
- * direction in as many slices as device queues and workers allow. Either end may come and go while
- * the other stays.
+ * A relay: one device (or bond), one vhost-user socket, and the lanes between them. Each direction
+ * has as many slices as device queues and workers allow. Either end may come and go while the other
+ * stays.
  *
  * A lane runs on a worker while there is something to poll: vf_to_vm while a device is attached,
  * vm_to_vf while the socket is open. To change an end, all lanes are retracted first and granted
  * again afterwards.
  *
- * A device that goes away by itself is lost and resumed: the relay waits for it.
+ * A device that goes away by itself is lost, and later resumed: the relay waits for it in between.
  *
- * All functions: control thread. What fails leaves the relay as it was.
+ * All functions: control thread. A function that fails leaves the relay as it was.
  */
 
 #include <stdbool.h>
@@ -29,79 +29,81 @@
 
 struct placement;
 
-/* What all relays share; outlives them. */
+/* Shared by all relays; outlives them. */
 struct relay_env {
 	const struct config *config;
 	struct workers *workers;
 	struct placement *placement;
-	struct gatekeeper *keeper; /* of all sockets */
+	struct gatekeeper *keeper; /* serves all sockets */
 	struct rte_mempool *discard_pool;
-	void (*guest_changed)(void *userdata); /* from the vhost thread or a worker */
+	void (*guest_changed)(void *userdata); /* called from the vhost thread or a worker */
 	void *userdata;
-	sd_event_source *mapping; /* while enabled, calls relay_map_memory() for each in turn */
+	sd_event_source *mapping; /* while enabled, maps memory: relay_map_memory() */
 };
 
-/* A PCI function, or a device of another kind, as it was attached. */
+/* A PCI function, or a device of another kind, that is attached. */
 struct relay_member {
 	bool away;
-	uint64_t incarnation; /* host_pci_incarnation() of when it was there; 0 for other kinds */
-	unsigned link_ups;    /* host_vf_link_ups() of when it was opened or doubted; the same */
-	unsigned looks;    /* the next look at whether it is dead, from 1; 0: it is not doubted */
-	uint64_t received; /* vf_received() of the first look, or of when it was opened since */
-	/* Of one that is away, the device watch's: */
-	unsigned tries; /* looks at it since it was first tried in vain, and that one; 0: it was not
-	                 */
-	uint64_t tried_incarnation; /* what it was then, */
-	int tried_driver;           /* and the kind of driver it had (enum host_driver_kind) */
-	struct err told;            /* why it is not back, as last logged */
+	uint64_t incarnation; /* host_pci_incarnation() when it was opened; 0 for other kinds */
+	unsigned link_ups; /* host_vf_link_ups() when it was opened or last doubted; 0 likewise */
+	/* Number of the next check whether the VF is dead, from 1; 0: it is not in doubt. */
+	unsigned looks;
+	/* vf_received() at the first check, or when the VF was reopened since. */
+	uint64_t received;
+	/* The rest belongs to the device watch, while the member is away. */
+	/* Checks since the first attempt to reopen it, that one included; 0: not tried yet. */
+	unsigned tries;
+	uint64_t tried_incarnation; /* its incarnation at the last check */
+	int tried_driver;           /* the driver it had then (enum host_driver_kind) */
+	struct err told;            /* why it is not back, as logged last */
 };
 
 struct relay {
 	unsigned id;
 	const struct relay_env *env;
 	struct op_device device; /* n_members 0: none */
-	struct vf *vf;           /* NULL, with a device: it is away and awaited */
-	struct relay_member members[BOND_MEMBERS_MAX]; /* of the device, in its order */
+	struct vf *vf;           /* NULL with a device: it is away, and the relay waits for it */
+	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
 	struct guest *guest;
 	char ident[IDENT_SIZE];
 	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */
 	struct vf_to_vm vf_to_vm[SLICES_MAX];
 	struct vm_to_vf vm_to_vf[SLICES_MAX];
-	unsigned n_sessions_seen; /* of the guest, for what is logged */
+	unsigned n_sessions_seen; /* of the guest; to log what has changed */
 	unsigned n_faults_seen;
 	struct log_limit fault_limit;
 	bool ready_seen;
 	bool migration_seen;
-	unsigned n_spread; /* guest queues for which the device's RSS table is laid out, 0 for none
-	                    */
+	/* guest queues for which the device's RSS table is set up; 0: none */
+	unsigned n_spread;
 };
 
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env);
 
-/* Takes both ends away. */
+/* Closes the socket and detaches the device. */
 void relay_fini(struct relay *relay);
 
-/* The relay must have no device. Blocks while the hardware starts. */
+/* Attaches a device; the relay must have none. Blocks while the hardware starts. */
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
 
 /*
- * Takes out a member that is away now, or must be opened anew: the VM keeps its interface, and the
- * relay its device. A bond goes on with the members it has left. Does nothing for one that is away
+ * Closes a member that has gone away or must be reopened. The relay keeps its device, and the VM
+ * its interface. A bond goes on with its remaining members. Does nothing if the member is away
  * already.
  */
 void relay_lose(struct relay *relay, unsigned member);
 
-/* Takes a member that was lost in again. Blocks while the hardware starts. */
+/* Reopens a lost member. Blocks while the hardware starts. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err);
 
-/* Does nothing without a device. */
+/* Detaches the device, if there is one. */
 void relay_detach(struct relay *relay);
 
-/* The relay must have no socket. */
+/* Opens the socket; the relay must have none. */
 int relay_open_socket(
 	struct relay *relay, const char *path, enum socket_mode mode, struct err *err);
 
-/* Does nothing without a socket. */
+/* Closes the socket, if there is one. */
 void relay_close_socket(struct relay *relay);
 
 static inline bool relay_has_device(const struct relay *relay)
@@ -109,33 +111,36 @@ static inline bool relay_has_device(const struct relay *relay)
 	return relay->device.n_members != 0;
 }
 
-/* The path of its socket, "" without one. */
+/* The path of the socket; "" if there is none. */
 const char *relay_socket(const struct relay *relay);
 
 /*
  * Moves a slice (0..n_slices-1) of a direction to a worker, without loss or reordering. Does
- * nothing where it does not run.
+ * nothing if the slice runs on no worker.
  */
 void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker);
 
 /*
- * Has the device let go of memory of a VM that is to go or has gone, where it kept it. Of all
- * relays, before any of them follows its guest.
+ * With zero copy: if the device still uses memory of a VM that has gone or is about to go, makes it
+ * let go of that memory. To be called for all relays before relay_follow_guest() for any of them.
  */
 void relay_recall(struct relay *relay);
 
 /*
- * Maps a part of the VM's memory for the device, where packets are sent without a copy. False where
- * there is nothing to do.
+ * Maps a part of the VM's memory for the device, if packets are sent without a copy. Returns false
+ * if there is nothing to do.
  */
 bool relay_map_memory(struct relay *relay);
 
-/* Follows what the guest did since the last call: tells it, and spreads the device's flows anew. */
+/*
+ * Reacts to what the guest did since the last call: logs it, moves lanes and packet pool to the
+ * VM's NUMA node, and spreads the device's flows over the guest's queues.
+ */
 void relay_follow_guest(struct relay *relay);
 
 /*
- * Puts a tap (tap.h) on each slice of a direction, or takes them away (NULL): on return no worker
- * uses those that were there.
+ * Sets a tap (tap.h) on each slice of a direction, or removes them (NULL). When removal returns, no
+ * worker uses the former taps any more.
  */
 void relay_tap(struct relay *relay, enum direction direction, struct tap *taps);
 

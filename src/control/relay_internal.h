@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What relay.c (life) and relay_stats.c (what is told of it) share. */
+/* Shared by relay.c (life cycle) and relay_stats.c (statistics). */
 
 #include "control/relay.h"
 
@@ -10,5 +10,8 @@ static inline struct lane *relay_lane(struct relay *relay, enum direction direct
 	return direction == VF_TO_VM ? &relay->vf_to_vm[slice].lane : &relay->vm_to_vf[slice].lane;
 }
 
-/* Where its packets are: in the VM's memory, else in the device's pool. -1: unknown. */
+/*
+ * The NUMA node of the relay's packets: that of the VM's memory, or else of the device's pool. -1:
+ * unknown.
+ */
 int relay_node(const struct relay *relay);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * What is told of a relay: its counters, ends and places.
- */
+/* The statistics of a relay: its counters, its ends and where its lanes run. */
 
 #include <string.h>
 
@@ -14,11 +12,11 @@ static void add_count(struct packet_count *to, struct tally what)
 	to->bytes += what.bytes;
 }
 
-/* The sum over the slices; those not in use now may have counted before. */
+/* Sums over all slices: those not in use now may have counted before. */
 static void read_direction(
 	const struct relay *relay, enum direction direction, struct direction_stats *ret_stats)
 {
-	struct relay *lanes = (struct relay *)relay; /* relay_lane() serves readers and writers */
+	struct relay *lanes = (struct relay *)relay; /* relay_lane() also serves writers */
 	struct counters_snapshot counters;
 	int worker = relay_lane(lanes, direction, 0)->worker;
 

@@ -47,7 +47,7 @@ static inline int remove_entry(const char *path, const struct stat *st, int type
 	return remove(path);
 }
 
-/* The services have to be free by now. */
+/* All services must have been freed before. */
 static inline void fixture_fini(struct fixture *fixture)
 {
 	zmq_ctx_term(fixture->client_ctx);

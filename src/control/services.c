@@ -126,7 +126,7 @@ static void tap(void *userdata, unsigned relay_id, enum direction direction, str
 	forwarder_tap(userdata, relay_id, direction, taps);
 }
 
-/* The ways of port control beside ZeroMQ. The configuration lets one of the three through. */
+/* The ways of port control other than ZeroMQ. The configuration leaves only one of the three on. */
 static int open_others(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The ways in and out that the configuration asks for: the ZeroMQ endpoints, the command file, the
- * monitor of Open vSwitch's database, metrics, captures. Control thread.
+ * The services that the configuration asks for: ZeroMQ endpoints, command file, monitor of Open
+ * vSwitch's database, metrics, captures. Control thread.
  */
 
 #include "control/forwarder.h"

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "host/vm_account.h"
 
-/* As whom VMs run, by the configuration, whose the names remain. */
+/* The account that VMs run as, according to the configuration, which keeps owning the names. */
 static inline struct vm_account socket_dir_account(const struct config *config)
 {
 	return (struct vm_account){
@@ -18,8 +18,9 @@ static inline struct vm_account socket_dir_account(const struct config *config)
 }
 
 /*
- * Makes the directory of the sockets, for who makes them, unless it is there: then it may be
- * others' as well, and is left as it is. Refuses (-EPERM) one that anybody can have made, and logs
- * a warning where VMs cannot use it. Control thread; may block while groups are looked up.
+ * Creates the directory of the sockets, owned by the account that creates sockets in it. An
+ * existing directory is left as it is, since others may use it too. Refuses (-EPERM) a directory
+ * that anybody could have created, and logs a warning if VMs cannot use it. Control thread; may
+ * block while groups are looked up.
  */
 int socket_dir_make(const struct config *config, struct err *err);

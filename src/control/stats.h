@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What a relay counts and how it stands, as plain data for the wire, the metrics and the tools.
- * A leaf: no DPDK, no protobuf.
+ * The counters and the state of relays as plain data, for the wire, the metrics and the tools. A
+ * leaf header: no DPDK, no protobuf.
  */
 
 #include <stdbool.h>
@@ -18,9 +18,9 @@ struct packet_count {
 	uint64_t bytes; /* frame bytes without FCS */
 };
 
-/* A part of a direction, which has a worker of its own. */
+/* A slice of a direction, with a worker of its own. */
 struct slice_stats {
-	int cpu; /* of its worker, -1 for none */
+	int cpu; /* of its worker; -1 for none */
 	uint64_t busy_ns;
 };
 
@@ -31,20 +31,23 @@ struct slice_stats {
 struct direction_stats {
 	bool active;                /* vf_to_vm: a device is attached; vm_to_vf: a VM is attached */
 	const char *internal_state; /* "DPDK_READY", "VIRTIO_UNINIT", ...; static storage */
-	int cpu;                    /* of the worker that runs it, -1 for none */
+	int cpu;                    /* of the worker that runs it; -1 for none */
 	struct packet_count received;
 	struct packet_count sent;
 	struct packet_count dropped[DROP_N];
 	struct packet_count backlog;
-	uint64_t bursts[BURST_BUCKETS]; /* received, by their size: base/burst.h */
-	bool pinned;                    /* to its worker by the configuration */
+	uint64_t bursts[BURST_BUCKETS]; /* received bursts by size, see base/burst.h */
+	bool pinned;                    /* to its worker, by the configuration */
 	bool measured;                  /* busy_ns is known */
-	uint64_t busy_ns;               /* time that workers have spent on it, ever growing */
-	unsigned n_slices;              /* that it is split into, 1: not at all */
+	uint64_t busy_ns;               /* time that workers have spent on it; only grows */
+	unsigned n_slices;              /* 1: not split */
 	struct slice_stats slices[SLICES_MAX];
 };
 
-/* The old counters know two reasons for a drop: no destination, and all the others, summed here. */
+/*
+ * The original counters know two kinds of drops: those without a destination, and all others, which
+ * are summed up here.
+ */
 static inline struct packet_count dropped_while_connected(const struct direction_stats *stats)
 {
 	struct packet_count sum = {0};
@@ -58,7 +61,7 @@ static inline struct packet_count dropped_while_connected(const struct direction
 	return sum;
 }
 
-/* Times are ever growing; what is neither busy nor asleep, the worker has polled in vain. */
+/* Times only grow. Time that is neither busy nor asleep was spent polling in vain. */
 struct worker_stats {
 	unsigned cpu;
 	int numa_node; /* -1: unknown */
@@ -68,12 +71,12 @@ struct worker_stats {
 
 /* The VM side of a relay. */
 struct vm_stats {
-	bool listens;           /* QEMU has made the socket, and the daemon connects to it */
+	bool listens;           /* QEMU listens on the socket, and the daemon connects */
 	unsigned sessions;      /* how often a guest's driver became ready */
 	unsigned announcements; /* how often QEMU had the daemon announce a migrated VM (RARP) */
-	bool migrates;          /* it is being migrated away: its writes are logged */
-	uint64_t features;      /* as negotiated with the VM that is there, else 0 */
-	int numa_node;          /* of the VM's memory, -1: unknown, or no VM */
+	bool migrates;          /* it is being migrated away: writes to its memory are logged */
+	uint64_t features;      /* negotiated with the VM that is connected; 0 without one */
+	int numa_node;          /* of the VM's memory; -1: unknown, or no VM */
 };
 
 struct relay_stats {
@@ -81,10 +84,10 @@ struct relay_stats {
 	bool active; /* device and VM are both ready */
 	char ident[IDENT_SIZE];
 	char vhost_path[SOCKET_PATH_SIZE]; /* "" for none */
-	char device[DEVICE_TEXT_SIZE];     /* the wire's form; bonds by name; "" for none */
+	char device[DEVICE_TEXT_SIZE];     /* in the wire's form; a bond's name; "" for none */
 	unsigned socket_id;                /* NUMA node of the packet pool */
-	int numa_node;                     /* near which its lanes are placed, -1: unknown */
-	int device_node;                   /* NUMA node of the device, -1: unknown, or none */
+	int numa_node;                     /* where its lanes are preferably placed; -1: unknown */
+	int device_node;                   /* of the device; -1: unknown, or none */
 	struct vm_stats vm;
 	struct direction_stats vf_to_vm;
 	struct direction_stats vm_to_vf;

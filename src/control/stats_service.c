@@ -10,7 +10,7 @@
 
 #define TIMER_ACCURACY_US 1000
 
-/* What of a relay's statistics rates are made of. */
+/* The counters of a relay from which rates are computed. */
 struct relay_counts {
 	bool present;
 	struct packet_count vf_to_vm_received, vf_to_vm_sent;
@@ -32,8 +32,8 @@ struct stats_service {
 	sd_event *event;
 	stats_snapshot *snapshot;
 	void *userdata;
-	struct delayed *delayed[STATS_DELAYED_MAX]; /* NULL: a free place */
-	/* Both for the answer being made only. */
+	struct delayed *delayed[STATS_DELAYED_MAX]; /* NULL: a free entry */
+	/* Only used while an answer is being made: */
 	struct stats_view view;
 	struct relay_rates rates[RELAYS_MAX];
 };
@@ -45,7 +45,9 @@ static void answer_error(struct zmq_request *request, int code)
 	zmq_request_answer(request, stats_error_encode(code, &message), &message);
 }
 
-/* A counter that went back belongs to a relay that was made anew meanwhile. */
+/*
+ * A counter that has gone back belongs to a relay that was set up again meanwhile: its rate is 0.
+ */
 static double rate(uint64_t before, uint64_t after, double seconds)
 {
 	return after > before && seconds > 0 ? (double)(after - before) / seconds : 0.0;
@@ -62,7 +64,7 @@ static void fill_rates(const struct packet_count *received_before,
 	ret_rates->sent_bytes = rate(sent_before->bytes, after->sent.bytes, seconds);
 }
 
-/* Answers with a fresh snapshot; rates are 0 where `before` is NULL. */
+/* Answers with a fresh snapshot; all rates are 0 if `before` is NULL. */
 static void answer_snapshot(struct stats_service *service, struct zmq_request *request,
 	const struct stats_request *asked, const struct relay_counts *before, double seconds)
 {
@@ -112,7 +114,7 @@ static int on_timer(sd_event_source *source, uint64_t time_us, void *userdata)
 	return 0;
 }
 
-/* A free place; where there is none, the oldest request gets its answer now. */
+/* Finds a free entry; if there is none, the oldest request is answered now. */
 static struct delayed **free_place(struct stats_service *service)
 {
 	unsigned oldest = 0;
@@ -159,7 +161,10 @@ static void answer_later(struct stats_service *service, struct zmq_request *requ
 	delayed->request = request;
 	delayed->asked = *asked;
 	take_first_snapshot(service, delayed);
-	/* From the snapshot on, not from when the loop woke: never less than what was asked for. */
+	/*
+	 * Counted from the snapshot, not from when the loop woke: the delay is never less than
+	 * asked for.
+	 */
 	timer_us = delayed->start_ns / 1000 + 1 + (uint64_t)asked->delay_ms * 1000;
 	if (sd_event_add_time(service->event, &delayed->timer, CLOCK_MONOTONIC, timer_us,
 		    TIMER_ACCURACY_US, on_timer, delayed) < 0) {

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Turns of the control thread's event loop. A device that starts, or has to answer, may take
- * seconds. Who goes through several of them asks after each whether his turn is over, and does the
- * rest in his next ones: all others have theirs in between, the watchdog's timer above all.
+ * Turns on the control thread's event loop. A device may take seconds to start or to answer. Code
+ * that goes through several devices therefore checks after each one whether its turn is over, and
+ * continues in its next turn. In between, all other event sources have theirs, above all the
+ * watchdog's timer.
  */
 
 #include <stdbool.h>
@@ -13,16 +14,18 @@
 #include "base/clock.h"
 
 #define TURN_NS 200000000
-#define TURN_TIMER_ACCURACY_US 1000 /* of timers that bring the next turn */
+#define TURN_TIMER_ACCURACY_US 1000 /* of the timers that start the next turn */
 
-/* `began_ns`: by clock_monotonic_ns(). */
+/* `began_ns`: when the turn began, by clock_monotonic_ns(). */
 static inline bool turn_is_over(uint64_t began_ns)
 {
 	return clock_monotonic_ns() - began_ns >= TURN_NS;
 }
 
-/* Has a one-shot timer go off so long from now on, not from when the event loop woke: a turn may
- * have taken seconds since. */
+/*
+ * Sets a one-shot timer relative to now. The time at which the event loop woke would not do: a turn
+ * may have taken seconds since then.
+ */
 static inline void turn_set_timer(sd_event_source *timer, uint64_t us)
 {
 	sd_event_source_set_time(timer, clock_monotonic_ns() / 1000 + us);

@@ -12,13 +12,13 @@
 #include "core/epoch.h"
 #include "core/workers.h"
 
-#define CHECKS 4 /* in the time that systemd allows */
+#define CHECKS 4 /* per watchdog period of systemd */
 
 struct watchdog {
 	struct epoch *epoch;
-	uint64_t token; /* taken at the last check that all workers had passed */
+	uint64_t token; /* taken at the last check at which all workers had passed */
 	uint64_t interval_us;
-	bool alarmed; /* a worker hangs, and it has been said */
+	bool alarmed; /* a worker hangs, and this has been logged */
 	sd_event_source *timer;
 };
 

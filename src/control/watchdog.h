@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * systemd's watchdog: it is told that all is well, a few times in each WatchdogSec, as long as the
- * event loop turns and every worker finishes its iterations. Where one of them hangs it is told
- * nothing, and restarts the daemon.
+ * Feeds systemd's watchdog a few times per WatchdogSec, as long as the event loop turns and every
+ * worker finishes its iterations. If one of them hangs, the watchdog is not fed and systemd
+ * restarts the daemon.
  *
  * All functions: control thread.
  */
@@ -17,8 +17,8 @@
 struct watchdog;
 
 /*
- * Starts it. `forwarder` and `event` must outlive it. Where nobody asks for a watchdog
- * (WATCHDOG_USEC, sd_watchdog_enabled(3)) *ret_watchdog is NULL.
+ * Starts to feed the watchdog. `forwarder` and `event` must outlive it. *ret_watchdog is NULL if
+ * nobody asks for a watchdog (WATCHDOG_USEC, see sd_watchdog_enabled(3)).
  */
 int watchdog_new(struct watchdog **ret_watchdog, struct forwarder *forwarder, sd_event *event,
 	struct err *err);

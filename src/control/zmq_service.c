@@ -24,8 +24,8 @@
 #define LINGER_MS 100
 
 /*
- * What stands before the request and has to come back before the answer: the routing id, the frames
- * that proxies and ZMQ_REQ_CORRELATE add, the empty delimiter.
+ * The frames before the request, which have to be sent back before the answer: the routing id,
+ * frames added by proxies and by ZMQ_REQ_CORRELATE, and the empty delimiter.
  */
 #define ENVELOPE_FRAMES_MAX 4
 #define ENVELOPE_FRAME_SIZE_MAX 255
@@ -34,7 +34,7 @@ struct zmq_service {
 	const char *name; /* for log lines: the last part of the address */
 	char *address;
 	void *socket;
-	struct ipc_listener *listener; /* NULL where the endpoint is not ipc */
+	struct ipc_listener *listener; /* NULL if the endpoint is not ipc */
 	sd_event_source *readable;     /* ZMQ_FD */
 	sd_event_source *again;
 	zmq_request_handler *handler;
@@ -45,7 +45,7 @@ struct zmq_service {
 };
 
 struct zmq_request {
-	struct zmq_service *service; /* NULL once that is gone */
+	struct zmq_service *service; /* NULL once the service has been freed */
 	struct zmq_request *previous;
 	struct zmq_request *next;
 	unsigned n_envelope;
@@ -113,8 +113,8 @@ static int send_frame(struct zmq_service *service, zmq_msg_t *frame, int flags)
 }
 
 /*
- * Sorts the frames of one message, of which `frame` holds the first, into the request's envelope
- * and its body. Takes them all off the socket, and returns false where they are no request.
+ * Sorts the frames of one message, the first of which is in `frame`, into the request's envelope
+ * and its body. Takes all of them off the socket; returns false if they are no request.
  */
 static bool receive_message(
 	struct zmq_service *service, struct zmq_request *request, zmq_msg_t *frame, zmq_msg_t *body)
@@ -126,7 +126,7 @@ static bool receive_message(
 
 		more = zmq_msg_more(frame);
 		if (!good) {
-			/* only taken off */
+			/* just take it off the socket */
 		} else if (!in_envelope) {
 			good = !more; /* a request is one frame */
 			zmq_msg_move(body, frame);
@@ -148,7 +148,7 @@ static bool receive_message(
 	}
 }
 
-/* Takes one message off the socket and handles it; false where there is none. */
+/* Takes one message off the socket and handles it; false if there is none. */
 static bool service_receive(struct zmq_service *service)
 {
 	struct zmq_request *request;
@@ -164,7 +164,7 @@ static bool service_receive(struct zmq_service *service)
 	}
 	request = request_new(service);
 	if (!request)
-		goto finish; /* the rest of it is garbage to the next call, which is no harm */
+		goto finish; /* the next call takes the remaining frames for garbage: no harm */
 	received = true;
 	if (receive_message(service, request, &frame, &body)) {
 		service->handler(
@@ -220,8 +220,8 @@ static void send_answer(struct zmq_request *request, const void *data, size_t le
 	if (length > 0)
 		memcpy(zmq_msg_data(&body), data, length);
 	/*
-	 * The routing id decides: EHOSTUNREACH where the client is gone, EAGAIN where it does not
-	 * read. Behind it nothing can fail for the client's sake.
+	 * The first frame, the routing id, decides: EHOSTUNREACH if the client is gone, EAGAIN if
+	 * it does not read. After it, nothing that the client does can make a frame fail.
 	 */
 	for (unsigned i = 0; i < request->n_envelope; i++) {
 		if (send_frame(service, &request->envelope[i], ZMQ_SNDMORE) < 0) {
@@ -286,8 +286,9 @@ static int set_options(struct zmq_service *service, struct err *err)
 }
 
 /*
- * libzmq would bind an ipc socket over a live one of another process, and with the mode that the
- * umask gives; so we bind it and hand it over. libzmq closes it, we remove its file.
+ * libzmq would bind an ipc socket over a live one of another process, and with a mode given by the
+ * umask. So we bind the socket ourselves and hand it over: libzmq closes it, and we remove its
+ * file.
  */
 static int service_bind(struct zmq_service *service, struct err *err)
 {

@@ -18,7 +18,7 @@
 
 #define FILE_SIZE_MAX 4096
 
-/* What the file has added, so that it can be deleted when its interface is gone. */
+/* A port added by the file, remembered so that it can be deleted once its interface is gone. */
 struct added_port {
 	char netdev[IFNAMSIZ]; /* "" for none */
 	struct device_id device;
@@ -32,14 +32,14 @@ struct command_file {
 	command_file_apply *apply;
 	void *userdata;
 	sd_event_source *watch;
-	sd_event_source *turn;    /* one-shot: looks for the file, or goes on with its commands */
-	struct command *commands; /* of the file that was taken last; NULL where there was none */
+	sd_event_source *turn;    /* one-shot: looks for the file, or continues with its commands */
+	struct command *commands; /* of the file taken last; NULL if there was none */
 	unsigned n_commands, n_done;
 	struct log_limit warnings;
 	struct added_port added[RELAYS_MAX];
 };
 
-/* Why a file may not be taken, or NULL where it may. */
+/* Why the file must not be taken, or NULL if it may be. */
 static const char *refusal(const struct stat *status)
 {
 	if (!S_ISREG(status->st_mode))
@@ -62,7 +62,9 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Unlinks the name if it still means the file that was read. One that took its place is taken next.
+/*
+ * Unlinks the name if it still refers to the file that was read. A file that replaced it is taken
+ * next.
  */
 static int unlink_same(const struct command_file *file, const struct stat *status)
 {
@@ -76,7 +78,7 @@ static int unlink_same(const struct command_file *file, const struct stat *statu
 }
 
 /*
- * Reads the file and unlinks it. Returns its length; 0 where there is none, or an empty one, which
+ * Reads the file and unlinks it. Returns its length; 0 if there is no file, or an empty one, which
  * its writer may still fill; or a negative errno, with the file left alone.
  */
 static ssize_t take_file(
@@ -110,7 +112,7 @@ static ssize_t take_file(
 	return r < 0 ? err_set(err, -r, "cannot unlink it: %s", strerror(-r)) : n;
 }
 
-/* The port that a command means. */
+/* Finds the relay and the device that a command refers to. */
 static int find_port(const struct command_file *file, const struct command *command,
 	int *ret_relay_id, struct device_id *ret_device, struct err *err)
 {
@@ -158,8 +160,10 @@ static void execute(struct command_file *file, const struct command *command)
 		strcpy(added->netdev, command->netdev);
 }
 
-/* Takes the file, if there is one. A text that is not understood is taken too, but not done in
- * part. */
+/*
+ * Takes the file, if there is one. A text that cannot be parsed is taken too, but none of its
+ * commands is executed.
+ */
 static void look(struct command_file *file)
 {
 	char text[FILE_SIZE_MAX + 1];
@@ -179,7 +183,7 @@ static void look(struct command_file *file)
 		log_error("%s: nothing is done: %s", file->path, err.text);
 }
 
-/* After the last command too: another file may have come meanwhile. */
+/* Also runs after the last command: another file may have come meanwhile. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
 	const uint64_t began_ns = clock_monotonic_ns();

@@ -2,13 +2,15 @@
 #pragma once
 
 /*
- * Port control by a file: whoever leaves `add_port <netdev>` or `del_port <netdev>` there, a
- * command a line, has it done. The file is read once and unlinked; the relay is the VF's number.
+ * Port control by a file. Its lines are the commands `add_port <netdev>` and `del_port <netdev>`.
+ * The file is read once, unlinked, and its commands are executed; the relay id is the number of the
+ * VF.
  *
- * The directory may be /tmp, where everybody can put files. So a file is taken only if it is a
- * regular file of root's or of the daemon's user, has no second name, cannot be written by others,
- * and is small; anything else is left alone, with a warning. Neither links are followed, nor do
- * pipes or devices block. Whoever may write the file in the end is trusted like root.
+ * The directory may be /tmp, where anybody can create files. So a file is accepted only if it is a
+ * small regular file that belongs to root or to the daemon's user, has a single name (no hard link)
+ * and cannot be written by others. Anything else is left alone and a warning is logged. Symbolic
+ * links are not followed, and pipes and devices do not block the daemon. Whoever may write an
+ * accepted file is trusted like root.
  */
 
 #include <systemd/sd-event.h>
@@ -21,7 +23,7 @@
 struct command_file;
 
 struct command_file_options {
-	const char *path;  /* NULL: COMMAND_FILE_DEFAULT; its directory must be there */
+	const char *path;  /* NULL: COMMAND_FILE_DEFAULT; the directory must exist */
 	const char *sysfs; /* the root of sysfs; NULL: /sys */
 };
 
@@ -29,7 +31,7 @@ struct command_file_options {
 typedef void command_file_apply(void *userdata, const struct op *op, struct op_result *ret_result);
 
 /*
- * Starts to watch for the file, on the event loop of the control thread; one that is there already
+ * Starts to watch for the file on the event loop of the control thread. A file that exists already
  * is taken when the loop runs. Strings are copied.
  */
 int command_file_new(struct command_file **ret_file, sd_event *event,

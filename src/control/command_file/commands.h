@@ -15,8 +15,9 @@ struct command {
 };
 
 /*
- * Reads `add_port <netdev>` and `del_port <netdev>`, a command a line; blank lines are skipped. All
- * lines must be good (-EINVAL). *ret_commands is the caller's to free.
+ * Parses the commands `add_port <netdev>` and `del_port <netdev>`, one per line. Blank lines are
+ * skipped; any other line makes the whole text invalid (-EINVAL). The caller frees *ret_commands.
+ * Pure.
  */
 int commands_parse(const char *text, size_t length, struct command **ret_commands, unsigned *ret_n,
 	struct err *err);

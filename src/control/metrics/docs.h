@@ -3,5 +3,5 @@
 
 #include <stdio.h>
 
-/* docs/metrics.md. Only the build and a test use this, not the daemon. */
+/* Writes docs/metrics.md. Used by the build and a test, not by the daemon. */
 void metrics_write_docs(FILE *out);

@@ -14,7 +14,7 @@
 
 #define CLIENTS_MAX 16
 #define TIMEOUT_US 5000000
-#define FRESH_NS 1000000000 /* how long a snapshot is told */
+#define FRESH_NS 1000000000 /* for so long all clients get the same snapshot */
 
 static const char ipc[] = "ipc://";
 
@@ -29,7 +29,7 @@ struct metrics_service {
 	int fd;
 	struct local_server *server;
 	uint64_t start_ns;                      /* CLOCK_MONOTONIC */
-	uint64_t used_at_start_ns[WORKERS_MAX]; /* of each worker's time: busy or asleep */
+	uint64_t used_at_start_ns[WORKERS_MAX]; /* busy or asleep before start_ns, per worker */
 	uint64_t taken_ns;                      /* when the view was taken; 0: never */
 	struct metrics_view view;
 	struct text texts[METRICS_FORMATS]; /* of the view */
@@ -44,8 +44,8 @@ static void forget_texts(struct metrics_service *service)
 }
 
 /*
- * What of its time a worker has neither been busy nor asleep. A sleep is counted when it ends, so
- * in between the difference may fall; a counter does not.
+ * The time in which a worker was neither busy nor asleep. A sleep is counted only when it ends, so
+ * the difference may fall meanwhile; a counter must not.
  */
 static void update_idle(struct metrics_service *service, uint64_t now_ns)
 {
@@ -85,7 +85,7 @@ static void refresh(struct metrics_service *service)
 	service->taken_ns = now_ns;
 }
 
-/* The text of the current view; with data NULL when out of memory. */
+/* The text of the current view; its data is NULL if out of memory. */
 static const struct text *get_text(struct metrics_service *service, enum metrics_format format)
 {
 	struct text *text = &service->texts[format];

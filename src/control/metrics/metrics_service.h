@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * The metrics endpoint: GET /metrics over HTTP/1.1 on a UNIX socket (mode 0660) or on the loopback
- * interface, a request a connection. As OpenMetrics to those who accept it, else in Prometheus'
- * text format. What it tells is at most a second old: within one all clients get the same text, so
- * no number of them makes devices answer more often. Control thread; never blocks, and what clients
- * can make it keep is bounded (local_server.h).
+ * The metrics endpoint: GET /metrics over HTTP/1.1, one request per connection, on a UNIX socket
+ * (mode 0660) or the loopback interface. Clients that accept OpenMetrics get it; all others get
+ * Prometheus' text format. The metrics are at most a second old: within that second all clients get
+ * the same snapshot, so more clients do not make the devices be asked more often. Control thread;
+ * never blocks, and what clients can make it keep is bounded (local_server.h).
  */
 
 #include <systemd/sd-event.h>
@@ -18,10 +18,10 @@
 struct metrics_service;
 
 struct metrics_source {
-	const char *version; /* of the daemon; both constant */
+	const char *version; /* of the daemon; both strings must stay */
 	const char *dpdk;
 	void (*snapshot)(void *userdata, struct stats_view *ret_view);
-	/* By relay id. */
+	/* Fills in the device counters, by relay id; see forwarder_read_devices(). */
 	void (*devices)(void *userdata, struct device_counters ret_counters[static RELAYS_MAX]);
 	void *userdata;
 };

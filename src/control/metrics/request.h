@@ -17,17 +17,17 @@ enum http_status {
 };
 
 /*
- * Judges the bytes that have come so far. Returns 0 where the request is not whole yet, else its
- * status; with HTTP_OK *ret_openmetrics says whether the client accepts OpenMetrics.
+ * Judges the bytes received so far. Returns 0 if the request is not complete yet, otherwise its
+ * HTTP status. With HTTP_OK, *ret_openmetrics says whether the client accepts OpenMetrics.
  */
 int http_request_judge(const char *data, size_t length, bool *ret_openmetrics);
 
 struct http_answer {
 	enum http_status status;
-	bool openmetrics; /* the body is, else Prometheus' text format */
-	const char *body; /* of HTTP_OK; others say their reason */
+	bool openmetrics; /* format of the body; false: Prometheus' text format */
+	const char *body; /* for HTTP_OK; with any other status the body is the reason */
 	size_t length;
 };
 
-/* Head and body, to be freed by the caller. 0 or -ENOMEM. */
+/* Writes header and body. The caller frees *ret_data. Returns 0 or -ENOMEM. */
 int http_answer_write(const struct http_answer *answer, char **ret_data, size_t *ret_length);

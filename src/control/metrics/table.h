@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Every metric that the daemon tells, once: the text (text.h) and docs/metrics.md come from here.
- * Names are without the prefix of them all, and without the suffix that their type has.
+ * The table of all metrics. The text (text.h) and docs/metrics.md are both made from it. Names are
+ * without METRIC_PREFIX and without the suffix of their type.
  */
 
 #include <stddef.h>
@@ -14,15 +14,18 @@ enum metric_type {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
 	METRIC_HISTOGRAM,
-	METRIC_INFO, /* 1; what it tells stands in its labels */
+	METRIC_INFO, /* always 1; the information is in its labels */
 };
 
-/* Where the value is found. `offset` is that of a uint64_t or unsigned, as said. */
+/*
+ * Where the value of a metric comes from. `offset` is that of a member of this type in this struct.
+ */
 enum metric_source {
-	FROM_WRITER,       /* a function of its own in text.c */
+	/* a dedicated function in text.c */
+	FROM_WRITER,
 	FROM_DIRECTION,    /* uint64_t in struct direction_stats */
-	FROM_DIRECTION_NS, /* the same, nanoseconds told in seconds */
-	FROM_DROPS,        /* the same, in struct packet_count, for each drop reason */
+	FROM_DIRECTION_NS, /* the same, in nanoseconds; written in seconds */
+	FROM_DROPS,        /* uint64_t in struct packet_count, for each drop reason */
 	FROM_VM,           /* unsigned in struct vm_stats */
 	FROM_DEVICE,       /* uint64_t in struct device_counters */
 	FROM_POOL,         /* unsigned in struct device_counters */
@@ -66,8 +69,8 @@ enum metric_id {
 struct metric {
 	const char *name;
 	enum metric_type type;
-	const char *unit;   /* with which the name ends, or NULL */
-	const char *labels; /* for documents, "" for none */
+	const char *unit;   /* the last part of the name, or NULL */
+	const char *labels; /* for the documentation; "" for none */
 	const char *help;
 	enum metric_source source;
 	size_t offset;
@@ -76,9 +79,9 @@ struct metric {
 extern const struct metric metrics[METRIC_N];
 
 struct metric_type_names {
-	const char *name;         /* in OpenMetrics, */
-	const char *classic_name; /* and in Prometheus' older format */
-	const char *suffix;       /* of a sample's name; histograms have several of their own */
+	const char *name;         /* in OpenMetrics */
+	const char *classic_name; /* in Prometheus' text format */
+	const char *suffix; /* of a sample's name; histograms have several suffixes of their own */
 };
 
 extern const struct metric_type_names metric_types[];

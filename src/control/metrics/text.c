@@ -18,7 +18,7 @@ struct writer {
 	const struct metric *metric; /* whose samples are being written */
 };
 
-/* A family is called by its name with the suffix in the classic format, without in OpenMetrics. */
+/* In the classic format a metric family's name includes the suffix; in OpenMetrics it does not. */
 static void write_head(const struct writer *w)
 {
 	const struct metric *metric = w->metric;
@@ -33,7 +33,7 @@ static void write_head(const struct writer *w)
 		fprintf(w->out, "# UNIT " METRIC_PREFIX "%s %s\n", metric->name, metric->unit);
 }
 
-/* `labels`: as they stand between the braces, "" for none. */
+/* `labels`: the text between the braces; "" for none. */
 static void write_sample(const struct writer *w, const char *labels, uint64_t value)
 {
 	const char *name = w->metric->name, *suffix = metric_types[w->metric->type].suffix;
@@ -51,10 +51,10 @@ static void write_seconds(const struct writer *w, const char *labels, uint64_t n
 		metric_types[w->metric->type].suffix, labels, ns / 1000000000, ns % 1000000000);
 }
 
-/* A label's value, whatever an operator has put into it. */
+/* Escapes the value of a label: an operator may have put anything into it. */
 static void write_label(FILE *out, const char *name, const char *value)
 {
-	char text[DEVICE_TEXT_SIZE]; /* as long as any of them */
+	char text[DEVICE_TEXT_SIZE]; /* large enough for all of them */
 
 	text_copy(text, sizeof(text), value);
 	fprintf(out, "%s=\"", name);
@@ -66,7 +66,7 @@ static void write_label(FILE *out, const char *name, const char *value)
 	fputc('"', out);
 }
 
-/* A relay is told once it has or had something to tell. */
+/* A relay is listed once it has, or had, something to report. */
 static bool is_told(const struct relay_stats *relay)
 {
 	return relay->device[0] != '\0' || relay->vm.sessions != 0 ||
@@ -323,7 +323,10 @@ static void write_queues(const struct writer *w, const struct relay_stats *relay
 	}
 }
 
-/* What the relay's device and its pool say; nothing where there is none, or it does not answer. */
+/*
+ * The metrics of the relay's device and of its pool: none without a device, and of the device none
+ * if it does not answer.
+ */
 static void write_device(const struct writer *w, const struct relay_stats *relay)
 {
 	const struct device_counters *device = &w->view->devices[relay->id];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* Statistics as text for Prometheus and its kin. Pure; any thread. */
+/* Statistics in the text formats of Prometheus and OpenMetrics. Pure; any thread. */
 
 #include <stdint.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 
 #include "control/ovsdb/json_frame.h"
 
-#define READ_SIZE 65536 /* at most so much a turn of the event loop */
+#define READ_SIZE 65536 /* bytes read at most per iteration of the event loop */
 #define ECHO_ID "probe"
 
 struct buffer {
@@ -21,14 +21,14 @@ struct buffer {
 struct jsonrpc {
 	struct stream *stream;
 	sd_event_source *io;
-	sd_event_source *timer; /* the peer's silence; at once after a failure */
+	sd_event_source *timer; /* for the peer's silence; fires at once after a failure */
 	const struct jsonrpc_callbacks *callbacks;
 	void *userdata;
 	unsigned probe_ms;
 	bool established;
-	bool heard;   /* something came since the timer was set */
+	bool heard;   /* something was received since the timer was set */
 	bool probing; /* an echo request is unanswered */
-	bool failed;  /* reason says why; closed() comes next */
+	bool failed;  /* `reason` says why; closed() is called next */
 	struct err reason;
 	struct json_frame frame;
 	struct buffer in;  /* the beginning of a message */
@@ -72,7 +72,10 @@ static void set_timer(struct jsonrpc *rpc, unsigned ms)
 	sd_event_source_set_enabled(rpc->timer, SD_EVENT_ONESHOT);
 }
 
-/* Marks the connection as failed; the timer's turn tells the owner, when nobody is using it. */
+/*
+ * Marks the connection as failed. The timer tells the owner later, when nobody is using the
+ * connection.
+ */
 static void fail_with(struct jsonrpc *rpc, const struct err *reason)
 {
 	if (rpc->failed)
@@ -135,7 +138,7 @@ void jsonrpc_send(struct jsonrpc *rpc, json_t *message)
 		update_events(rpc);
 }
 
-/* True for the messages that concern the connection alone. */
+/* Handles echo requests and replies. Returns true for them: they are not the owner's concern. */
 static bool handle_echo(struct jsonrpc *rpc, const json_t *message)
 {
 	const char *method = json_string_value(json_object_get(message, "method"));
@@ -162,7 +165,7 @@ static void take_message(struct jsonrpc *rpc, const char *text, size_t length)
 	json_decref(message);
 }
 
-/* Takes the whole messages out of what was read, and keeps the rest. */
+/* Handles the complete messages in what was read, and keeps the rest. */
 static void take_input(struct jsonrpc *rpc, const char *data, size_t size)
 {
 	size_t used;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests: follows a database and prints the operations that it would apply, a line each.
+ * For tests: follows a database and prints the operations that it would apply, one per line.
  *
  *     ovsdb-follow ENDPOINT SYSFS PROBE_MS REFUSE [KEY CERTIFICATE CA]
  *
- * An addition is refused (ENODEV) while the file REFUSE exists. Ends at SIGTERM.
+ * Additions are refused (ENODEV) while the file REFUSE exists. Ends on SIGTERM.
  */
 #include <errno.h>
 #include <signal.h>

@@ -18,10 +18,10 @@
 #define PROBE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 8000
-#define STABLE_MS 10000 /* a connection that lasted so long was a good one: no waiting after it */
+#define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
-#define SETTLE_MS 100 /* after the kernel's announcement: more of them follow */
+#define SETTLE_MS 100 /* after a kernel event, since more of them follow */
 
 struct ovsdb_monitor {
 	sd_event *event;
@@ -31,17 +31,17 @@ struct ovsdb_monitor {
 	unsigned probe_ms;
 	struct reconciler reconciler;
 
-	struct jsonrpc *rpc; /* NULL: waiting to connect */
+	struct jsonrpc *rpc; /* NULL: not connected, waiting for the next attempt */
 	bool synced;         /* the rows are those of the present connection */
 	uint64_t synced_us;
-	unsigned reconnect_ms; /* how long to wait after the next failure */
+	unsigned reconnect_ms; /* delay after the next failure */
 	struct err told;       /* the failure to connect that was logged last */
 	sd_event_source *reconnect_timer;
-	sd_event_source *socket_watch; /* the directory of a unix socket */
+	sd_event_source *socket_watch; /* on the directory of a unix socket */
 
-	unsigned retry_ms; /* how long to wait after the next run that leaves something to do */
+	unsigned retry_ms; /* delay after the next run that leaves something to do */
 	bool look_again;   /* the host has changed since the last plan */
-	bool under_way;    /* the plan waits for its next turn */
+	bool under_way;    /* the plan is to be continued in the next turn */
 	sd_event_source *run_timer;
 	sd_event_source *uevents;
 };
@@ -88,15 +88,15 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 	struct ovsdb_monitor *monitor = userdata;
 
 	if (!(host_uevent_read(fd) & HOST_UEVENT_CAME) || monitor->look_again)
-		return 0; /* nothing, or a new plan is at hand already */
+		return 0; /* nothing of concern, or a new plan is due anyway */
 	monitor->look_again = true;
 	monitor->retry_ms = RETRY_MIN_MS;
-	if (!monitor->under_way) /* that goes through, or some would never have their step */
+	if (!monitor->under_way) /* it is finished first: all relays get their step */
 		set_timer(monitor->run_timer, SETTLE_MS);
 	return 0;
 }
 
-/* An update may be of rows that ask for nothing, or of what they say to others. */
+/* An update may not concern us: it may be of rows that ask for nothing, or of other keys. */
 static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates, bool initial)
 {
 	struct err err = {""};
@@ -188,7 +188,9 @@ static void on_closed(void *userdata, const struct err *reason)
 	connect_later(monitor, reason);
 }
 
-/* The socket's file came, or its mode changed: the server listens now or in a moment. */
+/*
+ * The socket's file has appeared or its mode has changed: the server listens now, or in a moment.
+ */
 static int on_directory(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct ovsdb_monitor *monitor = userdata;
@@ -201,7 +203,7 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 	return 0;
 }
 
-/* Anew before each attempt: the directory may have been missing, or may be another one by now. */
+/* Repeated before each attempt: the directory may have been missing or may have been replaced. */
 static void watch_directory(struct ovsdb_monitor *monitor)
 {
 	const char *path = ovsdb_endpoint_path(&monitor->endpoint);
@@ -265,7 +267,7 @@ static int copy_options(struct ovsdb_monitor *monitor, const struct ovsdb_monito
 	return 0;
 }
 
-/* Without the kernel's announcements the timer still retries. */
+/* Without the kernel's events, the timer still retries. */
 static void watch_uevents(struct ovsdb_monitor *monitor)
 {
 	struct err err = {""};

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "host/netdev.h"
 
-/* The VF that the interface stands for; an earlier answer holds while there is no new one. */
+/* The VF that the interface stands for. An earlier answer holds as long as there is no new one. */
 static int resolve_interface(struct row *row, const char *sysfs, bool look_again, struct err *err)
 {
 	int r;
@@ -68,7 +68,7 @@ static int find_relay(const struct row *row, const char *sysfs, const struct dev
 	return 0;
 }
 
-/* What the row asks for. Returns its relay id or a negative errno. */
+/* Finds the port that the row asks for. Returns its relay id or a negative errno. */
 static int find_port(
 	struct row *row, const char *sysfs, bool look_again, struct port *ret_port, struct err *err)
 {
@@ -87,7 +87,7 @@ static int find_port(
 	return (int)relay_id;
 }
 
-/* A port's place in the list, unless an earlier claim stands against it. */
+/* Enters the port in the list, unless an earlier claim conflicts with it. */
 static int claim(
 	struct port want[RELAYS_MAX], unsigned relay_id, const struct port *port, struct err *err)
 {
@@ -104,7 +104,7 @@ static int claim(
 
 struct claimant {
 	struct row *row;
-	bool first; /* it has its relay now, and is not to lose it to another row */
+	bool first; /* it has its relay now, and must not lose it to another row */
 };
 
 static int compare_claimants(const void *left, const void *right)
@@ -131,7 +131,7 @@ void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], cons
 	struct port port;
 	int r;
 
-	if (!claimants) { /* stay as we are */
+	if (!claimants) { /* change nothing */
 		memcpy(ret_want, have, RELAYS_MAX * sizeof(*have));
 		return;
 	}

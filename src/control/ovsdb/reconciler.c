@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "control/turn.h"
 
-/* Logs what has changed of the rows' problems. */
+/* Logs the rows' problems that are new or gone. */
 static void tell_problems(struct rows *rows)
 {
 	for (unsigned i = 0; i < rows->n; i++) {
@@ -44,7 +44,7 @@ static void note_not_removed(
 	*told = *err;
 }
 
-/* Returns true where the relay is as it should be now. */
+/* Returns true if the relay is now as it should be. */
 static bool take_step(
 	struct reconciler *reconciler, const struct port_step *step, const struct port *want)
 {
@@ -53,7 +53,7 @@ static bool take_step(
 	struct op op;
 
 	if (step->add && have->set && strcmp(have->device.text, want->device.text) != 0)
-		return false; /* the removal has failed */
+		return false; /* its removal has failed */
 	port_step_op(step, step->add ? want : have, &op);
 	reconciler->apply(reconciler->userdata, &op, &result);
 	if (result.code != 0) {
@@ -82,7 +82,7 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again)
 	reconciler->n_taken = 0;
 	reconciler->failed = false;
 	for (unsigned i = 0; i < RELAYS_MAX;
-		i++) /* a device may pass from one interface to another */
+		i++) /* a device may move from one interface to another */
 		if (have[i].set && want[i].set)
 			strcpy(have[i].interface, want[i].interface);
 }

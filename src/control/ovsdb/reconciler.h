@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Brings the relays to what the rows ask for, and says each problem once.
+ * Brings the relays to the state that the rows ask for, and logs each problem once. Control thread.
  */
 
 #include "control/ovsdb/ovsdb_monitor.h"
@@ -13,28 +13,28 @@ struct reconciler {
 	ovsdb_monitor_apply *apply;
 	void *userdata;
 	struct rows rows;
-	struct port have[RELAYS_MAX];       /* what was applied, and not taken back */
-	struct err not_removed[RELAYS_MAX]; /* the last failure to take it back that was logged */
+	struct port have[RELAYS_MAX];       /* applied and not removed since */
+	struct err not_removed[RELAYS_MAX]; /* the failure to remove it that was logged last */
 
 	/* The plan: */
 	struct port want[RELAYS_MAX];
 	struct port_step steps[PORT_STEPS_MAX];
 	unsigned n_steps, n_taken;
-	bool failed;    /* one of those taken */
-	unsigned first; /* where the next plan begins: behind the relay of the last step taken */
+	bool failed;    /* one of the steps taken so far */
+	unsigned first; /* where the next plan begins: behind the relay of the last step */
 };
 
 enum reconciler_verdict {
 	RECONCILER_DONE,
-	RECONCILER_MORE,  /* to do, in the next turn */
-	RECONCILER_RETRY, /* later, by a new plan: something was not there yet, or a step failed */
+	RECONCILER_MORE,  /* continue in the next turn */
+	RECONCILER_RETRY, /* make a new plan later: something was not there yet, or a step failed */
 };
 
 /*
- * Plans the way from what the relays have to what the rows ask for, in place of an earlier plan:
- * needed whenever the rows have changed. `look_again` as in ports_from_rows().
+ * Plans the steps from what the relays have to what the rows ask for, replacing an earlier plan.
+ * Needed whenever the rows have changed. `look_again`: see ports_from_rows().
  */
 void reconciler_plan(struct reconciler *reconciler, bool look_again);
 
-/* Takes steps of the plan, for a turn (turn.h). */
+/* Takes steps of the plan for one turn (turn.h). */
 enum reconciler_verdict reconciler_run(struct reconciler *reconciler);

@@ -53,7 +53,7 @@ static int row_append(struct rows *rows, const struct row *row)
 	return 0;
 }
 
-/* The pairs of a map: ["map", [[key, value], ...]]; NULL where it is none. */
+/* The pairs of a map: ["map", [[key, value], ...]]; NULL if it is no map. */
 static const json_t *map_pairs(const json_t *map)
 {
 	const char *kind = json_string_value(json_array_get(map, 0));
@@ -62,7 +62,7 @@ static const json_t *map_pairs(const json_t *map)
 	return kind && !strcmp(kind, "map") && json_is_array(pairs) ? pairs : NULL;
 }
 
-/* The value of a key; NULL where the map has none. */
+/* The value of a key; NULL if the map does not have it. */
 static const char *map_get(const json_t *pairs, const char *key)
 {
 	const char *name;
@@ -85,7 +85,7 @@ static int copy_value(char **ret_copy, const json_t *pairs, const char *key)
 	return *ret_copy ? 0 : -ENOMEM;
 }
 
-/* Returns 1 where the row asks for a relay, 0 where it does not, or a negative errno. */
+/* Returns 1 if the row asks for a relay, 0 if it does not, or a negative errno. */
 static int row_read(struct row *ret_row, const char *uuid, const json_t *columns)
 {
 	const json_t *pairs = map_pairs(json_object_get(columns, "external_ids"));
@@ -108,7 +108,7 @@ static int row_read(struct row *ret_row, const char *uuid, const json_t *columns
 	return 1;
 }
 
-/* What is known of an interface stays known while its name is the same. */
+/* What is known of an interface stays valid as long as its name is the same. */
 static void row_inherit(struct row *row, const struct row *former)
 {
 	if (!former || strcmp(row->name, former->name) != 0)
@@ -123,7 +123,7 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* True where both ask for the same. */
+/* True if both rows ask for the same. */
 static bool row_equal(const struct row *a, const struct row *b)
 {
 	return !strcmp(a->name, b->name) && same_text(a->relay_id, b->relay_id) &&
@@ -131,8 +131,8 @@ static bool row_equal(const struct row *a, const struct row *b)
 }
 
 /*
- * One row of the update goes into `rows`; `former` are those before the update, maybe the same.
- * Returns 1 where it changes them, 0 where not, or a negative errno.
+ * Applies one row of the update to `rows`. `former` are the rows before the update, possibly the
+ * same object. Returns 1 if the row changes them, 0 if not, or a negative errno.
  */
 static int take_row(struct rows *rows, struct rows *former, const char *uuid, const json_t *update)
 {
@@ -165,7 +165,10 @@ static int take_row(struct rows *rows, struct rows *former, const char *uuid, co
 	return r;
 }
 
-/* Takes the updates that tell a row's new content, or those that tell its end. */
+/*
+ * Applies either the updates that tell a row's new content or (`ended`) those that tell its
+ * deletion.
+ */
 static int take_updates(struct rows *rows, struct rows *former, const json_t *table, bool ended)
 {
 	bool changed = false;
@@ -185,7 +188,10 @@ static int take_updates(struct rows *rows, struct rows *former, const json_t *ta
 	return changed;
 }
 
-/* Ends come last: a row may follow, in one update, another of its name, and inherits from it. */
+/*
+ * Deletions come last: within one update a row may replace another of the same name, and inherits
+ * from it.
+ */
 static int take_table(struct rows *rows, struct rows *former, const json_t *table)
 {
 	int changed = take_updates(rows, former, table, false);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The rows of the table Interface which ask for a relay, as the database last told them. A row asks
- * by the key `virtio_forwarder` (older: `virtio_relay`) in external_ids, whatever its value.
+ * The rows of the table Interface that ask for a relay, as the database last reported them. A row
+ * asks by having the key `virtio_forwarder` (older name: `virtio_relay`) in external_ids, whatever
+ * its value.
  */
 
 #include <jansson.h>
@@ -16,19 +17,18 @@
 
 struct row {
 	char uuid[ROW_UUID_SIZE];
-	char name[ROW_NAME_SIZE]; /* of the interface; longer ones are cut, and no interface's */
-	char *relay_id; /* external_ids:virtio_forwarder_id; NULL where absent, as the next */
+	char name[ROW_NAME_SIZE]; /* of the interface; cut if longer, then it matches none */
+	char *relay_id; /* external_ids:virtio_forwarder_id; NULL if absent, like the next two */
 	char *device;   /* external_ids:virtio_forwarder_device */
 	char *ident;    /* external_ids:iface-id */
 
-	/* Of ports_from_rows(): */
-	bool resolved; /* `vf` is what the interface's name stands for */
-	bool retry;    /* the problem may go away by itself */
-	struct host_vf
-		vf; /* kept when the interface goes: a VF's own does when vfio-pci takes the VF */
-	struct err problem; /* why the row has no relay, or not the one it asks for; "" for no
-	                       reason */
-	struct err told;    /* the problem that was logged last */
+	/* Set by ports_from_rows(): */
+	bool resolved;     /* `vf` is what the interface stands for */
+	bool retry;        /* the problem may go away by itself */
+	struct host_vf vf; /* kept when the interface goes, as a VF's does once vfio-pci has it */
+	/* why the row has no relay, or not the one it asks for; "" for none */
+	struct err problem;
+	struct err told; /* the problem that was logged last */
 };
 
 struct rows {
@@ -37,10 +37,10 @@ struct rows {
 };
 
 /*
- * Takes a <table-updates> of RFC 7047: the reply to a monitor request (initial: all other rows are
- * gone; what was found out of an interface is kept by its name) or an update. Returns 1, or 0 where
- * an update leaves the rows as they are; -EPROTO where it is malformed, -ENOMEM: the rows are a
- * mixture then, and must be replaced by a new initial state.
+ * Takes a <table-updates> of RFC 7047. `initial`: it is the reply to a monitor request, so all
+ * other rows are gone; what was resolved for an interface is kept by its name. Otherwise it is an
+ * update. Returns 1, or 0 if an update changes nothing; -EPROTO if it is malformed, or -ENOMEM.
+ * After an error the rows are a mixture of old and new, and a new initial state must replace them.
  */
 int rows_take(struct rows *rows, const json_t *table_updates, bool initial, struct err *err);
 

@@ -9,7 +9,7 @@
 
 struct stream {
 	int fd;
-	bool connected;  /* as a socket; the handshake of TLS comes after it */
+	bool connected;  /* the socket is connected; the TLS handshake follows */
 	struct tls *tls; /* NULL for a plain stream */
 };
 

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A client's byte stream over a non-blocking socket, plain or TLS. Control thread; nothing blocks.
- * Where a call returns -EAGAIN, stream_events() tells what the socket must be ready for.
+ * The client side of a byte stream over a non-blocking socket, plain or TLS. Control thread;
+ * nothing blocks. After a call returned -EAGAIN, stream_events() tells what the socket must be
+ * ready for.
  */
 
 #include <stdint.h>
@@ -11,7 +12,7 @@
 
 #include "base/ovsdb_endpoint.h"
 
-/* PEM files, as ovs-vsctl's --private-key, --certificate and --ca-cert; needed for TLS only. */
+/* PEM files, as for ovs-vsctl's --private-key, --certificate and --ca-cert; needed for TLS only. */
 struct stream_credentials {
 	const char *private_key;
 	const char *certificate;
@@ -20,18 +21,19 @@ struct stream_credentials {
 
 struct stream;
 
-/* Starts to connect. `credentials` is read before this returns and may be NULL for a plain stream.
- */
+/* Starts to connect. `credentials` is read before this returns; may be NULL for a plain stream. */
 int stream_open(struct stream **ret_stream, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, struct err *err);
 struct stream *stream_free(struct stream *stream);
 
 int stream_fd(const struct stream *stream);
 
-/* The epoll events to wait for before the call that returned -EAGAIN is worth another try. */
+/* The epoll events to wait for before retrying the call that returned -EAGAIN. */
 uint32_t stream_events(const struct stream *stream);
 
-/* Goes on with connecting. Returns 0 when done, -EAGAIN where more must come, or another errno. */
+/*
+ * Continues to connect. Returns 0 when done, -EAGAIN if it has to wait, or another negative errno.
+ */
 int stream_establish(struct stream *stream, struct err *err);
 
 /* Like read() and write(): the number of bytes, 0 for the end of the stream, or a negative errno.

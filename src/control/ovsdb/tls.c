@@ -14,7 +14,7 @@ struct tls {
 	uint32_t events;
 };
 
-/* The library's reason for the last failure; empties its queue. */
+/* The library's reason for the last failure; clears its error queue. */
 static const char *reason(void)
 {
 	const char *text = ERR_reason_error_string(ERR_peek_last_error());
@@ -64,7 +64,7 @@ int tls_new(
 	if (r >= 0) {
 		SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
-		/* the buffer may have moved when a write is tried again */
+		/* our output buffer may have moved when a write is repeated */
 		SSL_CTX_set_mode(tls->context,
 			SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
 		tls->ssl = SSL_new(tls->context);
@@ -94,7 +94,10 @@ uint32_t tls_events(const struct tls *tls)
 	return tls->events;
 }
 
-/* What a call's result that is no success means: 0 (the end), -EAGAIN or another errno. */
+/*
+ * Translates the result of a call that did not succeed: 0 (end of stream), -EAGAIN or another
+ * negative errno.
+ */
 static int outcome(struct tls *tls, int result, struct err *err)
 {
 	int saved = errno;
