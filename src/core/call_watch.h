@@ -2,25 +2,25 @@
 #pragma once
 
 /*
- * Tells whoever watches over the guests' call eventfds (gate.h) that they are in use, so that he
- * can rest while nobody calls a guest. One for the process. The watcher looks at intervals of his
- * own while they are in use, at least once after each call; a caller pays for an atomic load, and
- * for the first call after a rest a system call.
+ * Tells the thread that watches the guests' call eventfds (gate.h) whether they are in use, so that
+ * it can rest while nobody calls a guest. One for the process. While they are in use, the watcher
+ * looks at them at intervals of its own, at least once after each call. A call costs an atomic
+ * load; the first call after a rest costs a system call too.
  */
 
 #include <stdbool.h>
 
 /*
- * wake_fd: an eventfd of the watcher, which he finds written to after a call while he rests; -1
- * where there is no watcher any more. While nobody calls.
+ * Sets the watcher's eventfd, which is written to when a guest is called while the watcher rests.
+ * -1: there is no watcher any more. Only while nobody calls a guest.
  */
 void call_watch_open(int wake_fd);
 
-/* A guest is about to be called. Any thread. */
+/* Announces that a guest is about to be called. Any thread. */
 void call_watch_note(void);
 
 /*
- * The watcher is about to look. False where nobody has called since the last time but one: then he
- * may rest afterwards, and is woken by the next call. The watcher's thread.
+ * Announces that the watcher is about to look. False if no guest has been called since the previous
+ * look: then the watcher may rest after this one, and the next call wakes it. The watcher's thread.
  */
 bool call_watch_look(void);

@@ -5,12 +5,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* From so many bytes on the call costs less than what the C library does better. */
+/* From this many bytes on, the C library's better copy is worth the function call. */
 #define COPY_LONG 128
 
 /*
- * Copies bytes of a packet. Long runs as the C library does it on this CPU: with its widest
- * registers, or with one instruction that need not read what it overwrites.
+ * Copies bytes of a packet. Long runs go to the C library, which picks the best way for this CPU:
+ * its widest registers, or an instruction that need not read what it overwrites.
  */
 static inline void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * What a lane counts. One writer, the worker that runs the lane; any number of readers. The writer
- * publishes a whole burst at a time under a sequence number, so that a reader's snapshot always
- * satisfies received = sent + dropped + backlog. Neither side ever waits for a lock; a reader that
- * meets a publication (some ten stores) tries again.
+ * What a lane counts. One writer, the lane's owner (lane.h): the worker that runs it. Any number of
+ * readers. The writer publishes a whole burst at a time under a sequence number, so a reader's
+ * snapshot always satisfies received = sent + dropped + backlog. Neither side ever waits for a
+ * lock; a reader that overlaps a publication (some ten stores) tries again.
  */
 
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ struct burst_account {
 	struct tally received;
 	struct tally sent;
 	struct tally dropped[DROP_N];
-	struct tally backlog; /* what the lane holds afterwards */
+	struct tally backlog; /* what the lane holds after the poll */
 };
 
 struct atomic_tally {
@@ -33,14 +33,14 @@ struct atomic_tally {
 	_Atomic uint64_t bytes;
 };
 
-/* Written by the lane's worker, read by any thread. Zero-initialised. */
+/* Written by the lane's owner, read by any thread except a worker. Zero-initialised. */
 struct counters {
 	_Atomic uint32_t sequence; /* odd while a burst is being published */
 	struct atomic_tally received;
 	struct atomic_tally sent;
 	struct atomic_tally backlog;
 	struct atomic_tally dropped[DROP_N];
-	_Atomic uint64_t bursts[BURST_BUCKETS]; /* received, by their size */
+	_Atomic uint64_t bursts[BURST_BUCKETS]; /* received bursts by size (base/burst.h) */
 };
 
 struct counters_snapshot {
@@ -51,8 +51,8 @@ struct counters_snapshot {
 	uint64_t bursts[BURST_BUCKETS];
 };
 
-/* The lane's worker only. */
+/* Adds what one poll did. The lane's owner only. */
 void counters_publish(struct counters *counters, const struct burst_account *account);
 
-/* Any thread but a worker. */
+/* Takes a consistent snapshot. Any thread except a worker. */
 void counters_read(const struct counters *counters, struct counters_snapshot *ret_snapshot);

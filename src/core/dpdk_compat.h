@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Differences between the DPDK releases we build with, 22.11 and up: the names of the newer ones,
- * made for the older.
+ * Differences between the DPDK releases that we build with, from 22.11 on. The code uses the newer
+ * names; for older releases they are defined here.
  */
 
 #include <rte_version.h>

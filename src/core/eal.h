@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/*
- * DPDK's environment: memory, the threads of the workers, the buses.
- */
+/* DPDK's environment: memory, the worker threads and the buses. */
 
 #include <stdbool.h>
 
@@ -17,26 +15,26 @@ struct eal_options {
 	const char *huge_dir;      /* hugetlbfs mount; "" for ordinary pages */
 	const char *vfio_vf_token; /* UUID, or NULL */
 	int log_level;             /* 0..7 */
-	bool physical_addresses;   /* for devices that know no IOMMU; needs hugepages */
+	bool physical_addresses;   /* for devices without an IOMMU; needs hugepages */
 	/*
-	 * The nodes that packets are kept on, empty for any; needs hugepages. There so much is
-	 * reserved at once, beside what DPDK itself needs.
+	 * The NUMA nodes on which packets are kept; empty: any. Needs hugepages. On each of them
+	 * node_bytes[node] bytes are reserved at the start, in addition to what DPDK itself needs.
 	 */
 	struct numa_set memory_nodes;
 	uint64_t node_bytes[NUMA_NODES_MAX];
 };
 
 /*
- * Starts DPDK: the calling thread becomes the control thread on master_cpu, and a thread is made
- * for each worker CPU. Takes no device and next to no memory yet. Once a process, before everything
- * else of src/core.
+ * Starts DPDK: the calling thread becomes the control thread and runs on master_cpu, and each
+ * worker CPU gets a thread. Takes no device yet, and next to no memory. Once per process, before
+ * anything else in src/core.
  */
 int eal_start(const struct eal_options *options, struct err *err);
 
-/* Whether devices get physical addresses (IOVA mode PA). */
+/* True if devices are given physical addresses (IOVA mode PA). */
 bool eal_uses_physical_addresses(void);
 
-/* The end of it, after everything else of src/core. */
+/* Ends DPDK, after everything else in src/core. */
 void eal_stop(void);
 
 /* "DPDK 22.11.11" */

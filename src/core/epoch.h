@@ -4,14 +4,14 @@
 /*
  * Grace periods, by DPDK's quiescent-state RCU.
  *
- * A worker announces a quiescent state between two iterations, when it holds no pointer that it
- * read from a published place. Whoever has taken something out of such a place calls
- * epoch_synchronize(); when that returns, every worker has passed through a quiescent state since,
- * so none of them can still use what was taken out, and it may be changed, handed to another worker
- * or freed.
+ * A worker announces a quiescent state between two iterations, when it holds no pointer that it has
+ * read from a published place. A thread that has taken something out of such a place calls
+ * epoch_synchronize(). When the call returns, every worker has passed through a quiescent state
+ * since, so none can still use what was taken out: it may be changed, handed to another worker or
+ * freed.
  *
- * A grace period takes as long as the longest iteration, microseconds. It never gives up: after a
- * second or two it says in the log which workers it waits for, and goes on waiting.
+ * A grace period takes as long as the longest iteration: microseconds. It never gives up. After a
+ * second or two it logs which workers it waits for, and goes on waiting.
  */
 
 #include <stdbool.h>
@@ -21,25 +21,34 @@
 
 struct epoch;
 
-/* For readers 0..n_readers-1. NULL when out of memory. */
+/* For readers 0..n_readers-1; none is registered yet. NULL when out of memory. */
 struct epoch *epoch_new(unsigned n_readers);
 struct epoch *epoch_free(struct epoch *epoch);
 
-/* Before a reader's thread begins: it is offline, and runs on this CPU. */
+/*
+ * Registers a reader before its thread starts. The reader is offline; `cpu` is the one that it runs
+ * on, for the log.
+ */
 void epoch_register(struct epoch *epoch, unsigned reader, unsigned cpu);
 
-/* The reader's own thread only. Offline readers are not waited for and must hold no pointer. */
+/*
+ * Each is for the reader's own thread only. Offline readers are not waited for and must hold no
+ * pointer to anything published.
+ */
 void epoch_online(struct epoch *epoch, unsigned reader);
 void epoch_offline(struct epoch *epoch, unsigned reader);
 void epoch_quiescent(struct epoch *epoch, unsigned reader);
 
 /*
- * The same without waiting: whether every reader has passed through a quiescent state, or was
- * offline, since the token was taken. Any thread.
+ * epoch_synchronize() without waiting: epoch_token() begins a grace period, and epoch_passed()
+ * tells whether every reader has passed through a quiescent state, or was offline, since the token
+ * was taken. Any thread.
  */
 uint64_t epoch_token(struct epoch *epoch);
 bool epoch_passed(struct epoch *epoch, uint64_t token);
 
-/* Blocks for one grace period. Any thread that is not an online reader; several at once are fine.
+/*
+ * Blocks for one grace period. `why` completes the log's "still waiting to ...". Any thread that is
+ * not an online reader; several at once are fine.
  */
 void epoch_synchronize(struct epoch *epoch, const char *why);

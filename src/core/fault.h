@@ -2,18 +2,18 @@
 #pragma once
 
 /*
- * What happens when a guest takes its memory away under us.
+ * What happens when a guest takes its memory away from under us.
  *
- * Theory. A guest's memory is a file that it shares with us, and which it can truncate: whoever
- * touches a page behind the new end gets SIGBUS. The handler puts anonymous zeros in the place of
- * the whole mapping, so that the thread goes on where it was, notes which file it was, and wakes
- * the reader of fault_fd(), who ends the connections that share that file. Nothing is paid for this
- * as long as it does not happen; processes of their own for each guest would have cost copies.
+ * Theory. A guest's memory is a file that the guest shares with us and can truncate. Whoever then
+ * touches a page behind the new end gets SIGBUS. The signal handler maps anonymous zeros over the
+ * whole mapping, so the thread goes on where it was. It notes which file it was and wakes the
+ * reader of fault_fd(), which ends the connections that share this file. This costs nothing as long
+ * as it does not happen; a separate process for each guest would have cost copies.
  *
  * Only shared writable mappings of files that are not DPDK's own memory are replaced. Any other bus
  * error is a defect of ours or of the machine and ends the process as usual.
  *
- * A signal handler finds its state in static variables only, so this is one for the process.
+ * A signal handler finds its state in static variables only, so there is one of this in a process.
  */
 
 #include <stdbool.h>
@@ -23,19 +23,19 @@
 #include "base/err.h"
 
 struct fault {
-	dev_t device; /* with inode: the file, as fstat() names it */
+	dev_t device; /* with inode: the file, as fstat() identifies it */
 	ino_t inode;
-	uintptr_t address; /* that was touched first */
+	uintptr_t address; /* the one that was touched first */
 };
 
 /* Installs the handler. Before the first guest. */
 int fault_open(struct err *err);
 
-/* Back to what bus errors do by default. No guest may be left. */
+/* Restores what bus errors did before. No guest may be left. */
 void fault_close(void);
 
 /* An eventfd, readable when faults have happened since the last fault_take(). */
 int fault_fd(void);
 
-/* Takes the next fault that has not been taken; false where there is none. One thread. */
+/* Takes the next fault that has not been taken yet; false if there is none. One thread only. */
 bool fault_take(struct fault *ret_fault);

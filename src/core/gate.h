@@ -4,14 +4,14 @@
 /*
  * The gate between frontends and DPDK's vhost library.
  *
- * Theory. The library reads its connections one after the other in one thread, and blocks where a
- * message is unfinished or an answer is not read, in places while it holds the locks of rings that
- * workers wait for. So one frontend could stop every other one, and the packets of its neighbours.
- * And it believes more than it checks (gate_rules.h). Therefore frontends do not talk to the
- * library: the gate has their socket, reads every message to its end, judges it, and only then
- * hands it on, over a connection of its own, with one unanswered message at a time: it has the
- * library answer each, and where that refuses one, the connection ends. It never waits for anybody.
- * The packets know nothing of it. One thread serves all gates: gatekeeper.h.
+ * Theory. The library reads all of its connections in one thread, one after the other. It blocks
+ * when a message is incomplete or an answer is not read, in some places with ring locks held. So
+ * one frontend could stop all others. It also believes more than it checks (gate_rules.h).
+ * Therefore frontends do not talk to the library. The gate has their socket, reads each message to
+ * its end, judges it, and only then hands it on, over a connection of its own. At most one message
+ * per connection is unanswered: the gate has the library answer every message, and if the library
+ * refuses one, the connection ends. The gate never waits for anybody. Packets do not pass through
+ * it. One thread serves all gates: gatekeeper.h.
  */
 
 #include <stdbool.h>
@@ -22,11 +22,11 @@
 struct gate;
 struct gatekeeper;
 
-/* What a look at the eventfds by which a guest is called finds. */
+/* What a look at the eventfds by which workers call a guest finds. */
 enum gate_calls {
-	GATE_NO_CALLS,     /* nobody may write to one */
-	GATE_CALLS,        /* somebody may */
-	GATE_CALL_BLOCKED, /* one was full, which has been emptied: somebody was waiting */
+	GATE_NO_CALLS,     /* none is in use */
+	GATE_CALLS,        /* some are in use */
+	GATE_CALL_BLOCKED, /* one was full and has been emptied: somebody was waiting */
 };
 
 struct gate_options {
@@ -34,29 +34,35 @@ struct gate_options {
 	bool client;      /* true: the frontend listens there, and we connect again and again */
 	uid_t uid;        /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
-	/* An O_PATH descriptor of the socket on which the library listens; the file may be gone.
-	 * The gate's own once gate_open() has succeeded. */
+	/*
+	 * An O_PATH descriptor of the socket on which the library listens; its file may be gone.
+	 * Owned by the gate once gate_open() has succeeded.
+	 */
 	int library_socket;
-	/* Looks at the guest's call eventfds and empties those that are full. The gatekeeper's
-	 * thread, until gate_close(); does not wait. */
+	/*
+	 * Looks at the guest's call eventfds and empties those that are full. Called in the
+	 * gatekeeper's thread until gate_close(); must not wait.
+	 */
 	enum gate_calls (*relieve)(void *userdata);
 	void *userdata;
 };
 
 /*
- * Opens a gate. In server mode a file that a dead daemon left is replaced and a live one refused;
- * the new one gets its owner, and mode 0660. Control thread; does not block.
+ * Opens a gate. In server mode, a socket file that a dead process left is replaced, and one that is
+ * in use is refused; the new one gets its owner and mode 0660. Control thread; does not block.
  */
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err);
 
 /*
- * Ends every connection, lets nobody in any more and removes the socket's file in server mode. The
- * library hears of it in its own thread; until it has let go, the guest's call eventfds are looked
- * at. NULL is fine. Control thread; does not block.
+ * Ends every connection, lets nobody in any more, and in server mode removes the socket's file. The
+ * library learns of it in its own thread; until it has let go, the guest's call eventfds are still
+ * watched. `gate` may be NULL. Control thread; does not block.
  */
 void gate_hang_up(struct gate *gate);
 
-/* Hangs up, if that was not done, and frees it: the library has let go. Control thread; does not
- * block. Returns NULL. */
+/*
+ * Hangs up if that has not been done, and frees the gate. The library must have let go. Control
+ * thread; does not block. Returns NULL.
+ */
 struct gate *gate_close(struct gate *gate);

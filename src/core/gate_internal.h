@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * What the gates (gate.c: one socket and its connections) and their keeper (gatekeeper.c: the
- * thread that polls them all) share. What is changed here is changed with the keeper's mutex.
+ * What is shared by the gates (gate.c: a socket and its connections) and their keeper
+ * (gatekeeper.c: the thread that polls them all). Whatever is changed here is changed with the
+ * keeper's mutex held.
  */
 
 #include <poll.h>
@@ -20,13 +21,13 @@
 
 struct gatekeeper {
 	pthread_t thread;
-	pthread_mutex_t mutex; /* of all that follows, and of every gate */
+	pthread_mutex_t mutex; /* protects all that follows, and every gate */
 	struct gate *gates[RELAYS_MAX];
-	unsigned generation; /* changes whenever a descriptor may have gone that is being polled */
+	unsigned generation; /* changes whenever a descriptor that is being polled may have gone */
 	bool stop;
 	int wake_fd;   /* eventfd: something has changed */
 	bool watching; /* call eventfds are in use: */
-	int pause_ms;  /* between looks at them */
+	int pause_ms;  /* between two looks at them */
 	uint64_t next_look_ms;
 	struct log_limit log_limit;
 };
@@ -36,28 +37,34 @@ static inline uint64_t gate_now_ms(void)
 	return clock_monotonic_ns() / 1000000;
 }
 
-/* The keeper, to the gates; control thread. The first two take the mutex. */
+/* What the keeper offers to the gates. Control thread. The first two take the mutex. */
 
-/* -ENOSPC when there are RELAYS_MAX. */
+/* -ENOSPC when there are RELAYS_MAX gates already. */
 int gatekeeper_insert(struct gatekeeper *keeper, struct gate *gate);
 void gatekeeper_remove(struct gatekeeper *keeper, struct gate *gate);
 
-/* Wakes the thread up, because what it polls has changed. With the mutex. */
+/* Wakes the thread because what it polls has changed. With the mutex held. */
 void gatekeeper_changed(struct gatekeeper *keeper);
 
-/* The gates, to the keeper's thread, with the mutex. */
+/* What the gates offer to the keeper. The keeper's thread, with the mutex held. */
 
-/* Up to GATE_POLL_MAX descriptors to be polled, returned how many; lowers *timeout_ms (-1: none) to
- * what the gate can wait. */
+/*
+ * Fills in the descriptors to poll, at most GATE_POLL_MAX, and returns how many. Lowers *timeout_ms
+ * (-1: none) to what the gate can wait.
+ */
 unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout_ms);
 
-/* Does what poll() has answered about them. */
+/* Acts on what poll() has reported for them. */
 void gate_serve(struct gate *gate, const struct pollfd *fds);
 
-/* Looks at the guest's call eventfds. True where somebody was waiting, and may be again: the guest
- * may have been quicker than he. */
+/*
+ * Looks at the guest's call eventfds. True if somebody was waiting for one. The same may happen
+ * again at once: the guest may be quicker than the waiting writer.
+ */
 bool gate_relieve(struct gate *gate);
 
-/* True where connections of this gate have shared the file. They end, and nobody is let in for a
- * while. */
+/*
+ * Ends the connections of this gate that have shared the file. True if there were any; then nobody
+ * is let in for a while.
+ */
 bool gate_banish_sharers(struct gate *gate, const struct gate_file *file);

@@ -2,16 +2,16 @@
 #pragma once
 
 /*
- * A guest's memory, mapped by VFIO for the device that sends its packets without a copy. All of it
- * is, so that the host cannot swap it out meanwhile: VFIO pins it.
+ * A guest's memory, mapped by VFIO for the device that sends its packets without a copy. All of the
+ * memory is mapped. VFIO pins it, so the host cannot swap it out meanwhile.
  *
- * Theory. Devices are the control thread's, memory is the vhost thread's. The vhost thread says
- * when memory is there and will stay (allow), and takes that back before the library may change
+ * Theory. The control thread has the devices, the vhost thread has the memory. The vhost thread
+ * says when memory is there and will stay (allow). It takes that back before the library may change
  * anything (forbid), when no worker uses the rings any more. In between, the control thread maps
- * it, part by part: the kernel takes its time to pin much memory, and others have their turn
- * between two parts. Memory that turns out to be the same stays mapped: a guest that resets its
- * driver costs nothing. Where the device has not sent all of it, the mapping of memory that goes is
- * left until the control thread has made the device let go.
+ * the memory part by part: the kernel needs its time to pin much memory, and others get their turn
+ * between two parts. Memory that turns out to be unchanged stays mapped, so a guest that resets its
+ * driver costs nothing. If the device has not sent everything from memory that goes away, the
+ * mapping is left in place until the control thread has made the device let go.
  */
 
 #include <stdbool.h>
@@ -28,29 +28,31 @@ enum guest_dma {
 };
 
 /*
- * Maps a part of the memory of the session, if there is one and it is not mapped, for its device.
- * Or a negative errno, which is told once for a session and a device; packets are copied then.
- * Control thread.
+ * Maps the next part of the session's memory for the device, if there is a session and its memory
+ * is not fully mapped. Returns an enum guest_dma, or a negative errno, which is reported once per
+ * session and device; packets are then copied. Control thread.
  */
 int guest_dma_map(struct guest *guest, struct err *err);
 
 /*
- * The device reads nothing of the guest's memory any more, of whichever session. No lane may run.
- * Control thread.
+ * The device no longer reads memory of the guest, of whichever session: unmaps all of it. No lane
+ * may run. Control thread.
  */
 void guest_dma_unmap(struct guest *guest);
 
 /*
- * The session's memory is what it says; what it was before is mapped no more. `sent`: the device
- * reads nothing of that. vhost thread.
+ * The memory in session->memory is now the session's. If it has changed, what was mapped before is
+ * unmapped. `sent`: the device no longer reads the old memory. The vhost thread.
  */
 void guest_dma_follow(struct guest *guest, struct guest_session *session, bool sent);
 
-/* The memory stays what it was followed to: it may be mapped. vhost thread. */
+/*
+ * The memory will stay as guest_dma_follow() has last seen it: it may be mapped. The vhost thread.
+ */
 void guest_dma_allow(struct guest *guest, struct guest_session *session);
 
-/* The library may be about to change the memory. vhost thread. */
+/* The library may be about to change the memory. The vhost thread. */
 void guest_dma_forbid(struct guest *guest, struct guest_session *session);
 
-/* The library is about to unmap the memory. `sent` as above. vhost thread. */
+/* The library is about to unmap the memory. `sent`: as above. The vhost thread. */
 void guest_dma_end(struct guest *guest, struct guest_session *session, bool sent);

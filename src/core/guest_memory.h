@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A guest's memory as it is mapped here, and the log of pages that are written to while the guest
- * migrates. Constant while lanes may use it.
+ * A guest's memory as it is mapped here, and the log of the pages that are written to while the
+ * guest migrates. Constant while lanes may use it.
  */
 
 #include <stddef.h>
@@ -14,21 +14,21 @@
 struct guest_region {
 	uint64_t gpa; /* guest physical address of its first byte */
 	uint64_t bytes;
-	uint8_t *host; /* where that byte is mapped, */
-	uint64_t uva;  /* and where the frontend has it */
+	uint8_t *host; /* where that byte is mapped here */
+	uint64_t uva;  /* where the frontend has it mapped */
 };
 
 struct guest_memory {
 	unsigned n_regions;
 	struct guest_region regions[GUEST_REGIONS_MAX];
-	uint8_t *log;       /* a bit for each page, NULL: nothing is logged */
+	uint8_t *log;       /* a bit for each page; NULL: nothing is logged */
 	uint64_t log_bytes; /* writes beyond its end are not logged */
 	uint32_t hugepages; /* a bit for each region that is in hugepages */
 };
 
 /*
- * Where the guest's address `gpa` is mapped; NULL outside its memory. Says how many bytes are there
- * from that address on.
+ * Where the guest physical address `gpa` is mapped; NULL outside the guest's memory. Also tells how
+ * many bytes of its region there are from that address on.
  */
 static inline uint8_t *guest_memory_at(
 	const struct guest_memory *memory, uint64_t gpa, uint64_t *ret_bytes)
@@ -44,8 +44,8 @@ static inline uint8_t *guest_memory_at(
 	return NULL;
 }
 
-/* The guest's address of what is mapped at `host`, or UINT64_MAX. */
+/* The guest physical address of what is mapped at `host`, or UINT64_MAX. */
 uint64_t guest_memory_gpa(const struct guest_memory *memory, const void *host);
 
-/* Notes that `bytes` from `gpa` on have been written, where a log is kept. */
+/* Notes that `bytes` from `gpa` on have been written, if there is a log. */
 void guest_memory_log(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);

@@ -3,6 +3,8 @@
 
 /*
  * What the kernel says about huge pages, and how to tell an operator that there are too few.
+ *
+ * Control thread.
  */
 
 #include <stdbool.h>
@@ -12,23 +14,22 @@
 #include "base/numa.h"
 
 /*
- * Chooses the hugetlbfs mount whose pages the daemon uses; "" for ordinary pages (--no-huge). To be
- * called once before anything else here. Fails where `dir` is no hugetlbfs, or cannot be written
- * to.
+ * Chooses the hugetlbfs mount whose pages the daemon uses; "": ordinary pages (--no-huge). Once,
+ * before anything else here. Fails if `dir` is not a hugetlbfs or cannot be written to.
  */
 int hugepages_use(const char *dir, struct err *err);
 
-/* From now on packets are kept on those nodes only. */
+/* From now on packets are kept on these nodes only; empty: on any. */
 void hugepages_confine(struct numa_set nodes);
 
-/* The node that packets wanted on `node` (-1: any) are kept on; see numa_set_choose(). */
+/* The node on which packets wanted on `node` (-1: any) are kept; see numa_set_choose(). */
 int hugepages_node(int node);
 
-/* Fails unless `bytes` can be had now, on `node` (-1: any). Always fine with ordinary pages. */
+/* Fails unless `bytes` are free now, on `node` (-1: any). Always succeeds with ordinary pages. */
 int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
- * The error for an allocation of `bytes` on `socket` (-1: any) that failed: how many pages it
- * needs, how many are free, the command that adds them. Returns -ENOMEM.
+ * Fills in the error for a failed allocation of `bytes` on NUMA node `socket` (-1: any): how many
+ * pages it needs, how many are free, and the command that adds them. Returns -ENOMEM.
  */
 int hugepages_missing(uint64_t bytes, int socket, struct err *err);

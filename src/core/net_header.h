@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The header in front of each packet of a guest (virtio 1.2, 5.1.6.2) and what it asks for: a
- * checksum to be finished, a packet to be segmented. See offload.h for how that goes on.
+ * The header in front of each packet of a guest (virtio 1.2, 5.1.6.2), and what it asks for: a
+ * checksum to be finished, or a packet to be segmented. offload.h says how that goes on.
  */
 
 #include <linux/virtio_net.h>
@@ -11,7 +11,7 @@
 
 struct rte_mbuf;
 
-/* True where the header asks for anything. */
+/* True if the header asks for anything. */
 static inline bool net_header_asks(const struct virtio_net_hdr *header)
 {
 	return (header->flags | header->gso_type) != 0;
@@ -19,7 +19,7 @@ static inline bool net_header_asks(const struct virtio_net_hdr *header)
 
 /*
  * Marks the packet with what its header asks for, or does it at once: a checksum that is not the
- * outermost TCP's or UDP's is finished here. The header is a copy of ours. False where it asks for
- * something that makes no sense.
+ * outermost TCP or UDP checksum is finished here. The header must be a copy of ours. False if the
+ * request makes no sense.
  */
 bool net_header_read(const struct virtio_net_hdr *header, struct rte_mbuf *packet);

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Finishing what a guest left to its device: checksums and TCP segmentation. Which packets, and
- * what of them, is read from their headers (net_header.h; virtio 1.2, 5.1.6.2):
- * RTE_MBUF_F_RX_L4_CKSUM_NONE on those whose checksum field holds the sum of the pseudo-header
- * only, RTE_MBUF_F_RX_LRO with tso_segsz on those to be segmented. The device does it where it can,
- * we do it where it cannot, so what the guest is offered does not depend on the device.
+ * Finishing what a guest has left to its device: checksums and TCP segmentation. net_header.h reads
+ * from a packet's header what is to be done (virtio 1.2, 5.1.6.2) and marks the packet:
+ * RTE_MBUF_F_RX_L4_CKSUM_NONE if the checksum field holds only the sum of the pseudo-header,
+ * RTE_MBUF_F_RX_LRO with tso_segsz if the packet is to be segmented. The device does it if it can;
+ * otherwise we do. So what a guest is offered does not depend on the device.
  *
  * Guests lie: every length is checked against the packet.
  */
@@ -30,9 +30,9 @@ static inline bool offload_needed(const struct rte_mbuf *packet)
 }
 
 /*
- * Whether a device may be asked for a checksum behind an IP header of that length. Drivers make the
- * pseudo-header from the IPv6 header alone: they find neither the end of a chain of extension
- * headers nor the final destination in it.
+ * True if a device may be asked for a checksum behind an IP header of this length. Drivers compute
+ * the pseudo-header from the fixed IPv6 header alone: they find neither the end of a chain of
+ * extension headers nor the final destination in it.
  */
 static inline bool offload_device_understands(bool ipv4, unsigned ip_bytes)
 {
@@ -40,15 +40,16 @@ static inline bool offload_device_understands(bool ipv4, unsigned ip_bytes)
 }
 
 /*
- * Makes a packet that offload_needed() ready for the device: with its checksum in place, or with
- * the device told to do it. One that must be segmented in software keeps RTE_MBUF_F_RX_LRO and has
- * its header lengths and RTE_MBUF_F_TX_IPV4 or _IPV6 set, for gso.h. False where the headers make
- * no sense of the request: drop it.
+ * Makes a packet for which offload_needed() is true ready for the device: with its checksum in
+ * place, or with the device told to do it. A packet that must be segmented in software keeps
+ * RTE_MBUF_F_RX_LRO and has its header lengths and RTE_MBUF_F_TX_IPV4 or _IPV6 set, for gso.h.
+ * False if the headers do not fit the request: drop the packet.
  */
 bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps);
 
 /*
- * The longest frame that will be on the wire: of a packet to be segmented, one segment.
+ * The length of the longest frame that this packet puts on the wire: of one segment, if it is to be
+ * segmented.
  */
 static inline uint32_t offload_frame_bytes(const struct rte_mbuf *packet)
 {
@@ -59,7 +60,7 @@ static inline uint32_t offload_frame_bytes(const struct rte_mbuf *packet)
 }
 
 /*
- * The Internet checksum over `packet` from `offset` on, with what stands in the checksum field as
- * part of it. 0 is written 0xffff, as UDP demands and TCP allows (RFC 768).
+ * The Internet checksum over `packet` from `offset` on, including what is in the checksum field. 0
+ * is returned as 0xffff, as UDP demands and TCP allows (RFC 768).
  */
 uint16_t offload_l4_checksum(const struct rte_mbuf *packet, uint32_t offset);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Packets for the unit tests of what reads and writes headers: made as a guest leaves them to its
- * device, and checked by code that shares nothing with the code under test.
+ * Packets for the unit tests of code that reads and writes headers: made as a guest leaves them to
+ * its device, and checked by code that shares nothing with the code under test.
  */
 
 #include <rte_mbuf.h>
@@ -14,13 +14,13 @@
 
 enum extension {
 	NO_EXTENSION,
-	HOP_BY_HOP,  /* and destination options: 8 bytes each */
-	ROUTING,     /* type 2 with a segment left: the final destination is in it */
-	LONG_CHAIN,  /* destination options of 1024 bytes: more than a packet's l3_len can say */
+	HOP_BY_HOP,  /* with destination options: 8 bytes each */
+	ROUTING,     /* type 2 with a segment left: holds the final destination */
+	LONG_CHAIN,  /* destination options of 1024 bytes: too long for l3_len */
 	FRAGMENTING, /* an IPv6 fragment header */
 };
 
-/* What a packet looks like; 0 is a plain one everywhere. */
+/* What a packet looks like; 0 is the plain form of everything. */
 struct shape {
 	unsigned n_tags; /* 1: 802.1Q, 2: 802.1ad around it */
 	bool ipv6;
@@ -35,7 +35,7 @@ struct shape {
 	unsigned tcp_option_bytes; /* a multiple of 4 */
 	uint8_t tcp_flags;
 	unsigned payload_bytes;
-	unsigned piece_bytes; /* in chained buffers of this size; 0: as large as they are */
+	unsigned piece_bytes; /* in chained buffers of this size; 0: in ordinary ones */
 };
 
 /* Where things are in a frame. */
@@ -45,17 +45,20 @@ struct layout {
 	bool ipv6, udp;
 };
 
-/* For cmocka's group: starts DPDK without huge pages or devices. */
+/* A group setup function for cmocka: starts DPDK without huge pages or devices. */
 int start_dpdk(void **state);
 
-/* A pool of its own, and the check that all its packets came back. */
+/* Makes a pool; free_pool() checks that all its packets have come back. */
 struct rte_mempool *make_pool(unsigned n);
 void free_pool(struct rte_mempool *pool);
 
-/* With the sum of the pseudo-header as its checksum, as with VIRTIO_NET_HDR_F_NEEDS_CSUM. */
+/*
+ * Makes a packet whose checksum field holds the sum of the pseudo-header, as with
+ * VIRTIO_NET_HDR_F_NEEDS_CSUM.
+ */
 struct rte_mbuf *make_packet(struct rte_mempool *pool, const struct shape *shape);
 
-/* The packet in one piece; returns its length. */
+/* Copies the packet in one piece; returns its length. */
 unsigned linearize(const struct rte_mbuf *packet, uint8_t ret_frame[static FRAME_MAX]);
 
 /* Asserts that all lengths and checksums of a frame of this shape are right. */
@@ -68,5 +71,8 @@ struct layout find_layout(const struct shape *shape);
 uint32_t pseudo_header_sum(const uint8_t *frame, const struct layout *layout,
 	const struct shape *shape, unsigned l4_bytes);
 
-/* Folded to 16 bits, not inverted; `bytes` are big-endian words, an odd last one padded. */
+/*
+ * The checksum of `start` and `bytes`, folded to 16 bits and not inverted. `bytes` are big-endian
+ * words; an odd last byte is padded.
+ */
 uint16_t fold_sum(uint32_t start, const uint8_t *bytes, unsigned n);

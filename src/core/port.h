@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Ports come and go: a device becomes a DPDK port, several become a bond, and the way back.
- * What a port is configured to do is vf.h's.
+ * How ports come and go: a device becomes a DPDK port, several become a bond, and back again. What
+ * a port is configured to do is in vf.h.
  *
  * Control thread.
  */
@@ -14,10 +14,13 @@
 #include "base/device_id.h"
 #include "base/err.h"
 
-/* Finds a driver for the device. All or nothing. The error says what an operator can do. */
+/*
+ * Attaches the device: DPDK finds a driver for it. All or nothing. The error says what an operator
+ * can do.
+ */
 int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err);
 
-/* The port of a device that is open; -ENODEV for none. */
+/* The port of an open device; -ENODEV if there is none. */
 int port_find(uint16_t *ret_port, const struct device_id *id);
 
 /* Stops and closes the port and lets go of the device. */
@@ -36,7 +39,7 @@ void port_remove_member(uint16_t bond, uint16_t member);
 void port_close_bond(uint16_t port);
 
 /*
- * True for the modes whose protocol runs inside the transmit function (802.3ad must be called at
- * least every 100 ms, with no packets if there are none; DPDK's bonding guide).
+ * True for the bond modes whose protocol runs inside the transmit function (802.3ad and ALB).
+ * 802.3ad's must be called at least every 100 ms, even without packets (DPDK's bonding guide).
  */
 bool port_bond_needs_polling(const struct op_device *bond);

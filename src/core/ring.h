@@ -5,16 +5,16 @@
  * A virtqueue of a guest's network device, seen from the device: split or packed (virtio 1.2, 2.7
  * and 2.8), for one direction.
  *
- * Theory. The vhost library speaks the protocol and says where the rings are; between two messages
- * of it the worker alone works on them, with no lock and no call into the library. The vhost thread
- * takes the rings away from the workers before the library changes anything about them, and gives
- * them back afterwards (guest_rings.h).
+ * Theory. The vhost library speaks the protocol and says where the rings are. Between two of its
+ * messages the worker alone works on them, without locks and without calls into the library. The
+ * vhost thread takes the rings away from the workers before the library changes anything about
+ * them, and gives them back afterwards (guest_rings.h).
  *
- * The guest is not trusted. What it may change meanwhile, descriptors and indices, is read once,
- * into variables of ours, and only those are checked and used. A guest that breaks the rules of its
- * ring (a jump of an index, a chain without an end, an address outside its memory) loses it: the
- * ring is *retired*, and is not touched again until the frontend sets it up anew. A packet that
- * makes no sense in a ring that is sound is dropped and counted.
+ * The guest is not trusted. What it may change meanwhile, descriptors and indices, is read once
+ * into variables of ours, and only these are checked and used. A guest that breaks the rules of its
+ * ring (an index that jumps, a chain without an end, an address outside its memory) loses it: the
+ * ring is *retired* and not touched again until the frontend sets it up anew. A packet that makes
+ * no sense, in a ring that is sound, is dropped and counted.
  */
 
 #include <linux/virtio_net.h>
@@ -50,7 +50,7 @@ enum ring_fault {
 };
 
 struct ring {
-	/* Constant while workers may use the ring. Addresses are ours. */
+	/* Constant while workers may use the ring. Addresses are in our own address space. */
 	union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed_desc;
@@ -66,73 +66,78 @@ struct ring {
 	const struct guest_memory *memory;
 	uint16_t size; /* descriptors */
 	bool packed;
-	bool mergeable;       /* a packet may take several of the guest's receive buffers */
+	bool mergeable;       /* a packet may take several receive buffers */
 	bool event_index;     /* VIRTIO_RING_F_EVENT_IDX */
-	bool data_valid;      /* the guest believes a checksum that the device has checked */
+	bool data_valid;      /* the guest relies on checksums that the device has checked */
 	uint8_t header_bytes; /* in front of each packet */
-	int call_fd;          /* eventfd to interrupt the guest, negative: none */
-	int kick_fd;          /* eventfd of the guest's notifications, negative: none */
-	/* NULL: everything is copied. Else the owner is whoever has the position. */
+	int call_fd;          /* eventfd to interrupt the guest; negative: none */
+	int kick_fd;          /* eventfd of the guest's notifications; negative: none */
+	/* NULL: everything is copied. Otherwise they belong to whoever has the position. */
 	struct ring_loans *loans;
 
 	/*
-	 * The position: the worker's, and the vhost thread's while no worker may use the ring.
-	 * Everything before it has been used; buffers are used in the order in which they were
-	 * made available.
+	 * The position. It belongs to the worker, and to the vhost thread while no worker may use
+	 * the ring. Everything before it has been used; buffers are used in the order in which they
+	 * were made available.
 	 */
-	uint16_t next;      /* split: free running; packed: descriptor number */
-	uint16_t known;     /* split: up to where buffers are known to be available */
+	uint16_t next;      /* split: free-running; packed: descriptor number */
+	uint16_t known;     /* split: buffers up to here are known to be available */
 	bool wrap;          /* packed: the wrap counter */
-	uint16_t called_at; /* `next` when the guest was last considered to be called, */
-	bool called;        /* if it ever was */
-	bool past;          /* packets are written past the cache just now */
-	/* Taken by whoever gives packets, where several workers may. Nobody waits for it. */
+	uint16_t called_at; /* `next` when we last considered calling the guest */
+	bool called;        /* we ever did */
+	bool past;          /* packets are written past the cache now (stores.h) */
+	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
 	atomic_flag giving;
 	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */
 };
 
 /*
- * Takes up to `n` packets that the guest sends into `ret_packets`, as copies from `pool`; returns
- * how many. Those that make no sense are not among them; both are counted in `account`. Fewer are
- * taken where the pool has fewer, and after a chain that makes RING_BURST_BYTES full. `n` is
- * RING_BURST at most. Long packets are lent where there is a `lender`, and loans that are over are
+ * Takes up to `n` packets (RING_BURST at most) that the guest sends into `ret_packets`, as copies
+ * from `pool`; returns how many. Packets that make no sense are not among them; both kinds are
+ * counted in `account`. Fewer are taken if the pool has fewer, and none after a chain that
+ * completes RING_BURST_BYTES. With a `lender`, long packets are lent, and loans that are over are
  * given back to the guest (ring_loans.h). The worker.
  */
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
 
 /*
- * Waits until the device has sent everything that was ever lent of a ring, until the TSC says
- * `deadline` at the latest, and gives all of it back to the guest; false where the device had not.
- * The vhost thread.
+ * Waits until the device has sent everything that was ever lent from the ring, at most until the
+ * TSC reaches `deadline`, and gives all of it back to the guest. False if the device had not sent
+ * everything. The vhost thread.
  */
 bool ring_end_loans(struct ring *ring, uint64_t deadline);
 
 /*
- * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest, long ones past
- * the cache if so told (stores.h). Returns how many are done with: they remain the caller's, to be
- * freed. The next one, if any, waits for buffers. What was given, or can never be, is counted in
- * `account` as sent or dropped. The worker.
+ * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
+ * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
+ * frees them. The next one, if any, waits for buffers. Packets that were given, and those that can
+ * never be, are counted in `account` as sent and dropped. The worker.
  */
 uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account);
 
 #define RING_BURST 32
 
-/* After which no other chain is taken: one may have 64 KiB, and a worker that copies 32 of them is
- * lost to its other lanes for as long as their rings have room. */
+/*
+ * After this many bytes no other chain is taken. One may have 64 KiB, and a worker that copied 32
+ * of them would be lost to its other lanes for as long as their rings have room.
+ */
 #define RING_BURST_BYTES 65536
 
-/* Asks the guest to notify of new buffers, or says that there is no need. The worker. */
+/*
+ * Asks the guest to notify us of new buffers, or says that there is no need. The worker, or the
+ * vhost thread while no worker may use the ring.
+ */
 void ring_ask_to_notify(struct ring *ring, bool on);
 
 /*
- * Sets a packed ring that is started to the position that its descriptors tell, where they disprove
- * the one that it was given; true where it has. QEMU forgets how far such a ring has got when its
- * backend dies, and says the start. Our own way to use buffers, each at once and in its order,
- * leaves the used flag of all descriptors before the position different from those behind it
- * (virtio 1.2, 2.8.1), but for chains of several, some of which leave marks of single ones: not for
- * guests that may make such. The vhost thread.
+ * Corrects the position of a packed ring that has been started, if its descriptors disprove the
+ * position that the frontend gave; true if it did. QEMU forgets how far such a ring has got when
+ * its backend dies, and reports the start. We mark buffers as used one by one and in order, so the
+ * used flags of all descriptors before the position differ from those behind it (virtio 1.2,
+ * 2.8.1). Chains of several descriptors are an exception, and some of them leave the same marks as
+ * single ones: not for guests that may make such chains. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * How a burst is taken from a ring and given to one, the same for both kinds of rings: each is
- * compiled with its own `struct ring_kind`, so that nothing is called through a pointer.
+ * How a burst is taken from a ring and given to one, the same for both kinds of rings. It is
+ * compiled for each with its own `struct ring_kind`, so that nothing is called through a pointer.
  *
- * Most buffers are simple. They are read as a run, so that their descriptors and then their bytes
- * are already on the way from the guest's CPU when they are copied; all others one by one. What was
- * done is told to the guest once, at the end.
+ * Most buffers are simple. They are read as a run, so that first their descriptors and then their
+ * bytes are already on the way from the guest's CPU when they are copied. All others are read one
+ * by one. The guest is told once, at the end, what was done.
  */
 
 #include "core/ring_internal.h"
@@ -23,13 +23,15 @@ static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, str
 	ring->called = true;
 	if (ring->call_fd < 0)
 		return;
-	/* What was used must be seen before the guest is asked whether it wants to hear of it. */
+	/*
+	 * The used buffers must be visible before we read whether the guest wants to hear of them.
+	 */
 	rte_smp_mb();
 	if (kind->wants_call(ring, before, first))
 		ring_call(ring);
 }
 
-/* Gives buffers back to the guest, and calls it where it wants to hear of them. */
+/* Gives buffers back to the guest, and calls it if it wants to hear of them. */
 static __rte_always_inline void give_back(
 	const struct ring_kind *kind, struct ring *ring, const struct used *used, uint16_t n)
 {
@@ -38,8 +40,8 @@ static __rte_always_inline void give_back(
 }
 
 /*
- * Copies a run of buffers, or lends them (where there is a lender; the first one becomes the loan
- * `first_loan`). Returns how many packets that made; the others were malformed.
+ * Copies a run of buffers, or lends them if there is a lender; the first one becomes loan number
+ * `first_loan`. Returns how many packets that made; the others were malformed.
  */
 static __rte_always_inline uint16_t take_run(struct ring *ring, const struct simple *buffers,
 	uint16_t n, struct rte_mbuf **packets, uint32_t room, struct lender *lender,
@@ -65,7 +67,10 @@ static __rte_always_inline uint16_t take_run(struct ring *ring, const struct sim
 	return taken;
 }
 
-/* Takes one buffer of any shape. 1, 0 where there is none, or -1 where it made no packet. */
+/*
+ * Takes one buffer of any shape. 1; 0 if there is none, the ring was retired or the pool is empty;
+ * -1 if the buffer made no packet.
+ */
 static __rte_always_inline int take_chain(const struct ring_kind *kind, struct ring *ring,
 	uint16_t slot, struct rte_mempool *pool, struct lender *lender, struct loan *loan,
 	struct rte_mbuf **ret_packet, struct used *ret_used, struct burst_account *account)
@@ -113,12 +118,14 @@ static __rte_always_inline void give_back_loans(
 	}
 	if (n > 0)
 		give_back(kind, ring, used, n);
-	/* The next ones are those that the cache has. */
+	/* Start again with the loans that are in the cache. */
 	if (loans->n == 0 && likely(!loans->unsent))
 		loans->first = 0;
 }
 
-/* Notes what a burst has taken behind what is out, and gives back what is over. */
+/*
+ * Records what a burst has taken behind the loans that are out, and gives back those that are over.
+ */
 static __rte_always_inline void note_taken(
 	const struct ring_kind *kind, struct ring *ring, const struct used *used, uint16_t n)
 {
@@ -132,7 +139,7 @@ static __rte_always_inline void note_taken(
 	give_back_loans(kind, ring, false);
 }
 
-/* `lends`: the ring has loans, though not always a lender. */
+/* `lends`: the ring has loans, although there is not always a lender. */
 static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, struct ring *ring,
 	struct rte_mempool *pool, bool lends, struct lender *lender, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
@@ -152,7 +159,10 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	while (done < n) {
 		bool more;
 		uint16_t run = kind->read_run(ring, slot, buffers, n - done, false, &more);
-		/* A packet of many buffers, or none behind its header, is no simple one. */
+		/*
+		 * A packet that needs several mbufs, or has nothing behind its header, is not
+		 * simple.
+		 */
 		for (uint16_t i = 0; i < run; i++)
 			if (unlikely(buffers[i].bytes - ring->header_bytes - 1 >= room)) {
 				run = i;
@@ -192,8 +202,8 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 }
 
 /*
- * Gives a packet as many buffers of any shape as it takes. Returns how many, 0 where there are too
- * few now, or -1 where there will never be enough.
+ * Gives a packet as many buffers of any shape as it needs. Returns how many, 0 if there are too few
+ * now, or -1 if there will never be enough.
  */
 static __rte_always_inline int give_chain(const struct ring_kind *kind, struct ring *ring,
 	uint16_t slot, const struct rte_mbuf *packet, struct used *ret_used)
@@ -207,7 +217,7 @@ static __rte_always_inline int give_chain(const struct ring_kind *kind, struct r
 	while (left > 0) {
 		uint64_t before = chain.bytes;
 		if (!kind->read_chain(ring, slot, &chain, true, &ret_used[n])) {
-			/* Not even all that the ring can hold would be enough. */
+			/* Not even all buffers that the ring can hold would be enough. */
 			return ring_fault(ring) == RING_SOUND && slot - first == ring->size ? -1
 			                                                                    : 0;
 		}
@@ -223,8 +233,8 @@ static __rte_always_inline int give_chain(const struct ring_kind *kind, struct r
 }
 
 /*
- * Gives a packet as many of the simple buffers of a run as it takes. Returns how many, or 0 where
- * they are too few, or may not be more than one.
+ * Gives a packet as many of the simple buffers of a run as it needs. Returns how many, or 0 if they
+ * are too few, or if it needs several and may have one only.
  */
 static __rte_noinline uint16_t give_run(const struct ring *ring, const struct rte_mbuf *packet,
 	const struct simple *buffers, uint16_t n, struct used *ret_used)
@@ -293,8 +303,10 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	if (n_used > 0) {
 		stores_finish(ring->past);
 		give_back(kind, ring, used, n_used);
-		/* So the next ones are on their way when the next burst comes. The ones in front
-		 * of them were looked at before. */
+		/*
+		 * Get the next buffers on their way for the next burst. The ones in front of them
+		 * have been looked at before.
+		 */
 		bool more;
 		slot = RTE_MIN(slot, AHEAD);
 		kind->read_run(ring, AHEAD - slot, buffers, slot, true, &more);

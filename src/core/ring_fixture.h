@@ -3,7 +3,7 @@
 
 /*
  * The driver's side of a virtqueue in a piece of memory, for tests of the device's side. It shares
- * nothing with the code under test.
+ * no code with the code under test.
  */
 
 #include <stdbool.h>
@@ -23,11 +23,11 @@
 #define TABLE_ENTRIES 16
 
 struct driver {
-	uint8_t *memory; /* GUEST_BYTES, */
-	uint64_t gpa;    /* at this address for the device */
+	uint8_t *memory; /* GUEST_BYTES of it */
+	uint64_t gpa;    /* the guest physical address of that */
 	uint16_t size;   /* 128 at most */
 	bool packed;
-	bool indirect;   /* offer buffers of several pieces by a table */
+	bool indirect;   /* offer buffers of several pieces by an indirect table */
 	uint16_t next;   /* the next descriptor */
 	bool wrap;       /* packed */
 	uint16_t avail;  /* split: the available index */
@@ -51,5 +51,5 @@ uint8_t *driver_buffer(const struct driver *driver);
 /* Offers the next buffer in `n` pieces. False where there are too few descriptors. */
 bool driver_offer(struct driver *driver, const uint32_t *piece_bytes, unsigned n, bool writable);
 
-/* Takes the next buffer that has been used; says where it is and how much was written to it. */
+/* Takes the next used buffer; tells where it is and how much was written to it. */
 bool driver_take_used(struct driver *driver, uint8_t **ret_buffer, uint32_t *ret_bytes);

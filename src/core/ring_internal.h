@@ -16,7 +16,7 @@
 #include "core/ring_loans.h"
 #include "core/stores.h"
 
-/* A descriptor as it was when it was read, of either kind of ring. */
+/* A copy of a descriptor as it was when it was read, of either kind of ring. */
 struct descriptor {
 	uint64_t gpa;
 	uint32_t bytes;
@@ -25,8 +25,8 @@ struct descriptor {
 };
 
 /*
- * A buffer: pieces of memory that lie in one region each. So many descriptors are looked at for a
- * packet, whatever is in them: empty ones cost time as well.
+ * A buffer consists of pieces of memory, each of which lies in one region. At most this many
+ * descriptors are looked at for a packet, whatever is in them: empty ones cost time as well.
  */
 #define CHAIN_PIECES_MAX 256
 
@@ -39,12 +39,12 @@ struct piece {
 struct chain {
 	unsigned n_descriptors;
 	unsigned n_pieces;
-	bool too_long;  /* there were more of either; they are left out */
+	bool too_long;  /* there were more of either, which are left out */
 	uint64_t bytes; /* of the pieces */
 	struct piece pieces[CHAIN_PIECES_MAX];
 };
 
-/* The pieces themselves are left as they are. */
+/* The pieces themselves are left uninitialised. */
 static inline void chain_init(struct chain *chain)
 {
 	chain->n_descriptors = chain->n_pieces = 0;
@@ -89,42 +89,43 @@ static inline struct descriptor packed_descriptor(const struct vring_packed_desc
 	};
 }
 
-/* Retires the ring. */
 static inline void ring_retire(struct ring *ring, enum ring_fault fault)
 {
 	atomic_store_explicit(&ring->fault, fault, memory_order_relaxed);
 }
 
-/* Appends what a descriptor describes. False where that retired the ring. */
+/* Appends what a descriptor describes. False if that retired the ring. */
 bool chain_add(
 	struct ring *ring, struct chain *chain, const struct descriptor *descriptor, bool writable);
 
-/* Appends the buffer that an indirect table describes. False where that retired the ring. */
+/* Appends the buffer that an indirect table describes. False if that retired the ring. */
 bool chain_add_indirect(
 	struct ring *ring, struct chain *chain, const struct descriptor *table, bool writable);
 
 /*
- * Copies a chain into a fresh packet, with more buffers of `pool` behind it as they are needed, or
- * lends what it can of it where there is a lender. 1, 0 where the pool has no more (nothing has
- * happened then), or -1 where the chain makes no sense.
+ * Copies a chain into a fresh packet, with more mbufs of `pool` behind it as needed; with a lender,
+ * lends as much of it as possible. 1, 0 if the pool has no more (then nothing has happened), or -1
+ * if the chain makes no sense.
  */
 int chain_to_packet(const struct ring *ring, const struct chain *chain, struct rte_mbuf *packet,
 	struct rte_mempool *pool, struct lender *lender, struct loan *loan);
 
-/* Frees all of a packet but its first segment, and what that lies in where it is none of ours. */
+/*
+ * Frees all of a packet except its first segment, and detaches that from a buffer that is not ours.
+ */
 void packet_cut_off(struct rte_mbuf *packet);
 
-/* Copies header and packet into a chain that has room for them, and logs it. */
+/* Copies header and packet into a chain that has room for them, and logs the writes. */
 void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
 	const struct chain *chain, uint16_t n_buffers);
 
-/* How far behind the position the next buffer to be taken is. */
+/* How many slots behind the position the next buffer to be taken is. */
 static inline uint16_t ring_slots_out(const struct ring *ring)
 {
 	return ring->loans != NULL ? ring->loans->slots : 0;
 }
 
-/* Resets what a packet from the pool may still have of its last use, and sets its length. */
+/* Resets what a packet from the pool may have kept of its last use, and sets its length. */
 static inline void packet_init(struct rte_mbuf *packet, uint32_t bytes)
 {
 	packet->data_off = RTE_PKTMBUF_HEADROOM;
@@ -143,7 +144,7 @@ static inline uint32_t packet_room(struct rte_mempool *pool)
 	return rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 }
 
-/* The header for a packet to the guest, as it stands in memory. */
+/* Writes the header for a packet to the guest. */
 static inline void header_write(
 	const struct ring *ring, const struct rte_mbuf *packet, uint16_t n_buffers, uint8_t *at)
 {
@@ -157,16 +158,16 @@ static inline void header_write(
 		memcpy(at + sizeof(header.hdr), &header.num_buffers, sizeof(header.num_buffers));
 }
 
-/* A buffer of one descriptor, in one region: most are. */
+/* A buffer of one descriptor, in one region: most are of this kind. */
 struct simple {
 	uint8_t *at;
 	uint64_t gpa;
-	uint64_t room; /* in memory from there on, at least `bytes` */
+	uint64_t room; /* bytes of the region from `at` on, at least `bytes` */
 	uint32_t bytes;
-	uint16_t id; /* by which the guest knows it */
+	uint16_t id; /* by which the guest identifies it */
 };
 
-/* False where it is another kind of buffer, or none. */
+/* False if it is another kind of buffer, or none. */
 static inline bool simple_set(struct simple *simple, const struct ring *ring,
 	const struct descriptor *descriptor, uint16_t id, bool writable)
 {
@@ -183,7 +184,7 @@ static inline bool simple_set(struct simple *simple, const struct ring *ring,
 	return true;
 }
 
-/* Has the header and the first bytes on the way, or the right to write them. */
+/* Fetches the header and the first bytes, or the right to write them. */
 static inline void simple_prefetch(const struct simple *simple, bool writable)
 {
 	if (writable) {
@@ -195,7 +196,7 @@ static inline void simple_prefetch(const struct simple *simple, bool writable)
 	}
 }
 
-/* Has all that is behind them on the way, while something else is copied. */
+/* Fetches the rest, while something else is copied. */
 static inline void simple_prefetch_rest(const struct simple *simple)
 {
 	for (uint32_t at = 2 * RTE_CACHE_LINE_SIZE; at < simple->bytes; at += RTE_CACHE_LINE_SIZE)
@@ -203,33 +204,34 @@ static inline void simple_prefetch_rest(const struct simple *simple)
 }
 
 /*
- * What differs between the kinds of rings. `slot` counts from the ring's position on: buffers in a
+ * What differs between the kinds of rings. `slot` counts from the ring's position: buffers in a
  * split ring, descriptors in a packed one.
  */
 struct ring_kind {
 	/*
-	 * Reads a run of simple buffers, `n` at most. `ret_more`, where there are fewer: something
-	 * else ended it, which is for read_chain().
+	 * Reads a run of simple buffers, at most `n`. `ret_more`, if there are fewer: the run was
+	 * ended by something that read_chain() has to look at.
 	 */
 	uint16_t (*read_run)(struct ring *ring, uint16_t slot, struct simple *ret_buffers,
 		uint16_t n, bool writable, bool *ret_more);
 	/*
-	 * Reads one buffer of any shape behind what is in `chain`, and its number and slots into
-	 * `ret_used`. False where there is none, or where it retired the ring.
+	 * Reads one buffer of any shape and appends it to `chain`, and its id and number of slots
+	 * to `ret_used`. False if there is none, or if that retired the ring.
 	 */
 	bool (*read_chain)(struct ring *ring, uint16_t slot, struct chain *chain, bool writable,
 		struct used *ret_used);
 	/* Gives back buffers and moves the position behind them. */
 	void (*give_back)(struct ring *ring, const struct used *used, uint16_t n);
-	/* Whether the guest wants to be called. `before`: the position when it was last asked;
-	 * `first`: it never was. */
+	/*
+	 * True if the guest wants to be called. `before`: the position when it was last asked;
+	 * `first`: it never was.
+	 */
 	bool (*wants_call)(const struct ring *ring, uint16_t before, bool first);
 };
 
 /*
- * Copies `bytes` of a simple buffer. Few of them in blocks, where both sides have room for whole
- * ones: what is read too much is the guest's too, and what is written too much is behind the
- * packet's end.
+ * Copies `bytes` of a simple buffer. A few are copied in whole blocks if both sides have room: what
+ * is read in excess is the guest's too, and what is written in excess lies behind the packet's end.
  */
 static inline void copy_in(
 	uint8_t *to, const uint8_t *from, uint32_t bytes, uint64_t from_room, uint32_t to_room)
@@ -244,7 +246,7 @@ static inline void copy_in(
 		rte_mov64(to + i, from + i);
 }
 
-/* True where the packet is whole: its header, read once, asked for nothing that makes no sense. */
+/* True if the packet is good: its header, read once, asked for nothing that makes no sense. */
 static inline bool take_simple(const struct ring *ring, const struct simple *simple,
 	struct rte_mbuf *packet, uint32_t room)
 {
@@ -259,16 +261,17 @@ static inline bool take_simple(const struct ring *ring, const struct simple *sim
 }
 
 /*
- * Shorter packets are copied: that takes no longer. Of one that asks for anything so much is
- * copied: an Ethernet header with two tags, IPv6, and TCP with all its options.
+ * Shorter packets are copied, which takes no longer. Of a packet that asks for an offload, the
+ * first LOAN_HEAD_BYTES are copied: an Ethernet header with two tags, IPv6, and TCP with all its
+ * options.
  */
 #define LOAN_BYTES_MIN 512
 #define LOAN_HEAD_BYTES 128
 #define L4_HEADER_MAX 64
 
 /*
- * How much of a packet must be copied: nothing where nobody will parse it; all of it where lending
- * it is of no use, or where what its header asks for must be found beyond the usual headers.
+ * How many bytes of a packet must be copied: none if nobody will parse it; all if lending it is of
+ * no use, or if what its header asks for lies beyond the usual headers.
  */
 static inline uint32_t loan_head(
 	const struct lender *lender, const struct virtio_net_hdr *header, uint32_t payload)
@@ -284,7 +287,7 @@ static inline uint32_t loan_head(
 	return LOAN_HEAD_BYTES;
 }
 
-/* As take_simple(), but lends what need not be copied, where the pool has a segment for it. */
+/* As take_simple(), but lends what need not be copied, if the pool has a segment for it. */
 static inline bool lend_simple(const struct ring *ring, const struct simple *simple,
 	struct rte_mbuf *packet, uint32_t room, struct lender *lender, struct loan *loan)
 {
@@ -335,7 +338,7 @@ static inline void count_packet(struct tally *tally, uint32_t bytes)
 /* Writes to the guest's eventfd. */
 void ring_call(const struct ring *ring);
 
-/* True where the guest waits for an event between two positions (virtio 1.2, 2.7.10). */
+/* True if the event that the guest waits for lies between two positions (virtio 1.2, 2.7.10). */
 static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 {
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);

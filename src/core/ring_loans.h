@@ -2,21 +2,20 @@
 #pragma once
 
 /*
- * Zero copy: packets whose bytes stay in the guest's buffers until the device has sent them, as
- * external buffers (rte_pktmbuf_attach_extbuf). Those in flight are called loans here.
+ * Zero copy: packets whose bytes stay in the guest's buffers until the device has sent them.
  *
- * Theory. A packet is *lent*: its segments lie in the guest's memory (external buffers of DPDK's).
- * When the last of them has been freed, by the device's driver, the loan is over. Where a packet
- * asks for a checksum or for segmentation its first bytes are copied into a segment of ours, so
- * that nothing that is parsed, by us or by the device, can change under the parser, and a checksum
- * has a place to be written to.
+ * Theory. A packet is *lent*: its segments lie in the guest's memory, as external buffers of DPDK
+ * (rte_pktmbuf_attach_extbuf()). A *loan* is a buffer of the ring in this state. It is over when
+ * the device's driver has freed the last of the segments. If a packet asks for a checksum or for
+ * segmentation, its first bytes are copied into a segment of ours. So nothing that we or the device
+ * parse can change under the parser, and there is a place to write the checksum to.
  *
- * Buffers are given back to the guest in the order of the ring, copied ones behind lent ones
- * included. So the position of the ring stays what it is, that before which everything has been
- * used, and what is taken next lies as many slots behind it as are out.
+ * Buffers are given back to the guest in ring order, including copied ones behind lent ones. So the
+ * position of the ring keeps its meaning, that everything before it has been used, and what is
+ * taken next lies as many slots behind it as are out.
  *
- * Lent packets wait nowhere but in the device's own queue (lane.h). So once no worker may use
- * the rings, nobody but the device still reads, and ring_end_loans() waits for it.
+ * Lent packets wait nowhere except in the device's own queue (lane.h). So once no worker may use
+ * the rings, only the device still reads, and ring_end_loans() waits for it.
  */
 
 #include <rte_mbuf.h>
@@ -24,12 +23,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOANS_MAX 1024 /* buffers of a ring that are out, a power of two */
+#define LOANS_MAX 1024 /* buffers of a ring that may be out; a power of two */
 
-/* Who lends: a lane, whose owner alone uses this. What would be more than `max` is copied. */
+/* The side that lends: a lane, used by its owner only. What would exceed `max` is copied. */
 struct lender {
-	bool chains;    /* the device takes packets of several segments, */
-	bool segments;  /* and cuts what asks for segmentation; else that is copied */
+	bool chains;    /* the device takes packets of several segments */
+	bool segments;  /* it also does TSO; otherwise such packets are copied */
 	uint16_t max;   /* segments that may be out at a time */
 	uint16_t n_out; /* segments that the device has not sent yet */
 };
@@ -37,27 +36,29 @@ struct lender {
 /* A buffer that is done with. */
 struct used {
 	uint16_t id;
-	uint16_t n_slots; /* that it takes in the ring: 1, or the descriptors of a packed one */
+	uint16_t n_slots; /* that it takes in the ring: 1, or a packed chain's descriptors */
 	uint32_t bytes;   /* written to it */
 };
 
-/* A buffer that was taken and has not been given back. */
+/* A buffer that was taken and has not been given back. It may also have been copied. */
 struct loan {
-	struct rte_mbuf_ext_shared_info shared; /* counts the segments that lie in it */
+	struct rte_mbuf_ext_shared_info shared; /* counts the segments in it */
 	struct lender *lender;
 	struct used used;
 	uint16_t n_segments;
-	/* True from its first segment to the end of the last, which a thread other than the ring's
-	 * may see to. */
+	/*
+	 * True from when its first segment is attached until the last one is freed, perhaps by
+	 * another thread than the ring's.
+	 */
 	_Atomic bool out;
 } __rte_cache_aligned;
 
-/* Those of a ring, the oldest first. */
+/* The loans of a ring, oldest first. */
 struct ring_loans {
 	uint16_t first; /* free running */
 	uint16_t n;
-	uint16_t slots; /* of all of them */
-	bool unsent; /* some were given back that the device had not sent, and may not have yet */
+	uint16_t slots; /* that they take in the ring */
+	bool unsent;    /* some were given back unsent, and may still be unsent */
 	struct loan loans[LOANS_MAX];
 };
 
@@ -65,21 +66,24 @@ struct ring_loans {
 struct ring_loans *ring_loans_new(void);
 
 /*
- * Where a device still has a part of it, the memory is kept for ever and this says false: a driver
- * that comes to free its packets writes there. NULL is fine.
+ * Frees them. False if a device still has a part of one: then the memory is kept for ever, because
+ * a driver that comes to free its packets writes there. NULL is fine.
  */
 bool ring_loans_free(struct ring_loans *loans);
 
-/* The i-th one from the oldest on; from the n-th on they are free. */
+/* The i-th loan from the oldest on; those from the n-th on are free. */
 static inline struct loan *ring_loan(struct ring_loans *loans, uint16_t i)
 {
 	return &loans->loans[(uint16_t)(loans->first + i) % LOANS_MAX];
 }
 
-/* The same where some are unsent. */
+/* ring_loans_room() when some are unsent. */
 uint16_t ring_loans_room_between(struct ring_loans *loans, uint16_t n);
 
-/* How many more buffers may be taken, `n` at most: not over one that a device has not let go of. */
+/*
+ * How many more buffers may be taken, at most `n`: none from the first slot on that a device still
+ * has.
+ */
 static inline uint16_t ring_loans_room(struct ring_loans *loans, uint16_t n)
 {
 	if (unlikely(loans->unsent))
@@ -87,7 +91,10 @@ static inline uint16_t ring_loans_room(struct ring_loans *loans, uint16_t n)
 	return RTE_MIN(n, LOANS_MAX - loans->n);
 }
 
-/* Whether the device has let go of all that was given back before it had. With none out. */
+/*
+ * True if the device has let go of everything that was given back before it was sent. Only while no
+ * loan is out.
+ */
 static inline bool ring_loans_sent(struct ring_loans *loans)
 {
 	if (unlikely(loans->unsent))
@@ -95,7 +102,9 @@ static inline bool ring_loans_sent(struct ring_loans *loans)
 	return !loans->unsent;
 }
 
-/* Makes `segment`, fresh from its pool, a part of what is lent: `bytes` of the guest at `at`. */
+/*
+ * Makes `segment`, fresh from its pool, a part of the loan: `bytes` of the guest, mapped at `at`.
+ */
 static inline void loan_attach(struct loan *loan, struct lender *lender, struct rte_mbuf *segment,
 	uint8_t *at, uint16_t bytes)
 {
@@ -106,7 +115,7 @@ static inline void loan_attach(struct loan *loan, struct lender *lender, struct 
 	}
 	lender->n_out++;
 	rte_mbuf_ext_refcnt_set(&loan->shared, ++loan->n_segments);
-	/* Devices are told addresses of this process: only those are lent to that take them. */
+	/* The IOVA is our virtual address: only devices that take these are lent to. */
 	rte_pktmbuf_attach_extbuf(segment, at, (uintptr_t)at, bytes, &loan->shared);
 	segment->data_len = bytes;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The packets that a VM-to-VF lane has taken and could not pass on yet. It reads its
- * source only into an empty stash, so the source feels the back pressure of the destination and
+ * The packets that a VM-to-VF lane has taken and could not pass on yet. The lane reads its source
+ * only when its stash is empty. So the source feels the back pressure of the destination, and
  * nothing that was taken needs to be dropped. The lane owns the packets in it.
  */
 
@@ -26,14 +26,14 @@ static inline struct rte_mbuf **stash_oldest(struct stash *stash)
 	return &stash->packets[stash->head];
 }
 
-/* Says that `n` new packets stand at the beginning of an empty stash. */
+/* `n` new packets have been written to the beginning of an empty stash. */
 static inline void stash_fill(struct stash *stash, uint16_t n)
 {
 	stash->head = 0;
 	stash->n = n;
 }
 
-/* Says that the `n` oldest packets belong to somebody else now. */
+/* The `n` oldest packets belong to somebody else now. */
 static inline void stash_take(struct stash *stash, uint16_t n)
 {
 	stash->head += n;
@@ -59,7 +59,7 @@ static inline struct tally stash_tally(struct stash *stash)
 	return packets_tally(stash_oldest(stash), stash->n);
 }
 
-/* Frees the `n` oldest packets and says what they were. */
+/* Frees the `n` oldest packets and returns how many packets and bytes they were. */
 static inline struct tally stash_drop(struct stash *stash, uint16_t n)
 {
 	struct tally dropped = packets_tally(stash_oldest(stash), n);

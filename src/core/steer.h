@@ -4,14 +4,15 @@
 /*
  * Which of the guest's receive queues a packet goes to.
  *
- * A flow always goes to the same queue, so it keeps its order, and only queues that the guest has
- * enabled are used, whichever these are. The flow is told by the device's RSS hash where it made
- * one, else by a hash of ours over addresses, protocol and ports, the same for both directions of a
- * connection; the fragments of a packet have no ports, so all of them go by addresses alone.
+ * A flow always goes to the same queue, so it keeps its order. Only queues that the guest has
+ * enabled are used, whichever these are. A flow is identified by the device's RSS hash if there is
+ * one, otherwise by a hash of ours over addresses, protocol and ports, which is the same for both
+ * directions of a connection. Fragments go by addresses alone, because not all of them have the
+ * ports.
  *
- * The hash chooses one of STEER_BUCKETS buckets, and a table leads from there to the queue. A
- * device whose RSS table is laid out the same way (vf_spread()) receives each guest queue's flows
- * on a queue of its own.
+ * The hash selects one of STEER_BUCKETS buckets, and a table maps buckets to queues. A device whose
+ * RSS table is laid out the same way (vf_spread()) receives the flows of each guest queue on a
+ * queue of its own.
  */
 
 #include <rte_mbuf.h>
@@ -20,14 +21,14 @@
 #define STEER_BUCKETS 128 /* a divisor of all usual RSS table sizes */
 
 struct steer {
-	uint32_t enabled;                       /* the mask for which the table was made */
+	uint32_t enabled;                       /* the mask that the table was made for */
 	uint8_t queue_of_bucket[STEER_BUCKETS]; /* queue pair */
 };
 
-/* Lays out the table for the queue pairs in `enabled`, which is not 0. */
+/* Lays out the table for the queue pairs in `enabled`, which must not be 0. */
 void steer_set(struct steer *steer, uint32_t enabled);
 
-/* Our own flow hash. For packets that are no IP, by Ethernet addresses. */
+/* Our own flow hash. For packets other than IP, over the Ethernet addresses. */
 uint32_t steer_flow_hash(const struct rte_mbuf *packet);
 
 /* The queue pair for the packet. */

@@ -4,15 +4,15 @@
 /*
  * How long packets are written into a guest's buffers: through this CPU's cache, or past it.
  *
- * Theory. A store through the cache needs the line first: from the cache of the guest's CPU, where
- * the guest has read what was there, or from memory. A store past the cache (non-temporal) does
- * not, but the guest then reads from memory what it gets. Which is better depends on how far apart
+ * Theory. A store through the cache first needs the cache line: from the cache of the guest's CPU,
+ * if the guest has read what was there, or from memory. A store past the cache (non-temporal) does
+ * not, but then the guest reads the packet from memory. Which is better depends on how far apart
  * the two CPUs are, on what the guest does with its packets, and on how much memory its buffers
- * take. So both are tried and measured, again and again: the time of the worker, and where packets
- * wait for the guest, because it is the slower one, that too.
+ * take. So both ways are tried and measured, again and again: the worker's time, and, if packets
+ * wait for the guest because it is the slower one, the waiting time too.
  *
- * The state of a lane, for all rings that it gives packets to: they share the guest's CPUs and the
- * caches, and what one of them gains by another way depends on how the others are written.
+ * This is the state of a lane, for all rings that it gives packets to. The rings share the guest's
+ * CPUs and caches, and what one ring gains by another way depends on how the others are written.
  */
 
 #include <rte_atomic.h>
@@ -25,51 +25,51 @@
 
 #include "core/copy.h"
 
-#define STORES_LONG 512 /* bytes of a packet, from which on it makes a difference */
-#define STORES_MEAN                                                                               \
-	256             /* of the packets of a burst, from which on most of its bytes may be such \
-	                 */
-#define STORES_HEAD 128 /* at least so many go through the cache anyway: guests look at headers */
+#define STORES_LONG 512 /* bytes of a packet from which on the way matters */
+#define STORES_MEAN 256 /* mean length in a burst: most bytes may be in long packets */
+#define STORES_HEAD 128 /* at least so many go through the cache: guests read headers */
 
-/* Packets that are measured, at least; as many as the rings have buffers where that is more. */
+/* The least number of packets to measure; as many as the rings have buffers if these are more. */
 #define STORES_PHASE 2048
 
 enum stores_phase {
-	STORES_HOLD,    /* what was found to be better, */
-	STORES_MEASURE, /* and how long that takes; */
-	STORES_SETTLE,  /* the other way, until all buffers have been written so twice, */
-	STORES_TRY,     /* and how long that takes */
+	STORES_HOLD,    /* keep to the better way */
+	STORES_MEASURE, /* measure it */
+	STORES_SETTLE,  /* write all buffers twice the other way */
+	STORES_TRY,     /* measure that */
 };
 
 struct stores {
 	bool past; /* how packets are written now */
 	enum stores_phase phase;
 	uint32_t left; /* packets, until the next phase */
-	/* Where this phase measures: */
-	uint64_t bytes, cycles; /* written and taken so far, with the guest's part; */
-	uint64_t waits_since;   /* TSC, while packets wait for the guest; 0 */
-	double cost[2];         /* TSC cycles a byte: through the cache, past it */
+	/* If this phase measures: */
+	uint64_t bytes, cycles; /* written and spent so far, including the guest's part */
+	uint64_t waits_since;   /* TSC since when packets wait for the guest; 0: none do */
+	double cost[2];         /* TSC cycles per byte: through the cache, past it */
 };
 
-/* True where the next burst is to be timed. */
+/* True if the next burst is to be timed. */
 static inline bool stores_measure(const struct stores *stores)
 {
 	return stores->phase == STORES_MEASURE || stores->phase == STORES_TRY;
 }
 
-/* Rings of `buffers` in all are set up: nothing is measured before all have been written several
- * times. */
+/*
+ * The rings have been set up, with `buffers` in all. Nothing is measured before each buffer has
+ * been written several times. The lane's owner.
+ */
 void stores_init(struct stores *stores, uint32_t buffers);
 
 /*
- * A burst of so many packets, 0 or more, has been written to rings of `buffers` in all, from
- * `begin` to `end` (TSC) where it was to be timed. `waits`: there are more, for which the guest had
- * no room.
+ * A burst of `packets`, maybe 0, has been written to rings of `buffers` in all; if it was to be
+ * timed, from `begin` to `end` (TSC). `waits`: more packets wait, for which the guest had no room.
+ * The lane's owner.
  */
 void stores_note(struct stores *stores, uint32_t buffers, uint32_t packets, uint64_t bytes,
 	bool waits, uint64_t begin, uint64_t end);
 
-/* What was written can be seen by the guest before what is written next. */
+/* Orders the stores: the guest sees what was written before it sees what is written next. */
 static inline void stores_finish(bool past)
 {
 	if (past)

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * A tap on a lane: copies the packets that pass into a ring of base/capture.h. It never waits: a
- * packet that finds no room is counted and not copied. Of what the client can write it reads
- * nothing but the client's position, and that may be anything.
+ * A tap on a lane: copies passing packets into a ring of base/capture.h. It never waits: a packet
+ * that finds no room is counted and not copied. Of what the client can write it reads only the
+ * client's position, which may be anything.
  *
- * A tap belongs to the worker whose lane it is on.
+ * A tap belongs to the worker that owns the lane.
  */
 
 #include <stdint.h>
@@ -16,7 +16,7 @@ struct rte_mbuf;
 
 struct tap {
 	struct capture_ring *ring;
-	uint64_t head; /* what the ring says of these two is for the client */
+	uint64_t head; /* the ring's copies of these two are for the client only */
 	uint64_t lost;
 	uint32_t snaplen;
 };

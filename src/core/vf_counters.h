@@ -4,7 +4,8 @@
 struct vf;
 
 /*
- * Asks the device and looks at its pool: vf->counters. Control thread; may wait for the device, as
- * a VF that asks its PF by messages does (a millisecond, or seconds where the PF does not answer).
+ * Reads the counters of the device and of its pool into vf->counters. Control thread. May wait for
+ * the device: a VF that asks its PF by messages takes a millisecond, or seconds if the PF does not
+ * answer.
  */
 void vf_read_counters(struct vf *vf);

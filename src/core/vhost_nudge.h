@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Makes the vhost library's thread look at the sockets it has been given: it notices a new
- * listening one once a second, but at once when a connection is made, so one is made and ended.
- * Without it the first frontend of a new socket would wait that long. `dir`: where a socket may be
- * made for a moment. What fails is no error: the thread looks by itself.
+ * Makes the vhost library's thread look at the sockets that it has been given. It notices a new
+ * listening socket only once a second, but at once when a connection is made; so one is made and
+ * ended. Without this the first frontend of a new socket would wait that long. `dir`: a directory
+ * where a socket may be made for a moment. A failure is no error: the thread looks anyway.
  *
  * Control thread.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The messages of the vhost-user protocol, as a frontend sends them; names are the specification's.
+/*
+ * The messages of the vhost-user protocol, as a frontend sends them. Names are the specification's.
  */
 
 #include <stdint.h>
@@ -40,7 +41,7 @@ enum vhost_user_flags {
 	VHOST_USER_NEED_REPLY = 1 << 3,
 };
 
-/* In the number of SET_VRING_KICK, _CALL and _ERR. */
+/* In the payload of SET_VRING_KICK, _CALL and _ERR. */
 #define VHOST_USER_RING_MASK 0xff
 #define VHOST_USER_NO_FD 0x100
 
@@ -49,7 +50,7 @@ enum vhost_user_flags {
 struct vhost_user_region {
 	uint64_t gpa; /* guest physical address */
 	uint64_t bytes;
-	uint64_t uva;    /* the frontend's own address */
+	uint64_t uva;    /* address in the frontend */
 	uint64_t offset; /* in the file */
 };
 
@@ -67,7 +68,7 @@ struct vhost_user_ring_state {
 struct vhost_user_ring_addr {
 	uint32_t index;
 	uint32_t flags; /* bit 0: log writes */
-	uint64_t desc;  /* uva, as the next two */
+	uint64_t desc;  /* a uva, as are the next two */
 	uint64_t used;
 	uint64_t avail;
 	uint64_t log; /* gpa of the used ring */
@@ -92,7 +93,7 @@ union vhost_user_payload {
 	struct vhost_user_log log;
 };
 
-/* On the wire the payload follows the header at once: the two are read and written one by one. */
+/* On the wire the payload follows the header directly; the two are read and written separately. */
 struct vhost_user_message {
 	struct vhost_user_header header;
 	union vhost_user_payload payload;
