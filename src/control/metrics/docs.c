@@ -16,15 +16,15 @@ void metrics_write_docs(FILE *out)
 {
 	fprintf(out,
 		"# Metrics\n\n"
-		"What the metrics endpoint tells; how to read it is in "
-		"[monitoring.md](monitoring.md).\n"
-		"Made from the table in the source (`build/src/control/metrics/metrics-docs`); a "
-		"unit test\n"
-		"compares the two.\n\n"
+		"These are the metrics of the metrics endpoint; [monitoring.md](monitoring.md) "
+		"says how to read it.\n"
+		"This file is generated from the table in the source "
+		"(`build/src/control/metrics/metrics-docs`); a\n"
+		"unit test compares the two.\n\n"
 		"All names begin with `" METRIC_PREFIX "`, which is left out here. `direction` is\n"
-		"`vf_to_vm` or `vm_to_vf`, `relay` an id from 0 to 63. Counters of a relay live as "
-		"long as the\n"
-		"daemon; those of a device begin anew when it is attached.\n\n"
+		"`vf_to_vm` or `vm_to_vf`; `relay` is an id from 0 to 63. The counters of a relay "
+		"live as long as the\n"
+		"daemon; those of a device start again when the device is attached.\n\n"
 		"| metric | type | labels | meaning |\n|---|---|---|---|\n");
 	for (enum metric_id id = 0; id < METRIC_N; id++)
 		write_metric(out, &metrics[id]);

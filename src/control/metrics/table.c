@@ -41,13 +41,12 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_WORKER_SECONDS] = {
 		"worker_seconds", METRIC_COUNTER, "seconds", "cpu, state",
-		"What a worker did with its time: busy with packets, idle (it polled in vain), or "
+		"How a worker spent its time: busy with packets, idle (it polled in vain), or "
 		"asleep.",
 	},
 	[METRIC_RELAY] = {
 		"relay", METRIC_INFO, NULL, "relay, device, socket, ident",
-		"What a relay is made of. Relays that have and had neither device nor VM are not "
-		"told.",
+		"The parts of a relay. Relays that never had a device or a VM are left out.",
 	},
 	[METRIC_DEVICE_ATTACHED] = {
 		"relay_device_attached", METRIC_GAUGE, NULL, "relay",
@@ -64,26 +63,26 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_VM_ANNOUNCEMENTS] = {
 		"relay_vm_announcements", METRIC_COUNTER, NULL,
-		.help = "How often QEMU had the daemon announce a VM that has migrated here (RARP).",
+		.help = "How often QEMU had the daemon announce a VM that had migrated here (RARP).",
 		IN_VM(announcements),
 	},
 	[METRIC_VM_MIGRATES] = {
 		"relay_vm_migrating", METRIC_GAUGE, NULL, "relay",
-		"1 while the VM is being migrated away: what is written to its memory is logged.",
+		"1 while the VM is being migrated away: writes to its memory are logged.",
 	},
 	[METRIC_VM_FEATURE] = {
 		"relay_vm_feature", METRIC_GAUGE, NULL, "relay, feature",
-		"1 for each virtio feature that was negotiated with the VM that is there.",
+		"1 for each virtio feature that was negotiated with the present VM.",
 	},
 	[METRIC_RECEIVED_PACKETS] = {
 		"relay_received_packets", METRIC_COUNTER, "packets",
-		.help = "Packets taken from the direction's source; they were sent, dropped or are "
+		.help = "Packets taken from the direction's source; each was sent, was dropped or is "
 			"in the backlog.",
 		IN_DIRECTION(received.packets),
 	},
 	[METRIC_RECEIVED_BYTES] = {
 		"relay_received_bytes", METRIC_COUNTER, "bytes",
-		.help = "Bytes of their frames, without FCS.",
+		.help = "Bytes of the received frames, without FCS.",
 		IN_DIRECTION(received.bytes),
 	},
 	[METRIC_SENT_PACKETS] = {
@@ -93,7 +92,7 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_SENT_BYTES] = {
 		"relay_sent_bytes", METRIC_COUNTER, "bytes",
-		.help = "Bytes of their frames, without FCS.",
+		.help = "Bytes of the sent frames, without FCS.",
 		IN_DIRECTION(sent.bytes),
 	},
 	[METRIC_DROPPED_PACKETS] = {
@@ -103,18 +102,18 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_DROPPED_BYTES] = {
 		"relay_dropped_bytes", METRIC_COUNTER, "bytes",
-		.help = "Bytes of their frames, without FCS.",
+		.help = "Bytes of the dropped frames, without FCS.",
 		IN_DROPS(bytes),
 	},
 	[METRIC_BACKLOG_PACKETS] = {
 		"relay_backlog_packets", METRIC_GAUGE, "packets",
-		.help = "Packets taken that the destination has no room for yet; the source is held "
-			"back meanwhile.",
+		.help = "Packets taken that the destination has no room for yet; meanwhile the "
+			"source is held back.",
 		IN_DIRECTION(backlog.packets),
 	},
 	[METRIC_BACKLOG_BYTES] = {
 		"relay_backlog_bytes", METRIC_GAUGE, "bytes",
-		.help = "Bytes of their frames, without FCS.",
+		.help = "Bytes of the frames in the backlog, without FCS.",
 		IN_DIRECTION(backlog.bytes),
 	},
 	[METRIC_BURST] = {
@@ -129,17 +128,17 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_CPU] = {
 		"relay_worker_cpu", METRIC_GAUGE, NULL, DIRECTION,
-		"The CPU whose worker runs the direction; not told where none does.",
+		"The CPU whose worker runs the direction; absent if none does.",
 	},
 	[METRIC_NUMA_MISMATCH] = {
 		"relay_numa_mismatch", METRIC_GAUGE, NULL, DIRECTION,
-		"1 where device, VM and worker of the direction are known to be on different NUMA "
+		"1 if device, VM and worker of the direction are known to be on different NUMA "
 		"nodes.",
 	},
 	[METRIC_DEVICE_MISSED] = {
 		"device_missed_packets", METRIC_COUNTER, "packets",
-		.help = "Packets that the device lost since its receive ring was full: the VM or the "
-			"worker was too slow.",
+		.help = "Packets that the device lost because its receive ring was full: the VM or "
+			"the worker was too slow.",
 		IN_DEVICE(missed),
 	},
 	[METRIC_DEVICE_NO_BUFFER] = {
@@ -149,7 +148,7 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_DEVICE_RECEIVE_ERRORS] = {
 		"device_receive_errors", METRIC_COUNTER, NULL,
-		.help = "Broken packets that the device has received.",
+		.help = "Broken packets that the device received.",
 		IN_DEVICE(receive_errors),
 	},
 	[METRIC_DEVICE_TRANSMIT_ERRORS] = {
@@ -159,12 +158,12 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_QUEUE_RECEIVED] = {
 		"device_queue_received_packets", METRIC_COUNTER, "packets",
-		.help = "Packets received on a queue of the device, where its driver tells.",
+		.help = "Packets received on a queue of the device, if its driver counts them.",
 		IN_QUEUES(queue_received),
 	},
 	[METRIC_QUEUE_SENT] = {
 		"device_queue_sent_packets", METRIC_COUNTER, "packets",
-		.help = "Packets sent on a queue of the device, where its driver tells.",
+		.help = "Packets sent on a queue of the device, if its driver counts them.",
 		IN_QUEUES(queue_sent),
 	},
 	[METRIC_POOL_PACKETS] = {
