@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* All clients in one program: `vio4wd COMMAND`, or a link with a client's compatible name. */
+/* All clients in one program: `vio4wd COMMAND`, or a link with the compatible name of a client. */
 
 #include <argp.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static const struct command {
 	const char *name;
-	const char *compatible_name; /* of a link to this program; NULL: there is none */
+	const char *compatible_name; /* name of a link to this program; NULL: none */
 	client_main *main;
 	const char *summary;
 } commands[] = {

@@ -2,7 +2,7 @@
 
 /*
  * The daemon: reads the configuration, starts everything in order, runs the control thread's event
- * loop until it is told to stop, and takes everything down in the reverse order.
+ * loop until it is told to stop, and shuts everything down in reverse order.
  */
 
 #include <errno.h>
@@ -34,7 +34,7 @@
 
 #define PROGRAM "virtio-forwarder"
 #define EXIT_USAGE 2
-/* In the environment of what VIRTIOFWD_BINARY names, which may start this program again. */
+/* Set in the environment of the program in VIRTIOFWD_BINARY, which may start this one again. */
 #define BINARY_STARTED "VIRTIOFWD_BINARY_STARTED"
 
 struct daemon {
@@ -57,8 +57,8 @@ static bool is_this_program(const char *path)
 }
 
 /*
- * As a service, goes on as the program that VIRTIOFWD_BINARY names, in this process and so as the
- * service's. Returns where there is none, this is it, or it cannot be started.
+ * If run as a service, executes the program named by VIRTIOFWD_BINARY in this process, so that it
+ * becomes the service. Returns if there is none, if it is this program, or if it cannot be started.
  */
 static void become_binary(const char *path, char **argv)
 {
@@ -73,8 +73,8 @@ static void become_binary(const char *path, char **argv)
 }
 
 /*
- * Blocks the signals that the event loop takes, in this thread and so in every one made later, and
- * ignores the one that a vanished reader of our log or socket would cause.
+ * Blocks the signals that the event loop handles, in this thread and thus in every thread created
+ * later. Ignores SIGPIPE, which a vanished reader of our log or socket would cause.
  */
 static void block_signals(void)
 {
@@ -89,8 +89,8 @@ static void block_signals(void)
 }
 
 /*
- * As many descriptors as we may have: 64 VMs of 32 queue pairs bring 8192 eventfds, and what a
- * login shell leaves, 1024, is for programs that use select(), which neither we nor our libraries
+ * Allows as many descriptors as possible: 64 VMs with 32 queue pairs bring 8192 eventfds. The limit
+ * that a login shell sets, 1024, protects programs that use select(); neither we nor our libraries
  * do.
  */
 static void raise_descriptor_limit(void)
@@ -111,7 +111,7 @@ static int on_stop_signal(
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-/* A daemon has no terminal to lose and no file to read again. */
+/* A daemon has no terminal to lose and does not reload its configuration. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	log_notice("SIGHUP is ignored: the configuration is read at start only");
@@ -145,7 +145,7 @@ static void report_binding(void *userdata, const char *name, int r, const struct
 		log_info("%s bound to " HOST_BIND_DRIVER, name);
 }
 
-/* Memory on the workers' nodes only, and there at once what the configured devices need. */
+/* Uses memory of the workers' nodes only, and reserves there what the configured devices need. */
 static void confine_memory(const struct config *config, struct eal_options *options)
 {
 	char text[128];
@@ -181,7 +181,7 @@ static int start(struct daemon *daemon, struct err *err)
 		r = daemonize_start(&daemon->daemonize, err);
 	if (r == 0)
 		r = pid_file_write(&daemon->pid_file, err);
-	/* A device that cannot be bound is told here, and again by whatever needs it. */
+	/* Only logs a device that cannot be bound: whatever needs it will fail later. */
 	if (r == 0 && config->bind_vfio_pci != NULL)
 		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
 	eal_options.physical_addresses = host_any_bound_to_uio(SYSFS_ROOT);

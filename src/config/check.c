@@ -15,7 +15,7 @@
 #include "base/ovsdb_endpoint.h"
 #include "config/value.h"
 
-/* Fails with -code for a reason that lies in the value of option `id`. */
+/* Fails with -code because of the value of option `id`. */
 _printf_(5, 6) static int complain(int code, const struct sources *sources, enum option_id id,
 	struct err *err, const char *fmt, ...)
 {
@@ -35,7 +35,7 @@ _printf_(5, 6) static int complain(int code, const struct sources *sources, enum
 
 /* The value is wrong. */
 #define refuse(...) complain(EINVAL, __VA_ARGS__)
-/* The machine lacks for now what it names: another start may find it. */
+/* The machine lacks at present what the value names; a later start may find it. */
 #define miss(...) complain(ENODEV, __VA_ARGS__)
 
 _printf_(3, 4) static int add_notice(struct config *config, struct err *err, const char *fmt, ...)
@@ -59,7 +59,7 @@ _printf_(3, 4) static int add_notice(struct config *config, struct err *err, con
 	return 0;
 }
 
-/* Takes a boolean or an endpoint that was configured back, and says so. */
+/* Switches off a boolean or an endpoint that was configured, and adds a notice. */
 static int switch_off(struct config *config, struct sources *sources, enum option_id id,
 	const char *reason, struct err *err)
 {
@@ -75,7 +75,7 @@ static int switch_off(struct config *config, struct sources *sources, enum optio
 	return option->parse(option, "false", config, err);
 }
 
-/* In a shell's file the last one counts; who set the other may not know. */
+/* As in a shell, the last setting counts; the author of the other one may not know. */
 static int tell_settings_twice(
 	struct config *config, const struct sources *sources, struct err *err)
 {
@@ -130,7 +130,10 @@ static int resolve_memory(struct config *config, struct sources *sources, struct
 		"without huge pages (--no-huge) the kernel chooses the nodes", err);
 }
 
-/* After a look-up by name that found none: -ENOENT, or why that cannot be told. */
+/*
+ * After no account of that name was found: takes the name for a number. -ENOENT if it is none, or
+ * the reason why the lookup failed.
+ */
 static int take_as_number(const char *name, unsigned *ret_id)
 {
 	if (errno != 0 && errno != ENOENT && errno != ESRCH)
@@ -158,7 +161,7 @@ static int find_group(const char *name, unsigned *ret_id)
 	return 0;
 }
 
-/* An account that nobody asked for by another name than the default's may be missing. */
+/* Looks up an account. Only one with the default name may be missing. */
 static int resolve_account(struct config *config, const struct sources *sources, enum option_id id,
 	const char *name, unsigned *ret_id, struct err *err)
 {
@@ -270,7 +273,7 @@ static int check_pins(const struct config *config, const struct sources *sources
 static int check_sockets(
 	const struct config *config, const struct sources *sources, struct err *err)
 {
-	/* "%u" becomes up to two digits, and a '/' joins the two. */
+	/* "%u" becomes up to two digits, and a '/' joins directory and name. */
 	size_t length = strlen(config->socket_dir) + 1 + strlen(config->socket_pattern);
 
 	if (length >= SOCKET_PATH_SIZE)

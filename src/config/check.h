@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What the values of several options, and the machine, say to each other. */
+/* Checks across options, and against the machine. */
 
 #include "config/config.h"
 #include "config/setting.h"
@@ -9,33 +9,34 @@
 /* The CPUs of this machine. */
 struct machine {
 	struct cpu_set present;
-	struct cpu_set online; /* those of them that run */
-	struct cpu_set usable; /* those of them where this process may run */
+	struct cpu_set online; /* those present that are online */
+	struct cpu_set usable; /* those online on which this process may run */
 };
 
-/* The settings in force: for each option that of the command line, else that of the file. */
+/* The settings in force: for each option that of the command line, or else that of the file. */
 struct sources {
 	const struct setting *of[OPT_N];
 	bool from_file[OPT_N];
 };
 
 /*
- * Finds the CPUs. A CPU outside the affinity mask counts as usable where the mask may be set to it:
- * isolated CPUs (isolcpus, systemd's CPUAffinity=) are what workers are for. The calling thread is
- * moved for a moment. Returns 0 or a negative errno.
+ * Finds the CPUs. A CPU outside the affinity mask counts as usable if the mask can be set to it:
+ * workers are meant to run on isolated CPUs (isolcpus, systemd's CPUAffinity=). The calling thread
+ * is moved for a moment. Returns 0 or a negative errno.
  */
 int machine_probe(struct machine *ret_machine, struct err *err);
 
 /*
- * Settles which way of port control is in force, and takes back what another setting rules out and
- * accounts that are only the default and do not exist; adds notices, of variables set twice too.
- * -ENODEV: another account does not exist, or whether one does cannot be told now.
+ * Settles which way of port control is in force, switches off what another setting rules out, and
+ * looks up the sockets' accounts; a default account that does not exist counts as not set. Adds
+ * notices about this, and about variables that are set twice. -ENODEV: another account does not
+ * exist, or an account cannot be looked up at present.
  */
 int check_resolve(struct config *config, struct sources *sources, struct err *err);
 
 /*
- * Refuses contradictions and what this machine cannot have (-EINVAL), and what it does not have now
- * (-ENODEV).
+ * -EINVAL: settings contradict each other, or this machine can never satisfy them. -ENODEV: it
+ * cannot satisfy them now.
  */
 int check_config(const struct config *config, const struct sources *sources,
 	const struct machine *machine, struct err *err);

@@ -8,7 +8,7 @@
 #include "config/setting.h"
 
 #define LONG_VAL \
-	0x100 /* getopt's value of a long option: LONG_VAL + id; of a short one its letter */
+	0x100 /* getopt's value for a long option: LONG_VAL + id; for a short one: its letter */
 
 struct getopt_tables {
 	char shorts[3 * OPT_N + 2];
@@ -26,7 +26,7 @@ static void build_tables(enum program program, struct getopt_tables *tables)
 	struct option *next = tables->longs;
 	char *end = tables->shorts;
 
-	*end++ = ':'; /* tell a missing value from an unknown option */
+	*end++ = ':'; /* makes getopt tell a missing value from an unknown option */
 	*end = '\0';
 	for (unsigned id = 0; id < OPT_N; id++) {
 		const struct config_option *option = &config_options[id];
@@ -97,7 +97,7 @@ int command_line_parse(
 		return r;
 	build_tables(program, &tables);
 	opterr = 0;
-	optind = 0; /* glibc: start anew */
+	optind = 0; /* glibc: start from the beginning */
 	for (;;) {
 		int c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
 

@@ -12,7 +12,7 @@
 
 #define ALL_IS_WELL "the configuration is good"
 
-/* What one start reads, and what is in force of it. */
+/* What one start has read, and which of it is in force. */
 struct inputs {
 	struct settings cmdline;
 	struct settings file;
@@ -35,7 +35,7 @@ static void config_sched_freep(struct config_sched **config)
 	config_sched_free(*config);
 }
 
-/* Reads the file that --config names, which must exist, or the default one, which may. */
+/* Reads the file named by --config, which must exist, or else the default one, which need not. */
 static int read_file(struct inputs *inputs, enum program program, struct err *err)
 {
 	const struct setting *named = &inputs->cmdline.of[OPT_CONFIG];
@@ -78,7 +78,7 @@ static int read_inputs(
 	return CONFIG_RUN;
 }
 
-/* Hands a text to the option's parser, a list item by item. */
+/* Hands a text to the option's parser, or each item of a list. */
 static int apply_text(const struct config_option *option, char *text, void *target, struct err *err)
 {
 	char *rest, *item;
@@ -92,7 +92,7 @@ static int apply_text(const struct config_option *option, char *text, void *targ
 	return r;
 }
 
-/* Fills in all values of a program, defaults too. */
+/* Fills in all values of a program, including defaults. */
 static int apply(const struct sources *sources, enum program program, void *target, struct err *err)
 {
 	for (unsigned id = 0; id < OPT_N; id++) {

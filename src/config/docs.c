@@ -10,14 +10,14 @@
 
 #define TEXT_SIZE 1024
 
-/* The option's whole description: its line as a sentence, and the further ones. */
+/* The whole description of an option: its help line as a sentence, then the details. */
 static void describe(const struct config_option *option, char ret_text[static TEXT_SIZE])
 {
 	snprintf(ret_text, TEXT_SIZE, "%c%s.%s%s", option->help[0] & ~0x20, option->help + 1,
 		option->detail ? " " : "", option->detail ? option->detail : "");
 }
 
-/* A variable that two programs read is described once, with the first. */
+/* A variable that two programs read is described only once, with the first. */
 static bool describes_variable(unsigned id)
 {
 	const char *variable = config_options[id].variable;

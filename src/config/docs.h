@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * The documents that the option table drives: the shipped /etc/default/virtioforwarder and the
- * lists in the man pages. Only the build uses this, not the programs.
+ * Documents generated from the option table: the shipped /etc/default/virtioforwarder and the lists
+ * in the man pages. Used by the build, not by the programs.
  */
 
 #include <stdio.h>
 
-/* The shipped file. */
+/* Writes the shipped file. */
 void docs_write_file(FILE *out);
 
 /*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The configuration file. Its form is the part of the shell's that such files use: assignments,
- * comments, quotes, backslash, arrays. Nothing is expanded or run; where a shell would do so we
- * refuse.
+ * The configuration file. Its syntax is the part of the shell's that such files use: assignments,
+ * comments, quotes, backslashes, arrays. Nothing is expanded or executed; where a shell would do
+ * so, we fail.
  */
 
 #include <ctype.h>
@@ -47,7 +47,7 @@ static void skip_blanks(struct cursor *c)
 		c->at++;
 }
 
-/* Skips what stands between two assignments or two items of an array. */
+/* Skips blanks, comments and line ends between two assignments or array items. */
 static void skip_lines(struct cursor *c)
 {
 	for (;; c->at++) {
@@ -69,7 +69,9 @@ static int refuse_expansion(struct cursor *c)
 		*c->at, *c->at);
 }
 
-/* Reads what follows an opening quote, up to and with the closing one; appends to *text. */
+/*
+ * Reads the text after an opening quote, up to and including the closing one; appends it to *text.
+ */
 static int read_quoted(struct cursor *c, char quote, char **text)
 {
 	unsigned line = c->line;
@@ -89,7 +91,7 @@ static int read_quoted(struct cursor *c, char quote, char **text)
 	return 0;
 }
 
-/* Reads a word, up to a blank, the end of the line, or an unquoted ')' where that ends an array. */
+/* Reads a word, up to a blank, the end of the line, or (in an array) an unquoted ')'. */
 static int read_word(struct cursor *c, bool in_array, char **ret_word)
 {
 	_cleanup_free_ char *word = malloc(strcspn(c->at, "\n") + 1);
@@ -134,7 +136,7 @@ static int add(struct cursor *c, enum option_id id, const char *text)
 	return settings_add(c->settings, id, text, origin, c->err);
 }
 
-/* Reads "(a b c)", which may go on over several lines, from behind its '('. */
+/* Reads an array "(a b c)" from behind its '('; it may span several lines. */
 static int read_array(struct cursor *c, enum option_id id)
 {
 	const char *variable = config_options[id].variable;
@@ -208,7 +210,7 @@ static int read_assignment(struct cursor *c)
 	setting = &c->settings->of[id];
 	setting->line_before = setting->line;
 	if (setting->given)
-		r = add(c, id, ""); /* what a list had, too */
+		r = add(c, id, ""); /* drops a former list too */
 	if (r == 0)
 		r = read_value(c, id);
 	if (r < 0)
@@ -223,7 +225,10 @@ static int read_assignment(struct cursor *c)
 	return 0;
 }
 
-/* Values end in log lines and names of files: no control characters but the line's own. */
+/*
+ * No control characters other than those between words and lines: values end up in log lines and in
+ * file names.
+ */
 static int check_characters(struct cursor *c, const char *text)
 {
 	unsigned line = 1;

@@ -9,5 +9,5 @@
 void help_print(FILE *out, enum program program);
 void help_print_version(FILE *out, enum program program);
 
-/* Writes `text` in lines of up to `width` columns, `indent` in front of all but the first. */
+/* Writes `text` in lines of up to `width` columns; all lines but the first begin with `indent`. */
 void help_wrap(FILE *out, const char *text, unsigned width, const char *indent);

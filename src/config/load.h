@@ -5,6 +5,6 @@
 
 #include "config/check.h"
 
-/* As config_load(); what --help, --version and --check-config say goes to stdout. */
+/* Like config_load(). The output of --help, --version and --check-config goes to stdout. */
 int load_daemon(int argc, char **argv, const struct machine *machine, struct config **ret_config,
 	struct err *err);

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * The option table: every variable of the file and every option of the command line stands in it
- * once, and the parsers, --help, the man pages and the shipped file all come from it.
+ * The option table. Every variable of the file and every option of the command line has one entry;
+ * the parsers, --help, the man pages and the shipped file are all driven by it.
  *
- * Loading goes: command line and file => texts per option, with where they came from (setting.h)
- * => the table's parsers => struct config => checks across options (check.h).
+ * Loading: command line and file => a text per option with its origin (setting.h) => the parsers of
+ * the table => struct config => checks across options (check.h).
  */
 
 #include <stdbool.h>
@@ -77,27 +77,30 @@ enum program {
 
 enum option_arg {
 	ARG_NONE,     /* an action */
-	ARG_FLAG,     /* boolean: bare means true; the long form takes =BOOL, too */
+	ARG_FLAG,     /* boolean; bare means true, the long form also takes =BOOL */
 	ARG_REQUIRED, /* takes a value */
 	ARG_OPTIONAL, /* takes a value only as -xVALUE or --long=VALUE */
 };
 
 struct config_option {
-	unsigned programs;     /* enum program, or'ed */
-	const char *section;   /* the heading above this and the following options, or NULL */
+	unsigned programs;     /* enum program, ORed */
+	const char *section;   /* heading of this and the following options, or NULL */
 	const char *variable;  /* in the file, or NULL */
 	const char *long_name; /* on the command line, or NULL */
 	char short_name;       /* '\0' for none */
 	enum option_arg arg;
 	const char *metavar; /* what --help calls the value */
-	/* Reads a text that is not blank into `target` (at `offset` of struct config[_sched]). */
+	/*
+	 * Parses a text that is not blank into `target` (at `offset` of struct config or
+	 * config_sched).
+	 */
 	int (*parse)(const struct config_option *option, const char *text, void *target,
 		struct err *err);
 	size_t offset;
-	const char *default_text; /* read where nothing is configured; NULL: the field stays 0 */
-	const char *when_true;    /* endpoints: what "true" or the bare option stands for */
+	const char *default_text; /* parsed if nothing is configured; NULL: the field stays 0 */
+	const char *when_true;    /* endpoints: the value of "true" or of the bare option */
 	const char *shipped;      /* the value in the shipped file; NULL: blank */
-	bool list;                /* several items: the array form, ';', repeated options */
+	bool list;                /* several items: array form, ';' or repeated options */
 	const char *help;         /* one line: no capital, no full stop */
 	const char *detail;       /* further sentences for the man pages and the file, or NULL */
 };
@@ -105,10 +108,10 @@ struct config_option {
 extern const struct config_option config_options[OPT_N];
 
 /*
- * The option that a variable sets for that program, else for another one; OPT_N where there is
+ * The option that a variable sets for this program, or else for another one; OPT_N if there is
  * none.
  */
 enum option_id option_by_variable(enum program program, const char *variable);
 
-/* What documents call the default: "1,2", "off", "none". */
+/* The default as named in documents: "1,2", "off", "none". */
 const char *option_default_name(const struct config_option *option);

@@ -10,7 +10,7 @@
 #define AT(member) .offset = offsetof(struct config, member)
 #define SCHED_AT(member) .offset = offsetof(struct config_sched, member)
 
-/* Stands before each row of the daemon's flags. */
+/* Begins each entry of the daemon's options. */
 #define DAEMON .programs = PROGRAM_DAEMON
 #define SCHED .programs = PROGRAM_SCHED
 #define FLAG .arg = ARG_FLAG, .metavar = "BOOL", .parse = value_bool, .default_text = "false"

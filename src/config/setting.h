@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The texts that one source (the file, or the command line) gives for the options, unread. */
+/* The option values that one source (the file, or the command line) sets, as unparsed text. */
 
 #include <stdbool.h>
 
@@ -14,10 +14,10 @@ struct value {
 };
 
 struct setting {
-	bool given;           /* true with n == 0: blank, which means the default */
-	unsigned line;        /* of the file, where it was given */
-	unsigned line_before; /* where it was given the time before, else 0 */
-	unsigned n;           /* more than one only where the option is a list */
+	bool given;           /* with n == 0: set to blank, which means the default */
+	unsigned line;        /* of the file, where it is set last; 0 on the command line */
+	unsigned line_before; /* where it is set the time before; 0: nowhere */
+	unsigned n;           /* more than 1 only if the option is a list */
 	struct value *values;
 };
 
@@ -26,8 +26,8 @@ struct settings {
 };
 
 /*
- * Notes a text for an option: one more of a list, else in place of what was there. Blank text takes
- * back what was there. `origin` is copied. Returns 0 or -ENOMEM.
+ * Adds a value for an option: another item of a list, otherwise a replacement. A blank text removes
+ * what was there. `origin` is copied. Returns 0 or -ENOMEM.
  */
 int settings_add(struct settings *settings, enum option_id id, const char *text, const char *origin,
 	struct err *err);
@@ -35,20 +35,19 @@ int settings_add(struct settings *settings, enum option_id id, const char *text,
 void settings_fini(struct settings *settings);
 
 /*
- * Reads the text of a configuration file. Of several settings of a variable the last one is in
- * force, as in a shell. On failure err begins with "<path>:<line>: ". Returns
- * -EINVAL or -ENOMEM.
+ * Parses the text of a configuration file. If a variable is set several times, the last setting
+ * wins, as in a shell. On failure err begins with "<path>:<line>: ". Returns 0, -EINVAL or -ENOMEM.
  */
 int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
 	struct err *err);
 
-/* Reads and parses the file; -ENOENT where it does not exist, or what else went wrong. */
+/* Reads and parses the file. -ENOENT if it does not exist, or another negative errno. */
 int file_read(const char *path, enum program program, struct settings *settings, struct err *err);
 
 /*
- * Reads the command line; argv may be permuted. Actions (--help) are given without a value.
- * Uses getopt's global state: one thread at a time. (Not cmdline_parse(): a library of DPDK's has
- * that name.)
+ * Parses the command line; argv may be permuted. Actions (--help) are set without a value. Uses
+ * getopt's global state, so only one thread at a time. (Not named cmdline_parse(), which a DPDK
+ * library defines.)
  */
 int command_line_parse(
 	int argc, char **argv, enum program program, struct settings *settings, struct err *err);

@@ -98,7 +98,7 @@ int value_endpoint(
 			option->when_true);
 	if (strncmp(text, ipc, ipc_length) != 0)
 		return store(option, text, target, err);
-	/* A relative path, or an abstract socket, which no file mode protects. */
+	/* No relative path, and no abstract socket, which no file mode protects. */
 	if (text[ipc_length] != '/')
 		return err_set(err, EINVAL,
 			"'%s' names no absolute path; write ipc:///directory/file", text);
@@ -161,7 +161,7 @@ int value_log_level(
 	return 0;
 }
 
-/* Reads a decimal number of min..max. */
+/* Parses a decimal number in min..max. */
 static int read_decimal(const char *text, double min, double max, double *ret_number)
 {
 	double number;
@@ -280,6 +280,6 @@ int value_static_vf(
 			return err_set(err, EINVAL, "'%s': device %s is already on relay %u", text,
 				vf.device.name, config->vfs[i].relay_id);
 	}
-	config->vfs[config->n_vfs++] = vf; /* no more than relays, as no relay has two */
+	config->vfs[config->n_vfs++] = vf; /* cannot overflow: each relay has at most one */
 	return 0;
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Parsers of single values, for the option table. Each reads a text that is not blank into
- * `target + option->offset`, or into the members of struct config at `target` that its name tells.
- * A text that was there before is replaced. They return 0, or -EINVAL with the reason in err and
- * the target untouched, or -ENOMEM.
+ * Parsers of single values, for the option table. Each parses a text that is not blank and stores
+ * the value at `target + option->offset`, or in those members of the struct config at `target` that
+ * its name implies. A former string is freed. Returns 0, or -EINVAL with the reason in err and the
+ * target untouched, or -ENOMEM.
  */
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 
 struct config_option;
 
-/* True, false or neither (-1), of the spellings that every boolean takes. */
+/* 1, 0 or -1 (neither), for the spellings that every boolean accepts. */
 int value_as_bool(const char *text);
 
 #define VALUE_PARSER(name)                                                           \
@@ -27,7 +27,7 @@ VALUE_PARSER(value_bool);           /* bool */
 VALUE_PARSER(value_text);           /* char * */
 VALUE_PARSER(value_path);           /* char *, absolute */
 VALUE_PARSER(value_socket_pattern); /* char *, one %u */
-VALUE_PARSER(value_endpoint);       /* char *, an endpoint, or a boolean: when_true or NULL */
+VALUE_PARSER(value_endpoint);       /* char *, an endpoint or a boolean: when_true or NULL */
 VALUE_PARSER(value_vf_token);       /* char *, UUID */
 VALUE_PARSER(value_cpu_set);        /* struct cpu_set */
 VALUE_PARSER(value_cpu);            /* unsigned */
@@ -37,5 +37,5 @@ VALUE_PARSER(value_interval);       /* double, seconds */
 VALUE_PARSER(value_fraction);       /* double, 0..1 */
 VALUE_PARSER(value_nodaemon);       /* foreground, log_syslog */
 VALUE_PARSER(value_dry_run);        /* dry_run, watch */
-VALUE_PARSER(value_pin);            /* one more of pins */
-VALUE_PARSER(value_static_vf);      /* one more of vfs */
+VALUE_PARSER(value_pin);            /* adds to pins */
+VALUE_PARSER(value_static_vf);      /* adds to vfs */

@@ -17,7 +17,7 @@
 #define DRIVERS "%s/bus/pci/drivers"
 #define FUNCTION "%s/bus/pci/devices/%s"
 
-/* Where a list's entry is made of devices. */
+/* A growing list of devices. */
 struct addr_array {
 	struct pci_addr *addrs;
 	unsigned n;
@@ -30,7 +30,7 @@ static bool is_link_local(const struct sockaddr *addr)
 	return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
 }
 
-/* True where somebody gave the interface an IP address of its own. */
+/* True if the interface has an IP address other than a link-local one. */
 static bool has_ip_address(const char *netdev)
 {
 	struct ifaddrs *list, *a;
@@ -103,7 +103,7 @@ static bool is_bound_to(const char *sysfs, const struct pci_addr *addr, const ch
 	return host_pci_driver(sysfs, addr, now) == 0 && !strcmp(now, driver);
 }
 
-/* Lets the kernel choose a driver again, as if nobody had asked for one. */
+/* Lets the kernel choose a driver again, without an override. */
 static void undo(const char *sysfs, const char *text)
 {
 	sysfs_write("\n", FUNCTION "/driver_override", sysfs, text);
@@ -141,7 +141,7 @@ static int no_such_device(const char *text, struct err *err)
 		"%s is no PCI device of this host; lspci -D shows those there are", text);
 }
 
-/* 1 where the function could be bound if the driver is loaded, 0 where it is bound. */
+/* Returns 1 if the function could be bound once the driver is loaded, 0 if it is bound already. */
 static int foresee_device(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err)
 {
@@ -208,7 +208,7 @@ static int append(struct addr_array *array, const struct pci_addr *addr, struct 
 	return 0;
 }
 
-/* The first `count` VFs of a PF's interface, or all where count is 0. */
+/* Appends the first `count` VFs of a PF's interface, or all of them if count is 0. */
 static int append_vfs(const char *sysfs, const char *netdev, const struct pci_addr *pf,
 	unsigned count, struct addr_array *array, struct err *err)
 {
@@ -269,8 +269,7 @@ static int append_entry(const char *sysfs, char *entry, struct addr_array *array
 	return append_netdev(sysfs, entry, array, err);
 }
 
-/* The next entry of a list, without blanks around it; NULL at the end. Empty entries are skipped.
- */
+/* The next entry of a list, without surrounding blanks; NULL at the end. Skips empty entries. */
 static char *next_entry(char **rest)
 {
 	char *entry;
@@ -303,7 +302,7 @@ int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_a
 typedef int bind_one(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err);
 
-/* Does `one` to the devices of one entry. Returns 0 or the first error's code. */
+/* Calls `one` for the devices of one entry. Returns 0 or the code of the first error. */
 static int bind_entry(const char *sysfs, const char *entry, bind_one *one, host_bind_report *report,
 	void *userdata)
 {

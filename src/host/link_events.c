@@ -9,8 +9,8 @@
 
 #include "host/netlink.h"
 
-#define READ_SIZE 32768       /* what the kernel puts into one datagram at most */
-#define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
+#define READ_SIZE 32768       /* the largest datagram that the kernel sends */
+#define MESSAGES_AT_ONCE 1024 /* let other event sources have a turn in a storm */
 
 int host_link_events_open(struct err *err)
 {

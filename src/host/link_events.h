@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The kernel's announcements (rtnetlink) of network interfaces that have a carrier: it has come, or
- * something else has changed meanwhile. Devices do not tell: there is no uevent for it.
+ * The kernel's rtnetlink events about network interfaces with a carrier: the carrier has come up,
+ * or something else has changed while it was up. There are no uevents for this.
  */
 
 #include <stdbool.h>
@@ -11,15 +11,17 @@
 
 #include "base/err.h"
 
-/* Called with the index of each interface that has changed and has a carrier. */
+/* Called with the index of each changed interface that has a carrier. */
 typedef void host_link_up(void *userdata, unsigned index);
 
-/* A non-blocking socket, readable when something was announced; the caller closes it. Or -errno. */
+/*
+ * Returns a non-blocking socket, readable when there are events, or a negative errno. The caller
+ * closes it.
+ */
 int host_link_events_open(struct err *err);
 
-/* Takes what was announced. What was lost in a storm of announcements is not heard of. Does not
- * block. */
+/* Reads the pending events. Events that the kernel dropped in a storm are lost. Does not block. */
 void host_link_events_read(int fd, host_link_up *up, void *userdata);
 
-/* Does that with messages as the kernel sends them. */
+/* Parses messages as the kernel sends them. */
 void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata);

@@ -6,21 +6,21 @@
  *
  * - the VF's own: its device has a link `physfn` to the PF, and the PF a link `virtfnN` back;
  * - the VF's representor on the embedded switch of a NIC (NFP, mlx5, bnxt, ice, sfc and others):
- * its phys_port_name holds the VF's number and most often the PF's ("pf0vf3", "c1pf0vf3",
- * "pf0c1vf3", "p0pf0vf3"; older "vf3" and "3"). The PF is the one that its `device` link leads to;
- * where there is no such link (NFP), a PF with an interface of the same phys_switch_id. Where
- * several PFs share the switch, the PCI function is the PF's number and the controller counts the
- * cards.
+ *   its phys_port_name holds the number of the VF and usually that of the PF ("pf0vf3", "c1pf0vf3",
+ *   "pf0c1vf3", "p0pf0vf3"; older: "vf3" and "3"). Its `device` link leads to the PF. Without such
+ *   a link (NFP), the PF is one with an interface of the same phys_switch_id; if several PFs share
+ *   the switch, the PF's number is its PCI function, and the controller's number counts the cards.
  */
 
 #include "base/err.h"
 #include "host/pci.h"
 
 /*
- * The VF of the interface `netdev`; any text may be given. `sysfs` is the tree's root ("/sys").
- * Does not block. Returns 0, or with the reason in err: -ENODEV  the interface or its VF is not
- * there (yet): worth another try when the host changes; -EINVAL  the interface stands for no VF of
- * this host, or the name can be no interface's.
+ * The VF of the interface `netdev`, which may be any text. `sysfs` is the root of the tree
+ * ("/sys"). Does not block. Returns 0, or with the reason in err:
+ *
+ * - -ENODEV: the interface or its VF does not exist (yet); try again when the host changes
+ * - -EINVAL: the interface does not stand for a VF of this host, or the name is not valid
  */
 int host_vf_from_netdev(
 	const char *sysfs, const char *netdev, struct host_vf *ret_vf, struct err *err);

@@ -43,7 +43,7 @@ uint64_t host_pci_incarnation(const char *sysfs, const struct pci_addr *addr)
 	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX];
 	struct stat st;
 
-	/* Sysfs numbers its directories as they are made. */
+	/* Sysfs gives each directory that it creates a new inode number. */
 	snprintf(path, sizeof(path), FUNCTION, sysfs, text_of(addr, text));
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
@@ -112,8 +112,8 @@ int host_vf_of_pf(const char *sysfs, const struct pci_addr *pf, int number, stru
 }
 
 /*
- * Hands the VFs of one PF to `each`, in no order, until it returns non-zero. The links tell, since
- * they come before sriov_numvfs changes.
+ * Calls `each` for the VFs of one PF, in no particular order, until it returns non-zero. Goes by
+ * the links, since they appear before sriov_numvfs changes.
  */
 static int for_each_vf(const char *sysfs, const struct pci_addr *pf,
 	int (*each)(const struct host_vf *vf, void *userdata), void *userdata)

@@ -9,7 +9,7 @@
 
 #define NUMBER_MAX 65535
 
-/* Reads a decimal number at *text and moves on behind it. */
+/* Parses a decimal number at *text and advances *text past it. */
 static bool take_number(const char **text, int *ret_number)
 {
 	unsigned long number;

@@ -22,7 +22,7 @@
 #include "host/sysfs.h"
 #include "host/usable.h"
 
-/* Where the findings of one function go. */
+/* Where the findings of one check go. */
 struct out {
 	const char *check;
 	host_finding *report;
@@ -49,7 +49,7 @@ static enum host_driver_kind kind_of(const char *sysfs, const struct pci_addr *a
 	return host_driver_kind(driver);
 }
 
-/* True where the daemon binds the function to vfio-pci when it starts. */
+/* True if the daemon binds the function to vfio-pci when it starts. */
 static bool is_to_be_bound(
 	const char *sysfs, const struct host_needs *needs, const struct pci_addr *addr)
 {
@@ -57,7 +57,10 @@ static bool is_to_be_bound(
 	       host_bind_lists(sysfs, needs->bind_vfio_pci, addr);
 }
 
-/* True where a device is one of VFIO's, or is none yet, and where any is to be bound to it. */
+/*
+ * True if any device is bound to vfio-pci or has no driver for DPDK yet, or if there is a list of
+ * devices to bind.
+ */
 static bool needs_vfio(const char *sysfs, const struct host_needs *needs)
 {
 	if (needs->bind_vfio_pci != NULL)
@@ -89,7 +92,9 @@ static bool is_empty(const char *sysfs, const char *directory)
 	return empty;
 }
 
-/* The pages that are free on a node, or with -1 on all of them; -1 where there are no such pages.
+/*
+ * The number of free pages on a node, or on all nodes with -1; -1 if the host has no pages of that
+ * size.
  */
 static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 {
@@ -106,7 +111,7 @@ static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 	return n;
 }
 
-/* Of a node (-1: of all of them together) that shall have so many bytes. */
+/* Checks the pages of a node (-1: of all nodes together) that has to provide so many bytes. */
 static void check_pages(
 	const struct out *out, const char *sysfs, int node, uint64_t page_kib, uint64_t bytes)
 {
@@ -208,7 +213,7 @@ void host_check_vfio(
 			"its own; needed only on machines without interrupt remapping");
 }
 
-/* Of a device, or an entry, of VIRTIOFWD_BIND_VFIO_PCI. */
+/* Reports on a device or an entry of VIRTIOFWD_BIND_VFIO_PCI. */
 static void say_bound(void *userdata, const char *name, int r, const struct err *err)
 {
 	const struct out *out = userdata;
@@ -242,7 +247,7 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 		if (!id->is_pci)
 			say(&out, HOST_OK, "%s is no PCI device and not looked at", id->text);
 		else if (is_to_be_bound(sysfs, needs, &id->pci))
-			continue; /* that says it */
+			continue; /* reported already */
 		else if (host_pci_usable(sysfs, dev, &id->pci, &use, &err) == 0)
 			say(&out, HOST_OK, "%s can be used", id->text);
 		else
@@ -252,7 +257,7 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 		say(&out, HOST_OK, "none is configured; vio4wd vf lists the VFs of this host");
 }
 
-/* The workers' CPUs that are not in a list of the kernel's; true for any. */
+/* Finds the workers' CPUs that are not in a list of the kernel's; true if there are any. */
 static bool outside(const struct cpu_set *workers, const char *list, char *ret_text, unsigned size)
 {
 	struct cpu_set listed = {0}, missing = {0};
@@ -266,7 +271,7 @@ static bool outside(const struct cpu_set *workers, const char *list, char *ret_t
 	return cpu_set_count(&missing) > 0;
 }
 
-/* The node of a device that no worker is on. */
+/* Reports workers that are not on the node of a device. */
 static void check_nodes(const struct out *out, const char *sysfs, const struct host_needs *needs)
 {
 	char cpus[128], list[256];
@@ -314,7 +319,7 @@ void host_check_cpus(
 	check_nodes(&out, sysfs, needs);
 }
 
-/* That this process can make a directory where it is to be. */
+/* Checks that this process can create the directory in its parent. */
 static int check_makeable(const char *dir, struct err *err)
 {
 	char copy[PATH_MAX];

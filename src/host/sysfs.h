@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Single attributes and links below a sysfs tree. Each takes the path as a format. Nothing here
- * waits, except where the kernel makes a writer wait (unbinding a driver).
+ * Single attributes and links of a sysfs tree; each function takes the path as a format. Nothing
+ * here blocks, except writes for which the kernel makes the writer wait (unbinding a driver).
  */
 
 #include <net/if.h>
@@ -15,25 +15,25 @@
 
 #define SYSFS_ROOT "/sys"
 
-/* The attribute's text without the white space at its end. Returns 0 or a negative errno. */
+/* The attribute's text without trailing white space. Returns 0 or a negative errno. */
 int sysfs_read(char *ret_text, size_t size, const char *fmt, ...) _printf_(3, 4);
 
-/* A decimal attribute; -EINVAL where it is none. */
+/* A decimal attribute; -EINVAL if it is not a number. */
 int sysfs_read_int(int *ret_value, const char *fmt, ...) _printf_(2, 3);
 
 /* The last part of a link's target ("driver" -> "vfio-pci"). */
 int sysfs_link_name(char *ret_name, size_t size, const char *fmt, ...) _printf_(3, 4);
 
-/* The PCI function that a link leads to; -ENODEV where it leads to something else. */
+/* The PCI function that a link points to; -ENODEV if it points to something else. */
 int sysfs_link_pci(struct pci_addr *ret_addr, const char *fmt, ...) _printf_(2, 3);
 
 bool sysfs_exists(const char *fmt, ...) _printf_(1, 2);
 
-/* 0 where this process may write the attribute, or a negative errno. */
+/* 0 if this process may write the attribute, or a negative errno. */
 int sysfs_may_write(const char *fmt, ...) _printf_(1, 2);
 
-/* Writes the whole text by one write(), as an attribute wants it. */
+/* Writes the whole text with a single write(), as attributes require. */
 int sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
 
-/* A name that the kernel could have given an interface, so one that is safe in a path. */
+/* True for a name that the kernel accepts for an interface; such a name is safe in a path. */
 bool sysfs_netdev_name_valid(const char *name);

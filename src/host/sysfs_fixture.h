@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * For tests: a sysfs tree in a temporary directory, with the links and attributes that the kernel
- * makes. Every function asserts that it succeeded.
+ * For tests: a sysfs tree in a temporary directory, with links and attributes like the kernel's.
+ * Every function asserts that it succeeds.
  */
 
 #include <limits.h>
@@ -14,16 +14,16 @@ struct fake_sysfs {
 	char root[64];
 };
 
-/* Makes an empty tree below /tmp, with the drivers igbvf, mlx5_core, nfp and vfio-pci loaded. */
+/* Creates an empty tree below /tmp, with the drivers igbvf, mlx5_core, nfp and vfio-pci loaded. */
 void fake_sysfs_init(struct fake_sysfs *fs);
 
 /* Removes the tree. */
 void fake_sysfs_fini(struct fake_sysfs *fs);
 
-/* Writes the file `path` of the tree, making the directories above it. */
+/* Writes the file `path` of the tree and creates the directories above it. */
 void fake_sysfs_set(struct fake_sysfs *fs, const char *path, const char *fmt, ...) _printf_(3, 4);
 
-/* Makes a link; `target` is a path of the tree too. */
+/* Creates a link; `target` is a path of the tree too. */
 void fake_sysfs_link(struct fake_sysfs *fs, const char *path, const char *target);
 
 void fake_sysfs_remove(struct fake_sysfs *fs, const char *path);
@@ -31,10 +31,12 @@ void fake_sysfs_remove(struct fake_sysfs *fs, const char *path);
 /* A PCI function with a driver ("" for none) and an IOMMU group (-1 for none). */
 void fake_sysfs_pci(struct fake_sysfs *fs, const char *addr, const char *driver, int iommu_group);
 
-/* Makes `vf` number `number` of the PF: both links and sriov_numvfs. */
+/* Makes `vf` the VF `number` of the PF: both links and sriov_numvfs. */
 void fake_sysfs_vf(struct fake_sysfs *fs, const char *pf, const char *vf, int number);
 
-/* An interface; of a PCI function, or virtual where `addr` is NULL. NULL leaves an attribute out.
+/*
+ * An interface of a PCI function, or a virtual one if `addr` is NULL. Other NULLs omit the
+ * attribute.
  */
 void fake_sysfs_netdev(struct fake_sysfs *fs, const char *name, const char *addr,
 	const char *switch_id, const char *port_name);

@@ -8,9 +8,9 @@
 
 #include "host/netlink.h"
 
-#define KERNEL_GROUP 1        /* what the kernel itself says; 2 is udev */
-#define MESSAGE_SIZE 8192     /* the kernel's are up to 2 KiB of variables and a path */
-#define MESSAGES_AT_ONCE 1024 /* leave the event loop a turn in a storm */
+#define KERNEL_GROUP 1        /* sent by the kernel itself; group 2 is udev */
+#define MESSAGE_SIZE 8192     /* the kernel sends up to 2 KiB of variables and a path */
+#define MESSAGES_AT_ONCE 1024 /* let other event sources have a turn in a storm */
 
 int host_uevent_open(struct err *err)
 {

@@ -87,7 +87,10 @@ static int check_driver(const char *sysfs, const struct pci_addr *addr, const ch
 	return 0;
 }
 
-/* A function of the group that the host itself uses, and so nobody else can; false for none. */
+/*
+ * Finds a function of the group that the host uses itself, so that nobody else can use any of them;
+ * false if there is none.
+ */
 static bool find_host_member(const char *sysfs, int group, char ret_text[static PCI_ADDR_TEXT_SIZE],
 	char ret_driver[static HOST_DRIVER_SIZE])
 {
@@ -114,7 +117,7 @@ static bool find_host_member(const char *sysfs, int group, char ret_text[static 
 	return found;
 }
 
-/* True where this process has the file open: whoever holds it then is no other. */
+/* True if this process has the file open; then no other process holds it. */
 static bool is_open_here(const char *path)
 {
 	char link[64], target[PATH_MAX];
@@ -132,7 +135,7 @@ static bool is_open_here(const char *path)
 	return found;
 }
 
-/* Opens and closes the file by which processes get the device. */
+/* Opens and closes the file through which processes get the device. */
 static int check_file(const char *path, const char *text, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -204,7 +207,7 @@ static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr 
 	int group = host_pci_iommu_group(sysfs, addr);
 
 	if (group < 0)
-		return 0; /* bound without one: VFIO's mode without an IOMMU */
+		return 0; /* bound without an IOMMU group: VFIO's no-IOMMU mode */
 	if (find_host_member(sysfs, group, member, driver))
 		return err_set(err, EBUSY,
 			"device %s shares its IOMMU group %d with %s, which the host's driver %s "

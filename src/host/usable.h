@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Whether DPDK can drive a PCI function, and if not, why: for the message that an operator reads
- * when a device could not be opened.
+ * Whether DPDK can drive a PCI function, and if not, why. For the error that an operator reads when
+ * a device could not be opened.
  */
 
 #include <stdbool.h>
@@ -17,30 +17,37 @@ struct host_use {
 	bool vf_token;           /* a VF token is configured */
 };
 
-/* What a driver of the kernel's does with the function. */
+/* What a kernel driver does with a function. */
 enum host_driver_kind {
 	HOST_DRIVER_NONE,
-	HOST_DRIVER_KEEPS,      /* it has it for the host */
-	HOST_DRIVER_VFIO,       /* hands it to a process */
-	HOST_DRIVER_UIO,        /* too, but knows no IOMMU: physical addresses (igb_uio, ...) */
-	HOST_DRIVER_BIFURCATED, /* lets DPDK drive it as well (mlx5) */
+	HOST_DRIVER_KEEPS,      /* keeps it for the host */
+	HOST_DRIVER_VFIO,       /* hands it to a process (vfio-pci) */
+	HOST_DRIVER_UIO,        /* likewise, without an IOMMU: physical addresses (igb_uio, ...) */
+	HOST_DRIVER_BIFURCATED, /* shares it with DPDK (mlx5) */
 };
 
-/* "" is none. */
+/* "" means no driver. */
 enum host_driver_kind host_driver_kind(const char *driver);
 
-/* True where the driver hands the function to a process. */
+/* True if the driver hands the function to a process. */
 bool host_driver_is_userspace(const char *driver);
 
-/* True where a function is bound to a driver that knows no IOMMU. */
+/* True if any function is bound to a UIO driver, which needs physical addresses. */
 bool host_any_bound_to_uio(const char *sysfs);
 
 /*
- * Looks for what keeps a process from using a function. 0 where nothing was found; otherwise err
- * names the device and the remedy: -ENODEV no such device; -ENXIO not bound to a driver for it;
- * -EOPNOTSUPP no IOMMU, or the wrong kind of addresses; -EBUSY its IOMMU group is in use, by
- * another process or the host; -EACCES no permission, or the VF token; -ENOMEM the limit of locked
- * memory. `sysfs` and `dev` are the trees' roots ("/sys", "/dev"). Changes nothing, does not block.
+ * Looks for whatever keeps this process from using a function. Returns 0 if nothing was found.
+ * Otherwise err names the device and the remedy:
+ *
+ * - -ENODEV: no such device
+ * - -ENXIO: not bound to a suitable driver
+ * - -EOPNOTSUPP: bound to a UIO driver, but DPDK runs with virtual addresses
+ * - -EBUSY: another process or the host uses its IOMMU group
+ * - -EACCES: no permission, or a VF token is missing or wrong
+ * - -ENOMEM: the limit of locked memory is too low
+ * - another errno: the file of its IOMMU group cannot be opened
+ *
+ * `sysfs` and `dev` are the roots of the trees ("/sys", "/dev"). Changes nothing, does not block.
  */
 int host_pci_usable(const char *sysfs, const char *dev, const struct pci_addr *addr,
 	const struct host_use *use, struct err *err);

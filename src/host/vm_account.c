@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What a directory lets one do, as in a mode's bits for others. */
+/* Permissions on a directory, as the mode bits for others. */
 #define SEARCH 1
 #define MAKE_FILES 3
 
@@ -47,7 +47,7 @@ static bool may(const struct vm_account *vms, const struct stat *st, unsigned bi
 	return group == others ? group : are_in_group(vms, st->st_gid) ? group : others;
 }
 
-/* `above`: what does, of those that the directory is in; NULL: it does itself. */
+/* `above`: the parent directory that keeps them out; NULL: it is `dir` itself. */
 static int keeps_out(
 	const struct vm_account *vms, const char *dir, const char *above, struct err *err)
 {

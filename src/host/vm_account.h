@@ -6,28 +6,33 @@
 
 #include "base/err.h"
 
-/* The directory of the sockets, as the daemon makes it. In that of a group, sockets are of that
- * group whatever their maker's, and nobody can take another's away. */
+/*
+ * Modes of the sockets' directory, if the daemon creates it. In a directory for a group, all
+ * sockets belong to that group whatever the group of their creator (setgid), and nobody can remove
+ * another's (sticky).
+ */
 #define DIRECTORY_OF_OWNER 0755
 #define DIRECTORY_OF_GROUP 03775
 
-/* As whom VMs run, by the configuration. */
+/* The account that VMs run as, according to the configuration. */
 struct vm_account {
-	const char *owner; /* a name, or a number */
+	const char *owner; /* a name or a number; so is `group` */
 	const char *group;
-	uid_t uid; /* of these; (uid_t)-1: not known */
+	uid_t uid; /* of the owner; (uid_t)-1: unknown */
 	gid_t gid;
-	bool makes_sockets; /* in client mode */
+	bool makes_sockets; /* VMs create the sockets (client mode) */
 };
 
-/* True where this process is not root: sockets are its own then, and the group is what VMs have in
- * common with it. */
+/*
+ * True if this process is not root but runs as `owner`: it then owns the sockets itself, and VMs
+ * share only `group` with it.
+ */
 bool vm_account_is_group(const struct vm_account *vms);
 
 /*
- * Whether VMs can reach a directory and, where they make sockets, do that in it, by owners and
- * modes. 0, also where the account is not known; -ENOENT: all is well, but the directory itself is
- * not there; or another error, with the remedy. Looks groups up, which may block. Any thread, one
- * at a time.
+ * Checks by owners and modes whether VMs can reach a directory and, if they create sockets, can do
+ * that in it. Returns 0, also if the account is unknown; -ENOENT if only the directory itself is
+ * missing; or another negative errno. err has the remedy. May block while groups are looked up. Any
+ * thread, but one at a time.
  */
 int vm_account_may_use(const struct vm_account *vms, const char *dir, struct err *err);

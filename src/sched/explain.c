@@ -30,7 +30,7 @@ void explain_move(const struct sched_input *input, const struct sched_move *move
 		reason_names[move->reason]);
 }
 
-/* "3 moves", and why they are made or not. */
+/* "3 moves", and why they are made or not made. */
 static void explain_verdict(const struct sched_input *input, const struct sched_finding *found,
 	char ret_text[static VERDICT_SIZE])
 {

@@ -8,7 +8,7 @@
 #define STEP_DEVIATIONS 4.0
 #define STEP_MIN 0.02 /* cores */
 
-/* Published for virtio-forwarder: cores per million packets and per megabyte a second. */
+/* Published for virtio-forwarder: cores per million packets and per megabyte per second. */
 static const struct {
 	double per_mpps;
 	double per_mbps;

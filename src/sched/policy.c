@@ -47,8 +47,8 @@ static void add_move(struct sched_plan *plan, unsigned lane, unsigned to, enum s
 }
 
 /*
- * Brings lanes to the node of their memory, which lasts, so that no hysteresis is needed. A lane
- * whose node has no room stays.
+ * Moves lanes to the node of their memory. That node does not change, so no hysteresis is needed. A
+ * lane stays if no worker there has room for it.
  */
 static void bring_home(struct search *search, struct sched_plan *plan)
 {
@@ -67,7 +67,7 @@ static void bring_home(struct search *search, struct sched_plan *plan)
 	}
 }
 
-/* The most that a worker of the domain is relieved by. */
+/* The largest relief of a worker of the domain. */
 static double relief(const struct search *before, const struct search *after, int domain)
 {
 	double most = 0;
@@ -95,7 +95,10 @@ static enum sched_verdict judge(
 	return SCHED_VERDICT_STAY;
 }
 
-/* A move that the locality of the lane has brought about already gets its final place. */
+/*
+ * Adds the moves to the plan. If a lane is moved for locality already, that move gets the final
+ * place.
+ */
 static void adopt(const struct search *before, const struct search *after,
 	const struct sched_finding *found, struct sched_plan *plan)
 {

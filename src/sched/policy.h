@@ -5,24 +5,24 @@
  * Which lane should run on which worker: a pure function from a picture of the machine to a few
  * moves.
  *
- * Theory. A lane is one direction of one relay, or a slice of it where the daemon has split it over
- * device queues; it runs on one worker and moves whole. Loads are
- * shares of one core. The workers of a NUMA node form a domain, within which lanes are balanced
- * (with global_numa all workers are one domain).
+ * Theory. A lane is one direction of one relay, or a slice of it if the daemon has split it over
+ * device queues. It runs on one worker and moves as a whole. Loads are shares of one core. The
+ * workers of a NUMA node form a domain, within which lanes are balanced (with global_numa all
+ * workers are one domain).
  *
- * In each domain a search starts from the present placement and takes, again and again, the move of
- * one lane or the exchange of two that lowers the load of the most loaded worker the most, until no
- * such step is worth its moves (SCHED_MOVE_COST of a core each). Where a most loaded worker cannot
- * be relieved, the next one is tried. As the search starts from what is there, it needs few moves,
- * unlike one that deals out all lanes afresh.
+ * In each domain a search starts from the present placement. It repeatedly takes the step, a move
+ * of one lane or an exchange of two, that lowers the load of the most loaded worker the most, until
+ * no step gains more than its moves cost (SCHED_MOVE_COST of a core each). If the most loaded
+ * worker cannot be relieved, the next one is tried. Since the search starts from the present
+ * placement, it needs few moves, unlike one that deals out all lanes from scratch.
  *
  * Then the result is weighed. Its imbalance is the worst worker's load above the mean, relative to
- * the mean: with two workers exactly the coefficient of variation, and unlike that it does not fade
- * among many workers. The moves are made
- * - where the coefficient of variation or the imbalance falls by `sensitivity` or more,
- * - or where they relieve a saturated worker (SCHED_SATURATED), which loses packets,
- * and in both cases only where some worker is relieved by SCHED_RELIEF_MIN of a core: how evenly
- * next to nothing is spread does not matter.
+ * the mean. With two workers this equals the coefficient of variation; unlike that, it does not
+ * fade among many workers. The moves are made
+ * - if the coefficient of variation or the imbalance falls by `sensitivity` or more,
+ * - or if they relieve a saturated worker (SCHED_SATURATED), which loses packets,
+ * and in both cases only if some worker is relieved by SCHED_RELIEF_MIN of a core: how evenly a
+ * tiny load is spread does not matter.
  *
  * The work is bounded by SCHED_LANES_MAX steps of SCHED_LANES_MAX * SCHED_LANES_MAX trials.
  */
@@ -34,7 +34,7 @@
 #define SCHED_LANES_MAX (2 * RELAYS_MAX * SLICES_MAX)
 
 #define SCHED_MOVE_COST 0.01   /* what a move must gain, in cores */
-#define SCHED_REMOTE_COST 0.05 /* so a lane's place on another node than its own */
+#define SCHED_REMOTE_COST 0.05 /* cost of a lane on another node than its own, in cores */
 #define SCHED_RELIEF_MIN 0.05  /* what a plan must gain, in cores */
 #define SCHED_SATURATED 0.95   /* load of a worker that is about to lose packets */
 
@@ -49,11 +49,11 @@ struct sched_lane {
 	unsigned relay_id;
 	enum sched_direction direction;
 	unsigned slice;    /* 0..n_slices-1 */
-	unsigned n_slices; /* of the direction; 1: it is whole (0 too) */
-	unsigned worker;   /* that runs it: an index into the workers */
+	unsigned n_slices; /* of the direction; 0 or 1: not split */
+	unsigned worker;   /* runs it; an index into the workers */
 	double load;       /* share of one core, >= 0 */
 	int numa_node;     /* of the VM's memory and the packet pool; -1: unknown */
-	bool pinned;       /* must stay where it is */
+	bool pinned;       /* must not move */
 };
 
 struct sched_input {
@@ -68,7 +68,7 @@ struct sched_input {
 enum sched_reason {
 	SCHED_BALANCE,  /* the load becomes more even */
 	SCHED_OVERLOAD, /* a saturated worker is relieved */
-	SCHED_LOCALITY, /* the lane comes to the node of its memory */
+	SCHED_LOCALITY, /* the lane moves to the node of its memory */
 };
 
 struct sched_move {
@@ -86,7 +86,7 @@ struct sched_spread {
 
 enum sched_verdict {
 	SCHED_VERDICT_EVEN,    /* no step is worth its moves */
-	SCHED_VERDICT_STAY,    /* a better placement is known, but not better enough */
+	SCHED_VERDICT_STAY,    /* a better placement exists, but is not worth it */
 	SCHED_VERDICT_BALANCE, /* better by the sensitivity or more */
 	SCHED_VERDICT_RELIEVE, /* a saturated worker must be relieved */
 };
@@ -96,8 +96,8 @@ struct sched_finding {
 	int numa_node; /* -1: all, or unknown */
 	enum sched_verdict verdict;
 	struct sched_spread now;
-	struct sched_spread then; /* with the best placement found, taken or not */
-	unsigned n_moves;         /* that it needs */
+	struct sched_spread then; /* with the best placement found, adopted or not */
+	unsigned n_moves;         /* needed for that placement */
 };
 
 struct sched_plan {

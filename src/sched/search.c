@@ -7,10 +7,11 @@
 /* A move of `lane` to `to`, or an exchange with the lane `back` there. */
 struct step {
 	unsigned lane;
-	unsigned back; /* NONE: a mere move */
+	unsigned back; /* NONE: a move, not an exchange */
 	unsigned to;
-	double gain;  /* what it takes from the more loaded of the two workers, less its cost */
-	double there; /* load of `to` after it: the lower the better among equal gains */
+	/* load taken from the more loaded of the two workers, less the cost of the step */
+	double gain;
+	double there; /* load of `to` afterwards; breaks ties between equal gains */
 };
 
 static bool has_worker_on(const struct sched_input *input, int numa_node)
@@ -49,7 +50,7 @@ void search_place(struct search *search, unsigned lane, unsigned worker)
 	search->at[lane] = worker;
 }
 
-/* What it costs that a lane is on that worker, in cores. */
+/* The cost of having a lane on that worker, in cores. */
 static double place_cost(const struct search *search, unsigned lane, unsigned worker)
 {
 	const struct sched_lane *subject = &search->input->lanes[lane];
@@ -59,8 +60,10 @@ static double place_cost(const struct search *search, unsigned lane, unsigned wo
 	return (worker != subject->worker ? SCHED_MOVE_COST : 0) + (remote ? SCHED_REMOTE_COST : 0);
 }
 
-/* Takes the step that puts `lane` on `to`, and `back` in its place, where it is better than
- * *best. */
+/*
+ * Evaluates the step that puts `lane` on `to`, and `back` in its place; stores it in *best if it is
+ * better.
+ */
 static void try_step(
 	const struct search *search, unsigned lane, unsigned to, unsigned back, struct step *best)
 {
@@ -81,7 +84,7 @@ static void try_step(
 		*best = (struct step){lane, back, to, gain, there};
 }
 
-/* The best step that relieves the worker `from`; its gain is 0 where there is none. */
+/* The best step that relieves the worker `from`; its gain is 0 if there is none. */
 static struct step best_step(const struct search *search, unsigned from)
 {
 	const struct sched_input *input = search->input;
@@ -104,7 +107,7 @@ static struct step best_step(const struct search *search, unsigned from)
 	return best;
 }
 
-/* Workers of the domain, the most loaded first. */
+/* The workers of the domain, most loaded first. */
 static unsigned sort_workers(
 	const struct search *search, int domain, unsigned ret_workers[WORKERS_MAX])
 {
@@ -143,7 +146,7 @@ static bool take_step(struct search *search, int domain)
 
 void search_improve(struct search *search, int domain)
 {
-	/* Each step makes the sorted list of loads smaller, so it ends; the bound is for time. */
+	/* Ends, as each step makes the sorted list of loads smaller; the bound is for time. */
 	for (unsigned steps = 0; steps < SCHED_LANES_MAX; steps++)
 		if (!take_step(search, domain))
 			return;

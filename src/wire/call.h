@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* One request to an endpoint, and its answer. */
+/* A request to an endpoint, and its answer. */
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -9,9 +9,9 @@
 
 /*
  * Sends `request` to `endpoint` and waits up to `timeout_ms` for the answer, a message of `type`.
- * Returns 0, -ETIMEDOUT, -EBADMSG where the answer is not of that type, or another negative errno
- * with the reason in err. Free *ret_reply with protobuf_c_message_free_unpacked(). Any thread;
- * blocks.
+ * Returns 0, -ETIMEDOUT, -EBADMSG if the answer is not of that type, or another negative errno; the
+ * reason is in err. The caller frees *ret_reply with protobuf_c_message_free_unpacked(). Any
+ * thread; blocks.
  */
 int wire_call(const char *endpoint, int timeout_ms, const ProtobufCMessage *request,
 	const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret_reply, struct err *err);

@@ -12,7 +12,7 @@ typedef Virtioforwarder__PortControlRequest Request;
 typedef Virtioforwarder__PortControlRequest__PciAddress PciAddress;
 typedef Virtioforwarder__PortControlResponse Response;
 
-/* A request with all that it points to but the strings of its op. */
+/* A request with everything it points to, except the strings of its op. */
 struct request_frame {
 	Request request;
 	PciAddress addresses[BOND_MEMBERS_MAX];
@@ -25,7 +25,10 @@ static bool is_plain_pci(const struct device_id *id)
 	return id->is_pci && strcmp(id->text, id->name) == 0;
 }
 
-/* PCI addresses go where every daemon reads them; the extension is for the rest. */
+/*
+ * Plain PCI addresses go into the field that every daemon reads; the extension is for all other
+ * devices.
+ */
 static void fill_device(const struct op_device *device, struct request_frame *frame)
 {
 	bool pci = true;

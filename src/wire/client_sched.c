@@ -11,7 +11,7 @@ typedef Virtioforwarder__CoreSchedRequest Request;
 typedef Virtioforwarder__CoreSchedRequest__RelayCPU RelayCPU;
 typedef Virtioforwarder__CoreSchedResponse Response;
 
-/* Sends it and takes the daemon's refusal for an error. Free *ret_reply. */
+/* Sends the request and turns the daemon's refusal into an error. The caller frees *ret_reply. */
 static int core_sched_call(
 	const char *endpoint, const Request *request, Response **ret_reply, struct err *err)
 {
@@ -36,7 +36,7 @@ static int core_sched_call(
 	return 0;
 }
 
-/* Into an array of SLICES_MAX; returns how many. */
+/* Writes to an array of SLICES_MAX; returns the number of slices. */
 static size_t write_slices(const struct slice_cpus *slices, int32_t *cpus)
 {
 	for (unsigned i = 0; i < slices->n; i++)

@@ -23,7 +23,7 @@ static void read_drops(Drop *const *drops, size_t n, struct packet_count dropped
 					(struct packet_count){drops[i]->packets, drops[i]->bytes};
 }
 
-/* Returns how many there are, 1 where the direction is not split. */
+/* Returns the number of slices; 1 if the direction is not split. */
 static unsigned read_slices(Slice *const *slices, size_t n, struct direction_stats *stats)
 {
 	n = MIN(n, (size_t)SLICES_MAX);
@@ -35,7 +35,7 @@ static unsigned read_slices(Slice *const *slices, size_t n, struct direction_sta
 #define COUNT(message, name) \
 	((struct packet_count){(message)->pkts_##name, (message)->bytes_##name})
 
-/* The two directions have the same fields but for the names of source and destination. */
+/* The fields of the two directions differ only in the names of source and destination. */
 #define READ_DIRECTION(message, stats, rates, source, destination)                            \
 	do {                                                                                  \
 		(stats)->active = (message)->active;                                          \

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/*
- * ConfigRequest, and what is configured -> ConfigResponse. Pure; any thread.
- */
+/* ConfigRequest -> nothing, configuration -> ConfigResponse. Pure; any thread. */
 
 #include "control/op.h"
 #include "wire/message.h"
@@ -11,12 +9,12 @@
 struct config_info {
 	const char *daemon_version;
 	const char *dpdk_version;
-	const char *const *features; /* short names; NULL at the end */
+	const char *const *features; /* short names; terminated by NULL */
 	const struct core_move *pins;
 	unsigned n_pins;
 };
 
-/* 0, or -EBADR where the bytes are no request. */
+/* 0, or -EBADR if the bytes are not a request. */
 int config_request_decode(const void *data, size_t length);
 
 /* 0 or -ENOMEM. */

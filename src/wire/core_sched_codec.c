@@ -92,7 +92,7 @@ static int read_request(
 				err, EINVAL, "GET_EAL_CORES takes no relay_cpu_map: leave it out");
 		request.op = CORE_SCHED_GET_EAL_CORES;
 		break;
-	default: /* protobuf-c lets numbers through that the enum does not have */
+	default: /* protobuf-c accepts numbers that the enum does not have */
 		return err_set(err, EINVAL, "operation %d is unknown", (int)wire->op);
 	}
 	*ret_request = request;

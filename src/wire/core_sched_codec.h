@@ -25,13 +25,13 @@ struct core_sched_request {
 };
 
 /*
- * Returns 0, -EBADMSG where the bytes are no request, or -EINVAL. *ret_request is untouched on
+ * Returns 0, -EBADMSG if the bytes are not a request, or -EINVAL. *ret_request is untouched on
  * failure.
  */
 int core_sched_request_decode(
 	const void *data, size_t length, struct core_sched_request *ret_request, struct err *err);
 
-/* `cores` is NULL where they were not asked for. 0 or -ENOMEM. */
+/* `cores` is NULL if they were not requested. 0 or -ENOMEM. */
 int core_sched_response_encode(const struct cpu_set *cores, struct wire_message *ret_message);
 
 /* `code` is a positive errno. 0 or -ENOMEM. */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A serialized message. Who gets one owns it and frees it with free(): data is never NULL after
- * success, even where length is 0.
+ * A serialized message. Whoever receives one owns `data` and frees it with free(). After success
+ * `data` is never NULL, even if `length` is 0.
  */
 
 #include <protobuf-c/protobuf-c.h>

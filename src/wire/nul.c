@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Reads a varint at *at and moves on; false where there is none before `end`. */
+/* Reads a varint at *at and advances past it; false if none ends before `end`. */
 static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
 {
 	uint64_t value = 0;

@@ -24,7 +24,7 @@ enum need {
 	REQUIRED,
 };
 
-/* What each operation takes, in the order of enum op_kind, which is that of the wire. */
+/* What each operation uses, in the order of enum op_kind, which is also that of the wire. */
 static const struct op_shape {
 	const char *name;
 	enum need relay;
@@ -32,7 +32,7 @@ static const struct op_shape {
 	enum need vhost_path;
 	enum need socket_mode;
 	enum need ident;
-	bool members_by_name; /* a bond's name is enough */
+	bool members_by_name; /* a bond's name suffices */
 } shapes[] = {
 	[OP_ADD] = {"ADD", REQUIRED, REQUIRED, REFUSED, REFUSED, OPTIONAL, false},
 	[OP_REMOVE] = {"REMOVE", REQUIRED, REQUIRED, REFUSED, REFUSED, REFUSED, true},
@@ -58,7 +58,7 @@ static int check_need(
 	return 0;
 }
 
-/* A string that has to be printable and shorter than `size`; copied to ret_text. */
+/* Copies a string that must be non-empty, printable and shorter than `size` to ret_text. */
 static int read_text(
 	const char *text, const char *field, char *ret_text, size_t size, struct err *err)
 {
@@ -249,7 +249,7 @@ static int read_request(const Request *wire, struct op *ret_op, struct err *err)
 	const struct op_shape *shape;
 	int r;
 
-	/* protobuf-c lets numbers through that the enum does not have. */
+	/* protobuf-c accepts numbers that the enum does not have. */
 	if (wire->op < 0 || (size_t)wire->op >= ARRAY_SIZE(shapes))
 		return err_set(err, EINVAL, "operation %d is unknown", (int)wire->op);
 	op.kind = (enum op_kind)wire->op;

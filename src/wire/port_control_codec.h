@@ -10,8 +10,8 @@
 #include "wire/message.h"
 
 /*
- * Reads and checks a request as a whole: what comes out keeps every promise of op.h, and names
- * nothing that its operation does not take. Returns 0, -EBADMSG where the bytes are no request, or
+ * Decodes and validates a request as a whole: the result keeps every promise of op.h, and sets
+ * nothing that its operation does not use. Returns 0, -EBADMSG if the bytes are not a request, or
  * another negative errno; *ret_op is untouched on failure.
  */
 int port_control_request_decode(

@@ -12,9 +12,9 @@
 
 typedef ProtobufCFieldDescriptor Field;
 
-#define DIGITS_SIZE 18 /* 17 tell any two doubles apart */
+#define DIGITS_SIZE 18 /* 17 digits distinguish any two doubles */
 
-/* The shortest decimal that reads back as `value`, with its digits and exponent taken apart. */
+/* The digits of the shortest decimal that reads back as `value`; returns its exponent. */
 static int shortest_digits(double value, char ret_digits[static DIGITS_SIZE])
 {
 	char text[PRINT_FLOAT_SIZE];
@@ -83,7 +83,7 @@ static size_t value_size(const Field *field)
 	}
 }
 
-/* How many values the field has, and where the first one is. */
+/* Returns the number of the field's values; *ret_values points to the first. */
 static size_t field_values(
 	const ProtobufCMessage *message, const Field *field, const void **ret_values)
 {
@@ -109,7 +109,10 @@ static const char *enum_name(const Field *field, int number)
 	return value ? value->name : NULL;
 }
 
-/* A single-precision number: Python takes the shortest that reads back as the same float. */
+/*
+ * A single-precision number. Like Python, takes the shortest decimal that reads back as the same
+ * float.
+ */
 static double shortest_single(float value)
 {
 	char text[PRINT_FLOAT_SIZE];
@@ -167,7 +170,7 @@ static void print_scalar(FILE *out, const Field *field, const void *value)
 		else
 			fprintf(out, "%d", *(const int *)value);
 		break;
-	default: /* no other type is in our messages, but for text */
+	default: /* text: our messages have no other type */
 		print_text(out, *(const char *const *)value);
 		break;
 	}

@@ -39,19 +39,19 @@ int stats_request_decode(const void *data, size_t length, struct stats_request *
 	return r;
 }
 
-/* One direction's reasons, as messages. */
+/* The drop counters of one direction, as messages. */
 struct drop_list {
 	Drop messages[DROP_N];
 	Drop *pointers[DROP_N];
 };
 
-/* One direction's slices, as messages. */
+/* The slices of one direction, as messages. */
 struct slice_list {
 	Slice messages[SLICES_MAX];
 	Slice *pointers[SLICES_MAX];
 };
 
-/* A RelayState with all that it points to. */
+/* A RelayState with everything it points to. */
 struct relay_frame {
 	RelayState state;
 	Virtioforwarder__StatsResponse__RelayState__CPU cpu;
@@ -81,7 +81,7 @@ static void fill_drops(const struct direction_stats *stats, struct drop_list *li
 	}
 }
 
-/* Of a direction that is split and runs; returns how many. */
+/* Fills in the slices of a direction that is split and runs; returns their number. */
 static size_t fill_slices(const struct direction_stats *stats, struct slice_list *list)
 {
 	if (stats->n_slices < 2 || stats->cpu < 0)
@@ -97,7 +97,7 @@ static size_t fill_slices(const struct direction_stats *stats, struct slice_list
 	return stats->n_slices;
 }
 
-/* The two directions have the same fields but for the names of source and destination. */
+/* The fields of the two directions differ only in the names of source and destination. */
 #define FILL_COUNT(message, name, count)                                         \
 	do {                                                                     \
 		(message)->has_pkts_##name = (message)->has_bytes_##name = true; \

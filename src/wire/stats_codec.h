@@ -14,13 +14,13 @@
 #define STATS_RELAYS_LISTED_MAX 64
 
 struct stats_request {
-	uint64_t relays; /* bit i: relay i is asked for */
+	uint64_t relays; /* bit i: relay i is requested */
 	bool include_inactive;
 	unsigned delay_ms;
 };
 
 struct direction_rates {
-	double received_packets; /* a second; bytes likewise */
+	double received_packets; /* per second; bytes likewise */
 	double received_bytes;
 	double sent_packets;
 	double sent_bytes;
@@ -32,7 +32,7 @@ struct relay_rates {
 };
 
 /*
- * Returns 0, -EBADR where the bytes are no request, or -E2BIG where they list more than
+ * Returns 0, -EBADR if the bytes are not a request, or -E2BIG if they list more than
  * STATS_RELAYS_LISTED_MAX relays. *ret_request is untouched on failure.
  */
 int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request);
@@ -43,12 +43,12 @@ struct stats_workers {
 };
 
 /*
- * Writes those of the `n` relays that the request asks for; rates[i] belongs to relays[i]. The
- * workers may be NULL. 0 or -ENOMEM.
+ * Encodes those of the `n` relays that are requested; rates[i] belongs to relays[i]. `workers` may
+ * be NULL. 0 or -ENOMEM.
  */
 int stats_response_encode(const struct stats_request *request, const struct relay_stats *relays,
 	const struct relay_rates *rates, unsigned n, const struct stats_workers *workers,
 	struct wire_message *ret_message);
 
-/* The answer to what failed with `code`: -EBADR, -E2BIG or -ENOMEM. 0 or -ENOMEM. */
+/* The answer to a request that failed with `code`: -EBADR, -E2BIG or -ENOMEM. 0 or -ENOMEM. */
 int stats_error_encode(int code, struct wire_message *ret_message);

@@ -19,8 +19,8 @@
 #include "bin/clients/clients.h"
 #include "bin/clients/pcapng.h"
 
-#define POLL_MS 2          /* so often the rings are looked at */
-#define PACKETS_A_LOOK 256 /* between two looks at the clock and for a signal */
+#define POLL_MS 2          /* interval at which the rings are polled */
+#define PACKETS_A_LOOK 256 /* between two checks of the clock and for signals */
 #define DURATION_MAX_S 86400
 
 static const char *const directions[CAPTURE_DIRECTIONS] = {"vf-to-vm", "vm-to-vf"};
@@ -54,13 +54,13 @@ struct arguments {
 	char filter[4096];   /* "": everything */
 };
 
-/* A run. */
+/* A running capture. */
 struct capture {
 	const struct arguments *arguments;
 	struct capture_source *source;
 	struct bpf_program filter; /* no instruction: everything */
 	FILE *out;
-	uint32_t interfaces[CAPTURE_DIRECTIONS]; /* numbers in the file */
+	uint32_t interfaces[CAPTURE_DIRECTIONS]; /* interface numbers in the file */
 	uint64_t seen[CAPTURE_DIRECTIONS];
 	uint64_t written;
 };
@@ -75,7 +75,7 @@ static void set_directions(struct arguments *arguments, const char *text, struct
 		argp_error(state, "--direction: '%s' is none of vf-to-vm, vm-to-vf, both", text);
 }
 
-/* The relay, then the words of the filter. */
+/* The first argument is the relay, the others are the words of the filter. */
 static void add_word(struct arguments *arguments, const char *text, struct argp_state *state)
 {
 	size_t length = strlen(arguments->filter);
@@ -159,7 +159,7 @@ static int compile_filter(struct capture *capture, struct err *err)
 	return r;
 }
 
-/* New files are for their owner only: they hold what VMs say. */
+/* New files are readable by their owner only, since they hold the traffic of VMs. */
 static int open_file(struct capture *capture, struct err *err)
 {
 	const char *file = capture->arguments->file;
@@ -212,14 +212,14 @@ static bool wanted(const struct capture *capture, const struct captured *packet)
 	       pcap_offline_filter(&capture->filter, &header, packet->data) != 0;
 }
 
-/* True when there is no need for more. */
+/* True if no more packets are wanted. */
 static bool is_complete(const struct capture *capture)
 {
 	return ferror(capture->out) ||
 	       (capture->arguments->count > 0 && capture->written >= capture->arguments->count);
 }
 
-/* Writes up to `n` packets that are there; returns how many there were. */
+/* Writes up to `n` of the packets that are there; returns how many there were. */
 static unsigned write_packets(struct capture *capture, unsigned n)
 {
 	struct captured packet;
@@ -245,8 +245,8 @@ static unsigned write_packets(struct capture *capture, unsigned n)
 }
 
 /*
- * Until a signal, the count, the time or the daemon's end. Returns 0, or -ECONNRESET for the last.
- * A pause is the moment to write out what has been captured.
+ * Runs until a signal, the count, the time or the daemon's end. Returns 0, or -ECONNRESET for the
+ * last. During a pause it flushes what has been captured.
  */
 static int run(struct capture *capture, int signals, struct err *err)
 {
@@ -269,12 +269,12 @@ static int run(struct capture *capture, int signals, struct err *err)
 	}
 }
 
-/* Writes what is still in the rings, and says what is missing. */
+/* Writes what is still in the rings, and reports what was lost. */
 static void finish(struct capture *capture, const char *program)
 {
 	uint64_t lost = 0;
 
-	/* At most a ring full each: a busy relay fills them again meanwhile. */
+	/* At most one full ring per direction, since a busy relay refills them meanwhile. */
 	write_packets(capture, CAPTURE_DIRECTIONS * CAPTURE_RING_BYTES / 64);
 	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++) {
 		if (!(capture->arguments->request.directions & 1u << d))
@@ -296,7 +296,7 @@ static int block_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough: a failed write */
+	signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough causes a failed write */
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 

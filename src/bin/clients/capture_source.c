@@ -14,9 +14,9 @@
 struct ring {
 	unsigned direction;
 	struct capture_ring *shared;
-	uint64_t head; /* as it was looked at last */
+	uint64_t head; /* as of the last look */
 	uint64_t tail;
-	struct capture_record next; /* the oldest record, where tail is not head */
+	struct capture_record next; /* the oldest record, if tail is not head */
 };
 
 struct capture_source {
@@ -50,7 +50,7 @@ static int connect_to(int fd, const char *endpoint, struct err *err)
 	return 0;
 }
 
-/* The daemon's answer, and the descriptor that came with it (-1: none). */
+/* Receives the daemon's answer, and the descriptor that came with it (-1: none). */
 static int receive(int fd, struct capture_answer *ret_answer, int *ret_fd, struct err *err)
 {
 	union {
@@ -143,7 +143,7 @@ int capture_source_fd(const struct capture_source *source)
 	return source->socket;
 }
 
-/* Copies from a position of the ring, round its end. */
+/* Copies from a position of the ring, wrapping at its end. */
 static void get(const struct ring *ring, uint64_t position, void *ret_data, uint32_t length)
 {
 	uint32_t at = position % CAPTURE_RING_BYTES;
@@ -159,7 +159,7 @@ static void read_record(struct ring *ring)
 		get(ring, ring->tail, &ring->next, sizeof(ring->next));
 }
 
-/* What has come since the last look. */
+/* Looks for records that have come since the last look. */
 static void look(struct ring *ring)
 {
 	ring->head = atomic_load_explicit(&ring->shared->head, memory_order_acquire);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Says what a host lacks to run the daemon as it is configured. Works on the host itself. */
+/* Reports what this host lacks to run the daemon as configured. Works on the host itself. */
 
 #include <jansson.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "host/sysfs.h"
 #include "wire/client.h"
 
-#define DAEMON_BYTES (32u << 20) /* of hugepages, without devices */
+#define DAEMON_BYTES (32u << 20) /* of hugepages, apart from devices */
 
 enum {
 	KEY_CONFIG = 256,
@@ -30,9 +30,9 @@ static const struct argp_option options[] = {
 
 struct arguments {
 	struct client_options options;
-	const char *file; /* NULL: the default, which may be missing */
+	const char *file; /* NULL: the default file, which may be missing */
 	const char *sysfs;
-	char **daemon_options; /* of its command line */
+	char **daemon_options; /* options of the daemon's command line */
 	int n_daemon_options;
 };
 
@@ -47,7 +47,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case KEY_SYSFS:
 		arguments->sysfs = value;
 		return 0;
-	case ARGP_KEY_ARGS: /* all from here on */
+	case ARGP_KEY_ARGS: /* the arguments from here on */
 		if (!state->quoted)
 			return ARGP_ERR_UNKNOWN;
 		arguments->daemon_options = state->argv + state->next;
@@ -72,7 +72,7 @@ static const struct argp argp = {
 	       "Exit code: 0 nothing is missing, 1 something is, 2 bad usage.",
 };
 
-/* What has been found so far. */
+/* The findings so far. */
 struct findings {
 	json_t *list; /* NULL: print them */
 	bool missing;
@@ -94,7 +94,7 @@ static void add_finding(
 						words[verdict], "text", text));
 }
 
-/* The daemon's configuration; NULL where it is wrong, which is a finding. */
+/* Loads the daemon's configuration; NULL if it is wrong, which is a finding. */
 static struct config *load(const struct arguments *arguments, struct findings *findings)
 {
 	char name[] = "virtio-forwarder", option[4096];
@@ -118,7 +118,10 @@ static struct config *load(const struct arguments *arguments, struct findings *f
 	return config;
 }
 
-/* By its pid file; or by what it answers, where options of its unit name another place for that. */
+/*
+ * Goes by the pid file, or by whether the daemon answers: options of its unit may name another pid
+ * directory.
+ */
 static bool is_running(const struct config *config)
 {
 	const struct stats_request request = {0};
@@ -133,7 +136,7 @@ static bool is_running(const struct config *config)
 	return true;
 }
 
-/* Of the sockets that the daemon will listen on: that no other backend has them. */
+/* Checks that no other backend listens on the sockets that the daemon will open. */
 static void check_backends(const struct config *config, bool running, struct findings *findings)
 {
 	char path[SOCKET_PATH_SIZE], text[2 * SOCKET_PATH_SIZE];
@@ -191,7 +194,7 @@ int check_host_main(int argc, char **argv, bool compatible)
 	struct config *config = load(&arguments, &findings);
 	if (config != NULL)
 		check_all(&arguments, config, &findings);
-	else /* what does not depend on it */
+	else /* checks that do not depend on it */
 		host_check_vfio(arguments.sysfs, &(struct host_needs){0}, add_finding, &findings);
 	config_free(config);
 	if (findings.list != NULL) {

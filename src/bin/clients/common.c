@@ -11,7 +11,7 @@
 #define ALWAYS ~0u
 
 enum {
-	KEY_STATS_ENDPOINT = 4096, /* keys of the clients' own options are less */
+	KEY_STATS_ENDPOINT = 4096, /* keys of the clients' own options are smaller */
 	KEY_SCHED_ENDPOINT,
 	KEY_CONFIG_ENDPOINT,
 	KEY_JSON,
@@ -56,7 +56,7 @@ static error_t parse_shared(int key, char *value, struct argp_state *state)
 	}
 }
 
-/* Of the program as a whole: hands each of its two children what it parses into. */
+/* Parser of the whole program: passes their inputs to the two child parsers. */
 static error_t parse_whole(int key, char *value, struct argp_state *state)
 {
 	void **inputs = state->input;

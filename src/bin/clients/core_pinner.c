@@ -66,7 +66,7 @@ static void add_move(struct arguments *arguments, const char *text, struct argp_
 		argp_error(state,
 			"--virtio-cpu: '%s' is not RN:Ci,Cj with a relay 0-%d and CPUs 0-%d", text,
 			RELAYS_MAX - 1, CPU_SET_MAX - 1);
-	/* The relay ids differ, so there are never more than fit. */
+	/* Cannot overflow, since all relay ids differ. */
 	for (unsigned i = 0; i < arguments->n_moves; i++)
 		if (arguments->moves[i].relay_id == move.relay_id)
 			argp_error(state, "--virtio-cpu: relay %u is given twice", move.relay_id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Prints what a VM needs to sit behind a relay: a libvirt domain, or options for QEMU. */
+/* Prints what a VM needs to be connected to a relay: a libvirt domain, or options for QEMU. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +91,7 @@ static const struct argp argp = {
 	       "usage.",
 };
 
-/* An XML attribute's value, whatever stands in a path. */
+/* Prints an attribute value of XML; a path may contain anything. */
 static void print_attribute(const char *text)
 {
 	for (; *text; text++) {
@@ -115,7 +115,7 @@ static void print_interface(const struct arguments *arguments, const struct rela
 {
 	printf("    <interface type='vhostuser'>\n      <source type='unix' path='");
 	print_attribute(relay->vhost_path);
-	/* The mode is QEMU's part. */
+	/* The mode is that of QEMU. */
 	if (relay->vm.listens)
 		printf("' mode='server'/>\n");
 	else
@@ -146,7 +146,7 @@ static void print_libvirt(const struct arguments *arguments, const struct relay_
 	printf("  </devices>\n</domain>\n");
 }
 
-/* In single quotes, for a shell; a comma is doubled, for QEMU. */
+/* Prints a path for use within single quotes of a shell; commas are doubled for QEMU. */
 static void print_quoted_path(const char *path)
 {
 	for (; *path; path++) {
@@ -173,7 +173,7 @@ static void print_qemu(const struct arguments *arguments, const struct relay_sta
 	printf("-netdev vhost-user,id=net%u,chardev=relay%u,queues=%u \\\n", id, id,
 		arguments->queues);
 	printf("-device virtio-net-pci,netdev=net%u,rx_queue_size=1024,tx_queue_size=1024", id);
-	/* A vector for each ring, one for the control queue and one for the configuration. */
+	/* One vector for each ring, one for the control queue and one for configuration changes. */
 	if (arguments->queues > 1)
 		printf(",mq=on,vectors=%u", 2 * arguments->queues + 2);
 	if (arguments->mtu)

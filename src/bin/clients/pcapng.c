@@ -70,7 +70,7 @@ void pcapng_begin(FILE *out, const char *program)
 	const struct {
 		uint32_t magic;
 		uint16_t major, minor;
-		int64_t length; /* -1: not told */
+		int64_t length; /* -1: unknown */
 	} fixed = {BYTE_ORDER_MAGIC, 1, 0, -1};
 	const struct option option = text_option(OPTION_SHB_USERAPPL, program);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Adds, removes and looks up ports. */
+/* Adds, removes and queries ports. */
 
 #include <errno.h>
 #include <jansson.h>

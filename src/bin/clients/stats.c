@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Prints what the relays count. */
+/* Prints the statistics of the relays. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,7 +95,7 @@ static const struct argp argp = {
 	       "Exit code: 0 done, 1 refused or no answer within 2 s and the delay, 2 bad usage.",
 };
 
-/* What the lines of one direction begin with, and how its counters are called. */
+/* The words for one direction in its lines and counters. */
 struct direction_names {
 	const char *direction;
 	const char *source;

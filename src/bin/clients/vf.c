@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Shows the VFs of this host and what they serve, and binds them. Works on the host itself. */
+/*
+ * Lists the VFs of this host and the relays they serve, and binds them. Works on the host itself.
+ */
 
 #include <errno.h>
 #include <jansson.h>
@@ -36,7 +38,7 @@ struct arguments {
 	const char *driver;
 	bool named; /* the command was given */
 	enum command command;
-	char **devices; /* of argv */
+	char **devices; /* point into argv */
 	int n_devices;
 };
 
@@ -68,7 +70,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->named)
-			return ARGP_ERR_UNKNOWN; /* it and the rest: ARGP_KEY_ARGS */
+			return ARGP_ERR_UNKNOWN; /* ARGP_KEY_ARGS takes this and all others */
 		set_command(arguments, value, state);
 		return 0;
 	case ARGP_KEY_ARGS:
@@ -97,7 +99,7 @@ static const struct argp argp = {
 	       "Exit code: 0 done, 1 something was not, 2 bad usage.",
 };
 
-/* A line of the table. Texts are "" where there is nothing, `relay` is -1. */
+/* A line of the table. Missing texts are "", a missing relay or node is -1. */
 struct line {
 	char vf[PCI_ADDR_TEXT_SIZE];
 	char driver[HOST_DRIVER_SIZE];
@@ -108,7 +110,9 @@ struct line {
 	int relay;
 };
 
-/* The relay that has the VF, or -1. A bond is told by its name, not by its members. */
+/*
+ * The relay that has the VF, or -1. Members of a bond are not found: statistics name the bond only.
+ */
 static int find_relay(const struct stats_reply *reply, const struct pci_addr *addr)
 {
 	char text[DEVICE_TEXT_SIZE];
@@ -203,7 +207,7 @@ static int list(const char *program, const struct arguments *arguments)
 	return 0;
 }
 
-/* Binds or unbinds one function and says so, where that changed something. */
+/* Binds or unbinds one function, and reports it if that changed something. */
 static int change(
 	const char *program, const struct arguments *arguments, const struct pci_addr *addr)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * vio4wd_core_scheduler: looks at the load of virtio-forwarder's workers at every poll interval and
- * moves relays among them. It stays in the foreground; a service manager minds it.
+ * vio4wd_core_scheduler: reads the load of virtio-forwarder's workers at every poll interval and
+ * moves relays among them. It stays in the foreground, under a service manager.
  */
 
 #include <errno.h>
@@ -49,7 +49,9 @@ static int on_poll(sd_event_source *timer, uint64_t time_us, void *userdata)
 
 	if (scheduler->config->dry_run && !scheduler->config->watch && r != 0)
 		return sd_event_exit(event, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	/* Not relative: the event loop's idea of now is from before a poll that may have blocked.
+	/*
+	 * Not relative to the event loop's now: that is from before the poll, which may have
+	 * blocked.
 	 */
 	r = sd_event_source_set_time(timer, clock_monotonic_ns() / 1000 + interval_us);
 	if (r >= 0)
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
 		log_error("%s", err.text);
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
-	/* A dry run's output is on stdout, and the log only for what goes wrong. */
+	/* A dry run prints to stdout; its log is only for errors. */
 	log_open(
 		PROGRAM, config->dry_run ? MIN(config->log_level, LOG_WARNING) : config->log_level);
 	block_signals();

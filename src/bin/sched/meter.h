@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Rates between two answers of the stats endpoint: from counters, so that no other reader is in the
- * way. One thread.
+ * Rates between two answers of the stats endpoint. Computed from counters, so other readers do not
+ * interfere. One thread.
  */
 
 #include "sched/policy.h"
@@ -25,17 +25,17 @@ struct lane_rate {
 };
 
 struct worker_rate {
-	double busy; /* shares of the time */
+	double busy; /* share of the time */
 	double sleep;
 };
 
 /*
- * Takes an answer, which becomes the meter's, of the time `now_ns`. Returns false where counters
- * have gone back: the daemon was started anew, or a relay; rates begin anew, too.
+ * Takes over an answer received at `now_ns`. Returns false if counters have gone back, because the
+ * daemon or a relay was restarted; then rates start from this answer.
  */
 bool meter_take(struct meter *meter, struct stats_reply *reply, uint64_t now_ns);
 
-/* Forgets all. */
+/* Frees both answers. */
 void meter_reset(struct meter *meter);
 
 static inline bool meter_has_rates(const struct meter *meter)
@@ -49,21 +49,23 @@ static inline const struct direction_stats *meter_direction(
 	return direction == SCHED_VF_TO_VM ? &relay->vf_to_vm : &relay->vm_to_vf;
 }
 
-/* Of the worker that runs a slice, or the whole where a direction is not split; -1 for none. */
+/*
+ * The CPU of the worker that runs a slice, or the whole direction if it is not split; -1 for none.
+ */
 static inline int meter_cpu(const struct direction_stats *stats, unsigned slice)
 {
 	return stats->n_slices > 1 ? stats->slices[slice].cpu : stats->cpu;
 }
 
 /*
- * The rates of the relay now->relays[i], or of a worker now->workers[i]; all 0 where there are
- * none.
+ * The rates of the relay now->relays[i], or of the worker now->workers[i]; all 0 if there are none
+ * yet.
  */
 struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_direction direction);
 
 /*
- * The share of a core that a direction has needed, or a slice of it where it is split: as measured,
- * else by the published weights. 0 where there are no rates.
+ * The share of a core that a direction has used, or a slice of it if it is split: as measured, or
+ * else by the published weights. 0 if there are no rates yet.
  */
 double meter_load(
 	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice);

@@ -47,7 +47,7 @@ void observer_reset(struct observer *observer)
 	*observer = (struct observer){};
 }
 
-/* The daemon knows best; it runs on this machine. */
+/* The daemon knows best; otherwise sysfs will do, since it runs on this machine. */
 static int node_of(const struct stats_reply *reply, unsigned cpu)
 {
 	for (unsigned i = 0; i < reply->n_workers; i++)

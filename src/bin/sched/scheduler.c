@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "sched/explain.h"
 
-/* Says an error once, not at every poll. Returns `r`. */
+/* Logs an error once, not at every poll. Returns `r`. */
 static int complain(struct scheduler *scheduler, int r, const char *text)
 {
 	if (strcmp(scheduler->last_error, text) != 0)
@@ -46,8 +46,10 @@ static void connected(struct scheduler *scheduler, const struct cpu_set *workers
 	scheduler->last_error[0] = '\0';
 }
 
-/* The endpoint is off by default, and a daemon of ours tells pins with the statistics, too: so it
- * is asked once, and nothing is wrong where nobody answers. */
+/*
+ * Asks once which relays are pinned. It is fine if nobody answers: the endpoint is off by default,
+ * and our daemon also reports pins with the statistics.
+ */
 static void learn_pins(struct scheduler *scheduler)
 {
 	struct core_move pins[RELAYS_MAX];
@@ -65,7 +67,7 @@ static void learn_pins(struct scheduler *scheduler)
 		scheduler->observer.pinned[pins[i].relay_id] = true;
 }
 
-/* Asks the daemon. 0 or a negative errno. */
+/* Reads the daemon's workers and statistics. Returns 0 or a negative errno. */
 static int observe(struct scheduler *scheduler)
 {
 	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
@@ -90,7 +92,7 @@ static int observe(struct scheduler *scheduler)
 	return 0;
 }
 
-/* Says on which CPU a lane is to be. A direction's own CPU is that of its first slice. */
+/* Sets the CPU of a lane in the move. A direction's own CPU is that of its first slice. */
 static void set_cpu(struct core_move *move, const struct sched_lane *lane, unsigned cpu)
 {
 	bool vf_to_vm = lane->direction == SCHED_VF_TO_VM;
@@ -104,7 +106,7 @@ static void set_cpu(struct core_move *move, const struct sched_lane *lane, unsig
 	}
 }
 
-/* The move of that relay in the list, which starts where the relay is now. */
+/* The move of that relay in the list; a new one starts from where the relay runs now. */
 static struct core_move *relay_move(const struct sched_input *input, unsigned relay_id,
 	unsigned cpu, struct core_move *moves, unsigned *n)
 {
@@ -113,7 +115,7 @@ static struct core_move *relay_move(const struct sched_input *input, unsigned re
 	for (unsigned i = 0; i < *n; i++)
 		if (moves[i].relay_id == relay_id)
 			return &moves[i];
-	/* A direction that does not run is told a worker all the same. */
+	/* The message needs a CPU even for a direction that does not run. */
 	*move = (struct core_move){.relay_id = relay_id, .vf_to_vm_cpu = cpu, .vm_to_vf_cpu = cpu};
 	for (unsigned i = 0; i < input->n_lanes; i++)
 		if (input->lanes[i].relay_id == relay_id)
@@ -155,7 +157,7 @@ static void log_plan(
 		bool acts = found->verdict == SCHED_VERDICT_BALANCE ||
 		            found->verdict == SCHED_VERDICT_RELIEVE;
 
-		/* What goes on as before is not worth a line at every poll. */
+		/* An unchanged verdict is not worth a line at every poll. */
 		if (!acts && i < scheduler->n_verdicts && scheduler->verdicts[i] == found->verdict)
 			continue;
 		explain_finding(input, found, text);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What the core scheduler does at each poll. One thread; blocks for a few timeouts of client.h. */
+/*
+ * What the core scheduler does at each poll. One thread; blocks for up to a few timeouts of
+ * client.h.
+ */
 
 #include "bin/sched/observer.h"
 #include "config/config.h"
@@ -11,14 +14,14 @@ struct scheduler {
 	struct observer observer;
 	bool connected;
 	bool pins_known;
-	char last_error[ERR_TEXT_SIZE]; /* what was said last, not to be repeated */
+	char last_error[ERR_TEXT_SIZE]; /* the last error logged, not to be repeated */
 	unsigned n_verdicts;
-	enum sched_verdict verdicts[WORKERS_MAX]; /* logged last, by finding */
+	enum sched_verdict verdicts[WORKERS_MAX]; /* the verdicts logged last, by finding */
 };
 
 /*
- * Looks at the load and moves relays where that helps, or prints what it would do in a dry run.
- * Returns whether a plan was made, or a negative errno, which has been logged.
+ * Reads the loads and moves relays if that helps; a dry run prints what it would do. Returns
+ * whether a plan was made, or a negative errno after logging the error.
  */
 int scheduler_poll(struct scheduler *scheduler);
 

@@ -6,15 +6,17 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define ENTER "\033[?1049h\033[?25l" /* the other screen, no cursor */
+#define ENTER "\033[?1049h\033[?25l" /* alternate screen, no cursor */
 #define LEAVE "\033[?25h\033[?1049l"
 #define HOME "\033[H"
 #define CLEAR_LINE "\033[K"
 #define CLEAR_REST "\033[J"
 
-#define COLUMNS_DEFAULT 120 /* where stdout is no terminal */
+#define COLUMNS_DEFAULT 120 /* if stdout is not a terminal */
 
-/* A signal handler has no context. It only makes ppoll() return; which one it was is stored here.
+/*
+ * Global, since a signal handler has no context. The handler makes ppoll() return; this says
+ * whether to stop.
  */
 static volatile sig_atomic_t stopped;
 
@@ -92,7 +94,7 @@ const char *terminal_line_end(const struct terminal *terminal)
 	return terminal->is_screen ? CLEAR_LINE "\n" : "\n";
 }
 
-/* A key, if there is one. */
+/* Reads a key; true if it means quit, or if stdin is closed. */
 static bool key_is_quit(void)
 {
 	char key;

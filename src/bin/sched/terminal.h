@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The terminal as a screen that is painted anew, or a mere stream of text where stdout is none. One
- * at a time, main thread: signals are blocked but for the wait.
+ * The terminal as a screen that is repainted, or a plain stream of text if stdout is not a
+ * terminal. One at a time, main thread; signals are blocked except while waiting.
  */
 
 #include <signal.h>
@@ -14,22 +14,22 @@
 
 struct terminal {
 	bool is_screen;
-	bool has_keys; /* stdin is a terminal, whose keys come one by one */
+	bool has_keys; /* stdin is a terminal that delivers single keys */
 	struct termios before;
-	sigset_t signals; /* as they were before */
+	sigset_t signals; /* the former signal mask */
 };
 
 void terminal_open(struct terminal *terminal);
 
-/* Leaves everything as it was. */
+/* Restores everything as it was before. */
 void terminal_close(struct terminal *terminal);
 
 struct top_size terminal_size(const struct terminal *terminal);
 
-/* Begins a picture; each of its lines ends with what terminal_line_end() says. */
+/* Begin and end a picture. Each of its lines must end with terminal_line_end(). */
 void terminal_begin(const struct terminal *terminal);
 void terminal_end(const struct terminal *terminal);
 const char *terminal_line_end(const struct terminal *terminal);
 
-/* Waits; false where the user wants an end: `q`, SIGINT, SIGTERM or SIGHUP. */
+/* Waits; false if the user wants to quit: `q`, SIGINT, SIGTERM or SIGHUP. */
 bool terminal_wait(const struct terminal *terminal, double seconds);

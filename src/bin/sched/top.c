@@ -12,7 +12,7 @@
 
 #define INTERVAL_DEFAULT_S 1.0
 #define INTERVAL_MAX_S 3600.0
-#define FIRST_INTERVAL_S 0.2 /* the first picture must not keep anybody waiting */
+#define FIRST_INTERVAL_S 0.2 /* show the first picture soon */
 
 enum { KEY_POLL_INTERVAL = 256 };
 
@@ -68,7 +68,10 @@ static const struct argp argp = {
 	       "Exit code: 0 ended by the user, 1 no answer at first, 2 bad usage.",
 };
 
-/* Where the core scheduler endpoint is off: those that run something, or are in the statistics. */
+/*
+ * Adds the workers named in the statistics or running a direction: the core scheduler endpoint may
+ * be off.
+ */
 static void guess_workers(struct top *top)
 {
 	const struct stats_reply *now = top->meter.now;
@@ -120,7 +123,7 @@ static void paint(const struct top *top, const struct err *err)
 	terminal_end(&top->terminal);
 }
 
-/* Until the user or a closed pipe ends it. */
+/* Repaints until the user or a closed pipe ends it. */
 static void watch(struct top *top)
 {
 	double wait_s = MIN(FIRST_INTERVAL_S, top->interval_s);

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
-/* The command `vio4wd top`, alias virtioforwarder_monitor_load.py: load and rates, refreshed until
- * a signal or `q`. A client_main of bin/clients/clients.h. */
+/*
+ * The command `vio4wd top`, also called virtioforwarder_monitor_load.py: load and rates, refreshed
+ * until a signal or `q`. A client_main of bin/clients/clients.h.
+ */
 int top_main(int argc, char **argv, bool compatible);

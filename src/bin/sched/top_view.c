@@ -3,9 +3,9 @@
 
 #define LINE_SIZE 256
 #define BAR_MAX 60
-#define BESIDE_BAR 66 /* columns of a worker's line that are no bar */
+#define BESIDE_BAR 66 /* columns of a worker's line outside the bar */
 
-/* Collects lines, cut to the width, and stops at the last row. */
+/* Prints lines, cut to the width, and stops at the last row. */
 struct page {
 	FILE *out;
 	struct top_size size;

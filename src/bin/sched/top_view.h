@@ -13,8 +13,8 @@ struct top_size {
 };
 
 /*
- * Writes a picture of the meter, which has rates: a bar a worker, then the relays that have a
- * device or a VM, the busiest first, as many as fit. Every line ends with `end`.
+ * Prints the meter, which must have rates: a bar per worker, then the relays with a device or a VM,
+ * busiest first, as many as fit. Every line ends with `end`.
  */
 void top_view_print(FILE *out, const struct meter *meter, const struct cpu_set *workers,
 	struct top_size size, const char *end);
