@@ -29,7 +29,7 @@ bool call_watch_look(void)
 {
 	enum state state = atomic_load(&watch.state);
 
-	/* Fails where it becomes CALLED meanwhile: then he stays awake. */
+	/* Fails if it becomes CALLED meanwhile: then the watcher stays awake. */
 	return !atomic_compare_exchange_strong(
 		       &watch.state, &state, state == CALLED ? QUIET : RESTING) ||
 	       state == CALLED;

@@ -12,10 +12,10 @@
 
 #define LINE_SIZE 256
 
-/* DPDK has one log stream for the process, so its state is one too. */
+/* DPDK has one log stream per process, so this state is the process's too. */
 static struct {
 	FILE *stream;
-	pthread_mutex_t mutex; /* protects what follows: any of DPDK's threads may log */
+	pthread_mutex_t mutex; /* protects what follows: any thread of DPDK's may log */
 	bool capturing;
 	char last[LINE_SIZE];
 	struct log_limit limit; /* guests can make vhost log */
@@ -63,7 +63,7 @@ int dpdk_log_open(int max_severity, struct err *err)
 		return err_set(err, errno, "cannot open a log stream: %s", strerror(errno));
 	setvbuf(dpdk_log.stream, NULL, _IOLBF, 0);
 	rte_openlog_stream(dpdk_log.stream);
-	/* What DPDK says of ordinary events is for debugging only. */
+	/* DPDK's messages about ordinary events are for debugging only. */
 	rte_log_set_global_level(max_severity >= LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_WARNING);
 	return 0;
 }

@@ -14,10 +14,10 @@
 
 #define ARGUMENTS_MAX 24
 
-/* Without huge pages: enough for 64 relays. Reserved at start, taken page by page as it is used. */
+/* Without huge pages: enough for 64 relays. Reserved at start; pages are taken as they are used. */
 #define NO_HUGE_MIB "2048"
 
-/* The heap of DPDK itself, before any device: measured, rounded up to a huge page. */
+/* DPDK's own heap, before any device: measured, and rounded up to a huge page. */
 #define EAL_BYTES (8ULL << 20)
 
 /* "0@<master>,1@<worker>,...": DPDK's thread numbers are small, CPU numbers may not be. */
@@ -50,9 +50,9 @@ static uint64_t bytes_on(const struct eal_options *options, int node)
 
 /*
  * "--socket-mem=<MiB of node 0>,<of node 1>,...": DPDK rounds up to whole pages, takes them and
- * keeps them; it takes more as more is needed. There is no --socket-limit for other nodes: some
- * drivers (mlx5) need a little on their device's node, and virtual ones on the control thread's, or
- * do not open the device.
+ * keeps them; it takes more when it needs more. There is no --socket-limit for the other nodes:
+ * some drivers (mlx5) need a little memory on their device's node, and virtual ones on the control
+ * thread's, or they do not open the device.
  */
 static void format_memory(const struct eal_options *options, char *ret_text, size_t size)
 {
@@ -63,7 +63,7 @@ static void format_memory(const struct eal_options *options, char *ret_text, siz
 			node == 0 ? "" : ",", (bytes_on(options, node) + (1 << 20) - 1) >> 20);
 }
 
-/* DPDK would say less of what is missing. */
+/* DPDK's own message says less about what is missing. */
 static int require_memory(const struct eal_options *options, struct err *err)
 {
 	int r = 0;
@@ -77,8 +77,8 @@ static int require_memory(const struct eal_options *options, struct err *err)
 }
 
 /*
- * DPDK makes a directory for what processes share, and has nothing to put there: it goes at once,
- * so that no end of the daemon can leave it behind.
+ * DPDK makes a directory for what its processes share, and has nothing to put there. It is removed
+ * at once, so that the daemon cannot leave it behind, however it ends.
  */
 static void remove_runtime_dir(void)
 {
@@ -112,7 +112,7 @@ int eal_start(const struct eal_options *options, struct err *err)
 	argv[argc++] = "--main-lcore=0";
 	argv[argc++] = "--no-shconf"; /* nothing to share, nothing left behind */
 	argv[argc++] = "--no-telemetry";
-	/* No device is probed at start: an address that does not exist is the only one allowed. */
+	/* Allows only an address that does not exist, so that no device is probed at start. */
 	argv[argc++] = "--allow=ffff:ff:1f.7";
 	snprintf(prefix, sizeof(prefix), "--file-prefix=virtio-forwarder-%d", getpid());
 	argv[argc++] = prefix;

@@ -13,7 +13,7 @@
 
 struct epoch {
 	unsigned n_readers;
-	struct rte_rcu_qsbr *qsbr; /* shared with the readers, by DPDK's own atomics */
+	struct rte_rcu_qsbr *qsbr; /* shared with the readers, through DPDK's own atomics */
 	unsigned cpus[];           /* of the readers; for the log */
 };
 
@@ -71,7 +71,7 @@ bool epoch_passed(struct epoch *epoch, uint64_t token)
 	return rte_rcu_qsbr_check(epoch->qsbr, token, false) != 0;
 }
 
-/* Says who it is that has not passed; nothing where all have by now. */
+/* Logs which readers have not passed yet; nothing if all have by now. */
 static void log_wait(const struct epoch *epoch, uint64_t token, const char *why)
 {
 	for (unsigned i = 0; i < epoch->n_readers; i++) {

@@ -12,12 +12,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define FAULTS_MAX 64 /* not yet taken; more are handled, but nobody hears of them */
+#define FAULTS_MAX 64 /* not taken yet; more are handled, but not reported */
 
 static struct {
 	int event_fd; /* -1: not open */
 	struct sigaction previous;
-	/* Written by the thread that had the fault (after taking a number), read by fault_take().
+	/*
+	 * A slot is written by the thread that had the fault, after it has taken the slot's number,
+	 * and read by fault_take().
 	 */
 	struct {
 		struct fault fault;
@@ -27,7 +29,7 @@ static struct {
 	unsigned next_out;
 } faults = {.event_fd = -1};
 
-/* A line of /proc/self/maps, as far as it matters. */
+/* What matters of a line of /proc/self/maps. */
 struct mapping {
 	uintptr_t start, end;
 	char permissions[5];
@@ -54,7 +56,7 @@ static int next_char(struct reader *reader)
 	return (unsigned char)reader->buffer[reader->at++];
 }
 
-/* A number of base 10 or 16 and the one character behind it. */
+/* Reads a number of base 10 or 16 and the one character behind it. */
 static uint64_t next_number(struct reader *reader, int base)
 {
 	uint64_t value = 0;
@@ -118,7 +120,7 @@ static void note(uintptr_t address, const struct mapping *mapping)
 	eventfd_write(faults.event_fd, 1);
 }
 
-/* True where zeros now stand in the place of a mapping that a guest has shared. */
+/* True if zeros have taken the place of a mapping that a guest has shared. */
 static bool replace(uintptr_t address)
 {
 	struct mapping mapping;
@@ -126,7 +128,7 @@ static bool replace(uintptr_t address)
 	if (rte_mem_virt2memseg_list((void *)address) != NULL || !find_mapping(address, &mapping))
 		return false;
 	if (mapping.inode == 0)
-		return true; /* another thread was here at the same time, and has done it */
+		return true; /* another thread has replaced it at the same time */
 	if (strcmp(mapping.permissions, "rw-s") != 0)
 		return false;
 	if (mmap((void *)mapping.start, mapping.end - mapping.start, PROT_READ | PROT_WRITE,
@@ -141,7 +143,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 	int saved_errno = errno;
 
 	if (info->si_code != BUS_ADRERR || !replace((uintptr_t)info->si_addr))
-		sigaction(SIGBUS, &faults.previous, NULL); /* and it happens again */
+		sigaction(SIGBUS, &faults.previous, NULL); /* it happens again, by default */
 	errno = saved_errno;
 }
 

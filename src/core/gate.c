@@ -13,18 +13,18 @@
 #define BACKLOG 128
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
-#define BANISH_MS 1000 /* until a guest may come back that did harm */
+#define BANISH_MS 1000 /* until a guest that did harm may come back */
 
 struct gate {
 	struct gatekeeper *keeper;
 	struct gate_options options;
 	char path[SOCKET_PATH_SIZE];
 	int listen_fd;                                             /* -1 in client mode */
-	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* the oldest first, then NULL */
+	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
 	uint64_t closed_until_ms;
 	bool closed;           /* by gate_hang_up() */
 	enum gate_calls calls; /* at the last look */
-	bool rejected;         /* the last attempt to connect was, which has been said */
+	bool rejected;         /* the last attempt to connect failed: no second warning */
 };
 
 static unsigned count_connections(const struct gate *gate)
@@ -53,7 +53,7 @@ static void end_all(struct gate *gate)
 		end_connection(gate, 0);
 }
 
-/* Whose connections have ended for the harm that he did does not come back at once. */
+/* A guest whose connections have been ended for harm that it did may not come back at once. */
 static void shut_out(struct gate *gate, const char *why)
 {
 	log_warning("vhost-user socket %s: the VM is disconnected: %s", gate->path, why);
@@ -89,7 +89,10 @@ static int connect_to_library(const struct gate *gate)
 	return connect_to(path);
 }
 
-/* The connection that is to go where there is one too many: the oldest one that does nothing. */
+/*
+ * The connection to end when there is one too many: the oldest one without a running ring, else the
+ * oldest.
+ */
 static unsigned least_wanted(const struct gate *gate)
 {
 	for (unsigned i = 0; i < GATE_CONNECTIONS_MAX; i++)
@@ -98,7 +101,7 @@ static unsigned least_wanted(const struct gate *gate)
 	return 0;
 }
 
-/* Lets a frontend in; takes its descriptor over. */
+/* Lets a frontend in; takes ownership of its descriptor. */
 static void admit(struct gate *gate, int frontend_fd)
 {
 	if (gate_now_ms() < gate->closed_until_ms) {
@@ -124,7 +127,7 @@ static void accept_frontend(struct gate *gate)
 		admit(gate, fd);
 }
 
-/* Client mode. That nobody listens is nothing new: the VM is not there yet. */
+/* Client mode. If nobody listens, that is not news: the VM is not there yet. */
 static void try_to_connect(struct gate *gate)
 {
 	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
@@ -167,7 +170,7 @@ unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout
 	return next - ret_fds;
 }
 
-/* A side that hangs up while the other one has its turn ends the connection. */
+/* True if a side has hung up while the other side has its turn: that ends the connection. */
 static bool is_over(const struct pollfd *side)
 {
 	return !(side->events & POLLIN) && side->revents & (POLLHUP | POLLERR | POLLNVAL);
@@ -229,7 +232,7 @@ bool gate_relieve(struct gate *gate)
 	return true;
 }
 
-/* Its owner is given before it listens, so that nobody else can be first. */
+/* The socket gets its owner before it listens, so that nobody else can be the first to connect. */
 static int listen_on(struct gate *gate, struct err *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 
 #define HEADER_BYTES sizeof(struct vhost_user_header)
-#define STEPS_AT_ONCE 64 /* of one connection, before the others have their turn */
+#define STEPS_AT_ONCE 64 /* of one connection, before others have their turn */
 
 struct gate_connection *gate_connection_new(int frontend_fd, int library_fd)
 {
@@ -43,7 +43,7 @@ struct gate_connection *gate_connection_free(struct gate_connection *connection)
 	return NULL;
 }
 
-/* Where the side that is not at work hangs up, poll() says so without being asked. */
+/* If the side that is not at work hangs up, poll() says so without being asked. */
 short gate_connection_frontend_events(const struct gate_connection *connection)
 {
 	return connection->phase == GATE_REQUEST         ? POLLIN
@@ -58,7 +58,7 @@ short gate_connection_library_events(const struct gate_connection *connection)
 	                                                  : 0;
 }
 
-/* Where the message goes on, and how many bytes there are up to the end of this part. */
+/* Where the message goes on, and the number of bytes to the end of this part. */
 static void *next_part(struct gate_connection *connection, size_t *ret_bytes)
 {
 	struct vhost_user_message *message = &connection->message;
@@ -95,7 +95,9 @@ static void keep_fds(struct gate_connection *connection, struct msghdr *header)
 	}
 }
 
-/* Reads what is there of the current part. 1 where something was, 0 where nothing is. */
+/*
+ * Reads what is there of the current part. 1 if something was there, 0 if not, or a negative errno.
+ */
 static int receive_part(struct gate_connection *connection, int fd)
 {
 	char control[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
@@ -140,7 +142,7 @@ static int send_part(struct gate_connection *connection, int fd)
 	return 1;
 }
 
-/* A request's size is judged as soon as it is known: there is room for no other. */
+/* A request's size is judged as soon as it is known: there is no room for a larger one. */
 static int check_header(const struct vhost_user_header *header, struct err *err)
 {
 	size_t min, max;
@@ -188,8 +190,8 @@ static int transmit(struct gate_connection *connection, int fd)
 }
 
 /*
- * Has writes to the eventfd by which the guest is called fail rather than wait. The guest can undo
- * that: see gate.h.
+ * Makes writes to a guest's call eventfd fail rather than block. The guest can undo that: see
+ * guest_calls.h.
  */
 static void keep_from_blocking(int call_fd)
 {
@@ -222,7 +224,10 @@ static void enter(struct gate_connection *connection, enum gate_phase phase)
 	connection->done = 0;
 }
 
-/* Does what the phase is for. 1 where it is over, 0 where there is something to wait for. */
+/*
+ * Does what the phase is for. 1 if the phase is over, 0 if there is something to wait for, or a
+ * negative errno.
+ */
 static int step(struct gate_connection *connection, struct err *err)
 {
 	int r = 0;

@@ -53,7 +53,7 @@ bool gate_rules_shares(const struct gate_rules *rules, const struct gate_file *f
 	return false;
 }
 
-/* True where a range lies within one region. */
+/* True if a range lies within one region. */
 static bool in_memory(const struct vhost_user_memory *memory, uint64_t uva, uint64_t bytes)
 {
 	for (unsigned i = 0; i < memory->n_regions; i++) {
@@ -66,8 +66,8 @@ static bool in_memory(const struct vhost_user_memory *memory, uint64_t uva, uint
 }
 
 /*
- * The rings as the library will use them. With room for the event index, negotiated or not: drivers
- * leave it.
+ * Checks the ring's parts as the library will use them, including room for the event index,
+ * negotiated or not: drivers leave room for it.
  */
 static int check_addresses(const struct gate_rules *rules, const struct vhost_user_memory *memory,
 	const struct gate_ring *ring, struct err *err)
@@ -87,7 +87,7 @@ static int check_addresses(const struct gate_rules *rules, const struct vhost_us
 	return 0;
 }
 
-/* All that the library takes for granted of a ring once it runs. */
+/* Checks all that the library takes for granted about a ring once it runs. */
 static int check_startable(
 	const struct gate_rules *rules, const struct gate_ring *ring, struct err *err)
 {
@@ -105,7 +105,10 @@ static struct gate_ring *find_ring(struct gate_rules *rules, uint64_t index)
 	return index < GATE_RINGS_MAX ? &rules->rings[index] : NULL;
 }
 
-/* A ring that is not running, by the index of a message; NULL with the reason in `err`. */
+/*
+ * The ring that a message names by its index, if it is not running; else NULL, with the reason in
+ * `err`.
+ */
 static struct gate_ring *find_stopped(struct gate_rules *rules, uint64_t index, struct err *err)
 {
 	struct gate_ring *ring = find_ring(rules, index);
@@ -138,7 +141,9 @@ static int check_set_protocol_features(struct gate_rules *rules,
 	return 0;
 }
 
-/* The library forgets, without giving it back, what it has reserved for rings with a size. */
+/*
+ * The library would forget, without freeing it, what it has allocated for rings that have a size.
+ */
 static int check_reset_owner(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -159,7 +164,7 @@ static bool overflows(uint64_t start, uint64_t bytes)
 	return bytes > UINT64_MAX - start;
 }
 
-/* A file that has every byte it is said to have. */
+/* Checks that it is a writable file with at least `bytes`. */
 static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
 {
 	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
@@ -181,8 +186,8 @@ static int check_region(
 }
 
 /*
- * Maps all regions together, as the library is about to do, and unmaps them. Where the library
- * cannot map one, its old table is gone already, and a descriptor is never closed.
+ * Maps all regions together, as the library is about to do, and unmaps them. If the library itself
+ * cannot map one, its old table is already gone, and it leaks a descriptor.
  */
 static int check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
 	const int *fds, struct err *err)
@@ -243,7 +248,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 	return 0;
 }
 
-/* An offset is mapped and then added once more by the library. No frontend uses one. */
+/* No offset: the library maps one and then adds it once more. No frontend uses one. */
 static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -283,14 +288,17 @@ static int check_set_vring_base(struct gate_rules *rules, const struct vhost_use
 
 	if (ring == NULL)
 		return -EPROTO;
-	/* QEMU puts a packed ring's used index above; the library starts with the available one. */
+	/*
+	 * QEMU puts a packed ring's used index in the upper half; the library starts with the
+	 * available index.
+	 */
 	if (!is_packed(rules) && message->payload.ring.number > UINT16_MAX)
 		return refuse(err, "a ring that begins behind its end");
 	ring->base = message->payload.ring.number & UINT16_MAX;
 	return 0;
 }
 
-/* A running ring may be told again where it is, with or without logging. */
+/* A running ring may be told its addresses again, with or without logging. */
 static int check_set_vring_addr(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -316,7 +324,7 @@ static int check_set_vring_addr(struct gate_rules *rules, const struct vhost_use
 	return r;
 }
 
-/* Stopping undoes the set-up: the library has given back what it had for the ring. */
+/* Stopping a ring undoes its setup: the library has freed what it had for the ring. */
 static int check_get_vring_base(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -328,7 +336,7 @@ static int check_get_vring_base(struct gate_rules *rules, const struct vhost_use
 	return 0;
 }
 
-/* Anything else might block whoever writes to it. */
+/* Any other file might block whoever writes to it. */
 static bool is_eventfd(int fd)
 {
 	char link[64], target[64];
@@ -415,18 +423,18 @@ enum descriptors {
 	NONE,
 	ONE,
 	ONE_A_REGION,
-	ONE_UNLESS_TOLD, /* by VHOST_USER_NO_FD */
+	ONE_UNLESS_TOLD, /* unless VHOST_USER_NO_FD is set */
 };
 
 #define PAYLOAD(field) sizeof(((union vhost_user_payload *)NULL)->field)
 
-/* Every request that a network device takes; the others are refused. */
+/* Every request that a network device accepts; all others are refused. */
 static const struct request {
 	const char *name;
-	size_t payload_bytes; /* of SET_MEM_TABLE: the most */
+	size_t payload_bytes; /* of SET_MEM_TABLE: the maximum */
 	enum descriptors descriptors;
-	bool answered;   /* always, by an answer of its own */
-	check_fn *check; /* NULL: nothing more */
+	bool answered;   /* always has an answer of its own */
+	check_fn *check; /* NULL: nothing more to check */
 } requests[VHOST_USER_REQUESTS] = {
 	[VHOST_USER_GET_FEATURES] = {"GET_FEATURES", 0, NONE, true, NULL},
 	[VHOST_USER_SET_FEATURES] = {"SET_FEATURES", PAYLOAD(number), NONE, false,
@@ -495,8 +503,10 @@ int gate_rules_check_answer(const struct vhost_user_message *answer, struct err 
 {
 	uint32_t number = answer->header.request;
 
-	/* Of a frame size that the library does not take nothing was kept: that is the frontend's
-	 * to say. */
+	/*
+	 * If the library does not take an MTU, it has kept nothing of it. The frontend is told and
+	 * may decide.
+	 */
 	if (gate_rules_answered(number) || number == VHOST_USER_NET_SET_MTU ||
 		(answer->header.payload_bytes == sizeof(answer->payload.number) &&
 			answer->payload.number == 0))

@@ -10,11 +10,11 @@
 #include "core/fault.h"
 #include "core/gate_internal.h"
 
-#define WATCH_MS 20  /* between looks at the call eventfds while they are in use */
-#define BLOCKED_MS 1 /* while somebody waits for one */
+#define WATCH_MS 20  /* between two looks at the call eventfds while they are in use */
+#define BLOCKED_MS 1 /* the same while somebody waits for one */
 #define LOG_BURST 20
 
-/* What poll() is asked, and where the answers belong. */
+/* What poll() is asked, and which gate the answers belong to. */
 struct poll_set {
 	unsigned n;
 	int timeout_ms;
@@ -61,7 +61,7 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 		banish_sharers(keeper, &fault);
 }
 
-/* Not more often than calls are given time to be made after they were announced. */
+/* Looks at the call eventfds, but leaves callers time between announcing a call and making it. */
 static void look_for_calls(struct gatekeeper *keeper)
 {
 	uint64_t now = gate_now_ms();
@@ -101,7 +101,7 @@ static void *keeper_main(void *argument)
 	return NULL;
 }
 
-/* The thread takes no signals but the one that it causes itself: see fault.h. */
+/* The thread takes no signal except SIGBUS, which it may cause itself: see fault.h. */
 static int start_thread(struct gatekeeper *keeper)
 {
 	sigset_t all, before;
@@ -133,7 +133,7 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 	pthread_mutex_init(&keeper->mutex, NULL);
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	call_watch_open(keeper->wake_fd);
-	keeper->watching = true; /* until nobody calls */
+	keeper->watching = true; /* until it is known that nobody calls */
 	keeper->pause_ms = WATCH_MS;
 	int r = keeper->wake_fd < 0 ? -errno : start_thread(keeper);
 	if (r < 0) {

@@ -21,7 +21,7 @@ bool gso_done(const struct gso *gso, const struct rte_mbuf *packet)
 	return gso->next >= payload_bytes(packet);
 }
 
-/* Appends `length` bytes of `packet` from `offset` on, chaining buffers as they are needed. */
+/* Appends `length` bytes of `packet` from `offset` on, chaining more buffers as needed. */
 static bool append(struct rte_mbuf *segment, struct rte_mempool *pool,
 	const struct rte_mbuf *packet, uint32_t offset, uint32_t length)
 {
@@ -51,7 +51,10 @@ static bool append(struct rte_mbuf *segment, struct rte_mempool *pool,
 	return true;
 }
 
-/* Each segment has an IP header of its own: lengths, and for IPv4 identification and checksum. */
+/*
+ * Each segment has its own IP header: it differs in its length and, for IPv4, in identification and
+ * checksum.
+ */
 static void finish_ip(struct rte_mbuf *segment, bool ipv4, uint16_t n_cut)
 {
 	uint32_t ip_bytes = segment->pkt_len - segment->l2_len;
@@ -70,8 +73,8 @@ static void finish_ip(struct rte_mbuf *segment, bool ipv4, uint16_t n_cut)
 }
 
 /*
- * The sum of the pseudo-header with the segment's length in place of the whole packet's. The rest
- * of it is the guest's, which knows the final destination behind a routing header.
+ * Replaces the length in the sum of the pseudo-header: the segment's for the whole packet's. The
+ * rest of the sum is the guest's, which knows the final destination behind a routing header.
  */
 static uint16_t pseudo_header_sum(uint16_t of_packet, uint32_t packet_bytes, uint32_t segment_bytes)
 {

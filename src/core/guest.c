@@ -18,9 +18,9 @@
 #include "core/vhost_nudge.h"
 
 /*
- * What the library would offer and we do not, because neither a device nor software of ours would
- * finish it. GSO is the legacy driver's name for all of them together, so a legacy guest would take
- * it as leave to send what nobody here segments.
+ * Features that the library would offer and we do not, because neither a device nor our software
+ * would finish the work. GSO is the legacy name for all of them together: a legacy guest would take
+ * it as permission to send what nobody here segments.
  */
 #define NEVER_OFFERED                                                            \
 	(1ULL << VIRTIO_NET_F_GSO | 1ULL << VIRTIO_NET_F_GUEST_ECN |             \
@@ -31,7 +31,9 @@
 	(1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 | \
 		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6)
 
-/* The same for every device and after every start, or a running guest could not come back. */
+/*
+ * The same for every device and after every start; otherwise a running guest could not reconnect.
+ */
 static int set_features(const char *path, const struct guest_options *options)
 {
 	uint64_t off = NEVER_OFFERED;
@@ -55,7 +57,7 @@ static int register_socket(const struct guest *guest, struct err *err)
 	return err_set(err, EIO, "vhost-user socket %s cannot be set up", guest->path);
 }
 
-/* Lets the library listen. */
+/* Makes the library listen. */
 static int start(const struct guest *guest, struct err *err)
 {
 	int r = register_socket(guest, err);
@@ -72,8 +74,8 @@ static int start(const struct guest *guest, struct err *err)
 }
 
 /*
- * The library listens on a socket that nobody else can find: its file is made in a directory of our
- * own and is gone when this returns. Returns an O_PATH descriptor of it.
+ * Makes the library listen on a socket that nobody else can find: its file is made in a directory
+ * of our own and is gone when this returns. Returns an O_PATH descriptor of the socket.
  */
 static int start_unseen(struct guest *guest, struct err *err)
 {
@@ -145,7 +147,7 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	return 0;
 }
 
-/* Where a device still has a part of them, they are its own for ever. */
+/* If a device still has a part of a ring's loans, they are left to it for ever. */
 static void free_loans(struct guest *guest)
 {
 	bool all = true;
@@ -167,7 +169,7 @@ struct guest *guest_close(struct guest *guest)
 	guest->closing = true;
 	pthread_mutex_unlock(&guest->sessions_mutex);
 	gate_hang_up(guest->gate);
-	rte_vhost_driver_unregister(guest->library_path); /* ends the session */
+	rte_vhost_driver_unregister(guest->library_path); /* ends the session if there is one */
 	gate_close(guest->gate);
 	guest_table_remove(guest);
 	guest_dma_unmap(guest);
@@ -207,7 +209,7 @@ unsigned guest_receive_queues(struct guest *guest)
 {
 	struct guest_session *session = guest_session(guest);
 
-	/* The memory is the guest's own, so what is read may be out of date but is there. */
+	/* The session is part of the guest, so what is read may be out of date, but it is there. */
 	return session != NULL ? __builtin_popcount(atomic_load(&session->vf_to_vm_enabled)) : 0;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * What the vhost library calls: the life of connections and sessions. See guest.h for the theory.
- */
+/* What the vhost library calls: the life of connections and sessions. The theory is in guest.h. */
 
 #include "core/guest_internal.h"
 
@@ -17,11 +15,11 @@
 #include "core/vhost_user.h"
 
 /*
- * The library's callbacks bring a device number, and the path by it; this table leads from the path
- * to the guest. The library's interface leaves no other way.
+ * The library's callbacks pass a device number, from which the library tells the socket's path.
+ * This table maps the path to the guest; the library's interface leaves no other way.
  */
 static struct {
-	pthread_mutex_t mutex; /* held for a look-up only, never while waiting */
+	pthread_mutex_t mutex; /* held only for a look-up, never while waiting */
 	struct guest *guests[RELAYS_MAX];
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -49,7 +47,7 @@ void guest_table_remove(struct guest *guest)
 	pthread_mutex_unlock(&table.mutex);
 }
 
-/* The guest stays open as long as a callback of its socket runs, so the pointer is good. */
+/* A guest stays open while a callback of its socket runs, so the pointer remains valid. */
 static struct guest *table_find(int vid)
 {
 	char path[SOCKET_PATH_SIZE];
@@ -91,7 +89,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *context)
 	struct guest *guest;
 	struct guest_session *session = find_connection_of(vid, &guest);
 
-	/* The library would promise more queue pairs than a relay has. */
+	/* The library itself would promise more queue pairs than a relay has. */
 	if (message->request == VHOST_USER_GET_QUEUE_NUM) {
 		message->number = QUEUE_PAIRS_MAX;
 		message->payload_bytes = sizeof(message->number);
@@ -111,7 +109,10 @@ static enum rte_vhost_msg_result after_message(int vid, void *context)
 	if (session == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (message->request == VHOST_USER_SEND_RARP) {
-		/* Made by a lane, as the library would by itself: by no means before. */
+		/*
+		 * A lane makes the announcement, as the library itself would, and not before the
+		 * library has handled the message.
+		 */
 		atomic_store(&session->announcement, message->number);
 		atomic_fetch_add(&guest->n_announcements, 1);
 		changed(guest);
@@ -125,7 +126,7 @@ static const struct rte_vhost_user_extern_ops message_handlers = {
 	.post_msg_handle = after_message,
 };
 
-/* vhost thread: a frontend has come through the gate. */
+/* vhost thread: a frontend has connected through the gate. */
 static int on_new_connection(int vid)
 {
 	struct guest *guest = table_find(vid);
@@ -142,7 +143,7 @@ static int on_new_connection(int vid)
 	return -1;
 }
 
-/* vhost thread: the frontend is gone; its session has been taken back before. */
+/* vhost thread: the frontend is gone. Its session has been taken back before. */
 static void on_destroy_connection(int vid)
 {
 	struct guest *guest = table_find(vid);
@@ -156,8 +157,8 @@ static void on_destroy_connection(int vid)
 }
 
 /*
- * The longest frame that the guest's driver has buffers for. Where it chains as many as it takes,
- * or has such for what was segmented (virtio 1.2, 5.1.6.3.1), only the buffers tell.
+ * The longest frame that the guest's driver has buffers for. If it merges buffers, or has buffers
+ * for packets that were segmented (virtio 1.2, 5.1.6.3.1), only the buffers can tell.
  */
 static unsigned max_frame_bytes(int vid, uint64_t features)
 {
@@ -172,7 +173,7 @@ static unsigned max_frame_bytes(int vid, uint64_t features)
 	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
-/* The guest has this session from now on, in place of one that it may have had. Under the mutex. */
+/* Makes this the guest's session, in place of the one before, if any. Under sessions_mutex. */
 static void serve(struct guest *guest, struct guest_session *session)
 {
 	guest_rings_load(guest, session);
@@ -185,7 +186,7 @@ static void serve(struct guest *guest, struct guest_session *session)
 	atomic_fetch_add(&guest->n_sessions, 1);
 }
 
-/* The connection whose driver has become ready last, of those that run; or NULL. */
+/* Of the connections whose driver is ready, the one that became ready last; or NULL. */
 static struct guest_session *latest_running(struct guest *guest)
 {
 	struct guest_session *latest = NULL;
@@ -231,8 +232,8 @@ static int on_features_changed(int vid, uint64_t features)
 }
 
 /*
- * Ends the guest's session. Another one that has been replaced, and runs, has its relay back: the
- * library would not say again that it is ready. Under the mutex.
+ * Ends the guest's session. If a connection that it had replaced still runs, that gets the relay
+ * back: the library would not report again that its driver is ready. Under sessions_mutex.
  */
 static void end_session(struct guest *guest, struct guest_session *session)
 {

@@ -34,8 +34,8 @@ static unsigned add_calls(const struct guest_session *session, struct pollfd *ca
 }
 
 /*
- * Not by read(): the guest might empty it in between and leave us waiting. Then this fails, and
- * nothing is left to do.
+ * Not by read(): the guest might empty it first, and read() would then block. In that case this
+ * fails, and there is nothing left to do.
  */
 static void empty(int fd)
 {

@@ -11,23 +11,24 @@
 #include "core/guest.h"
 
 /*
- * So much is mapped at once: of ordinary pages what takes ten milliseconds, of hugepages the
- * largest page that an IOMMU has. The kernel keeps 65,535 mappings for all guests.
+ * The size of a part. For ordinary pages, what takes ten milliseconds to map; for hugepages, the
+ * largest page that an IOMMU has. The kernel keeps at most 65,535 mappings, for all guests
+ * together.
  */
 #define PART_BYTES (UINT64_C(32) << 20)
 #define PART_BYTES_HUGE (UINT64_C(1) << 30)
 
 /*
- * Not rte_dev_dma_map(), which wants memory registered with DPDK page by page, nor
- * rte_vfio_container_dma_map(): it has room for 256 pieces, and takes memory for mapped where
- * another's mapping is in its place. Devices of DPDK are all in its default container.
+ * Not by rte_dev_dma_map(), which wants memory registered with DPDK page by page. Nor by
+ * rte_vfio_container_dma_map(), which has room for 256 pieces and regards memory as mapped if
+ * another's mapping is in its place. All devices of DPDK are in its default container.
  */
 static int ask_vfio(unsigned long request, void *argument)
 {
 	return ioctl(rte_vfio_get_container_fd(), request, argument) < 0 ? -errno : 0;
 }
 
-/* The first `bytes` of all regions; UINT64_MAX: all. */
+/* Unmaps the first `bytes` of all regions; UINT64_MAX: everything. */
 static void unmap(const struct guest_memory *memory, uint64_t bytes)
 {
 	for (unsigned i = 0; i < memory->n_regions && bytes > 0; i++) {
@@ -46,8 +47,9 @@ static uint64_t part_bytes(const struct guest_memory *memory, unsigned region)
 }
 
 /*
- * Maps the next part of memory, to be read, behind the first `*bytes` of all regions, which then
- * include it. As guest_dma_map().
+ * Maps the next part of the memory, for reading by the device. `*bytes` is how much of all regions,
+ * in their order, is mapped already; it then includes the new part. Returns what guest_dma_map()
+ * returns.
  */
 static int map_part(const struct guest_memory *memory, uint64_t *bytes)
 {
@@ -71,8 +73,8 @@ static int map_part(const struct guest_memory *memory, uint64_t *bytes)
 }
 
 /*
- * Mappings of memory that is gone, of all guests. The kernel may put other memory in its place:
- * nothing is mapped meanwhile.
+ * The number of guests with a mapping of memory that is gone (dma_left). The kernel may put other
+ * memory in its place, so nothing is mapped meanwhile.
  */
 static _Atomic unsigned n_left;
 
@@ -105,13 +107,16 @@ int guest_dma_map(struct guest *guest, struct err *err)
 	return r;
 }
 
-/* With the mutex held. */
+/* With dma_mutex held. */
 static void end(struct guest *guest, struct guest_session *session, bool sent)
 {
 	bool lent = atomic_exchange(&session->dma_mapped, false);
 
 	session->dma_tried = false;
-	/* A device that would still read a second one fails, and is restarted anyway. */
+	/*
+	 * Only one is left mapped: a device that still reads a second one fails, and is restarted
+	 * anyway.
+	 */
 	if (lent && !sent && guest->dma_left.n_regions == 0) {
 		guest->dma_left = session->dma_memory;
 		atomic_fetch_add(&n_left, 1);

@@ -34,7 +34,7 @@ static bool is_published(struct guest *guest, const struct guest_session *sessio
 	return atomic_load(&guest->session) == session;
 }
 
-/* True where the library changes what lanes use. */
+/* True if the library changes what lanes use. */
 static bool changes_rings(uint32_t request)
 {
 	switch (request) {
@@ -77,7 +77,9 @@ static uint16_t position(const struct ring *ring)
 	return ring->packed ? ring->next | ring->wrap << 15 : ring->next;
 }
 
-/* Tells the library how far each ring has got. After that nobody calls the guest by them. */
+/*
+ * Tells the library how far each ring has got. After that, nobody calls the guest by these rings.
+ */
 static void save_rings(struct guest *guest, struct guest_session *session)
 {
 	const uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SETTLE_MS;
@@ -92,7 +94,10 @@ static void save_rings(struct guest *guest, struct guest_session *session)
 	guest_calls_end(guest, session);
 }
 
-/* False while the device has packets that lie in the guest's memory, though it should not. */
+/*
+ * False while the device has packets that lie in the guest's memory although their buffers have
+ * been given back.
+ */
 static bool has_sent(struct guest_session *session)
 {
 	bool sent = true;
@@ -103,8 +108,9 @@ static bool has_sent(struct guest_session *session)
 }
 
 /*
- * Has the control thread make it let go. After what is left of memory has been noted (guest_dma.h),
- * and of the same opinion: what is left without this is left for ever.
+ * Asks the control thread to make the device let go, if it has not sent everything. If memory goes
+ * away too, guest_dma.h must have been told before, and the same: a mapping that is left without
+ * this request would be left for ever.
  */
 static void tell_unsent(struct guest *guest, bool sent)
 {
@@ -193,7 +199,7 @@ static void load_memory(struct guest_session *session)
 	}
 }
 
-/* What is mapped for the device follows memory, also while no ring runs. */
+/* The device's mapping follows the memory, even while no ring runs. */
 static void follow_memory(struct guest *guest, struct guest_session *session)
 {
 	load_memory(session);
@@ -219,7 +225,7 @@ static void set_options(struct guest_session *session, struct ring *ring)
 	                             : sizeof(struct virtio_net_hdr);
 }
 
-/* False where the library does not have all of it. */
+/* False if the library does not have all parts of the ring, or its position makes no sense. */
 static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
 {
 	struct ring *ring = &session->rings[i];
@@ -242,11 +248,11 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->wrap = base >> 15;
 	ring->called = false;
 	if (guest->options.zero_copy && i == GUEST_TRANSMIT_RING(i / 2) && ring->loans == NULL)
-		ring->loans = ring_loans_new(); /* without it everything is copied */
+		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	return !ring->packed || ring->next < ring->size;
 }
 
-/* Bit q of the result: bit 2q + odd of the mask of rings. */
+/* Bit q of the result is bit 2q + odd of the mask of rings. */
 static uint32_t queue_pairs(uint64_t rings, unsigned odd)
 {
 	uint32_t pairs = 0;
@@ -269,7 +275,7 @@ static void publish_rings(struct guest_session *session)
 	atomic_store_explicit(&session->paused, false, memory_order_release);
 }
 
-/* A driver that may use indirect tables has no need for chains of several descriptors. */
+/* A driver that may use indirect tables does not need chains of several descriptors. */
 static bool has_no_chains(const struct guest_session *session)
 {
 	return session->features & 1ULL << VIRTIO_RING_F_INDIRECT_DESC;
@@ -293,7 +299,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		if (fresh) {
 			if (session->rings[i].packed && has_no_chains(session))
 				ring_packed_find_position(&session->rings[i]);
-			ring_ask_to_notify(&session->rings[i], false); /* workers poll */
+			ring_ask_to_notify(&session->rings[i], false); /* workers poll at first */
 		}
 		set_bit(&session->fresh, i, false);
 	}

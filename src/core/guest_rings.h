@@ -18,7 +18,8 @@
  * Which rings are started and enabled is noted from the messages themselves: the library only tells
  * of rings that are both.
  *
- * All functions: the vhost thread; when the socket is closed, the control thread in its place.
+ * All functions: the vhost thread. guest_rings_end() also the control thread, while it closes the
+ * socket.
  */
 
 #include <stdint.h>

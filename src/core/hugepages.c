@@ -9,12 +9,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define NODES "/sys/devices/system/node" /* a kernel may be without */
+#define NODES "/sys/devices/system/node" /* some kernels do not have it */
 
-/* The page size of the mount in use, 0 for ordinary pages. Set once at start: DPDK's memory, which
- * it describes, is global to the process too. */
+/*
+ * The page size of the mount in use; 0: ordinary pages. Set once at start. Global to the process,
+ * as is DPDK's memory, which it describes.
+ */
 static uint64_t page_bytes;
-static struct numa_set confined_to; /* so is this */
+static struct numa_set confined_to; /* the same holds for this */
 
 static long read_long(const char *path)
 {
@@ -29,7 +31,9 @@ static long read_long(const char *path)
 	return value;
 }
 
-/* The sysfs folder of the pages in use: of one node, or of the whole machine with socket -1. */
+/*
+ * The sysfs directory of the pages in use: of one node, or with `socket` -1 of the whole machine.
+ */
 static void sysfs_folder(int socket, char *ret_path, size_t size)
 {
 	if (socket < 0 || access(NODES, F_OK) < 0)

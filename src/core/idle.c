@@ -10,7 +10,10 @@
 #include "core/guest.h"
 #include "core/vf.h"
 
-/* One that is watched already stays so, and one that the guest shares after we have closed it. */
+/*
+ * Watches a descriptor. It may be watched already, and stays so; one that the guest shares stays
+ * watched even after we have closed it.
+ */
 static void watch(int epoll_fd, int fd, const void *source)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = (void *)source};
@@ -42,7 +45,7 @@ void idle_wake(struct idle *idle)
 	uint64_t one = 1;
 
 	if (write(idle->wake_fd, &one, sizeof(one)) < 0)
-		return; /* full of wake-ups already */
+		return; /* it is readable already */
 }
 
 void idle_reset(struct idle *idle)
@@ -53,7 +56,7 @@ void idle_reset(struct idle *idle)
 	if (read(idle->wake_fd, &calls, sizeof(calls)) < 0 && errno != EAGAIN)
 		return;
 	if (fresh < 0)
-		return; /* what is watched in vain wakes in vain */
+		return; /* old descriptors only wake in vain */
 	watch(fresh, idle->wake_fd, idle);
 	close(idle->epoll_fd);
 	idle->epoll_fd = fresh;
@@ -65,7 +68,10 @@ bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane)
 	       (lane->lane.vf->interrupts || lane->lane.vf->n_sockets > 0);
 }
 
-/* A guest may start a ring without an eventfd: then it is to be polled (vhost-user, VRING_KICK). */
+/*
+ * False if a ring has no kick eventfd. A guest may start one like that, which must be polled
+ * (vhost-user, VRING_KICK).
+ */
 static bool is_kicked(const struct vm_to_vf *lane)
 {
 	struct guest_session *session = guest_session(lane->lane.guest);
@@ -92,7 +98,7 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 	const struct vf *vf = lane->lane.vf;
 
 	lane->lane.armed = on;
-	/* Which queue a socket is of is not known, so it stands for all slices of the device. */
+	/* Which queue a socket belongs to is unknown, so it stands for all slices of the device. */
 	for (unsigned i = 0; on && i < vf->n_sockets; i++)
 		watch(idle->epoll_fd, vf->sockets[i], vf);
 	if (!vf->interrupts)
@@ -113,7 +119,7 @@ void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
 
 	lane->lane.armed = on;
 	if (session == NULL || guest_session_paused(session))
-		return; /* all workers are woken when it is resumed */
+		return; /* all workers are woken when the session is resumed */
 	uint32_t rings = vm_to_vf_rings(lane, session);
 	for (; rings != 0; rings &= rings - 1) {
 		struct ring *ring = &session->rings[GUEST_TRANSMIT_RING(__builtin_ctz(rings))];

@@ -6,7 +6,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-/* Not by rte_raw_cksum_mbuf(): DPDK 22.11's sums wrongly behind a buffer of odd length. */
+/* Not by rte_raw_cksum_mbuf(): in DPDK 22.11 it sums wrongly after an mbuf of odd length. */
 uint16_t offload_l4_checksum(const struct rte_mbuf *packet, uint32_t offset)
 {
 	uint32_t sum = 0, summed = 0;
@@ -30,7 +30,10 @@ struct headers {
 	bool tcp; /* else UDP */
 };
 
-/* Finds the headers. All of them lie in the first segment, or it is no packet for an offload. */
+/*
+ * Finds the headers. False if they do not all lie in the first segment, or if the packet is not for
+ * an offload.
+ */
 static bool parse(const struct rte_mbuf *packet, struct headers *ret_headers)
 {
 	struct rte_net_hdr_lens *lengths = &ret_headers->lengths;
@@ -55,7 +58,7 @@ static bool device_understands(const struct headers *headers)
 	return offload_device_understands(headers->ipv4, headers->lengths.l3_len);
 }
 
-/* Copies the lengths to where drivers and gso.h look for them. False where they do not fit. */
+/* Copies the lengths to where drivers and gso.h look for them. False if they do not fit there. */
 static bool set_lengths(struct rte_mbuf *packet, const struct rte_net_hdr_lens *lengths)
 {
 	packet->l2_len = lengths->l2_len;
@@ -71,18 +74,19 @@ static void checksum_in_software(struct rte_mbuf *packet, const struct headers *
 		headers->l4 + (headers->tcp ? offsetof(struct rte_tcp_hdr, cksum)
 					    : offsetof(struct rte_udp_hdr, dgram_cksum)));
 
-	/* No sum of a pseudo-header is 0: this one was not generated (RFC 768). net_tap marks it.
+	/*
+	 * The sum of a pseudo-header is never 0, so this UDP checksum was not generated (RFC 768).
+	 * net_tap marks such packets.
 	 */
 	if (!headers->tcp && headers->ipv4 && *field == 0)
 		return;
 	*field = offload_l4_checksum(packet, headers->l4);
 }
 
-/* Drivers refuse shorter segments: i40e's those below 256 bytes, iavf's below 88, ice's below 64.
- */
+/* Some drivers refuse shorter segments: i40e those below 256 bytes, iavf below 88, ice below 64. */
 #define DEVICE_SEGMENT_BYTES_MIN 256
 
-/* Prepares for the device, or for gso.h. */
+/* Prepares a packet to be segmented by the device, or by gso.h. */
 static bool prepare_segmentation(
 	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
 {
@@ -117,7 +121,9 @@ bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)
 	bool segment = packet->ol_flags & RTE_MBUF_F_RX_LRO;
 	struct headers headers;
 
-	/* Only these two ask for anything; a checksum that is said to be good or unknown is left.
+	/*
+	 * Only these two ask for something; a checksum that is marked good or unknown is left
+	 * alone.
 	 */
 	if (!segment &&
 		(packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_NONE)

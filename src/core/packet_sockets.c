@@ -20,7 +20,7 @@ void packet_sockets_list(struct packet_sockets *ret_sockets)
 
 	ret_sockets->n = 0;
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name); /* of "." and ".." 0, which is none */
+		int fd = atoi(entry->d_name); /* 0 for "." and "..", which is no packet socket */
 		if (ret_sockets->n < PACKET_SOCKETS_MAX && is_packet_socket(fd))
 			ret_sockets->fds[ret_sockets->n++] = fd;
 	}

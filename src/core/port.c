@@ -19,7 +19,7 @@ static const char *remedy(const struct device_id *id)
 	                  : "check the driver's name and its arguments";
 }
 
-/* By name, or by whatever the driver called it. */
+/* Finds it by its name, or by whatever port the driver has made of it. */
 int port_find(uint16_t *ret_port, const struct device_id *id)
 {
 	struct rte_dev_iterator iterator;

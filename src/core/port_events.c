@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-/* As many as there can be devices, each of either kind: the same again is not queued. */
+/* Room for an event of each kind for each possible device: the same event is not queued twice. */
 #define EVENTS_MAX (2 * RELAYS_MAX * BOND_MEMBERS_MAX)
 
 static const enum rte_eth_event_type port_event_types[] = {
@@ -20,7 +20,7 @@ static const enum rte_eth_event_type port_event_types[] = {
 
 struct port_events {
 	int fd; /* eventfd: written by the interrupt thread, read by the control thread */
-	pthread_mutex_t mutex; /* of what follows; held for moments */
+	pthread_mutex_t mutex; /* protects what follows; held only for moments */
 	unsigned n;
 	struct port_event queue[EVENTS_MAX];
 };
@@ -41,8 +41,8 @@ static void wake(void *userdata)
 }
 
 /*
- * Interrupt thread. The control thread is woken by an alarm, which DPDK runs on this very thread
- * after this callback: a device whose callback still runs cannot be closed.
+ * Interrupt thread. The control thread is woken by an alarm, which DPDK runs on this same thread
+ * after this callback: a device cannot be closed while its callback still runs.
  */
 static void note(struct port_events *events, enum port_event_kind kind, const char *name)
 {

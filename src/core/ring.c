@@ -8,7 +8,7 @@
 #include "core/call_watch.h"
 #include "core/ring_internal.h"
 
-#define LOOK_NS 50000 /* between two looks at whether the device has sent something */
+#define LOOK_NS 50000 /* between two looks at whether the device has sent a loan */
 
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * Buffers of several pieces, whichever kind of ring they come from.
- */
+/* Buffers of several pieces, for both kinds of rings. */
 
 #include <rte_ether.h>
 
 #include "core/ring_internal.h"
 
-/* An IP packet to be segmented, with its Ethernet header and two VLAN tags. */
+/* The longest packet: an IP packet to be segmented, with its Ethernet header and two VLAN tags. */
 #define PACKET_BYTES_MAX (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
 static bool add_memory(struct ring *ring, struct chain *chain, uint64_t gpa, uint32_t bytes)
 {
-	/* A piece for each region that it touches, mostly one. */
+	/* A piece for each region that it touches; mostly one. */
 	for (uint64_t room; bytes > 0;) {
 		uint8_t *at = guest_memory_at(ring->memory, gpa, &room);
 		if (unlikely(at == NULL)) {
@@ -47,7 +45,7 @@ bool chain_add(
 	return add_memory(ring, chain, descriptor->gpa, descriptor->bytes);
 }
 
-/* Reads one entry of a table, which may lie in two regions. */
+/* Reads one entry of an indirect table; it may straddle two regions. */
 static bool read_entry(struct ring *ring, uint64_t gpa, struct descriptor *ret_entry)
 {
 	struct vring_desc copy;
@@ -69,7 +67,7 @@ static bool read_entry(struct ring *ring, uint64_t gpa, struct descriptor *ret_e
 	return true;
 }
 
-/* The entries of a packed ring's table follow one another; those of a split ring's are linked. */
+/* In a packed ring's table the entries follow one another; in a split ring's they are linked. */
 bool chain_add_indirect(
 	struct ring *ring, struct chain *chain, const struct descriptor *table, bool writable)
 {
@@ -100,13 +98,15 @@ bool chain_add_indirect(
 	return false;
 }
 
-/* Where in a chain the next byte is. */
+/* The position of the next byte in a chain. */
 struct cursor {
 	const struct piece *piece;
 	uint32_t offset;
 };
 
-/* How many bytes are left of the cursor's piece, which is not the chain's last where it has none.
+/*
+ * The number of bytes left in the cursor's piece, or in the next one if there are none. Only while
+ * the chain has bytes left.
  */
 static uint32_t left_of_piece(struct cursor *cursor)
 {
@@ -137,8 +137,7 @@ static void copy_to_chain(
 	}
 }
 
-/* Chains as many buffers behind the packet as `bytes` more need. False where the pool has too few.
- */
+/* Chains as many mbufs behind the packet as `bytes` more need. False if the pool has too few. */
 static bool extend(struct rte_mbuf *packet, struct rte_mempool *pool, uint32_t bytes)
 {
 	const uint32_t room = packet_room(pool);
@@ -166,7 +165,10 @@ void packet_cut_off(struct rte_mbuf *packet)
 		rte_pktmbuf_detach(packet);
 }
 
-/* The payload of the chain, at the cursor, into as many buffers as it takes. */
+/*
+ * Copies the payload of the chain, at the cursor, into as many mbufs as it needs. False if the pool
+ * has too few.
+ */
 static bool copy_payload(
 	struct cursor *cursor, struct rte_mbuf *packet, uint32_t bytes, struct rte_mempool *pool)
 {
@@ -179,14 +181,17 @@ static bool copy_payload(
 }
 
 /*
- * Devices have limits: of how long a segment is (igb and ixgbe some 16 KB), and of how many make a
- * frame (iavf 8, be it a jumbo frame or one that is cut off a longer packet).
+ * Devices limit the length of a segment (igb and ixgbe: some 16 KB) and the number of segments in a
+ * frame (iavf: 8, for a jumbo frame as well as for one that is cut off a longer packet).
  */
 #define LOAN_SEGMENT_BYTES_MAX 8192
-#define LOAN_PIECE_BYTES_MIN 2048 /* but for the last one */
+#define LOAN_PIECE_BYTES_MIN 2048 /* except the last piece */
 #define LOAN_SEGMENTS_MAX 32
 
-/* True where no piece behind `head` bytes is too small and they are not too many segments. */
+/*
+ * True if no piece behind the first `head` bytes is too small, and they do not make too many
+ * segments.
+ */
 static bool is_lendable(const struct lender *lender, const struct chain *chain, uint64_t head)
 {
 	uint64_t n = 0, max = 1;
@@ -207,8 +212,8 @@ static bool is_lendable(const struct lender *lender, const struct chain *chain, 
 }
 
 /*
- * Has the rest of the chain lie in segments behind the packet's head, or in the packet itself where
- * it has none. False as extend().
+ * Lends the rest of the chain: in segments behind the packet's head, or, without a head, in the
+ * packet itself too. False if the pool has too few.
  */
 static bool lend_rest(struct cursor *cursor, struct rte_mbuf *packet, uint32_t bytes,
 	struct lender *lender, struct loan *loan)
@@ -234,7 +239,10 @@ static bool lend_rest(struct cursor *cursor, struct rte_mbuf *packet, uint32_t b
 	return true;
 }
 
-/* The payload of the chain, at the cursor: copied, or its head copied and the rest lent. */
+/*
+ * Takes the payload of the chain, at the cursor: copies it, or copies its head and lends the rest.
+ * False if the pool has too few mbufs.
+ */
 static bool take_payload(const struct ring *ring, const struct chain *chain, struct cursor *cursor,
 	const struct virtio_net_hdr *header, struct rte_mbuf *packet, struct rte_mempool *pool,
 	struct lender *lender, struct loan *loan)

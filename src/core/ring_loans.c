@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* The owner of the lane. */
+/* Called when the last segment of a loan is freed: by the owner of the lane. */
 static void end_loan(void *address, void *opaque)
 {
 	struct loan *loan = opaque;
@@ -26,7 +26,7 @@ struct ring_loans *ring_loans_new(void)
 	return loans;
 }
 
-/* The i-th one that is free. */
+/* True if the i-th free loan is still used by a device. */
 static bool is_out(struct ring_loans *loans, uint16_t i)
 {
 	return atomic_load_explicit(&ring_loan(loans, loans->n + i)->out, memory_order_acquire);

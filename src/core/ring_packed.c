@@ -9,7 +9,7 @@
 #define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
 #define F_USED (1 << VRING_PACKED_DESC_F_USED)
 
-/* A place in the ring: a descriptor, and the wrap counter there. */
+/* A place in the ring: a descriptor number, and the wrap counter there. */
 struct place {
 	uint16_t number;
 	bool wrap;
@@ -27,7 +27,7 @@ static inline struct place place_at(const struct ring *ring, uint16_t slot)
 	return place;
 }
 
-/* Flags of a descriptor that the guest has made available in this round. */
+/* True if these are the flags of a descriptor that the guest has made available in this round. */
 static inline bool is_available(uint16_t flags, bool wrap)
 {
 	return (flags & (F_AVAIL | F_USED)) == (wrap ? F_AVAIL : F_USED);
@@ -65,7 +65,7 @@ static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t 
 	return run;
 }
 
-/* The descriptors of a chain follow one another; the last one has the buffer's id. */
+/* The descriptors of a chain follow one another; the last one holds the buffer's id. */
 static __rte_always_inline bool packed_read_chain(
 	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
 {
@@ -126,7 +126,7 @@ static __rte_always_inline bool packed_wants_call(
 	return event_is_due(event, ring->next, before);
 }
 
-/* The first one is given back last: the guest looks no further before it sees that. */
+/* The first buffer is given back last: until the guest sees it used, it looks no further. */
 static __rte_always_inline void packed_give_back(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
@@ -194,7 +194,7 @@ static bool is_start(const struct ring *ring)
 bool ring_packed_find_position(struct ring *ring)
 {
 	const bool first = flags_at(ring, 0) & F_USED;
-	uint16_t turn = ring->size; /* the first descriptor that differs there */
+	uint16_t turn = ring->size; /* the first descriptor whose used flag is not `first` */
 	bool passed = false;        /* one at or behind the position has been used in its round */
 
 	for (uint16_t i = 0; i < ring->size; i++) {

@@ -7,9 +7,8 @@
 #include "core/ring_burst.h"
 
 /*
- * How many buffers the guest has made available behind the position. Its index, which lies in a
- * cache line that the guest's CPU writes, is read only where those known of are fewer than
- * `wanted`.
+ * How many buffers the guest has made available behind the position. The guest's index lies in a
+ * cache line that the guest's CPU writes; it is read only if fewer than `wanted` are known of.
  */
 static inline uint16_t available(struct ring *ring, uint16_t wanted)
 {
@@ -46,7 +45,7 @@ static __rte_always_inline uint16_t split_read_run(struct ring *ring, uint16_t s
 	for (uint16_t i = 0; i < n; i++) {
 		heads[i] = head_at(ring, slot + i);
 		if (unlikely(heads[i] >= ring->size))
-			n = i; /* read_chain() will see it */
+			n = i; /* read_chain() will find it */
 		else
 			rte_prefetch0(&ring->desc[heads[i]]);
 	}
@@ -63,7 +62,7 @@ static __rte_always_inline uint16_t split_read_run(struct ring *ring, uint16_t s
 static __rte_always_inline bool split_read_chain(
 	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
 {
-	/* What the guest sends has been looked for by split_read_run() already. */
+	/* For what the guest sends, split_read_run() has just read the index. */
 	if (available(ring, writable ? slot + 1 : 0) <= slot)
 		return false;
 	uint16_t head = head_at(ring, slot), number = head;
@@ -87,7 +86,10 @@ static __rte_always_inline bool split_read_chain(
 	return false;
 }
 
-/* After all of it was written: a page that is logged may be copied at once, and is clean then. */
+/*
+ * Logs pages only after everything in them has been written: a logged page may be copied at once
+ * and counts as clean then.
+ */
 static void log_used(const struct ring *ring, uint16_t n)
 {
 	uint64_t gpa = guest_memory_gpa(ring->memory, ring->used);
@@ -101,7 +103,10 @@ static void log_used(const struct ring *ring, uint16_t n)
 	guest_memory_log(ring->memory, gpa, sizeof(*ring->used));
 }
 
-/* Behind the available ring: up to where the guest has seen what was used. */
+/*
+ * The used_event field, behind the available ring: the guest wants to be called once the used index
+ * has passed it.
+ */
 static uint16_t used_event(const struct ring *ring)
 {
 	return __atomic_load_n(&ring->avail->ring[ring->size], __ATOMIC_RELAXED);
@@ -163,7 +168,7 @@ void ring_split_ask_to_notify(struct ring *ring, bool on)
 	if (!ring->event_index) {
 		ring->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
 	} else if (on) {
-		/* With the event index a guest notifies once, when it gets there. */
+		/* With the event index, a guest notifies once, when it reaches this index. */
 		*avail_event = ring->next + ring_slots_out(ring);
 		guest_memory_log(ring->memory,
 			gpa + ((uintptr_t)avail_event - (uintptr_t)ring->used),

@@ -19,7 +19,7 @@ void steer_set(struct steer *steer, uint32_t enabled)
 	}
 }
 
-/* The same whichever of the two comes first. */
+/* Mixes two values; the result is the same for either order. */
 static uint32_t mix(uint64_t a, uint64_t b, uint32_t seed)
 {
 	uint64_t low = a < b ? a : b, high = a < b ? b : a;
@@ -27,7 +27,7 @@ static uint32_t mix(uint64_t a, uint64_t b, uint32_t seed)
 	return rte_hash_crc_8byte(high, rte_hash_crc_8byte(low, seed));
 }
 
-/* An IPv6 address in 64 bits. */
+/* Folds an IPv6 address into 64 bits. */
 static uint64_t fold(const uint8_t address[16])
 {
 	uint64_t halves[2];
@@ -58,7 +58,7 @@ static uint32_t ports_hash(const struct rte_mbuf *packet, uint32_t offset, uint3
 
 	if (at == NULL)
 		return hash;
-	memmove(ports, at, sizeof(ports)); /* they may stand at an odd address */
+	memmove(ports, at, sizeof(ports)); /* they may be at an odd address */
 	return mix(ports[0], ports[1], hash);
 }
 

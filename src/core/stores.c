@@ -2,31 +2,34 @@
 #include "core/stores.h"
 
 /*
- * A burst counts for so much at most: what takes longer was another's, who had the CPU, or the
- * guest's. One that takes longer for all bursts has no use for either way.
+ * The most that a burst counts, in TSC cycles per byte. If it takes longer, another process had the
+ * CPU, or the guest did. If every burst takes longer, neither way is of use.
  */
 #define CYCLES_A_BYTE 4
 
-#define GAIN 0.875 /* of the cost so far: less is worth a change */
+#define GAIN 0.875 /* a new cost below this part of the old one is worth a change */
 
-/* Laps of all buffers before anything is measured: on the first ones they get their memory. */
+/*
+ * Rounds over all buffers before anything is measured: in the first ones the guest's buffers get
+ * their memory.
+ */
 #define FIRST_LAPS 4
 
 /*
- * Laps of all buffers after a change, before anything is measured. On the first one through the
- * cache after others past it, lines come from memory.
+ * Rounds over all buffers after a change, before anything is measured. In the first round through
+ * the cache after others past it, lines come from memory.
  */
 #define SETTLE_LAPS 2
 
 /*
- * How long the result is held: so that trials take a 64th of the time on top of what
- * packets take anyway. Where there is little to lose, they come more often.
+ * How long the result is held, in measuring phases: so that trials add a 64th to the time that
+ * packets take anyway. If there is little to lose, trials come more often.
  */
-#define HOLD_PHASES 512 /* where the other way takes twice as long */
+#define HOLD_PHASES 512 /* if the other way takes twice as long */
 #define HOLD_PHASES_MIN 128
 #define HOLD_PHASES_MAX 1024
 
-/* Of a phase that measures. */
+/* The length of a measuring phase. */
 static uint32_t phase_packets(uint32_t buffers)
 {
 	return RTE_MAX(buffers, STORES_PHASE);
@@ -42,7 +45,7 @@ static void note_cost(struct stores *stores)
 	stores->cost[stores->past] = (double)stores->cycles / (double)stores->bytes;
 }
 
-/* The trial is over: this way was better, or the one before will do. */
+/* The trial is over: keeps to this way if it was better, or returns to the one before. */
 static void decide(struct stores *stores)
 {
 	if (stores->cost[stores->past] >= stores->cost[!stores->past] * GAIN)
@@ -84,7 +87,7 @@ static void next_phase(struct stores *stores, uint32_t buffers)
 	stores->bytes = stores->cycles = stores->waits_since = 0;
 }
 
-/* The time of a burst, and that for which its packets have waited. */
+/* Adds the time of a burst, including the time for which its packets have waited. */
 static void measure(struct stores *stores, uint32_t packets, uint64_t bytes, bool waits,
 	uint64_t begin, uint64_t end)
 {
@@ -101,7 +104,7 @@ void stores_note(struct stores *stores, uint32_t buffers, uint32_t packets, uint
 	bool waits, uint64_t begin, uint64_t end)
 {
 	if (bytes < (uint64_t)packets * STORES_MEAN) {
-		stores->waits_since = waits ? end : 0; /* what has waited was these as well */
+		stores->waits_since = waits ? end : 0; /* these have waited too */
 		return;
 	}
 	if (stores_measure(stores))

@@ -7,7 +7,7 @@
 #include "base/capture.h"
 #include "base/clock.h"
 
-/* Copies to a position of the ring, round its end. */
+/* Copies to a position of the ring, across its end if need be. */
 static void put(struct capture_ring *ring, uint64_t position, const void *data, uint32_t length)
 {
 	uint32_t at = position % CAPTURE_RING_BYTES;

@@ -19,12 +19,12 @@
 #include "core/stash.h"
 #include "core/steer.h"
 
-#define RING_SIZE 1024      /* descriptors of an only queue; fewer where the device has fewer */
-#define RINGS_TOTAL 2048    /* descriptors of all queues of a direction together */
+#define RING_SIZE 1024      /* descriptors of a single queue; fewer if the device has fewer */
+#define RINGS_TOTAL 2048    /* descriptors of all queues of one direction */
 #define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
-#define TAGS_BYTES (2 * 4)  /* two VLAN tags beyond the MTU and the Ethernet header */
+#define TAGS_BYTES (2 * 4)  /* two VLAN tags, beyond the MTU and the Ethernet header */
 #define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
-#define LENT_PART 2         /* of a transmit queue that lent segments may take */
+#define LENT_PART 2         /* lent segments may take 1/LENT_PART of a transmit queue */
 
 static unsigned ring_size(unsigned n_queues)
 {
@@ -32,7 +32,7 @@ static unsigned ring_size(unsigned n_queues)
 }
 
 /*
- * Enough for all rings full, the backlog of packets for the guest, the bursts in the lanes, and the
+ * Enough for full rings, the backlog of packets for the guest, the bursts in the lanes, and the
  * workers' caches.
  */
 static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
@@ -70,7 +70,7 @@ static void set_mtu(struct vf *vf, unsigned wanted)
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
 
-/* Guests need not check again what the device has. */
+/* Guests need not check again what the device has checked. */
 #define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 
 static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
@@ -80,23 +80,23 @@ static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
 	caps.checksum = (info->tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
 	caps.tso = caps.checksum && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
 	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	/* It compares frames with its MTU, and so refuses segments of the usual size for ever. */
+	/* net_tap compares frames with its MTU, and so refuses usual segments for ever. */
 	if (strcmp(info->driver_name, "net_tap") == 0)
 		caps.tso = false;
 	return caps;
 }
 
-/* The nearest to `wanted` that the device can be configured with. */
+/* The MTU nearest to `wanted` that the device can be configured with. */
 static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wanted)
 {
-	/* Drivers that do not say what MTU they take say how long a frame may be. */
+	/* Drivers that do not tell their greatest MTU tell how long a frame may be. */
 	unsigned max =
 		MIN(info->max_mtu, info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN));
 
 	return MIN(MAX(wanted, info->min_mtu), max);
 }
 
-/* What the relay can use of what the device offers. */
+/* The configuration: what the relay can use of what the device offers. */
 static struct rte_eth_conf port_conf(
 	const struct vf *vf, const struct rte_eth_dev_info *info, unsigned mtu)
 {
@@ -123,7 +123,7 @@ static struct rte_eth_conf port_conf(
 	return conf;
 }
 
-/* Packet bytes in a buffer: a whole frame where the device takes no chains. */
+/* Packet bytes in an mbuf: a whole frame if the device does not take chains. */
 static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
 {
 	bool chains = (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) &&
@@ -133,9 +133,9 @@ static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
 }
 
 /*
- * With RSS as many queues as are of use. A device without it that has a few spreads over all of
- * them by itself (af_packet's fanout), so all are needed; one that could have any number has no
- * more than its peer asks for (memif), and one is what every peer has.
+ * The number of queues: with RSS as many as are of use. A device without RSS that has a few queues
+ * spreads packets over all of them by itself (af_packet's fanout), so all are needed. One that
+ * could have any number (memif) has no more than its peer asks for, and every peer has one.
  */
 static uint16_t queue_count(const struct rte_eth_dev_info *info)
 {
@@ -143,14 +143,16 @@ static uint16_t queue_count(const struct rte_eth_dev_info *info)
 
 	if (info->flow_type_rss_offloads == 0 && max > SLICES_MAX)
 		return 1;
-	/* It writes the descriptors of all queues, both ways, into a message with room for eight.
+	/*
+	 * net_tap writes the descriptors of all queues, both ways, into a message with room for
+	 * eight.
 	 */
 	if (strcmp(info->driver_name, "net_tap") == 0)
 		max = MIN(max, 4);
 	return MAX(1, MIN(max, SLICES_MAX));
 }
 
-/* May be called again, with another MTU that is no longer. */
+/* May be called again with an MTU that is not larger. */
 static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err *err)
 {
 	struct rte_eth_dev_info info;
@@ -200,7 +202,10 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 	return 0;
 }
 
-/* Asks for the frames of all MACs: the VM may have others than the device. A PF may refuse that. */
+/*
+ * Asks for frames to all MAC addresses: the VM may have others than the device. A PF may refuse
+ * that.
+ */
 static void receive_all(const struct vf *vf)
 {
 	int r = rte_eth_promiscuous_enable(vf->port);
@@ -226,7 +231,7 @@ static int start(struct vf *vf, struct err *err)
 	return 0;
 }
 
-/* A driver that lets its PF refuse a long MTU may notice no earlier than at the start. */
+/* If the PF refuses a long MTU, the driver may notice only at the start. */
 static int configure_and_start(struct vf *vf, const struct vf_options *options, struct err *err)
 {
 	int r = configure(vf, options->relay_id, options->mtu, err);
@@ -240,7 +245,7 @@ static int configure_and_start(struct vf *vf, const struct vf_options *options, 
 }
 
 /*
- * Whether the receive queues interrupt. Some drivers do it always and so have no function to enable
+ * True if the receive queues interrupt. Some drivers do so always and have no function to enable
  * it; those that never do have no descriptor.
  */
 static bool has_interrupts(const struct vf *vf)
@@ -257,8 +262,8 @@ static bool has_interrupts(const struct vf *vf)
 }
 
 /*
- * The sockets that the device has opened, where they are all it receives from: one for each queue
- * that it has been given.
+ * Finds the sockets that the device has opened, if it receives from nothing else: one for each of
+ * its queues.
  */
 static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 {
@@ -285,16 +290,17 @@ static bool is_one_of(const char *driver, const char *const *drivers, unsigned n
 	return false;
 }
 
-/* Devices of software that have sent a packet, or copied it, when the call returns. */
+/* Software devices that have sent a packet, or copied it, when the call returns. */
 static const char *const synchronous[] = {"net_af_packet", "net_null", "net_tap"};
 
 /*
- * Whose rte_eth_tx_done_cleanup() lets go of every packet that has been sent. Others (ixgbe, iavf,
- * i40e, ice) hear of each 32nd descriptor only: the last packets before a silence stay theirs.
+ * Drivers whose rte_eth_tx_done_cleanup() frees every packet that has been sent. Others (ixgbe,
+ * iavf, i40e, ice) learn only of every 32nd descriptor: they keep the last packets before a
+ * silence.
  */
 static const char *const prompt[] = {"net_e1000_igb", "net_e1000_igb_vf", "net_ena"};
 
-/* Decides what is lent to the device; NULL, or why nothing is. */
+/* Decides what is lent to the device. Returns NULL, or why nothing is lent. */
 static const char *set_lending(struct vf *vf)
 {
 	struct rte_eth_dev_info info;
@@ -353,7 +359,7 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 		return r;
 	}
 	log_node(vf);
-	dpdk_log_capture_start(); /* asking is no error */
+	dpdk_log_capture_start(); /* these calls may fail without being an error */
 	vf->interrupts = has_interrupts(vf);
 	const char *why_not = options->zero_copy ? set_lending(vf) : NULL;
 	dpdk_log_capture_end();
@@ -382,7 +388,10 @@ int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 	int r = port_add_member(vf->port, member, err);
 	if (r < 0)
 		return r;
-	/* The bond passes on what it is asked for, not what it was asked for before. */
+	/*
+	 * The bond passes on to its members what it is asked now, not what it was asked before the
+	 * member came.
+	 */
 	rte_eth_promiscuous_disable(vf->port);
 	rte_eth_allmulticast_disable(vf->port);
 	receive_all(vf);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * The packet pool of a device, and how it comes to another NUMA node.
- */
+/* The packet pool of a device, and how it is moved to another NUMA node. */
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -19,7 +17,7 @@ bool vf_pool_is_remote(const struct vf *vf, int numa_node)
 	       hugepages_node(numa_node) == numa_node;
 }
 
-/* The device, stopped, receives into `pool` once it is started. */
+/* Makes the device, which is stopped, receive into `pool`, and starts it. */
 static int receive_into(struct vf *vf, struct rte_mempool *pool, int numa_node)
 {
 	int r = 0;
@@ -29,14 +27,14 @@ static int receive_into(struct vf *vf, struct rte_mempool *pool, int numa_node)
 	return r == 0 ? rte_eth_dev_start(vf->port) : r;
 }
 
-/* The same packets elsewhere. */
+/* Creates a pool of the same size on another node. */
 static int copy_pool(const struct rte_mempool *pool, int numa_node, struct rte_mempool **ret_pool,
 	struct err *err)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 	size_t length = strcspn(pool->name, "@");
 
-	/* There are two at a time: the mark tells them apart. */
+	/* Two exist at a time: the '@' tells their names apart. */
 	snprintf(name, sizeof(name), "%.*s%s", (int)length, pool->name,
 		pool->name[length] == '@' ? "" : "@");
 	return pool_create(ret_pool, name, pool->size,

@@ -14,8 +14,8 @@
 #include "core/vf.h"
 
 /*
- * How long one ring of several whose share of the backlog is full may hold back the device, once
- * until it has been empty again: longer than a virtual CPU waits for its turn.
+ * How long one of several rings, whose share of the backlog is full, may hold back the device; not
+ * again before its queue has been empty. Longer than a virtual CPU waits for its turn.
  */
 #define HOLD_MS 20
 
@@ -51,8 +51,8 @@ void vf_to_vm_drain(struct vf_to_vm *lane)
 }
 
 /*
- * Copies what the guest's ring takes of these packets. Returns how many are done with; they are
- * still ours. Where another worker is at the same ring just now it takes none.
+ * Copies as many of these packets as the guest's ring takes. Returns how many are done with; they
+ * are still ours. Takes none if another worker is using the same ring just now.
  */
 static uint16_t give(struct vf_to_vm *lane, struct guest_session *session, unsigned queue,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
@@ -75,7 +75,9 @@ static uint16_t budget(const struct vf_to_vm *lane)
 	return backlog_budget(lane->lane.n_slices);
 }
 
-/* Has a packet wait for its ring, or drops it where that has its share of the backlog. */
+/*
+ * Makes a packet wait for its ring, or drops it if the ring has used up its share of the backlog.
+ */
 static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf *packet,
 	struct burst_account *account)
 {
@@ -83,7 +85,10 @@ static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf
 		count_and_free(&account->dropped[DROP_QUEUE_FULL], packet);
 }
 
-/* Passes on packets that have just come, behind those that wait for the same ring. */
+/*
+ * Passes on packets that have just come; they queue behind those that already wait for the same
+ * ring.
+ */
 static void deliver(struct vf_to_vm *lane, unsigned queue, struct guest_session *session,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
@@ -119,8 +124,9 @@ static void deliver_all_waiting(
 }
 
 /*
- * True while a ring whose share of the backlog may not take another burst holds back the device.
- * All of the burst could be for it, and then counts twice: see backlog.h.
+ * True while this ring holds back the device, because its share of the backlog has no room for
+ * another burst. The whole burst could be for this ring, and its buffers then count twice: see
+ * backlog.h.
  */
 static bool holds_back(struct vf_to_vm *lane, unsigned queue)
 {
@@ -134,11 +140,11 @@ static bool holds_back(struct vf_to_vm *lane, unsigned queue)
 	return now - lane->full_since[queue] < rte_get_tsc_hz() / 1000 * HOLD_MS;
 }
 
-/* True while what waits holds back the device. */
+/* True while waiting packets hold back the device. */
 static bool held_back(struct vf_to_vm *lane)
 {
 	if (lane->backlog.waiting == lane->steer.enabled)
-		return true; /* nobody else is there to starve */
+		return true; /* no other ring could starve */
 	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
 		if (holds_back(lane, __builtin_ctz(rest)))
 			return true;
@@ -170,7 +176,7 @@ static void distribute(struct vf_to_vm *lane, struct guest_session *session,
 	}
 }
 
-/* How many buffers the rings have that the guest has enabled: all of them are as long. */
+/* The number of buffers of all enabled rings, which are of equal length. */
 static uint32_t buffers(const struct guest_session *session, uint32_t enabled)
 {
 	const struct ring *first = &session->rings[GUEST_RECEIVE_RING(__builtin_ctz(enabled))];
@@ -178,7 +184,10 @@ static uint32_t buffers(const struct guest_session *session, uint32_t enabled)
 	return (uint32_t)__builtin_popcount(enabled) * first->size;
 }
 
-/* The guest has enabled other rings: what waits for the ones that were goes to those that are. */
+/*
+ * The guest has enabled other rings: packets that wait for rings no longer enabled go to those that
+ * are.
+ */
 static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_session *session,
 	struct burst_account *account)
 {
@@ -197,14 +206,16 @@ static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_se
 	}
 }
 
-/* The device has not checked, or a neighbour on this host not made, what the guest would believe.
+/*
+ * True if the device has not checked the checksum, or a neighbour on this host has not computed it:
+ * the guest would rely on it.
  */
 static bool has_unfinished_checksum(const struct rte_mbuf *packet)
 {
 	return (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
-/* Counts what has come and sorts out what the guest cannot take. Returns how many are left. */
+/* Counts what has come and drops what the guest cannot take. Returns how many are left. */
 static uint16_t admit(
 	struct rte_mbuf **packets, uint16_t n, unsigned max_bytes, struct burst_account *account)
 {
@@ -227,7 +238,7 @@ static uint16_t admit(
 	return kept;
 }
 
-/* Reads one of the device's queues and passes it on. */
+/* Reads a burst from one of the device's queues and passes it on. */
 static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest_session *session,
 	struct burst_account *account)
 {
@@ -246,7 +257,7 @@ static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest
 		distribute(lane, session, packets, n, account);
 }
 
-/* Without a VM the device is read all the same, so that the next one does not get old packets. */
+/* Without a VM the device is still read, so that the next VM does not get old packets. */
 static unsigned discard(struct vf_to_vm *lane)
 {
 	struct burst_account account = {0};
@@ -324,7 +335,10 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 	}
 	lane->next_queue = q;
 	if (account.received.packets != 0 || had_waiting) {
-		/* With all stores done: the next poll would wait for them otherwise. */
+		/*
+		 * Precise: it waits until all stores are done, for which otherwise the next poll
+		 * would wait.
+		 */
 		stores_note(&lane->stores, buffers(session, enabled), account.sent.packets,
 			account.sent.bytes, lane->backlog.waiting != 0, begin,
 			timed ? rte_rdtsc_precise() : 0);

@@ -9,7 +9,7 @@
 
 static const struct rte_vhost_device_ops no_ops;
 
-/* The library connects to `path`, and lets go again. */
+/* Makes the library connect to `path` and let go again. */
 static void connect_library(const char *path)
 {
 	if (rte_vhost_driver_register(path, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT) !=

@@ -14,7 +14,7 @@
 #include "core/offload.h"
 #include "core/vf.h"
 
-#define POLLS_OF_DISABLED 64 /* for each look at a ring that the guest has disabled */
+#define POLLS_OF_DISABLED 64 /* between two looks at a ring that the guest has disabled */
 
 void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool)
 {
@@ -39,7 +39,7 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 	counters_publish(&lane->lane.counters, &account);
 }
 
-/* Has the driver free what the device has sent, where it does not do that by itself. */
+/* Makes the driver free what the device has sent, if it does not do that by itself. */
 static void reclaim(struct vm_to_vf *lane)
 {
 	if (lane->lender.n_out > 0 && lane->lane.vf != NULL &&
@@ -91,7 +91,7 @@ bool vm_to_vf_is_vacant(const struct vm_to_vf *lane)
 	       lane->lender.n_out == 0;
 }
 
-/* The announcement of the VM's new place, if one is due; 1 or 0 packets. */
+/* Makes the announcement of the VM's new place, if one is due. Returns 1 or 0 packets. */
 static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct rte_mbuf **ret_packet, struct burst_account *account)
 {
@@ -104,7 +104,7 @@ static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *sess
 	memcpy(&address, &number, sizeof(address));
 	*ret_packet = rte_net_make_rarp_packet(pool, &address);
 	if (*ret_packet == NULL) {
-		atomic_store(&session->announcement, number); /* again later */
+		atomic_store(&session->announcement, number); /* try again later */
 		return 0;
 	}
 	account->received = tally_add(account->received, packets_tally(ret_packet, 1));
@@ -123,7 +123,9 @@ static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *sess
 	return taken;
 }
 
-/* What the guest has left in a ring that it has disabled is consumed and dropped (vhost-user). */
+/*
+ * Consumes and drops what the guest has left in a ring that it has disabled, as vhost-user demands.
+ */
 static void empty_disabled_ring(struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct burst_account *account)
 {
@@ -141,7 +143,7 @@ static void empty_disabled_ring(struct vm_to_vf *lane, struct guest_session *ses
 		count_and_free(&account->dropped[DROP_NOT_CONNECTED], packets[i]);
 }
 
-/* The lane's own, where its device can send from the VM's memory, or NULL. */
+/* The lane's lender if its device can send from the VM's memory, or NULL. */
 static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_session *session)
 {
 	const struct vf *vf = lane->lane.vf;
@@ -158,8 +160,8 @@ static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_sessi
 }
 
 /*
- * Takes up to `n` packets of the VM into `packets`, with buffers of `pool`: a share of each ring,
- * the first one in turn.
+ * Takes up to `n` packets of the VM into `packets`, with buffers from `pool`. The rings take turns
+ * at being the first.
  */
 static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
@@ -184,7 +186,7 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	return taken;
 }
 
-/* One that any device can send as it is: nothing else looks at it any more. */
+/* True for an announcement (RARP) that any device can send as it is: it is not looked at again. */
 static bool is_announcement(const struct rte_mbuf *packet)
 {
 	return packet->nb_segs == 1 && packet->pkt_len >= RTE_ETHER_HDR_LEN &&
@@ -195,7 +197,7 @@ static bool is_announcement(const struct rte_mbuf *packet)
 }
 
 /*
- * With no device to send to, the VM's packets are consumed and dropped, or its sockets would hang.
+ * Without a device, the VM's packets are consumed and dropped; otherwise its sockets would hang.
  * But the announcement of its new place after a migration (RARP) is made only once, so the last one
  * waits in the inbox for the device, as long as the VM is here.
  */
@@ -239,7 +241,10 @@ static bool is_lent(const struct rte_mbuf *packet)
 	       (packet->nb_segs > 1 && RTE_MBUF_HAS_EXTBUF(packet->next));
 }
 
-/* Makes a packet our own where it is lent. NULL where there is no room for that: it is dropped. */
+/*
+ * Copies a packet if it is lent, and frees the original. NULL if there is no room for a copy: the
+ * packet is dropped.
+ */
 static struct rte_mbuf *copy_if_lent(
 	struct vm_to_vf *lane, struct rte_mbuf *packet, struct burst_account *account)
 {
@@ -254,8 +259,8 @@ static struct rte_mbuf *copy_if_lent(
 }
 
 /*
- * Finishes what the guest left to its device, and sorts out what cannot be sent. Notes whether
- * packets are left that must be cut.
+ * Finishes what the guest has left to its device, and drops what cannot be sent. Notes whether any
+ * packets left must be cut or prepared.
  */
 static uint16_t prepare(
 	struct vm_to_vf *lane, struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
@@ -283,7 +288,7 @@ static uint16_t prepare(
 				continue;
 			lane->to_cut = true;
 		}
-		/* The segments of one to be cut will ask as well. */
+		/* Segments cut from a packet will ask as well. */
 		lane->to_prepare |=
 			vf->offloads.checksum &&
 			(packet->ol_flags & (RTE_MBUF_F_TX_OFFLOAD_MASK | RTE_MBUF_F_RX_LRO)) != 0;
@@ -293,8 +298,8 @@ static uint16_t prepare(
 }
 
 /*
- * Sends the `n` oldest packets of a stash; returns how many are out of it. One whose offload the
- * driver refuses is dropped: it would be refused for ever.
+ * Sends the `n` oldest packets of a stash; returns how many have left it. A packet whose offload
+ * the driver refuses is dropped, because it would be refused for ever.
  */
 static uint16_t transmit(
 	struct vm_to_vf *lane, struct stash *stash, uint16_t n, struct tally *malformed)
@@ -314,13 +319,15 @@ static uint16_t transmit(
 	return n;
 }
 
-/* Cuts the oldest packet of the inbox and sends a burst of its segments. True when all have left.
+/*
+ * Cuts the oldest packet of the inbox and sends a burst of its segments. True when all have been
+ * sent.
  */
 static bool cut_and_send(struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
 	struct rte_mbuf *packet = *stash_oldest(&lane->inbox);
-	struct tally not_counted = {0}; /* a segment is none of the guest's packets */
+	struct tally not_counted = {0}; /* segments are not counted as packets of the guest */
 
 	if (lane->segments.n == 0)
 		stash_fill(&lane->segments,
@@ -335,8 +342,8 @@ static bool cut_and_send(struct vm_to_vf *lane)
 }
 
 /*
- * Sends an inbox with packets to be cut: whole packets in runs, and a burst of segments, with which
- * the poll ends, so that one lane cannot keep the worker.
+ * Sends from an inbox with packets to be cut: first a run of whole packets, then a burst of
+ * segments, with which the poll ends, so that one lane cannot keep the worker to itself.
  */
 static void send_with_cutting(struct vm_to_vf *lane, struct tally *malformed)
 {
@@ -356,7 +363,7 @@ static void send_with_cutting(struct vm_to_vf *lane, struct tally *malformed)
 	}
 }
 
-/* Moves the inbox on; what left it was sent, unless it was dropped. */
+/* Sends from the inbox. What has left it then was sent, unless it was refused. */
 static void send_inbox(struct vm_to_vf *lane, struct burst_account *account)
 {
 	struct stash *inbox = &lane->inbox;
@@ -373,7 +380,9 @@ static void send_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	*malformed = tally_add(*malformed, refused);
 }
 
-/* Copies what the device did not take: the VM's memory may be gone when it does. */
+/*
+ * Copies lent packets that the device did not take: the VM's memory may be gone when it takes them.
+ */
 static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
 {
 	struct stash *inbox = &lane->inbox;

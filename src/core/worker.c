@@ -16,7 +16,7 @@ static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
 		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
 }
 
-/* A lane has been busy from the last reading of the clock until now. */
+/* The lane has been busy since the clock was last read, until now. */
 static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 {
 	const uint64_t cycles = now - worker->clock;
@@ -34,8 +34,9 @@ static bool is_vacant(const struct place *place)
 }
 
 /*
- * When a lane is polled again that has just moved nothing. One without a VM has nothing to be late
- * for: sockets that wait for one must not slow down those that have one, nor all at the same time.
+ * When a lane that has just moved nothing is polled again. A lane without a VM has nothing to be
+ * late for. Such lanes must not slow down those with a VM, so they are polled seldom, and not all
+ * at the same time.
  */
 static uint64_t due_silent(const struct worker *worker, const struct place *place)
 {
@@ -46,8 +47,8 @@ static uint64_t due_silent(const struct worker *worker, const struct place *plac
 }
 
 /*
- * Polls a lane once; true where it moved packets. The time since the last reading of the clock goes
- * to a lane that did; one without packets does not read it.
+ * Polls a lane once; true if it moved packets. The time since the clock was last read is then the
+ * lane's; a poll without packets does not read the clock.
  */
 static bool poll_lane(struct worker *worker, struct place *place)
 {
@@ -91,14 +92,14 @@ static void arm(struct worker *worker, const struct place *place, bool on)
 		idle_vm_to_vf_arm(&worker->idle, (struct vm_to_vf *)place->lane, on);
 }
 
-/* A lane is polled at once, and counts as if it had just moved a packet. */
+/* Makes the lane due at once, as if it had just moved a packet. */
 static void note_woken(const struct worker *worker, struct place *place)
 {
 	place->due = worker->clock;
 	awake_begin(&place->lane->awake, worker->clock);
 }
 
-/* The i-th lane, which dozes, is polled from now on. */
+/* Wakes the i-th lane, which dozes. */
 static void wake(struct worker *worker, unsigned i)
 {
 	struct place *places = worker->places;
@@ -121,14 +122,14 @@ static uint64_t blind_pause(const struct worker *worker)
 		worker->idle_latency_us * worker->us);
 }
 
-/* The i-th lane, which is awake, is not polled for now, unless it has got a packet since. */
+/* Lets the i-th lane, which is awake, doze off, unless it has got a packet meanwhile. */
 static void doze(struct worker *worker, unsigned i)
 {
 	struct place *place = &worker->places[i], *first_dozing;
 
 	if (can_wake(place)) {
 		arm(worker, place, true);
-		rte_smp_mb(); /* asked before the last look */
+		rte_smp_mb(); /* ask before the last look */
 		if (poll_lane(worker, place)) {
 			arm(worker, place, false);
 			return;
@@ -147,7 +148,7 @@ static void doze(struct worker *worker, unsigned i)
 }
 
 /*
- * Polls the first `n` lanes that doze; whoever has packets is awake. What they are in has left the
+ * Polls the first `n` dozing lanes and wakes those that have packets. Their data has left the
  * cache, so it is fetched first, for all of them at the same time.
  */
 static void sweep(struct worker *worker, unsigned n)
@@ -182,7 +183,10 @@ static void sweep_where_due(struct worker *worker)
 	worker->next_blind = worker->clock + blind_pause(worker);
 }
 
-/* All are awake, and nobody is asked to wake this worker or, before it had the lane, another. */
+/*
+ * Wakes all lanes. No source is asked any more to wake this worker, or another one that had the
+ * lane before.
+ */
 static void rouse(struct worker *worker)
 {
 	idle_reset(&worker->idle);
@@ -200,7 +204,7 @@ static bool is_source(const void *source, const struct place *place)
 	return source == place->lane || (place->direction == VF_TO_VM && source == place->lane->vf);
 }
 
-/* Wakes whoever has spoken up since the last look. */
+/* Wakes the lanes whose sources have spoken up since the last look. */
 static void answer(struct worker *worker)
 {
 	struct idle_events *events = &worker->events;
@@ -223,7 +227,7 @@ static void adopt(struct worker *worker, const struct plan *plan)
 	worker->events.called = true;
 }
 
-/* The others go on meanwhile, so they are a few at a time. */
+/* Puts silent lanes to sleep, only a few at a time because the others have to wait for it. */
 static void doze_off(struct worker *worker)
 {
 	const bool busy = worker->clock - worker->moved_at < DOZE_US * worker->us;
@@ -245,8 +249,9 @@ static bool is_told_something(const struct worker *worker)
 }
 
 /*
- * Sleeps until the next sweep or until woken. The plan may be another one afterwards. A wake-up for
- * one that came while the last one was adopted is read away by now (idle_reset()).
+ * Sleeps until the next sweep or until woken. There may be another plan afterwards. The wake-up for
+ * a plan that was published while the last one was being adopted has been read away by now
+ * (idle_reset()), so this looks once more before it sleeps.
  */
 static void sleep_offline(struct worker *worker)
 {
@@ -266,8 +271,8 @@ static void sleep_offline(struct worker *worker)
 }
 
 /*
- * Looks after those that doze, by a poll where that is quicker than to ask the kernel, and sends
- * idle lanes to join them. What it hears is answered after the plan has been looked at.
+ * Looks after dozing lanes, by a poll if that is quicker than asking the kernel, and lets idle
+ * lanes doze off. What it hears is answered after the plan has been looked at.
  */
 static void look(struct worker *worker)
 {

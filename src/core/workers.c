@@ -17,7 +17,10 @@ struct workers {
 	struct worker workers[];
 };
 
-/* The CPU of a thread of DPDK's: rte_lcore_to_cpu_id() says something of the CPU of its number. */
+/*
+ * The CPU that a DPDK thread runs on. Not by rte_lcore_to_cpu_id(), which tells about the CPU that
+ * has the lcore's number.
+ */
 static unsigned cpu_of(unsigned lcore)
 {
 	const rte_cpuset_t cpus = rte_lcore_cpuset(lcore);
@@ -81,7 +84,7 @@ struct workers *workers_stop(struct workers *workers)
 	workers_wake(workers);
 	for (unsigned i = 0; i < workers->n; i++) {
 		rte_eal_wait_lcore(workers->workers[i].lcore);
-		/* DPDK's pipe orders this already; the thread sanitizer sees an atomic only. */
+		/* DPDK's pipe orders this already, but the thread sanitizer only sees atomics. */
 		(void)atomic_load_explicit(&workers->workers[i].stopped, memory_order_acquire);
 		idle_fini(&workers->workers[i].idle);
 	}
@@ -143,7 +146,7 @@ unsigned workers_load(const struct workers *workers, unsigned worker)
 	return plan->n;
 }
 
-/* The plan that is not published, as a copy of the one that is. */
+/* Fills the plan that is not published with a copy of the one that is. */
 static struct plan *next_plan(struct worker *worker)
 {
 	struct plan *current = atomic_load_explicit(&worker->plan, memory_order_relaxed);
@@ -154,7 +157,7 @@ static struct plan *next_plan(struct worker *worker)
 	return next;
 }
 
-/* When this returns, the worker has left the plan before. */
+/* Publishes a plan. When this returns, the worker has left the previous one. */
 static void publish(struct workers *workers, struct worker *worker, struct plan *plan)
 {
 	atomic_store_explicit(&worker->plan, plan, memory_order_release);
