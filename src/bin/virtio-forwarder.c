@@ -26,7 +26,7 @@
 #include "control/forwarder.h"
 #include "control/services.h"
 #include "control/watchdog.h"
-#include "core/eal.h"
+#include "core/dpdk/eal.h"
 #include "host/bind.h"
 #include "host/numa.h"
 #include "host/sysfs.h"

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "control/ipc_listener.h"
 #include "control/local_server.h"
-#include "core/vf.h"
+#include "core/vf/vf.h"
 
 #define CAPTURES_MAX 4
 #define CLIENTS_MAX 16

@@ -12,8 +12,8 @@
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
-#include "core/tap.h"
-#include "core/workers.h"
+#include "core/lane/workers.h"
+#include "core/packet/tap.h"
 
 struct capture_service;
 

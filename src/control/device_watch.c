@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/turn.h"
-#include "core/port_events.h"
+#include "core/vf/port_events.h"
 #include "host/bind.h"
 #include "host/link_events.h"
 #include "host/pci.h"

@@ -18,7 +18,7 @@
 #include "control/device_watch.h"
 #include "control/loop_fixture.h"
 #include "control/turn.h"
-#include "core/port_events.h"
+#include "core/vf/port_events.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"

@@ -11,12 +11,12 @@
 #include "control/placement.h"
 #include "control/socket_dir.h"
 #include "control/turn.h"
-#include "core/fault.h"
-#include "core/gatekeeper.h"
-#include "core/hugepages.h"
-#include "core/pool.h"
-#include "core/vf.h"
-#include "core/vf_counters.h"
+#include "core/dpdk/hugepages.h"
+#include "core/dpdk/pool.h"
+#include "core/gate/fault.h"
+#include "core/gate/gatekeeper.h"
+#include "core/vf/vf.h"
+#include "core/vf/vf_counters.h"
 
 #define DISCARD_PACKETS 4096 /* one burst and one cache for each worker of a large machine */
 #define DISCARD_BYTES 2048

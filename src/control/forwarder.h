@@ -13,7 +13,7 @@
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
-#include "core/workers.h"
+#include "core/lane/workers.h"
 
 struct forwarder;
 

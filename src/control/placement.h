@@ -16,7 +16,7 @@
 
 #include "base/limits.h"
 #include "config/config.h"
-#include "core/workers.h"
+#include "core/lane/workers.h"
 
 #define PLACEMENT_SAMPLE_S 1
 #define PLACEMENT_SAMPLES 4      /* the load is measured over so many */

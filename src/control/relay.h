@@ -22,10 +22,10 @@
 #include "config/config.h"
 #include "control/op.h"
 #include "control/stats.h"
-#include "core/guest.h"
-#include "core/lane.h"
-#include "core/vf.h"
-#include "core/workers.h"
+#include "core/guest/guest.h"
+#include "core/lane/lane.h"
+#include "core/lane/workers.h"
+#include "core/vf/vf.h"
 
 struct placement;
 

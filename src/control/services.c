@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "control/capture_service.h"
 #include "control/command_file/command_file.h"
-#include "control/config_service.h"
-#include "control/core_sched_service.h"
 #include "control/metrics/metrics_service.h"
 #include "control/ovsdb/ovsdb_monitor.h"
-#include "control/port_control_service.h"
-#include "control/stats_service.h"
-#include "core/eal.h"
+#include "control/zmq/config_service.h"
+#include "control/zmq/core_sched_service.h"
+#include "control/zmq/port_control_service.h"
+#include "control/zmq/stats_service.h"
+#include "core/dpdk/eal.h"
 
 struct services {
 	void *zmq;

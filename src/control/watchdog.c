@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 #include "control/forwarder_internal.h"
-#include "core/epoch.h"
-#include "core/workers.h"
+#include "core/dpdk/epoch.h"
+#include "core/lane/workers.h"
 
 #define CHECKS 4 /* per watchdog period of systemd */
 

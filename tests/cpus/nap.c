@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 		err(1, "epoll");
 	const struct timespec interval = {.tv_nsec = atoi(argv[1]) * 1000L};
 
-	prctl(PR_SET_TIMERSLACK, 1000 /* ns, as in src/core/worker.c */);
+	prctl(PR_SET_TIMERSLACK, 1000 /* ns, as in src/core/lane/worker.c */);
 	while (epoll_pwait2(epoll_fd, &event, 1, &interval, NULL) == 0)
 		;
 	err(1, "epoll_pwait2");

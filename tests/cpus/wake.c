@@ -55,7 +55,7 @@ static void *sleep_and_wake(void *argument)
 	int epoll_fd = epoll_create1(0);
 
 	run_on(sleeper->cpu);
-	prctl(PR_SET_TIMERSLACK, 1000 /* ns, as in src/core/worker.c */);
+	prctl(PR_SET_TIMERSLACK, 1000 /* ns, as in src/core/lane/worker.c */);
 	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &event) < 0)
 		err(1, "epoll");
 	for (unsigned i = 0; i < sleeper->count;) {

@@ -5,7 +5,7 @@
  * length (a byte) and the bytes. What comes out towards the library must be whole messages that a
  * judge who knows only them finds good; and no descriptor may be left behind.
  */
-#include "core/gate_connection.h"
+#include "core/gate/gate_connection.h"
 #include "guest_fds.h"
 #include "soundness.h"
 

@@ -4,8 +4,8 @@
  * segment size, four lengths of pieces, the packet. Whatever is cut must be the payload again,
  * piece by piece, behind headers of the same length.
  */
-#include "core/offload.h"
-#include "core/gso.h"
+#include "core/packet/offload.h"
+#include "core/packet/gso.h"
 #include "packet.h"
 #include "pool.h"
 

@@ -12,8 +12,8 @@
  * - the device writes where it may (the used ring alone, where it takes), nothing at all in a ring
  *   that is retired or where its position stays, and all that it writes is in the log.
  */
-#include "core/ring.h"
-#include "core/ring_loans.h"
+#include "core/ring/ring.h"
+#include "core/ring/ring_loans.h"
 #include "pool.h"
 
 #include <sys/eventfd.h>

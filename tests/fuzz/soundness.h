@@ -3,7 +3,7 @@
 
 /* What the vhost library and the packet path take for granted of a guest, worked out anew. */
 
-#include "core/gate_rules.h"
+#include "core/gate/gate_rules.h"
 #include "fuzz.h"
 
 static inline void require_in_memory(

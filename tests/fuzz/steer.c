@@ -3,7 +3,7 @@
  * The steering of packets by flow: four bytes of enabled queues, four lengths of pieces, the
  * packet. Its queue is an enabled one, and the same however the packet is cut into pieces.
  */
-#include "core/steer.h"
+#include "core/packet/steer.h"
 #include "packet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/dpdk/dpdk_log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <rte_log.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define LINE_SIZE 256
+
+/* DPDK has one log stream per process, so this state is the process's too. */
+static struct {
+	FILE *stream;
+	pthread_mutex_t mutex; /* protects what follows: any thread of DPDK's may log */
+	bool capturing;
+	char last[LINE_SIZE];
+	struct log_limit limit; /* guests can make vhost log */
+} dpdk_log = {
+	.mutex = PTHREAD_MUTEX_INITIALIZER,
+	.limit = LOG_LIMIT(50),
+};
+
+/* DPDK numbers severities from 1 (emergency) to 8 (debug). */
+static int severity_of_current_message(void)
+{
+	return rte_log_cur_msg_loglevel() > 0 ? rte_log_cur_msg_loglevel() - 1 : LOG_INFO;
+}
+
+static ssize_t write_line(void *cookie, const char *text, size_t size)
+{
+	char line[LINE_SIZE];
+	int severity = severity_of_current_message();
+	size_t length = MIN(size, sizeof(line) - 1);
+
+	memcpy(line, text, length);
+	while (length > 0 && line[length - 1] == '\n')
+		length--;
+	line[length] = '\0';
+	if (length == 0)
+		return size;
+
+	pthread_mutex_lock(&dpdk_log.mutex);
+	if (dpdk_log.capturing && severity <= LOG_WARNING) {
+		strcpy(dpdk_log.last, line);
+		severity = LOG_DEBUG;
+	}
+	if (log_enabled(severity) && log_limit_pass(&dpdk_log.limit))
+		log_at(severity, "DPDK: %s", line);
+	pthread_mutex_unlock(&dpdk_log.mutex);
+	return size;
+}
+
+int dpdk_log_open(int max_severity, struct err *err)
+{
+	static const cookie_io_functions_t functions = {.write = write_line};
+
+	dpdk_log.stream = fopencookie(NULL, "w", functions);
+	if (dpdk_log.stream == NULL)
+		return err_set(err, errno, "cannot open a log stream: %s", strerror(errno));
+	setvbuf(dpdk_log.stream, NULL, _IOLBF, 0);
+	rte_openlog_stream(dpdk_log.stream);
+	/* DPDK's messages about ordinary events are for debugging only. */
+	rte_log_set_global_level(max_severity >= LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_WARNING);
+	return 0;
+}
+
+void dpdk_log_close(void)
+{
+	rte_openlog_stream(NULL);
+	if (dpdk_log.stream != NULL)
+		fclose(dpdk_log.stream);
+	dpdk_log.stream = NULL;
+}
+
+void dpdk_log_capture_start(void)
+{
+	pthread_mutex_lock(&dpdk_log.mutex);
+	dpdk_log.capturing = true;
+	dpdk_log.last[0] = '\0';
+	pthread_mutex_unlock(&dpdk_log.mutex);
+}
+
+const char *dpdk_log_capture_end(void)
+{
+	pthread_mutex_lock(&dpdk_log.mutex);
+	dpdk_log.capturing = false;
+	pthread_mutex_unlock(&dpdk_log.mutex);
+	return dpdk_log.last;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/dpdk/hugepages.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define NODES "/sys/devices/system/node" /* some kernels do not have it */
+
+/*
+ * The page size of the mount in use; 0: ordinary pages. Set once at start. Global to the process,
+ * as is DPDK's memory, which it describes.
+ */
+static uint64_t page_bytes;
+static struct numa_set confined_to; /* the same holds for this */
+
+static long read_long(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long value = -1;
+
+	if (f == NULL)
+		return -1;
+	if (fscanf(f, "%ld", &value) != 1)
+		value = -1;
+	fclose(f);
+	return value;
+}
+
+/*
+ * The sysfs directory of the pages in use: of one node, or with `socket` -1 of the whole machine.
+ */
+static void sysfs_folder(int socket, char *ret_path, size_t size)
+{
+	if (socket < 0 || access(NODES, F_OK) < 0)
+		snprintf(ret_path, size, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
+			page_bytes / 1024);
+	else
+		snprintf(ret_path, size, NODES "/node%d/hugepages/hugepages-%" PRIu64 "kB", socket,
+			page_bytes / 1024);
+}
+
+static long read_count(int socket, const char *what)
+{
+	char folder[128], path[160];
+
+	sysfs_folder(socket, folder, sizeof(folder));
+	snprintf(path, sizeof(path), "%s/%s", folder, what);
+	return read_long(path);
+}
+
+int hugepages_use(const char *dir, struct err *err)
+{
+	struct statfs fs;
+
+	page_bytes = 0;
+	if (dir[0] == '\0')
+		return 0;
+	if (statfs(dir, &fs) < 0)
+		return err_set(err, errno,
+			"huge page mount %s: %s; mount one (mount -t hugetlbfs none %s) or name "
+			"another with "
+			"--huge-dir",
+			dir, strerror(errno), dir);
+	if (fs.f_type != HUGETLBFS_MAGIC)
+		return err_set(err, ENODEV,
+			"huge page mount %s is not a hugetlbfs: mount one there (mount -t "
+			"hugetlbfs none %s), "
+			"name another with --huge-dir, or try without with --no-huge",
+			dir, dir);
+	if (access(dir, W_OK | X_OK) < 0 && errno == EROFS)
+		return err_set(err, EROFS,
+			"huge page mount %s is read-only here; give it to the service by "
+			"ReadWritePaths=%s (systemctl edit virtio-forwarder), or remount it",
+			dir, dir);
+	if (access(dir, W_OK | X_OK) < 0)
+		return err_set(err, errno,
+			"huge page mount %s: %s; mount it for the daemon's user (mount -t "
+			"hugetlbfs -o uid=USER,mode=0700 none %s)",
+			dir, strerror(errno), dir);
+	page_bytes = fs.f_bsize;
+	return 0;
+}
+
+void hugepages_confine(struct numa_set nodes)
+{
+	confined_to = nodes;
+}
+
+int hugepages_node(int node)
+{
+	return numa_set_choose(confined_to, node);
+}
+
+int hugepages_require(uint64_t bytes, int node, struct err *err)
+{
+	uint64_t free_pages = (uint64_t)MAX(read_count(node, "free_hugepages"), 0);
+
+	if (page_bytes == 0 || free_pages * page_bytes >= bytes)
+		return 0;
+	return hugepages_missing(bytes, node, err);
+}
+
+int hugepages_missing(uint64_t bytes, int socket, struct err *err)
+{
+	if (page_bytes == 0)
+		return err_set(err, ENOMEM, "out of memory: %" PRIu64 " MiB more are needed",
+			(bytes >> 20) + 1);
+
+	char folder[128];
+	long needed = (long)((bytes + page_bytes - 1) / page_bytes);
+	long free_pages = read_count(socket, "free_hugepages");
+	long all = read_count(socket, "nr_hugepages");
+
+	sysfs_folder(socket, folder, sizeof(folder));
+	return err_set(err, ENOMEM,
+		"too few huge pages: %ld of %" PRIu64
+		" kB are needed, %ld are free; add them with: echo %ld "
+		"> %s/nr_hugepages",
+		needed, page_bytes / 1024, MAX(free_pages, 0),
+		MAX(all, 0) + needed - MAX(free_pages, 0), folder);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/dpdk/pool.h"
+
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+
+#include "base/log.h"
+#include "core/dpdk/hugepages.h"
+
+uint64_t pool_bytes(unsigned n, unsigned room_bytes)
+{
+	uint32_t element = rte_mempool_calc_obj_size(
+		sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + room_bytes, 0, NULL);
+
+	return (uint64_t)n * element;
+}
+
+int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
+	int socket, struct err *err)
+{
+	socket = hugepages_node(socket);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		name, n, POOL_CACHE, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
+
+	if (pool == NULL && rte_errno == ENOMEM)
+		return hugepages_missing(pool_bytes(n, room_bytes), socket, err);
+	if (pool == NULL)
+		return err_set(err, rte_errno, "packet pool %s of %u packets: %s", name, n,
+			rte_strerror(rte_errno));
+	*ret_pool = pool;
+	return 0;
+}
+
+void pool_destroy(struct rte_mempool *pool)
+{
+	if (pool == NULL)
+		return;
+	if (rte_mempool_in_use_count(pool) != 0) {
+		log_error("packet pool %s still has %u packets out; its memory is kept", pool->name,
+			rte_mempool_in_use_count(pool));
+		return;
+	}
+	rte_mempool_free(pool);
+}

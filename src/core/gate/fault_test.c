@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "core/gate/fault.h"
+
+#define PAGES 4
+#define PAGE_BYTES 4096
+
+struct shared {
+	int fd;
+	volatile char *bytes;
+	struct stat st;
+};
+
+static struct shared share(int flags)
+{
+	struct shared shared = {.fd = memfd_create("test", MFD_CLOEXEC)};
+
+	assert_true(shared.fd >= 0);
+	assert_int_equal(ftruncate(shared.fd, PAGES * PAGE_BYTES), 0);
+	assert_int_equal(fstat(shared.fd, &shared.st), 0);
+	void *map = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, flags, shared.fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	shared.bytes = map;
+	return shared;
+}
+
+static void unshare_all(struct shared *shared)
+{
+	munmap((void *)shared->bytes, PAGES * PAGE_BYTES);
+	close(shared->fd);
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* In each test: cmocka has handlers of its own while one runs. */
+static void open_handler(void)
+{
+	signal(SIGBUS, SIG_DFL);
+	assert_int_equal(fault_open(NULL), 0);
+}
+
+static void truncated_memory_reads_as_zeros(void **state)
+{
+	struct shared shared = share(MAP_SHARED);
+	struct fault fault;
+
+	open_handler();
+	shared.bytes[0] = shared.bytes[PAGE_BYTES] = 'x';
+	assert_int_equal(ftruncate(shared.fd, PAGE_BYTES), 0);
+	assert_false(readable(fault_fd()));
+	assert_int_equal(shared.bytes[PAGE_BYTES + 7], 0);
+
+	assert_true(readable(fault_fd()));
+	assert_true(fault_take(&fault));
+	assert_int_equal(fault.device, shared.st.st_dev);
+	assert_int_equal(fault.inode, shared.st.st_ino);
+	assert_int_equal(fault.address, (uintptr_t)&shared.bytes[PAGE_BYTES + 7]);
+	assert_false(fault_take(&fault));
+	assert_false(readable(fault_fd()));
+
+	/* All of it at once: nothing else faults, and writing works. */
+	for (unsigned i = 0; i < PAGES; i++) {
+		assert_int_equal(shared.bytes[i * PAGE_BYTES], 0);
+		shared.bytes[i * PAGE_BYTES] = 'y';
+	}
+	assert_false(fault_take(&fault));
+	unshare_all(&shared);
+	fault_close();
+}
+
+static void every_file_is_told(void **state)
+{
+	struct shared shared[5];
+	struct fault fault;
+
+	open_handler();
+	for (unsigned i = 0; i < 5; i++) {
+		shared[i] = share(MAP_SHARED);
+		assert_int_equal(ftruncate(shared[i].fd, 0), 0);
+		shared[i].bytes[0] = 'x';
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		assert_true(fault_take(&fault));
+		assert_int_equal(fault.inode, shared[i].st.st_ino);
+		unshare_all(&shared[i]);
+	}
+	assert_false(fault_take(&fault));
+	fault_close();
+}
+
+#define THREADS 8
+
+struct toucher {
+	pthread_barrier_t *barrier;
+	volatile char *byte;
+};
+
+static void *touch(void *argument)
+{
+	struct toucher *toucher = argument;
+
+	pthread_barrier_wait(toucher->barrier);
+	(*toucher->byte)++;
+	return NULL;
+}
+
+static void threads_fault_at_the_same_time(void **state)
+{
+	open_handler();
+	for (unsigned round = 0; round < 50; round++) {
+		struct shared shared = share(MAP_SHARED);
+		pthread_t threads[THREADS];
+		struct toucher touchers[THREADS];
+		pthread_barrier_t barrier;
+		struct fault fault;
+
+		pthread_barrier_init(&barrier, NULL, THREADS);
+		assert_int_equal(ftruncate(shared.fd, 0), 0);
+		for (unsigned i = 0; i < THREADS; i++) {
+			touchers[i] = (struct toucher){
+				&barrier, &shared.bytes[i % PAGES * PAGE_BYTES + i]};
+			assert_int_equal(pthread_create(&threads[i], NULL, touch, &touchers[i]), 0);
+		}
+		for (unsigned i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		assert_true(fault_take(&fault));
+		assert_int_equal(fault.inode, shared.st.st_ino);
+		while (fault_take(&fault))
+			assert_int_equal(fault.inode, shared.st.st_ino);
+		pthread_barrier_destroy(&barrier);
+		unshare_all(&shared);
+	}
+	fault_close();
+}
+
+/* How a child ends that touches a private mapping of a truncated file, or gets the signal sent. */
+static int end_of_child(bool sent)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct shared shared = share(MAP_PRIVATE);
+		if (sent)
+			raise(SIGBUS);
+		else if (ftruncate(shared.fd, 0) == 0)
+			shared.bytes[0] = 'x';
+		raise(SIGBUS); /* the first one only restores what it does by default */
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void other_bus_errors_end_the_process(void **state)
+{
+	open_handler();
+	assert_int_equal(end_of_child(false), SIGBUS);
+	assert_int_equal(end_of_child(true), SIGBUS);
+	fault_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(truncated_memory_reads_as_zeros),
+		cmocka_unit_test(every_file_is_told),
+		cmocka_unit_test(threads_fault_at_the_same_time),
+		cmocka_unit_test(other_bus_errors_end_the_process),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

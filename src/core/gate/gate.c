@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/gate/gate_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/unix_socket.h"
+
+#define BACKLOG 128
+#define REST_MS 1000   /* until the call eventfds are looked at in any case */
+#define RETRY_MS 50    /* between attempts to connect, in client mode */
+#define BANISH_MS 1000 /* until a guest that did harm may come back */
+
+struct gate {
+	struct gatekeeper *keeper;
+	struct gate_options options;
+	char path[SOCKET_PATH_SIZE];
+	int listen_fd;                                             /* -1 in client mode */
+	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
+	uint64_t closed_until_ms;
+	bool closed;           /* by gate_hang_up() */
+	enum gate_calls calls; /* at the last look */
+	bool rejected;         /* the last attempt to connect failed: no second warning */
+};
+
+static unsigned count_connections(const struct gate *gate)
+{
+	unsigned n = 0;
+
+	while (n < GATE_CONNECTIONS_MAX && gate->connections[n] != NULL)
+		n++;
+	return n;
+}
+
+static void end_connection(struct gate *gate, unsigned index)
+{
+	unsigned n = count_connections(gate);
+
+	gate_connection_free(gate->connections[index]);
+	memmove(&gate->connections[index], &gate->connections[index + 1],
+		(n - index - 1) * sizeof(gate->connections[0]));
+	gate->connections[n - 1] = NULL;
+	gate->keeper->generation++;
+}
+
+static void end_all(struct gate *gate)
+{
+	while (gate->connections[0] != NULL)
+		end_connection(gate, 0);
+}
+
+/* A guest whose connections have been ended for harm that it did may not come back at once. */
+static void shut_out(struct gate *gate, const char *why)
+{
+	log_warning("vhost-user socket %s: the VM is disconnected: %s", gate->path, why);
+	gate->closed_until_ms = gate_now_ms() + BANISH_MS;
+}
+
+static int open_socket(struct err *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd >= 0 ? fd : err_set(err, errno, "socket(): %s", strerror(errno));
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = open_socket(NULL);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int connect_to_library(const struct gate *gate)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", gate->options.library_socket);
+	return connect_to(path);
+}
+
+/*
+ * The connection to end when there is one too many: the oldest one without a running ring, else the
+ * oldest.
+ */
+static unsigned least_wanted(const struct gate *gate)
+{
+	for (unsigned i = 0; i < GATE_CONNECTIONS_MAX; i++)
+		if (!gate_rules_running(&gate->connections[i]->rules))
+			return i;
+	return 0;
+}
+
+/* Lets a frontend in; takes ownership of its descriptor. */
+static void admit(struct gate *gate, int frontend_fd)
+{
+	if (gate_now_ms() < gate->closed_until_ms) {
+		close(frontend_fd);
+		return;
+	}
+	if (count_connections(gate) == GATE_CONNECTIONS_MAX)
+		end_connection(gate, least_wanted(gate));
+	int library_fd = connect_to_library(gate);
+	if (library_fd < 0) {
+		close(frontend_fd);
+		return;
+	}
+	gate->connections[count_connections(gate)] = gate_connection_new(frontend_fd, library_fd);
+	gate->keeper->generation++;
+}
+
+static void accept_frontend(struct gate *gate)
+{
+	int fd = accept4(gate->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		admit(gate, fd);
+}
+
+/* Client mode. If nobody listens, that is not news: the VM is not there yet. */
+static void try_to_connect(struct gate *gate)
+{
+	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
+		return;
+	int fd = connect_to(gate->path);
+	if (fd >= 0)
+		admit(gate, fd);
+	else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected)
+		log_warning("vhost-user socket %s: cannot connect: %s", gate->path, strerror(-fd));
+	gate->rejected = fd < 0;
+}
+
+static struct pollfd *add(struct pollfd *next, int fd, short events)
+{
+	*next = (struct pollfd){.fd = fd, .events = events};
+	return next + 1;
+}
+
+static void wait_at_most(int *timeout_ms, int ms)
+{
+	if (*timeout_ms < 0 || *timeout_ms > ms)
+		*timeout_ms = ms;
+}
+
+unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout_ms)
+{
+	struct pollfd *next = add(ret_fds, gate->listen_fd, POLLIN);
+
+	for (unsigned i = 0; i < GATE_CONNECTIONS_MAX && gate->connections[i] != NULL; i++) {
+		const struct gate_connection *connection = gate->connections[i];
+		next = add(
+			next, connection->frontend_fd, gate_connection_frontend_events(connection));
+		next = add(
+			next, connection->library_fd, gate_connection_library_events(connection));
+	}
+	if (gate->connections[0] != NULL || gate->calls != GATE_NO_CALLS)
+		wait_at_most(timeout_ms, REST_MS);
+	if (gate->connections[0] == NULL && gate->options.client && !gate->closed)
+		wait_at_most(timeout_ms, RETRY_MS);
+	return next - ret_fds;
+}
+
+/* True if a side has hung up while the other side has its turn: that ends the connection. */
+static bool is_over(const struct pollfd *side)
+{
+	return !(side->events & POLLIN) && side->revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
+{
+	struct err err = {0};
+
+	if (sides[0].revents == 0 && sides[1].revents == 0)
+		return;
+	int r = is_over(&sides[0]) || is_over(&sides[1])
+	                ? -ECONNRESET
+	                : gate_connection_proceed(gate->connections[index], &err);
+	if (r == 0)
+		return;
+	if (err.text[0] != '\0' && log_limit_pass(&gate->keeper->log_limit))
+		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
+			    "protocol: %s",
+			gate->path, err.text);
+	end_connection(gate, index);
+}
+
+void gate_serve(struct gate *gate, const struct pollfd *fds)
+{
+	if (gate->closed)
+		return;
+	for (unsigned i = count_connections(gate); i-- > 0;)
+		serve_connection(gate, i, &fds[1 + 2 * i]);
+	if (gate->options.client)
+		try_to_connect(gate);
+	else if (fds[0].revents & POLLIN)
+		accept_frontend(gate);
+}
+
+bool gate_banish_sharers(struct gate *gate, const struct gate_file *file)
+{
+	bool found = false;
+
+	for (unsigned i = count_connections(gate); i-- > 0;)
+		if (gate_rules_shares(&gate->connections[i]->rules, file)) {
+			end_connection(gate, i);
+			found = true;
+		}
+	if (found)
+		shut_out(gate, "its memory has vanished");
+	return found;
+}
+
+bool gate_relieve(struct gate *gate)
+{
+	gate->calls = gate->options.relieve(gate->options.userdata);
+	if (gate->calls != GATE_CALL_BLOCKED)
+		return false;
+	if (gate->connections[0] != NULL) {
+		end_all(gate);
+		shut_out(gate, "a worker had to wait for its call eventfd");
+	}
+	return true;
+}
+
+/* The socket gets its owner before it listens, so that nobody else can be the first to connect. */
+static int listen_on(struct gate *gate, struct err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	int r = unix_socket_claim(gate->path, err);
+	if (r < 0)
+		return err_prefix(err, r, "vhost-user socket");
+	gate->listen_fd = open_socket(err);
+	if (gate->listen_fd < 0)
+		return gate->listen_fd;
+	strcpy(addr.sun_path, gate->path);
+	if (bind(gate->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_set(err, errno, "vhost-user socket %s cannot be opened: %s", gate->path,
+			strerror(errno));
+	if (chown(gate->path, gate->options.uid, gate->options.gid) < 0 ||
+		chmod(gate->path, 0660) < 0)
+		r = err_set(err, errno, "vhost-user socket %s: cannot be given to its owner: %s",
+			gate->path, strerror(errno));
+	else if (listen(gate->listen_fd, BACKLOG) < 0)
+		r = err_set(err, errno, "vhost-user socket %s: %s", gate->path, strerror(errno));
+	if (r < 0)
+		unlink(gate->path);
+	return r;
+}
+
+int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
+	struct err *err)
+{
+	if (strlen(options->path) >= SOCKET_PATH_SIZE)
+		return err_set(err, ENAMETOOLONG,
+			"vhost-user socket path %s is longer than %d bytes", options->path,
+			SOCKET_PATH_SIZE - 1);
+
+	struct gate *gate = calloc(1, sizeof(*gate));
+	if (gate == NULL)
+		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", options->path);
+	gate->keeper = keeper;
+	gate->options = *options;
+	strcpy(gate->path, options->path);
+	gate->listen_fd = -1;
+
+	int r = options->client ? 0 : listen_on(gate, err);
+	if (r == 0) {
+		r = gatekeeper_insert(keeper, gate);
+		if (r < 0)
+			err_set(err, -r, "vhost-user socket %s: all %d are in use", gate->path,
+				RELAYS_MAX);
+		if (r < 0 && !options->client)
+			unlink(gate->path);
+	}
+	if (r < 0) {
+		cleanup_closep(&gate->listen_fd);
+		free(gate);
+		return r;
+	}
+	*ret_gate = gate;
+	return 0;
+}
+
+void gate_hang_up(struct gate *gate)
+{
+	if (gate == NULL)
+		return;
+	pthread_mutex_lock(&gate->keeper->mutex);
+	gate->closed = true;
+	end_all(gate);
+	cleanup_closep(&gate->listen_fd);
+	gate->listen_fd = -1;
+	gatekeeper_changed(gate->keeper);
+	pthread_mutex_unlock(&gate->keeper->mutex);
+	if (!gate->options.client)
+		unlink(gate->path);
+}
+
+struct gate *gate_close(struct gate *gate)
+{
+	if (gate == NULL)
+		return NULL;
+
+	struct gatekeeper *keeper = gate->keeper;
+	if (!gate->closed)
+		gate_hang_up(gate);
+	gatekeeper_remove(keeper, gate);
+	close(gate->options.library_socket);
+	free(gate);
+	return NULL;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/gate/gate_connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define HEADER_BYTES sizeof(struct vhost_user_header)
+#define STEPS_AT_ONCE 64 /* of one connection, before others have their turn */
+
+struct gate_connection *gate_connection_new(int frontend_fd, int library_fd)
+{
+	struct gate_connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL) {
+		close(frontend_fd);
+		close(library_fd);
+		return NULL;
+	}
+	connection->frontend_fd = frontend_fd;
+	connection->library_fd = library_fd;
+	return connection;
+}
+
+static void close_fds(struct gate_connection *connection)
+{
+	for (unsigned i = 0; i < connection->n_fds; i++)
+		close(connection->fds[i]);
+	connection->n_fds = 0;
+}
+
+struct gate_connection *gate_connection_free(struct gate_connection *connection)
+{
+	if (connection == NULL)
+		return NULL;
+	close_fds(connection);
+	close(connection->frontend_fd);
+	close(connection->library_fd);
+	free(connection);
+	return NULL;
+}
+
+/* If the side that is not at work hangs up, poll() says so without being asked. */
+short gate_connection_frontend_events(const struct gate_connection *connection)
+{
+	return connection->phase == GATE_REQUEST         ? POLLIN
+	       : connection->phase == GATE_ANSWER_ONWARD ? POLLOUT
+	                                                 : 0;
+}
+
+short gate_connection_library_events(const struct gate_connection *connection)
+{
+	return connection->phase == GATE_ANSWER           ? POLLIN
+	       : connection->phase == GATE_REQUEST_ONWARD ? POLLOUT
+	                                                  : 0;
+}
+
+/* Where the message goes on, and the number of bytes to the end of this part. */
+static void *next_part(struct gate_connection *connection, size_t *ret_bytes)
+{
+	struct vhost_user_message *message = &connection->message;
+
+	if (connection->done < HEADER_BYTES) {
+		*ret_bytes = HEADER_BYTES - connection->done;
+		return (char *)&message->header + connection->done;
+	}
+	*ret_bytes = HEADER_BYTES + message->header.payload_bytes - connection->done;
+	return (char *)&message->payload + (connection->done - HEADER_BYTES);
+}
+
+static bool is_complete(const struct gate_connection *connection)
+{
+	return connection->done >= HEADER_BYTES &&
+	       connection->done == HEADER_BYTES + connection->message.header.payload_bytes;
+}
+
+static void keep_fds(struct gate_connection *connection, struct msghdr *header)
+{
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg != NULL;
+		cmsg = CMSG_NXTHDR(header, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		unsigned n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (unsigned i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+			if (connection->n_fds < GATE_FDS_MAX)
+				connection->fds[connection->n_fds++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+/*
+ * Reads what is there of the current part. 1 if something was there, 0 if not, or a negative errno.
+ */
+static int receive_part(struct gate_connection *connection, int fd)
+{
+	char control[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
+	struct iovec iov;
+	struct msghdr header = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
+
+	iov.iov_base = next_part(connection, &iov.iov_len);
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
+	if (n == 0)
+		return -ECONNRESET;
+	keep_fds(connection, &header);
+	connection->done += n;
+	return header.msg_flags & MSG_CTRUNC ? -EPROTO : 1;
+}
+
+static int send_part(struct gate_connection *connection, int fd)
+{
+	char control[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))] = {0};
+	struct iovec iov;
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	iov.iov_base = next_part(connection, &iov.iov_len);
+	if (connection->n_fds > 0) {
+		header.msg_control = control;
+		header.msg_controllen = CMSG_SPACE(connection->n_fds * sizeof(int));
+		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(connection->n_fds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), connection->fds, connection->n_fds * sizeof(int));
+	}
+	ssize_t n = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
+	close_fds(connection);
+	connection->done += n;
+	return 1;
+}
+
+/* A request's size is judged as soon as it is known: there is no room for a larger one. */
+static int check_header(const struct vhost_user_header *header, struct err *err)
+{
+	size_t min, max;
+
+	if (!gate_rules_payload(header->request, &min, &max))
+		return err_set(err, EPROTO, "unknown request %u", header->request);
+	if (header->payload_bytes < min || header->payload_bytes > max)
+		return err_set(err, EPROTO, "request %u with a payload of %u bytes",
+			header->request, header->payload_bytes);
+	return 0;
+}
+
+static int receive(struct gate_connection *connection, int fd, bool request, struct err *err)
+{
+	while (!is_complete(connection)) {
+		int r = receive_part(connection, fd);
+		if (r == -EPROTO)
+			return err_set(err, EPROTO,
+				"it came without its descriptors: too many of them, none "
+				"left here, or kept back by AppArmor or SELinux (see the "
+				"kernel's log)");
+		if (r <= 0)
+			return r;
+		const struct vhost_user_header *header = &connection->message.header;
+		if (connection->done != HEADER_BYTES)
+			continue;
+		if (request)
+			r = check_header(header, err);
+		else if (header->payload_bytes > sizeof(connection->message.payload))
+			r = err_set(err, EPROTO, "answered by %u bytes", header->payload_bytes);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
+static int transmit(struct gate_connection *connection, int fd)
+{
+	while (!is_complete(connection)) {
+		int r = send_part(connection, fd);
+		if (r <= 0)
+			return r;
+	}
+	return 1;
+}
+
+/*
+ * Makes writes to a guest's call eventfd fail rather than block. The guest can undo that: see
+ * guest_calls.h.
+ */
+static void keep_from_blocking(int call_fd)
+{
+	fcntl(call_fd, F_SETFL, fcntl(call_fd, F_GETFL) | O_NONBLOCK);
+}
+
+static int judge(struct gate_connection *connection, struct err *err)
+{
+	struct vhost_user_header *header = &connection->message.header;
+	int r = gate_rules_check(
+		&connection->rules, &connection->message, connection->fds, connection->n_fds, err);
+
+	if (r < 0)
+		return r;
+	if (header->request == VHOST_USER_SET_VRING_CALL && connection->n_fds > 0)
+		keep_from_blocking(connection->fds[0]);
+	if (gate_rules_answered(header->request)) {
+		connection->answer_wanted = true;
+		header->flags &= ~VHOST_USER_NEED_REPLY;
+	} else {
+		connection->answer_wanted = header->flags & VHOST_USER_NEED_REPLY;
+		header->flags |= VHOST_USER_NEED_REPLY;
+	}
+	return 0;
+}
+
+static void enter(struct gate_connection *connection, enum gate_phase phase)
+{
+	connection->phase = phase;
+	connection->done = 0;
+}
+
+/*
+ * Does what the phase is for. 1 if the phase is over, 0 if there is something to wait for, or a
+ * negative errno.
+ */
+static int step(struct gate_connection *connection, struct err *err)
+{
+	int r = 0;
+
+	switch (connection->phase) {
+	case GATE_REQUEST:
+		r = receive(connection, connection->frontend_fd, true, err);
+		if (r == 1)
+			r = judge(connection, err) < 0 ? -EPROTO : 1;
+		if (r == 1)
+			enter(connection, GATE_REQUEST_ONWARD);
+		break;
+	case GATE_REQUEST_ONWARD:
+		r = transmit(connection, connection->library_fd);
+		if (r == 1)
+			enter(connection, GATE_ANSWER);
+		break;
+	case GATE_ANSWER:
+		r = receive(connection, connection->library_fd, false, err);
+		if (r == 1)
+			r = gate_rules_check_answer(&connection->message, err) < 0 ? -EPROTO : 1;
+		if (r == 1)
+			enter(connection,
+				connection->answer_wanted ? GATE_ANSWER_ONWARD : GATE_REQUEST);
+		break;
+	case GATE_ANSWER_ONWARD:
+		r = transmit(connection, connection->frontend_fd);
+		if (r == 1)
+			enter(connection, GATE_REQUEST);
+		break;
+	}
+	return r;
+}
+
+int gate_connection_proceed(struct gate_connection *connection, struct err *err)
+{
+	int r = 1;
+
+	for (unsigned i = 0; i < STEPS_AT_ONCE && r > 0; i++)
+		r = step(connection, err);
+	return MIN(r, 0);
+}

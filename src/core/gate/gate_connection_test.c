@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "core/gate/gate_connection.h"
+
+struct bed {
+	struct gate_connection *connection;
+	int frontend, library; /* the far ends */
+};
+
+static int set_up(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+	int frontend[2], library[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, frontend) < 0 ||
+		socketpair(AF_UNIX, SOCK_STREAM, 0, library) < 0)
+		return -1;
+	bed->frontend = frontend[0];
+	bed->library = library[0];
+	bed->connection = gate_connection_new(frontend[1], library[1]);
+	*state = bed;
+	return bed->connection ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	struct bed *bed = *state;
+
+	gate_connection_free(bed->connection);
+	close(bed->frontend);
+	close(bed->library);
+	free(bed);
+	return 0;
+}
+
+static void say(int fd, uint32_t request, uint32_t flags, uint32_t payload_bytes)
+{
+	struct vhost_user_header header = {request, flags, payload_bytes};
+
+	assert_int_equal(send(fd, &header, sizeof(header), 0), sizeof(header));
+}
+
+/* Whoever is handed an error is told what was wrong. */
+static void test_answer_too_long(void **state)
+{
+	struct bed *bed = *state;
+	struct err err = {""};
+
+	say(bed->frontend, VHOST_USER_GET_FEATURES, VHOST_USER_VERSION, 0);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), 0);
+	say(bed->library, VHOST_USER_GET_FEATURES, VHOST_USER_VERSION | VHOST_USER_REPLY, 4096);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "4096 bytes"));
+}
+
+static void test_request_too_long(void **state)
+{
+	struct bed *bed = *state;
+	struct err err = {""};
+
+	say(bed->frontend, VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, 4096);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "4096 bytes"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_answer_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_request_too_long, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

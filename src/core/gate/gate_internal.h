@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * What is shared by the gates (gate.c: a socket and its connections) and their keeper
+ * (gatekeeper.c: the thread that polls them all). Whatever is changed here is changed with the
+ * keeper's mutex held.
+ */
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "core/gate/gate.h"
+#include "core/gate/gate_connection.h"
+
+#define GATE_CONNECTIONS_MAX 4 /* at a time through one gate */
+#define GATE_POLL_MAX (1 + 2 * GATE_CONNECTIONS_MAX)
+
+struct gatekeeper {
+	pthread_t thread;
+	pthread_mutex_t mutex; /* protects all that follows, and every gate */
+	struct gate *gates[RELAYS_MAX];
+	unsigned generation; /* changes whenever a descriptor that is being polled may have gone */
+	bool stop;
+	int wake_fd;   /* eventfd: something has changed */
+	bool watching; /* call eventfds are in use: */
+	int pause_ms;  /* between two looks at them */
+	uint64_t next_look_ms;
+	struct log_limit log_limit;
+};
+
+static inline uint64_t gate_now_ms(void)
+{
+	return clock_monotonic_ns() / 1000000;
+}
+
+/* What the keeper offers to the gates. Control thread. The first two take the mutex. */
+
+/* -ENOSPC when there are RELAYS_MAX gates already. */
+int gatekeeper_insert(struct gatekeeper *keeper, struct gate *gate);
+void gatekeeper_remove(struct gatekeeper *keeper, struct gate *gate);
+
+/* Wakes the thread because what it polls has changed. With the mutex held. */
+void gatekeeper_changed(struct gatekeeper *keeper);
+
+/* What the gates offer to the keeper. The keeper's thread, with the mutex held. */
+
+/*
+ * Fills in the descriptors to poll, at most GATE_POLL_MAX, and returns how many. Lowers *timeout_ms
+ * (-1: none) to what the gate can wait.
+ */
+unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout_ms);
+
+/* Acts on what poll() has reported for them. */
+void gate_serve(struct gate *gate, const struct pollfd *fds);
+
+/*
+ * Looks at the guest's call eventfds. True if somebody was waiting for one. The same may happen
+ * again at once: the guest may be quicker than the waiting writer.
+ */
+bool gate_relieve(struct gate *gate);
+
+/*
+ * Ends the connections of this gate that have shared the file. True if there were any; then nobody
+ * is let in for a while.
+ */
+bool gate_banish_sharers(struct gate *gate, const struct gate_file *file);

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/gate/gate_rules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_net.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#define F_LOG_ALL (1ULL << 26)
+#define F_PACKED (1ULL << VIRTIO_F_RING_PACKED)
+
+#define P_LOG_SHMFD (1ULL << 1)
+#define P_RARP (1ULL << 2)
+#define P_MTU (1ULL << 4)
+#define P_BACKEND_REQ (1ULL << 5)
+#define P_STATUS (1ULL << 16)
+
+#define RING_FLAG_LOG 1
+
+typedef int check_fn(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err);
+
+static int refuse(struct err *err, const char *reason)
+{
+	return err_set(err, EPROTO, "%s", reason);
+}
+
+static bool is_packed(const struct gate_rules *rules)
+{
+	return rules->features & F_PACKED;
+}
+
+bool gate_rules_running(const struct gate_rules *rules)
+{
+	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
+		if (rules->rings[i].started)
+			return true;
+	return false;
+}
+
+bool gate_rules_shares(const struct gate_rules *rules, const struct gate_file *file)
+{
+	if (rules->log_file.inode == file->inode && rules->log_file.device == file->device)
+		return true;
+	for (unsigned i = 0; i < rules->memory.n_regions; i++)
+		if (rules->files[i].inode == file->inode && rules->files[i].device == file->device)
+			return true;
+	return false;
+}
+
+/* True if a range lies within one region. */
+static bool in_memory(const struct vhost_user_memory *memory, uint64_t uva, uint64_t bytes)
+{
+	for (unsigned i = 0; i < memory->n_regions; i++) {
+		const struct vhost_user_region *region = &memory->regions[i];
+		if (uva >= region->uva && uva - region->uva < region->bytes &&
+			bytes <= region->bytes - (uva - region->uva))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Checks the ring's parts as the library will use them, including room for the event index,
+ * negotiated or not: drivers leave room for it.
+ */
+static int check_addresses(const struct gate_rules *rules, const struct vhost_user_memory *memory,
+	const struct gate_ring *ring, struct err *err)
+{
+	const struct vhost_user_ring_addr *addr = &ring->addr;
+	uint64_t desc_bytes = 16ULL * ring->size;
+	uint64_t avail_bytes = is_packed(rules) ? 4 : 6 + 2ULL * ring->size;
+	uint64_t used_bytes = is_packed(rules) ? 4 : 6 + 8ULL * ring->size;
+	uint64_t avail_alignment = is_packed(rules) ? 4 : 2;
+
+	if (addr->desc % 16 != 0 || addr->avail % avail_alignment != 0 || addr->used % 4 != 0)
+		return refuse(err, "an unaligned ring");
+	if (!in_memory(memory, addr->desc, desc_bytes) ||
+		!in_memory(memory, addr->avail, avail_bytes) ||
+		!in_memory(memory, addr->used, used_bytes))
+		return refuse(err, "a ring outside the guest's memory");
+	return 0;
+}
+
+/* Checks all that the library takes for granted about a ring once it runs. */
+static int check_startable(
+	const struct gate_rules *rules, const struct gate_ring *ring, struct err *err)
+{
+	if (!rules->featured || rules->memory.n_regions == 0 || ring->size == 0 || !ring->addressed)
+		return refuse(err, "a ring started before it was set up");
+	if (!is_packed(rules) && (ring->size & (ring->size - 1)) != 0)
+		return refuse(err, "a split ring whose size is no power of two");
+	if (is_packed(rules) && (ring->base & 0x7fff) >= ring->size)
+		return refuse(err, "a packed ring that begins behind its end");
+	return check_addresses(rules, &rules->memory, ring, err);
+}
+
+static struct gate_ring *find_ring(struct gate_rules *rules, uint64_t index)
+{
+	return index < GATE_RINGS_MAX ? &rules->rings[index] : NULL;
+}
+
+/*
+ * The ring that a message names by its index, if it is not running; else NULL, with the reason in
+ * `err`.
+ */
+static struct gate_ring *find_stopped(struct gate_rules *rules, uint64_t index, struct err *err)
+{
+	struct gate_ring *ring = find_ring(rules, index);
+
+	if (ring == NULL)
+		refuse(err, "a ring number out of range");
+	else if (ring->started)
+		refuse(err, "a ring changed while it runs");
+	else
+		return ring;
+	return NULL;
+}
+
+static int check_set_features(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	uint64_t features = message->payload.number;
+
+	if (gate_rules_running(rules) && ((features ^ rules->features) & ~F_LOG_ALL) != 0)
+		return refuse(err, "features changed while rings run");
+	rules->features = features;
+	rules->featured = true;
+	return 0;
+}
+
+static int check_set_protocol_features(struct gate_rules *rules,
+	const struct vhost_user_message *message, const int *fds, struct err *err)
+{
+	rules->protocol_features = message->payload.number;
+	return 0;
+}
+
+/*
+ * The library would forget, without freeing it, what it has allocated for rings that have a size.
+ */
+static int check_reset_owner(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
+		if (rules->rings[i].size != 0)
+			return refuse(err, "a reset before the rings are stopped");
+	*rules = (struct gate_rules){0};
+	return 0;
+}
+
+static bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+{
+	return a < b ? b - a < a_bytes : a - b < b_bytes;
+}
+
+static bool overflows(uint64_t start, uint64_t bytes)
+{
+	return bytes > UINT64_MAX - start;
+}
+
+/* Checks that it is a writable file with at least `bytes`. */
+static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
+{
+	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
+		return refuse(err, "memory that is no file");
+	if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
+		return refuse(err, "memory that may not be written");
+	if ((uint64_t)ret_st->st_size < bytes)
+		return refuse(err, "a file shorter than its memory");
+	return 0;
+}
+
+static int check_region(
+	const struct vhost_user_region *region, int fd, struct stat *ret_st, struct err *err)
+{
+	if (region->bytes == 0 || overflows(region->gpa, region->bytes) ||
+		overflows(region->uva, region->bytes) || overflows(region->offset, region->bytes))
+		return refuse(err, "a region whose size overflows");
+	return check_file(fd, region->offset + region->bytes, ret_st, err);
+}
+
+/*
+ * Maps all regions together, as the library is about to do, and unmaps them. If the library itself
+ * cannot map one, its old table is already gone, and it leaks a descriptor.
+ */
+static int check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
+	const int *fds, struct err *err)
+{
+	struct iovec maps[VHOST_USER_REGIONS_MAX];
+	unsigned n = 0;
+	int r = 0;
+
+	for (; n < memory->n_regions && r == 0; n++) {
+		uint64_t bytes = memory->regions[n].offset + memory->regions[n].bytes;
+		uint64_t block = files[n].st_blksize > 0 ? files[n].st_blksize : 1;
+
+		bytes = (bytes + block - 1) / block * block;
+		maps[n] = (struct iovec){
+			mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[n], 0), bytes};
+		if (maps[n].iov_base == MAP_FAILED)
+			r = err_set(
+				err, errno, "memory that cannot be mapped: %s", strerror(errno));
+	}
+	while (n-- > 0)
+		if (maps[n].iov_base != MAP_FAILED)
+			munmap(maps[n].iov_base, maps[n].iov_len);
+	return r;
+}
+
+static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	const struct vhost_user_memory *memory = &message->payload.memory;
+	struct stat files[VHOST_USER_REGIONS_MAX];
+
+	for (unsigned i = 0; i < memory->n_regions; i++) {
+		const struct vhost_user_region *a = &memory->regions[i];
+		int r = check_region(a, fds[i], &files[i], err);
+		if (r < 0)
+			return r;
+		for (unsigned k = 0; k < i; k++) {
+			const struct vhost_user_region *b = &memory->regions[k];
+			if (overlap(a->gpa, a->bytes, b->gpa, b->bytes) ||
+				overlap(a->uva, a->bytes, b->uva, b->bytes))
+				return refuse(err, "regions that overlap");
+		}
+	}
+	for (unsigned i = 0; i < GATE_RINGS_MAX; i++) {
+		int r = rules->rings[i].started
+		                ? check_addresses(rules, memory, &rules->rings[i], err)
+		                : 0;
+		if (r < 0)
+			return r;
+	}
+	int r = check_mappable(memory, files, fds, err);
+	if (r < 0)
+		return r;
+	memset(&rules->memory, 0, sizeof(rules->memory));
+	memcpy(&rules->memory, memory, message->header.payload_bytes);
+	for (unsigned i = 0; i < memory->n_regions; i++)
+		rules->files[i] = (struct gate_file){files[i].st_dev, files[i].st_ino};
+	return 0;
+}
+
+/* No offset: the library maps one and then adds it once more. No frontend uses one. */
+static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	const struct vhost_user_log *log = &message->payload.log;
+	struct stat st;
+
+	if (!(rules->protocol_features & P_LOG_SHMFD))
+		return refuse(err, "not negotiated");
+	if (log->bytes == 0 || log->offset != 0)
+		return refuse(err, "a log of no size, or at an offset");
+	int r = check_file(fds[0], log->bytes, &st, err);
+	if (r == 0)
+		rules->log_file = (struct gate_file){st.st_dev, st.st_ino};
+	return r;
+}
+
+static int check_set_vring_num(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	struct gate_ring *ring = find_stopped(rules, message->payload.ring.index, err);
+	unsigned size = message->payload.ring.number;
+
+	if (ring == NULL)
+		return -EPROTO;
+	if (size < GATE_RING_SIZE_MIN || size > GATE_RING_SIZE_MAX)
+		return refuse(err, "a ring size out of range");
+	if (!is_packed(rules) && (size & (size - 1)) != 0)
+		return refuse(err, "a split ring whose size is no power of two");
+	ring->size = size;
+	return 0;
+}
+
+static int check_set_vring_base(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	struct gate_ring *ring = find_stopped(rules, message->payload.ring.index, err);
+
+	if (ring == NULL)
+		return -EPROTO;
+	/*
+	 * QEMU puts a packed ring's used index in the upper half; the library starts with the
+	 * available index.
+	 */
+	if (!is_packed(rules) && message->payload.ring.number > UINT16_MAX)
+		return refuse(err, "a ring that begins behind its end");
+	ring->base = message->payload.ring.number & UINT16_MAX;
+	return 0;
+}
+
+/* A running ring may be told its addresses again, with or without logging. */
+static int check_set_vring_addr(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	const struct vhost_user_ring_addr *addr = &message->payload.addr;
+	struct gate_ring *ring = find_ring(rules, addr->index);
+
+	if (ring == NULL)
+		return refuse(err, "a ring number out of range");
+	if (ring->size == 0 || rules->memory.n_regions == 0)
+		return refuse(err, "a ring's addresses before its size and the memory");
+	if ((addr->flags & ~RING_FLAG_LOG) != 0)
+		return refuse(err, "an unknown flag");
+	if (ring->started && (addr->desc != ring->addr.desc || addr->used != ring->addr.used ||
+				     addr->avail != ring->addr.avail))
+		return refuse(err, "a ring moved while it runs");
+
+	struct gate_ring next = *ring;
+	next.addr = *addr;
+	next.addressed = true;
+	int r = check_addresses(rules, &rules->memory, &next, err);
+	if (r == 0)
+		*ring = next;
+	return r;
+}
+
+/* Stopping a ring undoes its setup: the library has freed what it had for the ring. */
+static int check_get_vring_base(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	struct gate_ring *ring = find_ring(rules, message->payload.ring.index);
+
+	if (ring == NULL)
+		return refuse(err, "a ring number out of range");
+	*ring = (struct gate_ring){0};
+	return 0;
+}
+
+/* Any other file might block whoever writes to it. */
+static bool is_eventfd(int fd)
+{
+	char link[64], target[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
+static int check_ring_fd(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	uint64_t number = message->payload.number;
+
+	if ((number & ~(uint64_t)(VHOST_USER_RING_MASK | VHOST_USER_NO_FD)) != 0 ||
+		find_ring(rules, number & VHOST_USER_RING_MASK) == NULL)
+		return refuse(err, "a ring number out of range");
+	if (!(number & VHOST_USER_NO_FD) && !is_eventfd(fds[0]))
+		return refuse(err, "a descriptor that is no eventfd");
+	return 0;
+}
+
+static int check_set_vring_kick(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	int r = check_ring_fd(rules, message, fds, err);
+
+	if (r < 0)
+		return r;
+	struct gate_ring *ring = find_ring(rules, message->payload.number & VHOST_USER_RING_MASK);
+	r = ring->started ? 0 : check_startable(rules, ring, err);
+	if (r == 0)
+		ring->started = true;
+	return r;
+}
+
+static int check_set_vring_enable(struct gate_rules *rules,
+	const struct vhost_user_message *message, const int *fds, struct err *err)
+{
+	if (find_ring(rules, message->payload.ring.index) == NULL)
+		return refuse(err, "a ring number out of range");
+	return 0;
+}
+
+static int check_negotiated(const struct gate_rules *rules, uint64_t feature, struct err *err)
+{
+	return rules->protocol_features & feature ? 0 : refuse(err, "not negotiated");
+}
+
+static int check_send_rarp(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	return check_negotiated(rules, P_RARP, err);
+}
+
+static int check_net_set_mtu(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	return check_negotiated(rules, P_MTU, err);
+}
+
+static int check_set_backend_req_fd(struct gate_rules *rules,
+	const struct vhost_user_message *message, const int *fds, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fds[0], &st) < 0 || !S_ISSOCK(st.st_mode))
+		return refuse(err, "a descriptor that is no socket");
+	return check_negotiated(rules, P_BACKEND_REQ, err);
+}
+
+static int check_set_status(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	if (message->payload.number > UINT8_MAX)
+		return refuse(err, "a status that is no byte");
+	return check_negotiated(rules, P_STATUS, err);
+}
+
+enum descriptors {
+	NONE,
+	ONE,
+	ONE_A_REGION,
+	ONE_UNLESS_TOLD, /* unless VHOST_USER_NO_FD is set */
+};
+
+#define PAYLOAD(field) sizeof(((union vhost_user_payload *)NULL)->field)
+
+/* Every request that a network device accepts; all others are refused. */
+static const struct request {
+	const char *name;
+	size_t payload_bytes; /* of SET_MEM_TABLE: the maximum */
+	enum descriptors descriptors;
+	bool answered;   /* always has an answer of its own */
+	check_fn *check; /* NULL: nothing more to check */
+} requests[VHOST_USER_REQUESTS] = {
+	[VHOST_USER_GET_FEATURES] = {"GET_FEATURES", 0, NONE, true, NULL},
+	[VHOST_USER_SET_FEATURES] = {"SET_FEATURES", PAYLOAD(number), NONE, false,
+		check_set_features},
+	[VHOST_USER_SET_OWNER] = {"SET_OWNER", 0, NONE, false, NULL},
+	[VHOST_USER_RESET_OWNER] = {"RESET_OWNER", 0, NONE, false, check_reset_owner},
+	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", PAYLOAD(memory), ONE_A_REGION, false,
+		check_set_mem_table},
+	[VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", PAYLOAD(log), ONE, true, check_set_log_base},
+	[VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, ONE, false, NULL},
+	[VHOST_USER_SET_VRING_NUM] = {"SET_VRING_NUM", PAYLOAD(ring), NONE, false,
+		check_set_vring_num},
+	[VHOST_USER_SET_VRING_ADDR] = {"SET_VRING_ADDR", PAYLOAD(addr), NONE, false,
+		check_set_vring_addr},
+	[VHOST_USER_SET_VRING_BASE] = {"SET_VRING_BASE", PAYLOAD(ring), NONE, false,
+		check_set_vring_base},
+	[VHOST_USER_GET_VRING_BASE] = {"GET_VRING_BASE", PAYLOAD(ring), NONE, true,
+		check_get_vring_base},
+	[VHOST_USER_SET_VRING_KICK] = {"SET_VRING_KICK", PAYLOAD(number), ONE_UNLESS_TOLD, false,
+		check_set_vring_kick},
+	[VHOST_USER_SET_VRING_CALL] = {"SET_VRING_CALL", PAYLOAD(number), ONE_UNLESS_TOLD, false,
+		check_ring_fd},
+	[VHOST_USER_SET_VRING_ERR] = {"SET_VRING_ERR", PAYLOAD(number), ONE_UNLESS_TOLD, false,
+		check_ring_fd},
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = {"GET_PROTOCOL_FEATURES", 0, NONE, true, NULL},
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = {"SET_PROTOCOL_FEATURES", PAYLOAD(number), NONE, false,
+		check_set_protocol_features},
+	[VHOST_USER_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", 0, NONE, true, NULL},
+	[VHOST_USER_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", PAYLOAD(ring), NONE, false,
+		check_set_vring_enable},
+	[VHOST_USER_SEND_RARP] = {"SEND_RARP", PAYLOAD(number), NONE, false, check_send_rarp},
+	[VHOST_USER_NET_SET_MTU] = {"NET_SET_MTU", PAYLOAD(number), NONE, false, check_net_set_mtu},
+	[VHOST_USER_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", 0, ONE, false,
+		check_set_backend_req_fd},
+	[VHOST_USER_SET_STATUS] = {"SET_STATUS", PAYLOAD(number), NONE, false, check_set_status},
+	[VHOST_USER_GET_STATUS] = {"GET_STATUS", 0, NONE, true, NULL},
+};
+
+static const struct request *find_request(uint32_t number)
+{
+	return number < VHOST_USER_REQUESTS && requests[number].name != NULL ? &requests[number]
+	                                                                     : NULL;
+}
+
+bool gate_rules_payload(uint32_t number, size_t *ret_min, size_t *ret_max)
+{
+	const struct request *request = find_request(number);
+
+	if (request == NULL)
+		return false;
+	*ret_max = request->payload_bytes;
+	*ret_min = request->descriptors == ONE_A_REGION
+	                   ? offsetof(struct vhost_user_memory, regions[1])
+	                   : request->payload_bytes;
+	return true;
+}
+
+bool gate_rules_answered(uint32_t number)
+{
+	const struct request *request = find_request(number);
+
+	return request != NULL && request->answered;
+}
+
+int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err)
+{
+	uint32_t number = answer->header.request;
+
+	/*
+	 * If the library does not take an MTU, it has kept nothing of it. The frontend is told and
+	 * may decide.
+	 */
+	if (gate_rules_answered(number) || number == VHOST_USER_NET_SET_MTU ||
+		(answer->header.payload_bytes == sizeof(answer->payload.number) &&
+			answer->payload.number == 0))
+		return 0;
+	const struct request *request = find_request(number);
+	return err_set(err, EPROTO, "%s: the vhost library refuses it",
+		request != NULL ? request->name : "unknown request");
+}
+
+static unsigned descriptors_expected(
+	const struct request *request, const struct vhost_user_message *message)
+{
+	switch (request->descriptors) {
+	case NONE:
+		break;
+	case ONE:
+		return 1;
+	case ONE_A_REGION:
+		return message->payload.memory.n_regions;
+	case ONE_UNLESS_TOLD:
+		return message->payload.number & VHOST_USER_NO_FD ? 0 : 1;
+	}
+	return 0;
+}
+
+static int check_form(const struct request *request, const struct vhost_user_message *message,
+	unsigned n_fds, struct err *err)
+{
+	const struct vhost_user_header *header = &message->header;
+
+	if ((header->flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION ||
+		header->flags & VHOST_USER_REPLY)
+		return refuse(err, "no request of version 1");
+	if (request->descriptors == ONE_A_REGION
+			? header->payload_bytes !=
+				  offsetof(struct vhost_user_memory, regions) +
+					  (uint64_t)message->payload.memory.n_regions *
+						  sizeof(struct vhost_user_region)
+			: header->payload_bytes != request->payload_bytes)
+		return refuse(err, "a payload of the wrong size");
+	if (n_fds != descriptors_expected(request, message))
+		return refuse(err, "the wrong number of descriptors");
+	return 0;
+}
+
+int gate_rules_check(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, unsigned n_fds, struct err *err)
+{
+	const struct request *request = find_request(message->header.request);
+
+	if (request == NULL)
+		return err_set(err, EPROTO, "unknown request %u", message->header.request);
+	int r = check_form(request, message, n_fds, err);
+	if (r == 0 && request->check != NULL)
+		r = request->check(rules, message, fds, err);
+	return r < 0 ? err_prefix(err, r, "%s", request->name) : 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * What a frontend may say, and when: each message is judged before the vhost library sees it.
+ *
+ * Theory. The library checks most messages carefully one by one, but neither their order nor what
+ * an accepted message means for an earlier one. A ring resized while it runs, features changed
+ * after ring addresses were checked, or a memory table that cannot be mapped after the old one is
+ * gone leave it with addresses that it takes for checked. So the rules track the state of a
+ * connection as the library sees it, and let through only what leaves that state sound. Every
+ * frontend that keeps to the specification passes: QEMU, DPDK's virtio_user, cloud-hypervisor.
+ *
+ * A message that breaks a rule is not answered: its connection ends. Nothing here blocks, and the
+ * guest's memory is never read: a value once checked cannot change.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "core/gate/vhost_user.h"
+
+#define GATE_RINGS_MAX (2 * QUEUE_PAIRS_MAX)
+
+/*
+ * The sizes of a ring that are accepted, in descriptors. The minimum: if a driver claims more
+ * buffers than its ring has, the library takes a burst of 32 all the same, and records it in a
+ * table as long as the ring. The maximum: the library reserves memory for each entry. QEMU's rings
+ * have 64 to 1024.
+ */
+#define GATE_RING_SIZE_MIN 32
+#define GATE_RING_SIZE_MAX 4096
+
+struct gate_ring {
+	unsigned size; /* 0: not known yet */
+	unsigned base;
+	bool addressed;
+	bool started;
+	struct vhost_user_ring_addr addr;
+};
+
+/* A file that a guest shares, as the kernel identifies it. */
+struct gate_file {
+	dev_t device;
+	ino_t inode;
+};
+
+struct gate_rules {
+	bool featured;
+	uint64_t features;
+	uint64_t protocol_features;
+	struct vhost_user_memory memory;
+	struct gate_file files[VHOST_USER_REGIONS_MAX]; /* of the regions */
+	struct gate_file log_file;                      /* inode 0: none */
+	struct gate_ring rings[GATE_RINGS_MAX];
+};
+
+/*
+ * Tells the least and the greatest payload of a request, in bytes. False if the request is not one
+ * that a network device accepts.
+ */
+bool gate_rules_payload(uint32_t request, size_t *ret_min, size_t *ret_max);
+
+/*
+ * Judges a complete message with its descriptors and takes it into account. 0, or a negative errno
+ * with the reason in `err`. The descriptors remain the caller's.
+ */
+int gate_rules_check(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, unsigned n_fds, struct err *err);
+
+/* True if a request always has an answer of its own; others have one only if NEED_REPLY asks. */
+bool gate_rules_answered(uint32_t request);
+
+/*
+ * Judges an answer of the library. 0, or -EPROTO with the reason in `err` if the library refuses a
+ * message that the rules have taken into account: it may have lost half of its state and would go
+ * on. For every refusal to be noticed, each message without an answer of its own has to ask for
+ * one.
+ */
+int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err);
+
+/* True if any ring of this connection runs. */
+bool gate_rules_running(const struct gate_rules *rules);
+
+/* True if the connection has shared this file. */
+bool gate_rules_shares(const struct gate_rules *rules, const struct gate_file *file);

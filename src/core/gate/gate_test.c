@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The gate between a frontend and a library that are both played by the test. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "core/gate/fault.h"
+#include "core/gate/gate.h"
+#include "core/gate/gatekeeper.h"
+#include "core/gate/vhost_user.h"
+#include "core/gate/vhost_user_fixture.h"
+#include "core/ring/call_watch.h"
+
+#define PATIENCE_MS 5000 /* for what must happen */
+#define MEMORY_BYTES 65536
+
+struct bed {
+	char dir[32];
+	char path[64];    /* of the gate */
+	char library[64]; /* of the library, while its file is there */
+	int library_fd;   /* where it listens */
+	struct gatekeeper *keeper;
+	struct gate *gate;
+	_Atomic unsigned n_looks;
+	_Atomic enum gate_calls next_look; /* what it is to find */
+};
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(addr.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+static int accept_at(int listen_fd)
+{
+	struct pollfd p = {.fd = listen_fd, .events = POLLIN};
+	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+static int set_up(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+
+	log_open("test", LOG_EMERG);
+	strcpy(bed->dir, "/tmp/gate-test.XXXXXX");
+	assert_non_null(mkdtemp(bed->dir));
+	snprintf(bed->path, sizeof(bed->path), "%s/frontend", bed->dir);
+	snprintf(bed->library, sizeof(bed->library), "%s/library", bed->dir);
+	bed->library_fd = listen_at(bed->library);
+	*state = bed;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bed *bed = *state;
+
+	gate_close(bed->gate);
+	gatekeeper_stop(bed->keeper);
+	fault_close();
+	signal(SIGBUS, SIG_DFL); /* not cmocka's, which was there before */
+	close(bed->library_fd);
+	unlink(bed->library);
+	unlink(bed->path);
+	int r = rmdir(bed->dir); /* nothing else is left there */
+	free(bed);
+	return r;
+}
+
+/* In the test itself, because cmocka has a SIGBUS handler of its own while one runs. */
+static void start_keeper(struct bed *bed)
+{
+	if (bed->keeper != NULL)
+		return;
+	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(gatekeeper_start(&bed->keeper, NULL), 0);
+}
+
+/* The guest's eventfds are played by what the next look is to find. */
+static enum gate_calls look(void *userdata)
+{
+	struct bed *bed = userdata;
+
+	atomic_fetch_add(&bed->n_looks, 1);
+	return atomic_exchange(&bed->next_look, GATE_CALLS);
+}
+
+static int open_gate(struct bed *bed, bool client)
+{
+	struct gate_options options = {
+		.path = bed->path,
+		.client = client,
+		.uid = -1,
+		.gid = -1,
+		.library_socket = open(bed->library, O_PATH | O_CLOEXEC),
+		.relieve = look,
+		.userdata = bed,
+	};
+
+	start_keeper(bed);
+	int r = gate_open(&bed->gate, bed->keeper, &options, NULL);
+	if (r < 0)
+		close(options.library_socket);
+	return r;
+}
+
+/* Receives a message that must be this one; returns the descriptor with it, or -1. */
+static int expect_message(int fd, uint32_t request, void *ret_payload, size_t bytes)
+{
+	struct vhost_user_header header;
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {&header, sizeof(header)};
+	struct msghdr message = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
+	int passed_fd = -1;
+
+	assert_int_equal(recvmsg(fd, &message, MSG_WAITALL), sizeof(header));
+	assert_int_equal(header.request, request);
+	assert_int_equal(header.payload_bytes, bytes);
+	if (bytes > 0)
+		assert_int_equal(recv(fd, ret_payload, bytes, MSG_WAITALL), bytes);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+	if (cmsg != NULL)
+		memcpy(&passed_fd, CMSG_DATA(cmsg), sizeof(int));
+	return passed_fd;
+}
+
+static void expect_hang_up(int fd)
+{
+	char rest[4096];
+	ssize_t n;
+
+	do
+		n = recv(fd, rest, sizeof(rest), 0);
+	while (n > 0);
+	assert_true(n == 0 || errno == ECONNRESET);
+}
+
+/* The library's answer to what has none of its own: 0 where it has done it. */
+static void acknowledge(int library, uint32_t request, uint64_t number)
+{
+	vhost_user_send(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
+}
+
+/* A question and its answer, through the gate. */
+static void assert_served(int frontend, int library)
+{
+	uint64_t number = 0x1234;
+
+	vhost_user_send(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+	expect_message(library, VHOST_USER_GET_FEATURES, NULL, 0);
+	vhost_user_send(
+		library, VHOST_USER_GET_FEATURES, VHOST_USER_REPLY, &number, sizeof(number), -1);
+	number = 0;
+	expect_message(frontend, VHOST_USER_GET_FEATURES, &number, sizeof(number));
+	assert_int_equal(number, 0x1234);
+}
+
+static void messages_pass_both_ways(void **state)
+{
+	struct bed *bed = *state;
+	uint64_t number = 7;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	assert_served(frontend, library);
+	/* Without an answer, in pieces, several at once. */
+	struct vhost_user_header header = {
+		VHOST_USER_SET_PROTOCOL_FEATURES, VHOST_USER_VERSION, sizeof(number)};
+	for (size_t i = 0; i < sizeof(header); i++)
+		assert_int_equal(send(frontend, (char *)&header + i, 1, 0), 1);
+	assert_int_equal(send(frontend, &number, sizeof(number), 0), sizeof(number));
+	vhost_user_send(frontend, VHOST_USER_SET_OWNER, 0, NULL, 0, -1);
+	number = 0;
+	expect_message(library, VHOST_USER_SET_PROTOCOL_FEATURES, &number, sizeof(number));
+	assert_int_equal(number, 7);
+	acknowledge(library, VHOST_USER_SET_PROTOCOL_FEATURES, 0);
+	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
+	acknowledge(library, VHOST_USER_SET_OWNER, 0);
+	assert_served(frontend, library); /* and it has not been told what it did not ask for */
+	vhost_user_send(frontend, VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY, NULL, 0, -1);
+	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
+	acknowledge(library, VHOST_USER_SET_OWNER, 0);
+	expect_message(frontend, VHOST_USER_SET_OWNER, &number, sizeof(number));
+	assert_int_equal(number, 0);
+	close(frontend);
+	expect_hang_up(library);
+	close(library);
+}
+
+static void descriptors_pass(void **state)
+{
+	struct bed *bed = *state;
+	uint64_t ring = 0;
+	eventfd_t count = 0;
+	int call = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	vhost_user_send(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
+	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
+	assert_true(passed >= 0);
+	assert_int_equal(eventfd_write(passed, 3), 0);
+	assert_int_equal(eventfd_read(call, &count), 0);
+	assert_int_equal(count, 3);
+	close(passed);
+	close(call);
+	close(frontend);
+	close(library);
+}
+
+static void library_hears_of_no_breach(void **state)
+{
+	struct bed *bed = *state;
+	const struct vhost_user_header breaches[] = {
+		{0, VHOST_USER_VERSION, 0},
+		{99, VHOST_USER_VERSION, 0},
+		{VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, UINT32_MAX},
+		{VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, 9},
+		{VHOST_USER_SET_OWNER, 2, 0},
+	};
+	char nothing;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(breaches); i++) {
+		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+		assert_int_equal(
+			send(frontend, &breaches[i], sizeof(breaches[i]), 0), sizeof(breaches[i]));
+		expect_hang_up(frontend);
+		assert_int_equal(recv(library, &nothing, 1, 0), 0);
+		close(frontend);
+		close(library);
+	}
+}
+
+/* The library would go on, with half of what it knew. Whether the frontend has asked or not. */
+static void refusals_end_connections(void **state)
+{
+	struct bed *bed = *state;
+	const uint32_t flags[] = {0, VHOST_USER_NEED_REPLY};
+	uint64_t number = 7;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+		vhost_user_send(
+			frontend, VHOST_USER_SET_FEATURES, flags[i], &number, sizeof(number), -1);
+		expect_message(library, VHOST_USER_SET_FEATURES, &number, sizeof(number));
+		acknowledge(library, VHOST_USER_SET_FEATURES, 1);
+		expect_hang_up(frontend);
+		expect_hang_up(library);
+		close(frontend);
+		close(library);
+	}
+}
+
+static void silence_holds_nobody_up(void **state)
+{
+	struct bed *bed = *state;
+	struct vhost_user_header header = {VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, 8};
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int half = vhost_user_connect(bed->path), half_library = accept_at(bed->library_fd);
+	assert_int_equal(send(half, &header, 6, 0), 6);
+	int bare = vhost_user_connect(bed->path), bare_library = accept_at(bed->library_fd);
+	assert_int_equal(send(bare, &header, sizeof(header), 0), sizeof(header));
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	assert_served(frontend, library);
+	/* And the library has seen nothing of the halves. */
+	struct pollfd p[2] = {{half_library, POLLIN, 0}, {bare_library, POLLIN, 0}};
+	assert_int_equal(poll(p, 2, 0), 0);
+	close(half);
+	close(bare);
+	close(frontend);
+	expect_hang_up(half_library);
+	expect_hang_up(bare_library);
+	close(half_library);
+	close(bare_library);
+	close(library);
+}
+
+/* Who does not read has one answer in the library at most, so the library never has to wait. */
+static void questions_wait_for_answers(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	for (unsigned i = 0; i < 50; i++)
+		vhost_user_send(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+	expect_message(library, VHOST_USER_GET_FEATURES, NULL, 0);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
+	assert_served(other, other_library);
+	struct pollfd p = {library, POLLIN, 0};
+	assert_int_equal(poll(&p, 1, 0), 0);
+	close(frontend);
+	expect_hang_up(library);
+	close(library);
+	close(other);
+	close(other_library);
+}
+
+/* The fifth connection ends the first, which did nothing. */
+static void connections_are_few(void **state)
+{
+	struct bed *bed = *state;
+	int frontends[5], libraries[5];
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		frontends[i] = vhost_user_connect(bed->path);
+		libraries[i] = accept_at(bed->library_fd);
+	}
+	expect_hang_up(frontends[0]);
+	expect_hang_up(libraries[0]);
+	for (unsigned i = 1; i < 5; i++)
+		assert_served(frontends[i], libraries[i]);
+	for (unsigned i = 0; i < 5; i++) {
+		close(frontends[i]);
+		close(libraries[i]);
+	}
+}
+
+static void library_may_hang_up(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	assert_served(frontend, library);
+	close(library);
+	expect_hang_up(frontend);
+	close(frontend);
+}
+
+/* A frontend that was thrown out for harm does not get in again at once. */
+static void assert_banished(struct bed *bed, int frontend, int library)
+{
+	expect_hang_up(frontend);
+	expect_hang_up(library);
+	close(frontend);
+	close(library);
+	frontend = vhost_user_connect(bed->path);
+	expect_hang_up(frontend);
+	struct pollfd p = {bed->library_fd, POLLIN, 0};
+	assert_int_equal(poll(&p, 1, 0), 0);
+	close(frontend);
+}
+
+static void wait_for_looks(struct bed *bed, unsigned n)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	for (unsigned i = 0; i < PATIENCE_MS && atomic_load(&bed->n_looks) < n; i++)
+		nanosleep(&pause, NULL);
+	assert_true(atomic_load(&bed->n_looks) >= n);
+}
+
+static void guest_that_blocks_its_callers_is_thrown_out(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
+	atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
+	call_watch_note();
+	expect_hang_up(other);
+	expect_hang_up(other_library);
+	close(other);
+	close(other_library);
+	assert_banished(bed, frontend, library);
+}
+
+/* A worker may be waiting after the frontend has gone, until the library has let go of the guest.
+ */
+static void calls_are_looked_at_after_the_end(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	close(frontend);
+	expect_hang_up(library);
+	close(library);
+	for (unsigned i = 0; i < 3; i++) { /* each time the guest is quicker than who was waiting */
+		unsigned before = atomic_load(&bed->n_looks);
+		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
+		if (i == 0)
+			call_watch_note();
+		wait_for_looks(bed, before + 2);
+	}
+	gate_hang_up(bed->gate);
+	wait_for_looks(bed, atomic_load(&bed->n_looks) + 2);
+}
+
+static void guest_whose_memory_vanishes_is_thrown_out(void **state)
+{
+	struct bed *bed = *state;
+	struct vhost_user_memory memory = {
+		.n_regions = 1, .regions = {{0, MEMORY_BYTES, 1ULL << 32, 0}}};
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, MEMORY_BYTES), 0);
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
+	vhost_user_send(frontend, VHOST_USER_SET_MEM_TABLE, 0, &memory,
+		offsetof(struct vhost_user_memory, regions[1]), fd);
+	int passed = expect_message(library, VHOST_USER_SET_MEM_TABLE, &memory,
+		offsetof(struct vhost_user_memory, regions[1]));
+	void *map = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, passed, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(*(volatile char *)map, 0);
+	assert_served(other, other_library);
+	assert_banished(bed, frontend, library);
+	assert_served(other, other_library);
+	munmap(map, MEMORY_BYTES);
+	close(passed);
+	close(fd);
+	close(other);
+	close(other_library);
+}
+
+static void client_connects_as_soon_as_it_can(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, true), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		int listen_fd = listen_at(bed->path);
+		int frontend = accept_at(listen_fd), library = accept_at(bed->library_fd);
+		assert_served(frontend, library);
+		close(listen_fd);
+		unlink(bed->path);
+		close(frontend);
+		expect_hang_up(library);
+		close(library);
+	}
+}
+
+static void socket_is_its_owners(void **state)
+{
+	struct bed *bed = *state;
+	struct stat st;
+
+	close(listen_at(bed->path)); /* left by one that died */
+	assert_int_equal(open_gate(bed, false), 0);
+	assert_int_equal(stat(bed->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	struct gate *first = bed->gate;
+	assert_int_equal(open_gate(bed, false), -EADDRINUSE);
+	bed->gate = gate_close(first);
+	assert_int_equal(stat(bed->path, &st), -1);
+}
+
+#define BED_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BED_TEST(messages_pass_both_ways),
+		BED_TEST(descriptors_pass),
+		BED_TEST(library_hears_of_no_breach),
+		BED_TEST(refusals_end_connections),
+		BED_TEST(silence_holds_nobody_up),
+		BED_TEST(questions_wait_for_answers),
+		BED_TEST(connections_are_few),
+		BED_TEST(library_may_hang_up),
+		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
+		BED_TEST(calls_are_looked_at_after_the_end),
+		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
+		BED_TEST(client_connects_as_soon_as_it_can),
+		BED_TEST(socket_is_its_owners),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

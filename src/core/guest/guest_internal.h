@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What guest.c (opening and closing; control thread) and guest_callbacks.c (vhost thread) share. */
+
+#include <rte_vhost.h>
+
+#include "core/guest/guest.h"
+
+/* From now on the callbacks find the guest by its path. -ENOSPC if all slots are taken. */
+int guest_table_insert(struct guest *guest);
+void guest_table_remove(struct guest *guest);
+
+extern const struct rte_vhost_device_ops guest_callbacks;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A new socket is served at once. The vhost library of DPDK 22.11 looks for new sockets when its
+ * poll() ends, after a second at the latest. Here that poll() never ends by itself, so that a
+ * socket of which the library is not told is never served.
+ */
+
+#include "core/guest/guest.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "core/gate/fault.h"
+#include "core/gate/gatekeeper.h"
+#include "core/gate/vhost_user.h"
+#include "core/gate/vhost_user_fixture.h"
+#include "core/packet/packet_fixture.h"
+
+#define LIBRARY_POLL_MS 1000
+#define SOCKETS 8
+#define TICK_US 1000
+
+/* Not of <poll.h>, which may define them itself. */
+struct pollfd;
+int poll(struct pollfd *fds, unsigned long n, int timeout_ms);
+int __poll_chk(struct pollfd *fds, unsigned long n, int timeout_ms, size_t bytes);
+
+static _Atomic bool library_waits; /* in poll(), which has no argument of ours */
+
+int poll(struct pollfd *fds, unsigned long n, int timeout_ms)
+{
+	bool library = timeout_ms == LIBRARY_POLL_MS;
+
+	if (library)
+		library_waits = true;
+	int r = syscall(SYS_poll, fds, n, library ? -1 : timeout_ms);
+	if (library)
+		library_waits = false;
+	return r;
+}
+
+int __poll_chk(struct pollfd *fds, unsigned long n, int timeout_ms, size_t bytes)
+{
+	return poll(fds, n, timeout_ms);
+}
+
+/* As far as there is such a poll() at all: newer libraries have an epoll. */
+static void let_library_wait(void)
+{
+	for (unsigned i = 0; !library_waits && i < 100; i++)
+		usleep(TICK_US);
+}
+
+static void changed(void *userdata)
+{
+}
+
+static void assert_served(const char *path)
+{
+	struct {
+		struct vhost_user_header header;
+		uint64_t number;
+	} __attribute__((packed)) answer;
+	int fd = vhost_user_connect(path);
+
+	vhost_user_send(fd, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
+	assert_int_equal(recv(fd, &answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
+	assert_int_equal(answer.header.request, VHOST_USER_GET_FEATURES);
+	close(fd);
+}
+
+static void new_sockets_are_served_at_once(void **state)
+{
+	struct guest_options options = {.uid = -1, .gid = -1, .changed = changed};
+	struct guest *guests[SOCKETS];
+	char dir[] = "/tmp/guest-test.XXXXXX", path[64];
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(gatekeeper_start(&options.keeper, NULL), 0);
+	for (options.relay_id = 0; options.relay_id < SOCKETS; options.relay_id++) {
+		struct guest **guest = &guests[options.relay_id];
+		let_library_wait();
+		snprintf(path, sizeof(path), "%s/%u", dir, options.relay_id);
+		assert_int_equal(guest_open(guest, path, &options, NULL), 0);
+		assert_served(path);
+	}
+	for (unsigned i = 0; i < SOCKETS; i++)
+		guest_close(guests[i]);
+	gatekeeper_stop(options.keeper);
+	fault_close();
+	signal(SIGBUS, SIG_DFL);
+	assert_int_equal(rmdir(dir), 0); /* nothing is left there */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(new_sockets_are_served_at_once),
+	};
+
+	log_open("test", LOG_EMERG);
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}

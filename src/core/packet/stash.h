@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The packets that a VM-to-VF lane has taken and could not pass on yet. The lane reads its source
+ * only when its stash is empty. So the source feels the back pressure of the destination, and
+ * nothing that was taken needs to be dropped. The lane owns the packets in it.
+ */
+
+#include <rte_mbuf.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/packet/counters.h"
+
+#define LANE_BURST 32
+
+struct stash {
+	uint16_t head; /* index of the oldest packet */
+	uint16_t n;    /* packets from there on */
+	struct rte_mbuf *packets[LANE_BURST];
+};
+
+static inline struct rte_mbuf **stash_oldest(struct stash *stash)
+{
+	return &stash->packets[stash->head];
+}
+
+/* `n` new packets have been written to the beginning of an empty stash. */
+static inline void stash_fill(struct stash *stash, uint16_t n)
+{
+	stash->head = 0;
+	stash->n = n;
+}
+
+/* The `n` oldest packets belong to somebody else now. */
+static inline void stash_take(struct stash *stash, uint16_t n)
+{
+	stash->head += n;
+	stash->n -= n;
+}
+
+static inline struct tally packets_tally(struct rte_mbuf *const *packets, uint16_t n)
+{
+	struct tally tally = {.packets = n};
+
+	for (uint16_t i = 0; i < n; i++)
+		tally.bytes += packets[i]->pkt_len;
+	return tally;
+}
+
+static inline struct tally tally_add(struct tally a, struct tally b)
+{
+	return (struct tally){.packets = a.packets + b.packets, .bytes = a.bytes + b.bytes};
+}
+
+static inline struct tally stash_tally(struct stash *stash)
+{
+	return packets_tally(stash_oldest(stash), stash->n);
+}
+
+/* Frees the `n` oldest packets and returns how many packets and bytes they were. */
+static inline struct tally stash_drop(struct stash *stash, uint16_t n)
+{
+	struct tally dropped = packets_tally(stash_oldest(stash), n);
+
+	rte_pktmbuf_free_bulk(stash_oldest(stash), n);
+	stash_take(stash, n);
+	return dropped;
+}
+
+/* Frees one packet and counts it. */
+static inline void count_and_free(struct tally *tally, struct rte_mbuf *packet)
+{
+	tally->packets++;
+	tally->bytes += packet->pkt_len;
+	rte_pktmbuf_free(packet);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A virtqueue of a guest's network device, seen from the device: split or packed (virtio 1.2, 2.7
+ * and 2.8), for one direction.
+ *
+ * Theory. The vhost library speaks the protocol and says where the rings are. Between two of its
+ * messages the worker alone works on them, without locks and without calls into the library. The
+ * vhost thread takes the rings away from the workers before the library changes anything about
+ * them, and gives them back afterwards (guest_rings.h).
+ *
+ * The guest is not trusted. What it may change meanwhile, descriptors and indices, is read once
+ * into variables of ours, and only these are checked and used. A guest that breaks the rules of its
+ * ring (an index that jumps, a chain without an end, an address outside its memory) loses it: the
+ * ring is *retired* and not touched again until the frontend sets it up anew. A packet that makes
+ * no sense, in a ring that is sound, is dropped and counted.
+ */
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/packet/counters.h"
+#include "core/ring/guest_memory.h"
+
+struct lender;
+struct ring_loans;
+struct rte_mbuf;
+struct rte_mempool;
+
+/* Why a ring was retired. RING_FAULT(id, text) */
+#define RING_FAULTS(RING_FAULT)                                                           \
+	RING_FAULT(SOUND, "sound")                                                        \
+	RING_FAULT(INDEX, "an available index that is too far ahead, or goes back")       \
+	RING_FAULT(HEAD, "a descriptor number beyond the ring")                           \
+	RING_FAULT(LOOP, "a chain of more descriptors than the ring has")                 \
+	RING_FAULT(INDIRECT, "an indirect table of no size, or inside another one")       \
+	RING_FAULT(DIRECTION, "a buffer that is writable where it is to be read, or not " \
+			      "where it is to be written")                                \
+	RING_FAULT(ADDRESS, "a buffer outside the guest's memory")
+
+enum ring_fault {
+#define RING_FAULT(id, text) RING_##id,
+	RING_FAULTS(RING_FAULT)
+#undef RING_FAULT
+		RING_FAULTS_N
+};
+
+struct ring {
+	/* Constant while workers may use the ring. Addresses are in our own address space. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	const struct guest_memory *memory;
+	uint16_t size; /* descriptors */
+	bool packed;
+	bool mergeable;       /* a packet may take several receive buffers */
+	bool event_index;     /* VIRTIO_RING_F_EVENT_IDX */
+	bool data_valid;      /* the guest relies on checksums that the device has checked */
+	uint8_t header_bytes; /* in front of each packet */
+	int call_fd;          /* eventfd to interrupt the guest; negative: none */
+	int kick_fd;          /* eventfd of the guest's notifications; negative: none */
+	/* NULL: everything is copied. Otherwise they belong to whoever has the position. */
+	struct ring_loans *loans;
+
+	/*
+	 * The position. It belongs to the worker, and to the vhost thread while no worker may use
+	 * the ring. Everything before it has been used; buffers are used in the order in which they
+	 * were made available.
+	 */
+	uint16_t next;      /* split: free-running; packed: descriptor number */
+	uint16_t known;     /* split: buffers up to here are known to be available */
+	bool wrap;          /* packed: the wrap counter */
+	uint16_t called_at; /* `next` when we last considered calling the guest */
+	bool called;        /* we ever did */
+	bool past;          /* packets are written past the cache now (stores.h) */
+	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
+	atomic_flag giving;
+	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */
+};
+
+/*
+ * Takes up to `n` packets (RING_BURST at most) that the guest sends into `ret_packets`, as copies
+ * from `pool`; returns how many. Packets that make no sense are not among them; both kinds are
+ * counted in `account`. Fewer are taken if the pool has fewer, and none after a chain that
+ * completes RING_BURST_BYTES. With a `lender`, long packets are lent, and loans that are over are
+ * given back to the guest (ring_loans.h). The worker.
+ */
+uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+
+/*
+ * Waits until the device has sent everything that was ever lent from the ring, at most until the
+ * TSC reaches `deadline`, and gives all of it back to the guest. False if the device had not sent
+ * everything. The vhost thread.
+ */
+bool ring_end_loans(struct ring *ring, uint64_t deadline);
+
+/*
+ * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
+ * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
+ * frees them. The next one, if any, waits for buffers. Packets that were given, and those that can
+ * never be, are counted in `account` as sent and dropped. The worker.
+ */
+uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
+	struct burst_account *account);
+
+#define RING_BURST 32
+
+/*
+ * After this many bytes no other chain is taken. One may have 64 KiB, and a worker that copied 32
+ * of them would be lost to its other lanes for as long as their rings have room.
+ */
+#define RING_BURST_BYTES 65536
+
+/*
+ * Asks the guest to notify us of new buffers, or says that there is no need. The worker, or the
+ * vhost thread while no worker may use the ring.
+ */
+void ring_ask_to_notify(struct ring *ring, bool on);
+
+/*
+ * Corrects the position of a packed ring that has been started, if its descriptors disprove the
+ * position that the frontend gave; true if it did. QEMU forgets how far such a ring has got when
+ * its backend dies, and reports the start. We mark buffers as used one by one and in order, so the
+ * used flags of all descriptors before the position differ from those behind it (virtio 1.2,
+ * 2.8.1). Chains of several descriptors are an exception, and some of them leave the same marks as
+ * single ones: not for guests that may make such chains. The vhost thread.
+ */
+bool ring_packed_find_position(struct ring *ring);
+
+static inline enum ring_fault ring_fault(const struct ring *ring)
+{
+	return atomic_load_explicit(&ring->fault, memory_order_relaxed);
+}
+
+const char *ring_fault_text(enum ring_fault fault);

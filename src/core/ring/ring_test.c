@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/packet/packet_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "core/ring/ring_bench_fixture.h"
+
+#define FRAME_LONG 4000 /* of several buffers here, of one there */
+
+static void check_pattern(const uint8_t *at, unsigned bytes, unsigned seed)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		assert_int_equal(at[i], (uint8_t)(seed + i * 7 + i / 251));
+}
+
+static unsigned frame_bytes(unsigned i)
+{
+	static const unsigned lengths[] = {60, 1514, 61, 64, 128, 65, 127, 2048, 2049, 3000, 14};
+
+	return lengths[i % ARRAY_SIZE(lengths)];
+}
+
+static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces, bool lends)
+{
+	static uint8_t frame[FRAME_MAX];
+	struct bench *bench = bench_new(packed);
+	unsigned sent = 0, taken = 0, back = 0;
+	uint8_t *buffer;
+	uint32_t written;
+
+	bench->driver.indirect = indirect;
+	if (lends)
+		bench_lend(bench);
+	while (taken < 3000) {
+		for (unsigned i = 0; i < 1 + sent % 37; i++) {
+			unsigned n = pieces != 0 ? pieces : 1 + sent % 3;
+			if (bench_send(bench, frame_bytes(sent), n, sent))
+				sent++;
+		}
+		uint16_t n = bench_take(bench, RING_BURST);
+		assert_true(n > 0);
+		for (uint16_t i = 0; i < n; i++, taken++) {
+			assert_int_equal(linearize(bench->packets[i], frame), frame_bytes(taken));
+			check_pattern(frame, frame_bytes(taken), taken);
+			rte_pktmbuf_free(bench->packets[i]);
+		}
+		if (lends)
+			bench_take(bench, 0);
+		for (; driver_take_used(&bench->driver, &buffer, &written); back++)
+			assert_int_equal(written, 0);
+		assert_int_equal(back, taken);
+	}
+	assert_int_equal(bench->account.received.packets, taken);
+	assert_int_equal(bench->account.dropped[DROP_MALFORMED].packets, 0);
+	assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
+	bench_free(bench);
+}
+
+static void takes_frames(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++)
+		for (unsigned indirect = 0; indirect < 2; indirect++)
+			for (unsigned pieces = 0; pieces <= 3; pieces++)
+				for (unsigned lends = 0; lends < 2; lends++)
+					takes_what_is_sent(packed, indirect, pieces, lends);
+}
+
+/* One guest's long chains do not keep the worker from the others for long. */
+static void takes_few_long_chains(bool packed)
+{
+	struct bench *bench = bench_new(packed);
+	unsigned sent = 0, taken = 0, least = RING_BURST_BYTES / FRAME_LONG + 1;
+
+	while (sent < RING_BURST && bench_send(bench, FRAME_LONG, 1, sent))
+		sent++;
+	assert_true(sent > least);
+	while (taken < sent) {
+		uint16_t n = bench_take(bench, RING_BURST);
+		assert_int_equal(n, MIN(least, sent - taken));
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		taken += n;
+	}
+	bench_free(bench);
+}
+
+static void takes_bounded_bursts(void **state)
+{
+	takes_few_long_chains(false);
+	takes_few_long_chains(true);
+}
+
+/* Back pressure: a pool that is empty leaves packets in the ring. */
+static void waits_for_packets(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct bench *bench = bench_new(packed);
+		struct rte_mbuf *all[600];
+		uint8_t *buffer;
+		uint32_t written;
+
+		bench_send(bench, 3000, 1, 1);
+		assert_int_equal(rte_pktmbuf_alloc_bulk(bench->pool, all, 600), 0);
+		assert_int_equal(bench_take(bench, RING_BURST), 0);
+		rte_pktmbuf_free(all[0]); /* one is not enough */
+		assert_int_equal(bench_take(bench, RING_BURST), 0);
+		assert_false(driver_take_used(&bench->driver, &buffer, &written));
+		rte_pktmbuf_free_bulk(&all[1], 599);
+		assert_int_equal(bench_take(bench, RING_BURST), 1);
+		assert_int_equal(bench->account.received.packets, 1);
+		rte_pktmbuf_free(bench->packets[0]);
+		bench_free(bench);
+	}
+}
+
+/* Reads a frame back from as many buffers as its header says. False where there is none. */
+static bool receive_frame(struct bench *bench, uint8_t *frame, unsigned *ret_bytes)
+{
+	struct virtio_net_hdr_mrg_rxbuf header;
+	uint8_t *buffer;
+	uint32_t written;
+	unsigned bytes;
+
+	if (!driver_take_used(&bench->driver, &buffer, &written))
+		return false;
+	memcpy(&header, buffer, HEADER);
+	bytes = written - HEADER;
+	memcpy(frame, buffer + HEADER, bytes);
+	for (unsigned i = 1; i < header.num_buffers; i++) {
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		memcpy(frame + bytes, buffer, written);
+		bytes += written;
+	}
+	*ret_bytes = bytes;
+	return true;
+}
+
+static void gives_what_has_come(
+	bool packed, bool indirect, bool mergeable, unsigned buffer_bytes, unsigned pieces)
+{
+	static uint8_t frame[FRAME_MAX];
+	struct bench *bench = bench_new(packed);
+	unsigned given = 0, received = 0, bytes;
+	bool past = false;
+
+	bench->ring.mergeable = mergeable;
+	bench->driver.indirect = indirect;
+	while (received < 3000) {
+		bench_post(bench, buffer_bytes, pieces);
+		uint16_t n = 1 + given % RING_BURST;
+		for (uint16_t i = 0; i < n; i++)
+			bench->packets[i] = bench_frame(bench, frame_bytes(given + i), given + i);
+		past = !past; /* both ways to write */
+		uint16_t done = ring_give(&bench->ring, past, bench->packets, n, &bench->account);
+		assert_true(done > 0);
+		given += done;
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		for (; receive_frame(bench, frame, &bytes); received++) {
+			assert_int_equal(bytes, frame_bytes(received));
+			check_pattern(frame, bytes, received);
+		}
+		assert_int_equal(received, given);
+	}
+	assert_int_equal(bench->account.sent.packets, given);
+	assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
+	bench_free(bench);
+}
+
+static void gives_frames(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		for (unsigned indirect = 0; indirect < 2; indirect++) {
+			gives_what_has_come(packed, indirect, false, 4096, 1);
+			gives_what_has_come(packed, indirect, false, 4096, 2);
+			gives_what_has_come(packed, indirect, true, 4096, 2);
+			gives_what_has_come(packed, indirect, true, 1536, 1);
+			gives_what_has_come(packed, indirect, true, 200, 1);
+		}
+	}
+}
+
+/* What can never fit is dropped at once, what has no room yet waits; buffers are kept. */
+static void drops_only_what_never_fits(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct bench *bench = bench_new(packed);
+		uint32_t small[] = {HEADER + 100};
+
+		bench->packets[0] = bench_frame(bench, 200, 0);
+		bench->packets[1] = bench_frame(bench, 100, 1);
+		bench->packets[2] = bench_frame(bench, 100, 2);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 0);
+		driver_offer(&bench->driver, small, 1, true);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 2);
+		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 1);
+		assert_int_equal(bench->account.sent.packets, 1);
+		rte_pktmbuf_free_bulk(bench->packets, 3);
+
+		/* All buffers that a ring may have are not enough. */
+		bench->ring.mergeable = true;
+		bench->packets[0] = bench_frame(bench, 3000, 0);
+		uint8_t *buffer;
+		uint32_t written, tiny[] = {16};
+		driver_take_used(&bench->driver, &buffer, &written);
+		driver_offer(&bench->driver, tiny, 1, true);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 0);
+		while (driver_offer(&bench->driver, tiny, 1, true))
+			;
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
+		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 2);
+		assert_int_equal(bench->account.sent.packets, 1);
+		rte_pktmbuf_free(bench->packets[0]);
+		bench_free(bench);
+	}
+}
+
+static void tells_checked_checksums(void **state)
+{
+	struct bench *bench = bench_new(false);
+	uint32_t bytes[] = {2048};
+
+	for (unsigned believes = 0; believes < 2; believes++) {
+		uint8_t *buffer = driver_buffer(&bench->driver);
+		driver_offer(&bench->driver, bytes, 1, true);
+		bench->ring.data_valid = believes;
+		bench->packets[0] = bench_frame(bench, 100, 0);
+		bench->packets[0]->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
+		assert_int_equal(buffer[0], believes ? VIRTIO_NET_HDR_F_DATA_VALID : 0);
+		rte_pktmbuf_free(bench->packets[0]);
+	}
+	bench_free(bench);
+}
+
+/* Headers that lie: dropped, counted, and the ring goes on. */
+static void drops_malformed(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct bench *bench = bench_new(packed);
+		struct virtio_net_hdr lies[] = {
+			{.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 99, .csum_offset = 0},
+			{.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_offset = UINT16_MAX},
+			{.gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 0},
+			{.gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 100},
+			{.gso_type = 77},
+		};
+		uint32_t shorts[] = {HEADER - 1}, nothing[] = {HEADER};
+
+		for (unsigned i = 0; i < ARRAY_SIZE(lies); i++) {
+			uint8_t *buffer = driver_buffer(&bench->driver);
+			bench_send(bench, 100, 1, 0);
+			memcpy(buffer, &lies[i], sizeof(lies[i]));
+			bench_send(bench, 60 + i, 1, i);
+		}
+		driver_offer(&bench->driver, shorts, 1, false);
+		driver_offer(&bench->driver, nothing, 1, false);
+		assert_int_equal(bench_take(bench, RING_BURST), ARRAY_SIZE(lies));
+		assert_int_equal(
+			bench->account.dropped[DROP_MALFORMED].packets, ARRAY_SIZE(lies) + 2);
+		assert_int_equal(bench->account.received.packets, 2 * ARRAY_SIZE(lies) + 2);
+		for (unsigned i = 0; i < ARRAY_SIZE(lies); i++)
+			assert_int_equal(bench->packets[i]->pkt_len, 60 + i);
+		rte_pktmbuf_free_bulk(bench->packets, ARRAY_SIZE(lies));
+		bench_free(bench);
+	}
+}
+
+/* Buffers and tables may lie across two regions that are neighbours for the guest only. */
+static void crosses_regions(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct bench *bench = bench_new(packed);
+		const uint64_t border = AT_BUFFERS + 50;
+		static uint8_t frame[FRAME_MAX];
+		uint8_t *elsewhere = malloc(GUEST_BYTES);
+		uint8_t *buffer = driver_buffer(&bench->driver);
+
+		bench_send(bench, 100, 1, 5);
+		memcpy(elsewhere, buffer + 50, GUEST_BYTES - border);
+		memset(buffer + 50, 0, 200);
+		bench->memory.n_regions = 2;
+		bench->memory.regions[0].bytes = border;
+		bench->memory.regions[1] =
+			(struct guest_region){GUEST_GPA + border, GUEST_BYTES - border, elsewhere};
+		assert_int_equal(bench_take(bench, 1), 1);
+		assert_int_equal(linearize(bench->packets[0], frame), 100);
+		check_pattern(frame, 100, 5);
+		rte_pktmbuf_free(bench->packets[0]);
+		free(elsewhere);
+		bench_free(bench);
+	}
+}
+
+/* Every page that is written to is in the log, and no other. */
+static void logs_pages(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct bench *bench = bench_new(packed);
+		const uint64_t first = GUEST_GPA / 4096;
+		const uint64_t buffers = first + AT_BUFFERS / 4096;
+		const uint64_t used = first + (packed ? AT_DESC : AT_USED) / 4096;
+
+		bench->memory.log = bench->log;
+		bench->memory.log_bytes = sizeof(bench->log);
+		bench_post(bench, 2048, 1);
+		bench->packets[0] = bench_frame(bench, 100, 0);
+		bench->packets[1] = bench_frame(bench, 1500, 0);
+		assert_int_equal(
+			ring_give(&bench->ring, false, bench->packets, 2, &bench->account), 2);
+		for (uint64_t page = 0; page < 8 * sizeof(bench->log); page++)
+			assert_int_equal(bench->log[page / 8] >> page % 8 & 1,
+				page == used || page == buffers || page == buffers + 1);
+		rte_pktmbuf_free_bulk(bench->packets, 2);
+		bench_free(bench);
+	}
+}
+
+static unsigned calls(struct bench *bench)
+{
+	eventfd_t n = 0;
+
+	return eventfd_read(bench->ring.call_fd, &n) == 0 ? n : 0;
+}
+
+static unsigned calls_for_one(struct bench *bench)
+{
+	bench_send(bench, 100, 1, 0);
+	assert_int_equal(bench_take(bench, 1), 1);
+	rte_pktmbuf_free(bench->packets[0]);
+	return calls(bench);
+}
+
+static void calls_when_asked(void **state)
+{
+	struct bench *bench = bench_new(false);
+
+	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(calls_for_one(bench), 1);
+	bench->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	assert_int_equal(calls_for_one(bench), 0);
+	bench->ring.event_index = true;
+	bench->ring.avail->ring[SIZE] = 4; /* after the fifth */
+	assert_int_equal(calls_for_one(bench), 0);
+	assert_int_equal(calls_for_one(bench), 0);
+	assert_int_equal(calls_for_one(bench), 1);
+	assert_int_equal(calls_for_one(bench), 0);
+	close(bench->ring.call_fd);
+	bench_free(bench);
+}
+
+static void calls_when_asked_packed(void **state)
+{
+	struct bench *bench = bench_new(true);
+	struct vring_packed_desc_event *event = bench->ring.driver_event;
+
+	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(calls_for_one(bench), 1);
+	event->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+	assert_int_equal(calls_for_one(bench), 0);
+	event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+	event->off_wrap = 4 | 1 << VRING_PACKED_EVENT_F_WRAP_CTR;
+	assert_int_equal(calls_for_one(bench), 0);
+	assert_int_equal(calls_for_one(bench), 0);
+	assert_int_equal(calls_for_one(bench), 1);
+	assert_int_equal(calls_for_one(bench), 0);
+	close(bench->ring.call_fd);
+	bench_free(bench);
+}
+
+/* What a backend finds that comes after another one has died, for every position. */
+static void finds_the_position_of_a_packed_ring(void **state)
+{
+	struct bench *bench = bench_new(true);
+	struct ring *ring = &bench->ring;
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		const uint16_t next = ring->next;
+		const bool wrap = ring->wrap;
+
+		for (unsigned taken = 0; taken < 2; taken++) { /* by the driver */
+			assert_false(ring_packed_find_position(ring));
+			ring->next = 0;
+			ring->wrap = true;
+			assert_int_equal(
+				ring_packed_find_position(ring), next != 0 || wrap != true);
+			assert_int_equal(ring->next, next);
+			assert_int_equal(ring->wrap, wrap);
+			while (driver_take_used(&bench->driver, &buffer, &written))
+				;
+		}
+		bench_send(bench, 100, 1, 0);
+		assert_false(ring_packed_find_position(ring)); /* sent, not taken */
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+	}
+	bench_free(bench);
+}
+
+/* The descriptors of a chain are not told from ones that were never used. */
+static void leaves_a_ring_of_chains_alone(void **state)
+{
+	struct bench *bench = bench_new(true);
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		bench_send(bench, 100, 2, 0);
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_false(ring_packed_find_position(&bench->ring));
+	}
+	bench_free(bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_frames),
+		cmocka_unit_test(takes_bounded_bursts),
+		cmocka_unit_test(waits_for_packets),
+		cmocka_unit_test(gives_frames),
+		cmocka_unit_test(drops_only_what_never_fits),
+		cmocka_unit_test(tells_checked_checksums),
+		cmocka_unit_test(drops_malformed),
+		cmocka_unit_test(crosses_regions),
+		cmocka_unit_test(logs_pages),
+		cmocka_unit_test(calls_when_asked),
+		cmocka_unit_test(calls_when_asked_packed),
+		cmocka_unit_test(finds_the_position_of_a_packed_ring),
+		cmocka_unit_test(leaves_a_ring_of_chains_alone),
+	};
+
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}

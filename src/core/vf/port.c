@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/vf/port.h"
+
+#include <errno.h>
+#include <rte_dev.h>
+#include <rte_eth_bond.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/dpdk/dpdk_compat.h"
+#include "core/dpdk/dpdk_log.h"
+
+static const char *remedy(const struct device_id *id)
+{
+	return id->is_pci ? "check that it exists (lspci -s) and is bound to vfio-pci, igb_uio or "
+	                    "uio_pci_generic"
+	                  : "check the driver's name and its arguments";
+}
+
+/* Finds it by its name, or by whatever port the driver has made of it. */
+int port_find(uint16_t *ret_port, const struct device_id *id)
+{
+	struct rte_dev_iterator iterator;
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(id->name, ret_port) == 0)
+		return 0;
+	RTE_ETH_FOREACH_MATCHING_DEV (port, id->text, &iterator) {
+		rte_eth_iterator_cleanup(&iterator);
+		*ret_port = port;
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static int require_free_port(const char *device, struct err *err)
+{
+	if (rte_eth_dev_count_total() < RTE_MAX_ETHPORTS)
+		return 0;
+	return err_set(err, ENOSPC,
+		"device %s: this DPDK is built for %d ports and all are in use (a bond takes one, "
+		"and one for each member); the packages of virtio-forwarder have a DPDK for 256, "
+		"which scripts/build-dpdk in its source makes (-Dmax_ethports)",
+		device, RTE_MAX_ETHPORTS);
+}
+
+int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
+{
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(id->name, &port) == 0)
+		return err_set(err, EEXIST, "device %s is attached already", id->text);
+	int r = require_free_port(id->text, err);
+	if (r < 0)
+		return r;
+
+	dpdk_log_capture_start();
+	r = rte_dev_probe(id->text);
+	const char *said = dpdk_log_capture_end();
+
+	if (r == 0 && port_find(&port, id) == 0) {
+		*ret_port = port;
+		return 0;
+	}
+	return err_set(err, r < 0 ? -r : ENODEV, "device %s cannot be attached: %s%s%s%s; %s",
+		id->text, r < 0 ? strerror(-r) : "it made no network port", said[0] ? " (" : "",
+		said, said[0] ? ")" : "", remedy(id));
+}
+
+void port_close(uint16_t port)
+{
+	struct rte_eth_dev_info info;
+	char name[RTE_ETH_NAME_MAX_LEN] = "?";
+	struct rte_device *device = rte_eth_dev_info_get(port, &info) == 0 ? info.device : NULL;
+
+	rte_eth_dev_get_name_by_port(port, name);
+	rte_eth_dev_stop(port);
+	rte_eth_dev_close(port);
+	if (device != NULL && rte_dev_remove(device) != 0)
+		log_warning("device %s: DPDK did not let go of it", name);
+}
+
+int port_add_member(uint16_t bond, uint16_t member, struct err *err)
+{
+	char bond_name[RTE_ETH_NAME_MAX_LEN] = "?", name[RTE_ETH_NAME_MAX_LEN] = "?";
+
+	dpdk_log_capture_start();
+	int r = rte_eth_bond_member_add(bond, member);
+	const char *said = dpdk_log_capture_end();
+
+	if (r == 0)
+		return 0;
+	rte_eth_dev_get_name_by_port(bond, bond_name);
+	rte_eth_dev_get_name_by_port(member, name);
+	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", bond_name, name,
+		said[0] ? ": " : "", said);
+}
+
+void port_remove_member(uint16_t bond, uint16_t member)
+{
+	rte_eth_bond_member_remove(bond, member);
+}
+
+static int open_member(uint16_t bond, const struct device_id *id, struct err *err)
+{
+	uint16_t member;
+
+	int r = port_open(&member, id, err);
+	if (r < 0)
+		return r;
+	r = port_add_member(bond, member, err);
+	if (r < 0)
+		port_close(member);
+	return r;
+}
+
+int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err *err)
+{
+	int r = require_free_port(spec->bond_name, err);
+	if (r < 0)
+		return r;
+
+	dpdk_log_capture_start();
+	int bond = rte_eth_bond_create(spec->bond_name, spec->bond_mode, SOCKET_ID_ANY);
+	const char *said = dpdk_log_capture_end();
+
+	if (bond < 0)
+		return err_set(err, EIO, "bond %s of mode %u cannot be made%s%s", spec->bond_name,
+			spec->bond_mode, said[0] ? ": " : "", said);
+	struct rte_ether_addr mac;
+	memcpy(&mac, spec->bond_mac, sizeof(mac));
+	if (!rte_is_zero_ether_addr(&mac))
+		rte_eth_bond_mac_address_set(bond, &mac);
+	for (unsigned i = 0; i < spec->n_members; i++) {
+		r = open_member(bond, &spec->members[i], err);
+		if (r < 0) {
+			port_close_bond(bond);
+			return r;
+		}
+	}
+	*ret_port = bond;
+	return 0;
+}
+
+void port_close_bond(uint16_t port)
+{
+	uint16_t members[BOND_MEMBERS_MAX];
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	rte_eth_dev_stop(port);
+	int n = rte_eth_bond_members_get(port, members, BOND_MEMBERS_MAX);
+	for (int i = 0; i < n; i++)
+		rte_eth_bond_member_remove(port, members[i]);
+	if (rte_eth_dev_get_name_by_port(port, name) == 0 && rte_eth_bond_free(name) != 0)
+		log_warning("bond %s: DPDK did not let go of it", name);
+	for (int i = 0; i < n; i++)
+		port_close(members[i]);
+}
+
+bool port_bond_needs_polling(const struct op_device *spec)
+{
+	return spec->bond_mode == BONDING_MODE_8023AD || spec->bond_mode == BONDING_MODE_ALB;
+}

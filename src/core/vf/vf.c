@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/vf/vf.h"
+
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "core/dpdk/dpdk_log.h"
+#include "core/dpdk/hugepages.h"
+#include "core/dpdk/pool.h"
+#include "core/packet/backlog.h"
+#include "core/packet/stash.h"
+#include "core/packet/steer.h"
+#include "core/vf/packet_sockets.h"
+#include "core/vf/port.h"
+
+#define RING_SIZE 1024      /* descriptors of a single queue; fewer if the device has fewer */
+#define RINGS_TOTAL 2048    /* descriptors of all queues of one direction */
+#define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
+#define TAGS_BYTES (2 * 4)  /* two VLAN tags, beyond the MTU and the Ethernet header */
+#define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
+#define LENT_PART 2         /* lent segments may take 1/LENT_PART of a transmit queue */
+
+static unsigned ring_size(unsigned n_queues)
+{
+	return MIN(RING_SIZE, RINGS_TOTAL / n_queues);
+}
+
+/*
+ * Enough for full rings, the backlog of packets for the guest, the bursts in the lanes, and the
+ * workers' caches.
+ */
+static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
+{
+	unsigned lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
+
+	return n_queues * (ring_rx + ring_tx) + lanes + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
+}
+
+static unsigned frame_bytes(unsigned mtu)
+{
+	return mtu + RTE_ETHER_HDR_LEN + TAGS_BYTES;
+}
+
+uint64_t vf_memory_bytes(void)
+{
+	return pool_bytes(packets_needed(1, RING_SIZE, RING_SIZE), SEGMENT_BYTES);
+}
+
+static void set_mtu(struct vf *vf, unsigned wanted)
+{
+	uint16_t mtu;
+
+	int r = rte_eth_dev_set_mtu(vf->port, wanted);
+	if (rte_eth_dev_get_mtu(vf->port, &mtu) != 0)
+		mtu = RTE_ETHER_MTU;
+	if (r != 0 && mtu != wanted)
+		log_warning("device %s: MTU %u refused (%s), using %u", vf->name, wanted,
+			strerror(-r), mtu);
+	vf->mtu = mtu;
+	vf->max_frame_bytes = frame_bytes(mtu);
+}
+
+#define TX_CHECKSUMS                                                    \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+
+/* Guests need not check again what the device has checked. */
+#define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+
+static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
+{
+	struct offload_caps caps;
+
+	caps.checksum = (info->tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
+	caps.tso = caps.checksum && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
+	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	/* net_tap compares frames with its MTU, and so refuses usual segments for ever. */
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		caps.tso = false;
+	return caps;
+}
+
+/* The MTU nearest to `wanted` that the device can be configured with. */
+static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wanted)
+{
+	/* Drivers that do not tell their greatest MTU tell how long a frame may be. */
+	unsigned max =
+		MIN(info->max_mtu, info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN));
+
+	return MIN(MAX(wanted, info->min_mtu), max);
+}
+
+/* The configuration: what the relay can use of what the device offers. */
+static struct rte_eth_conf port_conf(
+	const struct vf *vf, const struct rte_eth_dev_info *info, unsigned mtu)
+{
+	struct rte_eth_conf conf = {0};
+
+	conf.rxmode.mtu = possible_mtu(info, mtu);
+	if (frame_bytes(mtu) > SEGMENT_BYTES)
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.rxmode.offloads |= info->rx_offload_capa & RX_CHECKSUMS;
+	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf.intr_conf.rxq = !vf->bond;
+	conf.intr_conf.lsc = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_LSC;
+	if (vf->offloads.checksum)
+		conf.txmode.offloads |= TX_CHECKSUMS;
+	if (vf->offloads.tso)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	if (vf->n_queues > 1 && info->flow_type_rss_offloads != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info->flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	}
+	return conf;
+}
+
+/* Packet bytes in an mbuf: a whole frame if the device does not take chains. */
+static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
+{
+	bool chains = (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) &&
+	              (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+
+	return chains ? SEGMENT_BYTES : MAX((unsigned)SEGMENT_BYTES, frame_bytes(mtu));
+}
+
+/*
+ * The number of queues: with RSS as many as are of use. A device without RSS that has a few queues
+ * spreads packets over all of them by itself (af_packet's fanout), so all are needed. One that
+ * could have any number (memif) has no more than its peer asks for, and every peer has one.
+ */
+static uint16_t queue_count(const struct rte_eth_dev_info *info)
+{
+	uint16_t max = MIN(info->max_rx_queues, info->max_tx_queues);
+
+	if (info->flow_type_rss_offloads == 0 && max > SLICES_MAX)
+		return 1;
+	/*
+	 * net_tap writes the descriptors of all queues, both ways, into a message with room for
+	 * eight.
+	 */
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		max = MIN(max, 4);
+	return MAX(1, MIN(max, SLICES_MAX));
+}
+
+/* May be called again with an MTU that is not larger. */
+static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err *err)
+{
+	struct rte_eth_dev_info info;
+	uint16_t ring_rx, ring_tx;
+	char pool_name[RTE_MEMPOOL_NAMESIZE];
+
+	int r = rte_eth_dev_info_get(vf->port, &info);
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
+
+	vf->n_queues = queue_count(&info);
+	vf->offloads = offload_caps(&info);
+	struct rte_eth_conf conf = port_conf(vf, &info, mtu);
+	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: cannot be configured: %s", vf->name, strerror(-r));
+	ring_rx = ring_tx = ring_size(vf->n_queues);
+	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &ring_rx, &ring_tx);
+	if (r != 0)
+		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
+			RING_SIZE, strerror(-r));
+	set_mtu(vf, mtu);
+
+	vf->ring_rx = ring_rx;
+	vf->ring_tx = ring_tx;
+	vf->frame_buffers = (vf->max_frame_bytes - 1) / room_bytes(&info, vf->mtu) + 1;
+	vf->node = rte_eth_dev_socket_id(vf->port);
+	vf->socket = hugepages_node(vf->node);
+	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
+	if (vf->pool == NULL)
+		r = pool_create(&vf->pool, pool_name,
+			packets_needed(vf->n_queues, ring_rx, ring_tx), room_bytes(&info, vf->mtu),
+			vf->socket, err);
+	if (r < 0)
+		return err_prefix(err, r, "device %s", vf->name);
+
+	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
+		r = rte_eth_rx_queue_setup(vf->port, q, ring_rx, vf->socket, NULL, vf->pool);
+		if (r == 0)
+			r = rte_eth_tx_queue_setup(vf->port, q, ring_tx, vf->socket, NULL);
+	}
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
+	return 0;
+}
+
+/*
+ * Asks for frames to all MAC addresses: the VM may have others than the device. A PF may refuse
+ * that.
+ */
+static void receive_all(const struct vf *vf)
+{
+	int r = rte_eth_promiscuous_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "
+			    "arrive",
+			vf->name, strerror(-r));
+	r = rte_eth_allmulticast_enable(vf->port);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));
+}
+
+static int start(struct vf *vf, struct err *err)
+{
+	dpdk_log_capture_start();
+	int r = rte_eth_dev_start(vf->port);
+	const char *said = dpdk_log_capture_end();
+
+	if (r != 0)
+		return err_set(err, -r, "device %s: cannot be started: %s%s%s%s", vf->name,
+			strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
+	receive_all(vf);
+	return 0;
+}
+
+/* If the PF refuses a long MTU, the driver may notice only at the start. */
+static int configure_and_start(struct vf *vf, const struct vf_options *options, struct err *err)
+{
+	int r = configure(vf, options->relay_id, options->mtu, err);
+	if (r == 0)
+		r = start(vf, err);
+	if (r == 0 || options->mtu <= RTE_ETHER_MTU)
+		return r;
+	log_warning("%s; trying again with an MTU of %u", err->text, RTE_ETHER_MTU);
+	r = configure(vf, options->relay_id, RTE_ETHER_MTU, err);
+	return r == 0 ? start(vf, err) : r;
+}
+
+/*
+ * True if the receive queues interrupt. Some drivers do so always and have no function to enable
+ * it; those that never do have no descriptor.
+ */
+static bool has_interrupts(const struct vf *vf)
+{
+	for (uint16_t q = 0; q < vf->n_queues; q++) {
+		if (vf->bond || rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q) < 0)
+			return false;
+		int r = rte_eth_dev_rx_intr_enable(vf->port, q);
+		if (r != 0 && r != -ENOTSUP)
+			return false;
+		rte_eth_dev_rx_intr_disable(vf->port, q);
+	}
+	return true;
+}
+
+/*
+ * Finds the sockets that the device has opened, if it receives from nothing else: one for each of
+ * its queues.
+ */
+static void find_sockets(struct vf *vf, const struct packet_sockets *before)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(vf->port, &info) == 0 &&
+		strcmp(info.driver_name, "net_af_packet") == 0)
+		vf->n_sockets = packet_sockets_since(before, vf->sockets, SLICES_MAX);
+}
+
+static void log_node(const struct vf *vf)
+{
+	if (vf->node >= 0 && vf->node != vf->socket)
+		log_info("device %s is on NUMA node %d; its packets are kept on node %d, where "
+			 "there are workers",
+			vf->name, vf->node, vf->socket);
+}
+
+static bool is_one_of(const char *driver, const char *const *drivers, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(driver, drivers[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Software devices that have sent a packet, or copied it, when the call returns. */
+static const char *const synchronous[] = {"net_af_packet", "net_null", "net_tap"};
+
+/*
+ * Drivers whose rte_eth_tx_done_cleanup() frees every packet that has been sent. Others (ixgbe,
+ * iavf, i40e, ice) learn only of every 32nd descriptor: they keep the last packets before a
+ * silence.
+ */
+static const char *const prompt[] = {"net_e1000_igb", "net_e1000_igb_vf", "net_ena"};
+
+/* Decides what is lent to the device. Returns NULL, or why nothing is lent. */
+static const char *set_lending(struct vf *vf)
+{
+	struct rte_eth_dev_info info;
+
+	if (vf->bond)
+		return "it is a bond";
+	if (rte_eth_dev_info_get(vf->port, &info) != 0)
+		return "it does not say what it can";
+	vf->chains = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (is_one_of(info.driver_name, synchronous, ARRAY_SIZE(synchronous))) {
+		vf->lending = LENDS_SYNCHRONOUSLY;
+		vf->lend_max = UINT16_MAX;
+		return NULL;
+	}
+	if (!is_one_of(info.driver_name, prompt, ARRAY_SIZE(prompt)))
+		return "its driver does not tell of each packet that it has sent";
+	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+		return "it is given physical addresses (vfio-pci and an IOMMU are needed)";
+	vf->lending = LENDS_ASYNCHRONOUSLY;
+	vf->lend_max = vf->ring_tx / LENT_PART;
+	return NULL;
+}
+
+static void log_lending(const struct vf *vf, const char *why_not)
+{
+	if (why_not == NULL)
+		log_info("device %s: long packets of the VM are sent without a copy", vf->name);
+	else
+		log_warning("device %s: packets of the VM are copied: %s", vf->name, why_not);
+}
+
+int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+	struct err *err)
+{
+	struct vf *vf = calloc(1, sizeof(*vf));
+	struct packet_sockets before;
+
+	if (vf == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	packet_sockets_list(&before);
+	vf->bond = device->bond_name[0] != '\0';
+	vf->pci = !vf->bond && device->members[0].is_pci;
+	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
+
+	int r = vf->bond ? port_open_bond(&vf->port, device, err)
+	                 : port_open(&vf->port, &device->members[0], err);
+	if (r < 0) {
+		free(vf);
+		return r;
+	}
+	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
+	find_sockets(vf, &before);
+	r = configure_and_start(vf, options, err);
+	if (r < 0) {
+		vf_close(vf);
+		return r;
+	}
+	log_node(vf);
+	dpdk_log_capture_start(); /* these calls may fail without being an error */
+	vf->interrupts = has_interrupts(vf);
+	const char *why_not = options->zero_copy ? set_lending(vf) : NULL;
+	dpdk_log_capture_end();
+	if (options->zero_copy)
+		log_lending(vf, why_not);
+	*ret_vf = vf;
+	return 0;
+}
+
+void vf_stop(struct vf *vf)
+{
+	rte_eth_dev_stop(vf->port);
+}
+
+int vf_restart(struct vf *vf, struct err *err)
+{
+	int r = rte_eth_dev_stop(vf->port);
+
+	if (r != 0)
+		return err_set(err, -r, "device %s: cannot be stopped: %s", vf->name, strerror(-r));
+	return start(vf, err);
+}
+
+int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
+{
+	int r = port_add_member(vf->port, member, err);
+	if (r < 0)
+		return r;
+	/*
+	 * The bond passes on to its members what it is asked now, not what it was asked before the
+	 * member came.
+	 */
+	rte_eth_promiscuous_disable(vf->port);
+	rte_eth_allmulticast_disable(vf->port);
+	receive_all(vf);
+	return 0;
+}
+
+void vf_remove_member(struct vf *vf, uint16_t member)
+{
+	port_remove_member(vf->port, member);
+}
+
+void vf_describe_link(const char *device_name, char *ret_text, size_t size)
+{
+	struct rte_eth_link link;
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) != 0 ||
+		rte_eth_link_get_nowait(port, &link) != 0)
+		snprintf(ret_text, size, "Link state unknown");
+	else
+		rte_eth_link_to_str(ret_text, size, &link);
+}
+
+void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6])
+{
+	struct rte_ether_addr mac = {0};
+
+	rte_eth_macaddr_get(vf->port, &mac);
+	memcpy(ret_mac, &mac, sizeof(mac));
+}
+
+uint64_t vf_received(const char *device_name)
+{
+	struct rte_eth_stats stats = {0};
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
+		rte_eth_stats_get(port, &stats);
+	return stats.ipackets;
+}
+
+void vf_spread(const struct vf *vf, unsigned n)
+{
+	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE] =
+		{0};
+	struct rte_eth_dev_info info;
+
+	if (vf->n_queues == 1 || rte_eth_dev_info_get(vf->port, &info) != 0 ||
+		info.reta_size == 0 || info.reta_size > RTE_ETH_RSS_RETA_SIZE_512)
+		return;
+	for (unsigned i = 0; i < info.reta_size; i++) {
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ULL << i % RTE_ETH_RETA_GROUP_SIZE;
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+			i % STEER_BUCKETS % n % vf->n_queues;
+	}
+	int r = rte_eth_dev_rss_reta_update(vf->port, reta, info.reta_size);
+	if (r != 0 && r != -ENOTSUP)
+		log_warning("device %s: RSS table refused (%s): its own spreading is kept",
+			vf->name, strerror(-r));
+}
+
+struct vf *vf_close(struct vf *vf)
+{
+	if (vf == NULL)
+		return NULL;
+	if (vf->bond)
+		port_close_bond(vf->port);
+	else
+		port_close(vf->port);
+	pool_destroy(vf->pool);
+	pool_destroy(vf->old_pool);
+	free(vf);
+	return NULL;
+}

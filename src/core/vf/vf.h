@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A DPDK port that a relay forwards to and from: an SR-IOV virtual function, or any other device
+ * that DPDK can drive. An open one is started and promiscuous. Each of its queues may be used by
+ * one lane in each direction.
+ *
+ * Control thread only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/device_counters.h"
+#include "base/device_id.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "core/packet/offload.h"
+
+struct rte_mempool;
+
+/* Whether packets of the guest may be lent to the device (ring_loans.h). */
+enum vf_lending {
+	LENDS_NOTHING,
+	LENDS_SYNCHRONOUSLY,  /* it has let go of them when rte_eth_tx_burst() returns */
+	LENDS_ASYNCHRONOUSLY, /* reads by DMA; rte_eth_tx_done_cleanup() frees what was sent */
+};
+
+struct vf_options {
+	unsigned relay_id; /* for the name of the pool */
+	unsigned mtu;      /* wanted; if the device refuses, it keeps its own */
+	bool zero_copy;    /* lend packets to it if the device is fit for that */
+};
+
+/* Constant while the device is open, except as noted; lanes read it. */
+struct vf {
+	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
+	bool bond;
+	bool pci;           /* a PCI function and no bond */
+	bool interrupts;    /* each receive queue can wake a sleeping worker */
+	unsigned n_sockets; /* or these sockets can, by which its driver receives */
+	int sockets[SLICES_MAX];
+	bool needs_polling; /* the bond's protocol runs inside transmit calls */
+	uint16_t port;      /* DPDK's port number */
+	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
+	struct offload_caps offloads;
+	unsigned mtu;             /* as the device accepted it */
+	unsigned max_frame_bytes; /* longest frame that it sends, without FCS */
+	unsigned frame_buffers;   /* buffers of the pool that the longest received frame takes */
+	int node;                 /* NUMA node of the device; -1: unknown */
+	int socket;               /* NUMA node of the pool */
+	uint16_t ring_rx;         /* descriptors of a receive queue */
+	uint16_t ring_tx;         /* descriptors of a transmit queue */
+	enum vf_lending lending;  /* reduced when the device has made a VM wait */
+	bool chains;              /* it takes packets of several segments */
+	uint16_t lend_max;        /* segments per queue that may be lent at a time */
+	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
+	struct rte_mempool
+		*old_pool; /* owned: the pool before, with packets out perhaps; or NULL */
+	struct device_counters counters; /* as vf_read_counters() last found them */
+};
+
+/* Probes, configures and starts the device. All or nothing. Blocks while the hardware starts. */
+int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+	struct err *err);
+
+/*
+ * Stops, closes and detaches the device and frees its pools. No lane may run on it any more, and
+ * none may hold a packet of its pools. Returns NULL.
+ */
+struct vf *vf_close(struct vf *vf);
+
+/*
+ * Stops the device: it neither sends nor receives any more, and lets go of what it has not sent. No
+ * lane may run on it.
+ */
+void vf_stop(struct vf *vf);
+
+/*
+ * Stops the device and starts it again, so that it lets go of what it has not sent. Received
+ * packets that it still holds are lost. No lane may run on it.
+ */
+int vf_restart(struct vf *vf, struct err *err);
+
+/*
+ * A member comes back to a bond, or has gone from it: the bond goes on with the members that are
+ * there. The member must be an open port (port.h) before vf_add_member() and remains one after
+ * vf_remove_member(). Opening and closing a port takes long, and lanes may run on the bond
+ * meanwhile; during these two calls none may. A failure leaves the bond as it was.
+ */
+int vf_add_member(struct vf *vf, uint16_t member, struct err *err);
+void vf_remove_member(struct vf *vf, uint16_t member);
+
+/* Describes the state of a device's link, as "Link up at 10 Gbps FDX Autoneg". Does not block. */
+void vf_describe_link(const char *device_name, char *ret_text, size_t size);
+
+/* The device's MAC address; zeros if it cannot be read. */
+void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6]);
+
+/*
+ * The packets that a device has received so far, by its own count. May wait for the device, as
+ * vf_read_counters() does.
+ */
+uint64_t vf_received(const char *device_name);
+
+/*
+ * Lays out the device's RSS table for a guest with `n` enabled receive queues, so that each of
+ * these gets its flows from a queue of its own if there are enough; see steer.h. Does nothing if
+ * the device has no such table.
+ */
+void vf_spread(const struct vf *vf, unsigned n);
+
+/*
+ * True if the pool is known to be on another NUMA node than `numa_node` (-1: unknown), and packets
+ * may be kept there.
+ */
+bool vf_pool_is_remote(const struct vf *vf, int numa_node);
+
+/*
+ * Makes the device receive into a new pool on that node. The device is stopped and started again
+ * for this; received packets that it still holds are lost. No lane may run on it; their backlog is
+ * kept. On failure the device receives into its old pool, unless it cannot be started again, which
+ * the error then says.
+ */
+int vf_move_pool(struct vf *vf, int numa_node, struct err *err);
+
+/* The packet memory that a device usually needs, in bytes, for a check before the start. */
+uint64_t vf_memory_bytes(void);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The packet pool of a device, and how it is moved to another NUMA node. */
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dpdk/hugepages.h"
+#include "core/dpdk/pool.h"
+#include "core/vf/vf.h"
+
+bool vf_pool_is_remote(const struct vf *vf, int numa_node)
+{
+	return numa_node >= 0 && vf->socket >= 0 && vf->socket != numa_node &&
+	       hugepages_node(numa_node) == numa_node;
+}
+
+/* Makes the device, which is stopped, receive into `pool`, and starts it. */
+static int receive_into(struct vf *vf, struct rte_mempool *pool, int numa_node)
+{
+	int r = 0;
+
+	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++)
+		r = rte_eth_rx_queue_setup(vf->port, q, vf->ring_rx, numa_node, NULL, pool);
+	return r == 0 ? rte_eth_dev_start(vf->port) : r;
+}
+
+/* Creates a pool of the same size on another node. */
+static int copy_pool(const struct rte_mempool *pool, int numa_node, struct rte_mempool **ret_pool,
+	struct err *err)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	size_t length = strcspn(pool->name, "@");
+
+	/* Two exist at a time: the '@' tells their names apart. */
+	snprintf(name, sizeof(name), "%.*s%s", (int)length, pool->name,
+		pool->name[length] == '@' ? "" : "@");
+	return pool_create(ret_pool, name, pool->size,
+		rte_pktmbuf_data_room_size((struct rte_mempool *)pool) - RTE_PKTMBUF_HEADROOM,
+		numa_node, err);
+}
+
+int vf_move_pool(struct vf *vf, int numa_node, struct err *err)
+{
+	struct rte_mempool *pool;
+
+	if (vf->old_pool != NULL && rte_mempool_in_use_count(vf->old_pool) != 0)
+		return err_set(err, EBUSY,
+			"device %s: packets of the pool before the present one are still under way",
+			vf->name);
+	pool_destroy(vf->old_pool);
+	vf->old_pool = NULL;
+	int r = copy_pool(vf->pool, numa_node, &pool, err);
+	if (r < 0)
+		return err_prefix(
+			err, r, "device %s: no packet pool on NUMA node %d", vf->name, numa_node);
+	r = rte_eth_dev_stop(vf->port);
+	if (r == 0)
+		r = receive_into(vf, pool, numa_node);
+	if (r != 0) {
+		rte_eth_dev_stop(vf->port);
+		if (receive_into(vf, vf->pool, vf->socket) != 0)
+			r = err_set(err, -r,
+				"device %s: cannot be started again: remove and add it", vf->name);
+		else
+			r = err_set(err, -r, "device %s: no other packet pool: %s", vf->name,
+				strerror(-r));
+		pool_destroy(pool);
+		return r;
+	}
+	vf->old_pool = vf->pool;
+	vf->pool = pool;
+	vf->socket = numa_node;
+	return 0;
+}

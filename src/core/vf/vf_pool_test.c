@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <string.h>
+
+#include "core/dpdk/hugepages.h"
+#include "core/packet/packet_fixture.h"
+#include "core/vf/vf.h"
+
+/* A ring that receives what it sends. Node 0 is there; 1 to 7 are for wrong answers. */
+static struct vf *open_ring(void)
+{
+	struct op_device device = {.n_members = 1};
+	const struct vf_options options = {.relay_id = 3, .mtu = 1500};
+	struct err err = {};
+	struct vf *vf;
+
+	if (device_id_parse("net_ring0", &device.members[0], &err) < 0 ||
+		vf_open(&vf, &device, &options, &err) < 0)
+		fail_msg("%s", err.text);
+	return vf;
+}
+
+static struct rte_mbuf *loop(struct vf *vf)
+{
+	struct rte_mbuf *sent = rte_pktmbuf_alloc(vf->pool), *received = NULL;
+
+	assert_non_null(sent);
+	assert_int_equal(rte_eth_tx_burst(vf->port, 0, &sent, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(vf->port, 0, &received, 1), 1);
+	assert_ptr_equal(sent, received);
+	return received;
+}
+
+static void nodes_are_compared(void **state)
+{
+	const struct vf known = {.socket = 1}, unknown = {.socket = -1};
+
+	assert_true(vf_pool_is_remote(&known, 0));
+	assert_false(vf_pool_is_remote(&known, 1));
+	assert_false(vf_pool_is_remote(&known, -1));
+	assert_false(vf_pool_is_remote(&unknown, 0));
+
+	hugepages_confine((struct numa_set){1 << 1 | 1 << 2});
+	assert_true(vf_pool_is_remote(&known, 2));
+	assert_false(vf_pool_is_remote(&known, 0));
+	hugepages_confine((struct numa_set){0});
+}
+
+/* Twice, with a packet of the first pool still out: it goes back to where it came from. */
+static void pool_moves(void **state)
+{
+	struct vf *vf = open_ring();
+	struct rte_mempool *first = vf->pool;
+	struct rte_mbuf *packet = loop(vf);
+	struct err err;
+
+	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	assert_ptr_not_equal(vf->pool, first);
+	assert_ptr_equal(vf->old_pool, first);
+	assert_int_equal(vf->pool->size, first->size);
+	rte_pktmbuf_free(loop(vf));
+
+	assert_int_equal(vf_move_pool(vf, 0, &err), -EBUSY);
+	rte_pktmbuf_free(packet);
+	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	rte_pktmbuf_free(loop(vf));
+	vf_close(vf);
+}
+
+/* What vio4wd check-host says that a device needs. */
+static void memory_is_as_said(void **state)
+{
+	assert_in_range(vf_memory_bytes(), DEVICE_MEMORY_BYTES / 2, DEVICE_MEMORY_BYTES);
+}
+
+/* No memory there: all stays as it was. */
+static void failure_changes_nothing(void **state)
+{
+	struct vf *vf = open_ring();
+	struct rte_mempool *pool = vf->pool;
+	struct err err = {};
+
+	assert_true(vf_move_pool(vf, 7, &err) < 0);
+	assert_non_null(strstr(err.text, "NUMA node 7"));
+	assert_ptr_equal(vf->pool, pool);
+	rte_pktmbuf_free(loop(vf));
+	vf_close(vf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nodes_are_compared),
+		cmocka_unit_test(pool_moves),
+		cmocka_unit_test(memory_is_as_said),
+		cmocka_unit_test(failure_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}
