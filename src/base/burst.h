@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * How many packets a lane takes at a time, as a histogram: bucket i counts the bursts of up to 2^i
- * packets that the one before does not, the last bucket all that are larger.
+ * How many packets a lane takes at a time, as a histogram. Bucket i counts the bursts of up to 2^i
+ * packets that no bucket before it counts; the last one counts all larger bursts.
  */
 
 #define BURST_BUCKETS 7 /* 1, 2, 3-4, 5-8, 9-16, 17-32, more */

@@ -2,15 +2,15 @@
 #pragma once
 
 /*
- * What the daemon and the capturing client say to each other.
+ * What the daemon and a capturing client say to each other.
  *
  * Over a stream socket the client sends one struct capture_request and gets one struct
- * capture_answer; with code 0 comes the descriptor (SCM_RIGHTS) of a struct capture_memory, which
- * both map. The capture lasts as long as the connection.
+ * capture_answer. If its code is 0, the descriptor (SCM_RIGHTS) of a struct capture_memory comes
+ * with it, which both sides map. The capture lasts as long as the connection.
  *
- * Each slice of a direction has a ring of bytes there, written by the worker that runs the slice
- * and read by the client. A record is a struct capture_record and the packet's bytes, filled up to
- * a multiple of 8. Position p of the stream of records stands at data[p modulo CAPTURE_RING_BYTES].
+ * In this memory each slice of a direction has a ring of bytes, written by the worker that runs the
+ * slice and read by the client. A record is a struct capture_record and the packet's bytes, padded
+ * to a multiple of 8. Position p in the stream of records is data[p modulo CAPTURE_RING_BYTES].
  */
 
 #include <stdatomic.h>
@@ -30,18 +30,18 @@ struct capture_request {
 	uint32_t version; /* CAPTURE_VERSION */
 	uint32_t relay;
 	uint32_t directions; /* bit d: direction d */
-	uint32_t snaplen;    /* bytes of a packet, 1..CAPTURE_SNAPLEN_MAX */
+	uint32_t snaplen;    /* bytes to keep of a packet, 1..CAPTURE_SNAPLEN_MAX */
 };
 
 struct capture_answer {
-	int32_t code; /* 0, or an errno and why: */
+	int32_t code; /* 0, or a positive errno; text says why */
 	char text[ERR_TEXT_SIZE];
 };
 
 struct capture_ring {
 	_Atomic uint64_t head; /* bytes written so far; written by the daemon */
 	_Atomic uint64_t lost; /* packets that found no room; written by the daemon */
-	char apart[48];        /* a cache line for each of the two sides */
+	char apart[48];        /* keeps the two sides' cache lines apart */
 	_Atomic uint64_t tail; /* bytes read so far; written by the client */
 	char more[56];
 	uint8_t data[CAPTURE_RING_BYTES];
@@ -49,20 +49,20 @@ struct capture_ring {
 
 struct capture_rings {
 	struct capture_ring slices[SLICES_MAX];
-	char to_page[4096 - SLICES_MAX * 128]; /* each direction can be mapped alone */
+	char to_page[4096 - SLICES_MAX * 128]; /* lets each direction be mapped alone */
 };
 
 struct capture_memory {
-	struct capture_rings directions[CAPTURE_DIRECTIONS]; /* those asked for have memory */
+	struct capture_rings directions[CAPTURE_DIRECTIONS]; /* only those asked for have memory */
 };
 
 struct capture_record {
 	uint64_t time_ns; /* CLOCK_REALTIME */
-	uint32_t length;  /* of the packet */
-	uint32_t kept;    /* bytes of it that follow */
+	uint32_t length;  /* of the whole packet */
+	uint32_t kept;    /* bytes of the packet that follow */
 };
 
-/* Bytes of a record in the ring. */
+/* The bytes that a record takes in the ring. */
 static inline uint64_t capture_record_bytes(uint32_t kept)
 {
 	return (sizeof(struct capture_record) + (uint64_t)kept + CAPTURE_RECORD_ALIGN - 1) &

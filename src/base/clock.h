@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* A clock in ns since it began. Any thread. */
+/* Reads a clock, in ns since its start. Any thread. */
 static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
@@ -13,13 +13,13 @@ static inline uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* The monotonic clock in ns: CLOCK_MONOTONIC, of which event loops have timers. Any thread. */
+/* CLOCK_MONOTONIC in ns, the clock of event loops' timers. Any thread. */
 static inline uint64_t clock_monotonic_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* The time of day in ns since 1970. Any thread. */
+/* The time of day in ns since 1970 (CLOCK_REALTIME). Any thread. */
 static inline uint64_t clock_realtime_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);

@@ -15,7 +15,7 @@ struct cpu_set {
 
 /*
  * Reads a list ("1,2", "1-3,8") or a mask ("0x6", of any length). An empty set, a repeated CPU, a
- * reversed range and anything out of 0..1023 are errors.
+ * reversed range and a CPU outside 0..1023 are errors.
  */
 int cpu_set_parse(const char *text, struct cpu_set *ret_set, struct err *err);
 
@@ -27,5 +27,5 @@ unsigned cpu_set_count(const struct cpu_set *set);
  * cpu_set_next(s, c + 1))` */
 int cpu_set_next(const struct cpu_set *set, unsigned cpu);
 
-/* "1-3,8"; cut where `size` is too small. */
+/* Writes the set as "1-3,8"; cut if `size` is too small. */
 void cpu_set_format(const struct cpu_set *set, char *ret_text, unsigned size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What an attached device and the packet pool made for it say of themselves. */
+/* What an attached device and its packet pool report about themselves. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,16 +9,16 @@
 #include "base/limits.h"
 
 struct device_counters {
-	unsigned n_queues; /* 0: there is no device, and the rest says nothing */
-	bool answered;     /* else the device has not told its counters, those by queue neither */
-	/* The device's own, since it was attached. */
-	uint64_t missed;          /* arrived, and lost because its receive ring was full */
-	uint64_t no_buffer;       /* arrived, and lost for want of a buffer from the pool */
-	uint64_t receive_errors;  /* arrived broken */
-	uint64_t transmit_errors; /* not sent */
-	/* By queue; 0 where its driver does not tell. */
+	unsigned n_queues; /* 0: there is no device, and the rest means nothing */
+	bool answered;     /* false: the device has not told its counters, by queue or in all */
+	/* The device's own counters, since it was attached. */
+	uint64_t missed;          /* packets lost because the receive ring was full */
+	uint64_t no_buffer;       /* packets lost because the pool had no buffer */
+	uint64_t receive_errors;  /* packets that arrived broken */
+	uint64_t transmit_errors; /* packets that could not be sent */
+	/* By queue; 0 if its driver does not tell. */
 	uint64_t queue_received[SLICES_MAX]; /* packets */
 	uint64_t queue_sent[SLICES_MAX];
-	unsigned pool_packets; /* in all */
-	unsigned pool_free;    /* of them not in use now */
+	unsigned pool_packets; /* packets in the pool */
+	unsigned pool_free;    /* of these, not in use now */
 };

@@ -21,7 +21,10 @@ static bool vdev_name_valid(const char *name)
 	return true;
 }
 
-/* Device arguments go to DPDK's parser and into log lines: nothing that could break a line. */
+/*
+ * Device arguments go to DPDK's parser and into log lines: they must not contain anything that
+ * could break a line.
+ */
 static bool printable(const char *text)
 {
 	for (; *text; text++)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The name by which an operator means a network device: a PCI address, or a DPDK virtual device
+ * The name by which an operator refers to a network device: a PCI address, or a DPDK virtual device
  * string ("net_af_packet0,iface=veth0").
  */
 
@@ -17,33 +17,33 @@
 
 struct device_id {
 	bool is_pci;
-	struct pci_addr pci;         /* where is_pci */
+	struct pci_addr pci;         /* if is_pci */
 	char text[DEVICE_TEXT_SIZE]; /* canonical: "0000:05:08.1", or the string as given */
 	char name[DEVICE_NAME_SIZE]; /* DPDK's port name: text up to the first comma */
 };
 
 /*
- * Reads a PCI address (short form allowed, device arguments after a comma too:
- * "05:08.1,representor=0") or a virtual device string, whose name must start with "net_" or "eth_"
- * and hold nothing but letters, digits, '_', '-' and '.'. Names that start with "net_bonding" are
- * kept for bonds and refused here.
+ * Reads a PCI address or a virtual device string. A PCI address may have the short form, and device
+ * arguments after a comma ("05:08.1,representor=0"). A virtual device's name must start with "net_"
+ * or "eth_" and contain only letters, digits, '_', '-' and '.'. Names that start with "net_bonding"
+ * are reserved for bonds and refused here.
  */
 int device_id_parse(const char *text, struct device_id *ret_id, struct err *err);
 
 /* The device at a PCI address. */
 void device_id_from_pci(const struct pci_addr *addr, struct device_id *ret_id);
 
-/* True where both mean the same device (the same port name). */
+/* True if both refer to the same device (the same port name). */
 bool device_id_equal(const struct device_id *a, const struct device_id *b);
 
-/* The form of the wire: PCI addresses in upper case, other devices by their whole text. */
+/* The form used on the wire: PCI addresses in upper case, other devices as their whole text. */
 void device_id_format_wire(const struct device_id *id, char ret_text[static DEVICE_TEXT_SIZE]);
 
 /* What a relay is attached to: one device, or a bond of up to eight. */
 struct op_device {
 	unsigned n_members; /* 0: none named */
 	struct device_id members[BOND_MEMBERS_MAX];
-	char bond_name[DEVICE_NAME_SIZE]; /* "" where it is no bond, else "net_bonding..." */
+	char bond_name[DEVICE_NAME_SIZE]; /* "" if it is no bond, else "net_bonding..." */
 	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
 	uint8_t bond_mac[6];              /* all zeros: that of the first member */
 };

@@ -34,7 +34,7 @@ static bool is_trusted(const struct stat *st, uid_t uid)
 	return st->st_uid == 0 || st->st_uid == geteuid() || st->st_uid == uid;
 }
 
-/* `parent` is where it is: who may write there can have made it. */
+/* `parent` is the directory that it is in: whoever may write there could have made it. */
 static int check_owner(const char *kind, const char *path, const struct stat *st,
 	const char *parent, uid_t uid, struct err *err)
 {
@@ -57,7 +57,7 @@ int directory_check_owner(const char *path, uid_t uid, struct err *err)
 	struct stat link, st;
 	int r = 0;
 
-	while (length > 1 && path[length - 1] == '/') /* with one, lstat() follows a link as well */
+	while (length > 1 && path[length - 1] == '/') /* with it lstat() follows links */
 		length--;
 	snprintf(name, sizeof(name), "%.*s", (int)length, path);
 	if (lstat(name, &link) < 0 || stat(path, &st) < 0)

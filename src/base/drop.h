@@ -3,7 +3,7 @@
 
 /*
  * Why a relay drops packets. One table for counters, wire, metrics and tools; a reason is never
- * renumbered. In both directions received = sent + the sum over these + what stands in the backlog.
+ * renumbered. In both directions, received = sent + the sum of these + the backlog.
  *
  * DROP(id, name, text)
  */

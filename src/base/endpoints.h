@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Where the daemon's services listen, and clients ask, by default. */
+/* Default endpoints: where the daemon's services listen, and where clients ask. */
 
 #define PORT_CONTROL_ENDPOINT "ipc:///var/run/virtio-forwarder/port_control"
 #define STATS_ENDPOINT "ipc:///var/run/virtio-forwarder/stats"
@@ -14,8 +14,9 @@
 #define CORE_SCHED_ENDPOINT "ipc:///var/run/virtio-forwarder/core_sched"
 
 /*
- * Whether a ZeroMQ endpoint is an IPv6 address (tcp://[::1]:5555), for libzmq's ZMQ_IPV6. Not for
- * others: with it all addresses ("*") would be IPv6 ones as well, and names would mean those first.
+ * True if a ZeroMQ endpoint is an IPv6 address (tcp://[::1]:5555), for libzmq's ZMQ_IPV6. Not for
+ * other endpoints: with that option "*" would include IPv6 addresses, and names would be looked up
+ * as IPv6 first.
  */
 static inline bool endpoint_is_ipv6(const char *endpoint)
 {

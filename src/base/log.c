@@ -19,17 +19,17 @@ static const char *const severity_names[] = {
 	"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
 
 /*
- * The one global of the program: every module logs, and so do callbacks of libraries that carry no
- * context. Written by log_open() only, before there are other threads, but for `syslog`.
+ * Global, because every module logs, and so do callbacks of libraries that carry no context.
+ * Written by log_open() only, before there are other threads; except `syslog`.
  */
 static struct {
 	int max_severity;
 	bool journal; /* stderr is connected to the journal */
 	const char *name;
-	atomic_bool syslog; /* in place of stderr */
+	atomic_bool syslog; /* instead of to stderr */
 } sink = {.max_severity = LOG_INFO, .name = "?"};
 
-/* True where systemd connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
+/* True if systemd has connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -58,7 +58,7 @@ bool log_enabled(int severity)
 	return severity <= sink.max_severity;
 }
 
-/* Texts of guests and clients must not forge lines. */
+/* Texts that come from guests and clients must not forge lines. */
 static void flatten(char *text)
 {
 	for (; *text; text++)
@@ -66,7 +66,7 @@ static void flatten(char *text)
 			*text = ' ';
 }
 
-/* One write() a line, so that lines of several threads do not mix. */
+/* One write() per line, so that lines of several threads do not mix. */
 static void write_stderr(int severity, const char *text)
 {
 	char line[LINE_SIZE + 64], when[32];
@@ -79,7 +79,7 @@ static void write_stderr(int severity, const char *text)
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
 	length = snprintf(line, sizeof(line), "%s.%03ld %s %s\n", when, now.tv_nsec / 1000000,
 		severity_names[severity & 7], text);
-	/* Where stderr is gone there is nobody left to tell. */
+	/* If stderr is gone, there is nobody left to tell. */
 	if (write(STDERR_FILENO, line, MIN((size_t)length, sizeof(line) - 1)) < 0)
 		return;
 }

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Logging for every thread but the workers: the packet path counts, it does not log.
- * Severities are syslog's (0 emergency .. 7 debug).
+ * Logging, for every thread except the workers: the packet path counts, it does not log. Severities
+ * are syslog's (0 emergency .. 7 debug).
  *
- * A line goes to stderr: "<time> <severity> <text>". Where systemd has connected stderr to its
- * journal, it goes there as an entry with fields, and what happened to a relay can be asked for by
- * them: journalctl EVENT=vm-attached RELAY=3.
+ * A line goes to stderr: "<time> <severity> <text>". If systemd has connected stderr to its
+ * journal, the line goes there as an entry with fields, by which an operator can ask what has
+ * happened to a relay: journalctl EVENT=vm-attached RELAY=3.
  */
 
 #include <stdbool.h>
@@ -16,29 +16,29 @@
 #include "base/util.h"
 
 /*
- * Who writes, and up to which severity (0..7). Before there are other threads; may be called again.
- * `name` must stay valid.
+ * Sets the name of the program and the highest severity number that is logged (0..7). Before there
+ * are other threads; may be called again. `name` must stay valid.
  */
 void log_open(const char *name, int max_severity);
 
-/* From now on lines that do not go to the journal go to syslog, not stderr. Any thread. */
+/* From now on, lines that do not go to the journal go to syslog instead of stderr. Any thread. */
 void log_to_syslog(void);
 
-/* True where a message of that severity would be written. Any thread. */
+/* True if a message of that severity would be written. Any thread. */
 bool log_enabled(int severity);
 
-/* Writes one line. Any thread but a worker; may block on the destination. */
+/* Writes one line. Any thread except a worker; may block on the destination. */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 
-/* What a line tells of, for machines. What does not apply is NULL. */
+/* What a line is about, for machines. What does not apply is NULL. */
 struct log_event {
-	const char *name;   /* EVENT=: what happened, "vm-attached" */
-	int relay;          /* RELAY=: its id, -1 for none */
+	const char *name;   /* EVENT=: what happened, such as "vm-attached" */
+	int relay;          /* RELAY=: its id; -1: none */
 	const char *device; /* DEVICE= */
 	const char *socket; /* SOCKET=: its path */
 };
 
-/* As log_at(); the journal gets the event's fields as well. */
+/* As log_at(), but the journal also gets the event's fields. */
 void log_event_at(int severity, const struct log_event *event, const char *fmt, ...) _printf_(3, 4);
 
 #define log_error(...) log_at(LOG_ERR, __VA_ARGS__)
@@ -49,7 +49,8 @@ void log_event_at(int severity, const struct log_event *event, const char *fmt, 
 
 /*
  * A limit for messages that a guest or client can cause: at most `burst` at once, then one a
- * second. What was held back is told with the next one let through. One thread per limiter.
+ * second. The number of suppressed messages is logged with the next one that passes. One thread per
+ * limiter, or a mutex.
  */
 struct log_limit {
 	unsigned tokens;
@@ -63,5 +64,5 @@ struct log_limit {
 		.tokens = (n), .burst = (n) \
 	}
 
-/* True where the message may be written now. */
+/* True if the message may be written now. */
 bool log_limit_pass(struct log_limit *limit);

@@ -12,7 +12,7 @@
 
 #define LOOPBACK_NETWORK 127 /* 127.0.0.0/8 */
 
-/* False where the address is none of the loopback interface. */
+/* False if the address is not one of the loopback interface. */
 static bool set_address(const char *host, uint16_t port, struct sockaddr_storage *addr)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)addr;

@@ -18,13 +18,13 @@ static void nodes_are_chosen(void **state)
 		{0, 0, 0},
 		{0, 5, 5},
 		{0, -1, -1},
-		{0, 32, 32}, /* no choice: as wanted */
+		{0, 32, 32}, /* empty set: as wanted */
 		{1 << 1, 1, 1},
-		{1 << 1, 0, 1}, /* one node */
+		{1 << 1, 0, 1}, /* only one node */
 		{1 << 0 | 1 << 2, 2, 2},
 		{1 << 0 | 1 << 2, 1, 0},
 		{1 << 2 | 1 << 3, 0, 2},
-		{1 << 1, -1, 1}, /* nothing known of the device */
+		{1 << 1, -1, 1}, /* the device's node is unknown */
 		{1 << 3, 32, 3},
 		{1 << 3, 99, 3}, /* a node that DPDK does not know */
 		{UINT32_C(1) << 31, 31, 31},

@@ -26,7 +26,7 @@ static int parse_path(const char *path, struct ovsdb_endpoint *endpoint, struct 
 	return 0;
 }
 
-/* "1.2.3.4", "1.2.3.4:6640", "[::1]" or "[::1]:6640"; false where it is none of these. */
+/* Splits "1.2.3.4", "1.2.3.4:6640", "[::1]" or "[::1]:6640"; false if it is none of these. */
 static bool split_host_port(char *text, char **ret_host, const char **ret_port)
 {
 	char *end;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Where a database listens, as ovs-vsctl's --db writes it: "unix:PATH" or a bare path,
- * "tcp:IP[:PORT]", "ssl:IP[:PORT]"; an IPv6 address stands in brackets. Names are not looked up,
+ * Where a database listens, in the syntax of ovs-vsctl's --db: "unix:PATH" or a bare path,
+ * "tcp:IP[:PORT]", "ssl:IP[:PORT]". IPv6 addresses are in brackets. Host names are not looked up,
  * since that may block.
  */
 
@@ -35,7 +35,7 @@ int ovsdb_endpoint_parse(const char *text, struct ovsdb_endpoint *ret_endpoint, 
 const char *ovsdb_endpoint_path(const struct ovsdb_endpoint *endpoint);
 
 /*
- * Starts to connect: a non-blocking socket, which becomes writable when it is connected or has
- * failed. The caller closes it. Or a negative errno.
+ * Starts to connect. Returns a non-blocking socket, which becomes writable when it is connected or
+ * has failed, and which the caller closes; or a negative errno.
  */
 int ovsdb_endpoint_connect(const struct ovsdb_endpoint *endpoint);

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Reads 1..max_digits hex digits, advances *text behind them. */
+/* Reads 1..max_digits hex digits and advances *text behind them. */
 static bool read_hex(const char **text, unsigned max_digits, uint32_t *ret_value)
 {
 	uint32_t value = 0;

@@ -15,12 +15,12 @@ struct pci_addr {
 #define PCI_ADDR_TEXT_SIZE sizeof("ffffffff:ff:1f.7")
 
 /*
- * Reads "DDDD:BB:SS.F" or "BB:SS.F" (domain 0), hex of either case, and nothing else.
- * Returns 0, or -EINVAL with *ret_addr untouched.
+ * Reads "DDDD:BB:SS.F" or "BB:SS.F" (domain 0), in hex of either case, and nothing else. Returns 0,
+ * or -EINVAL with *ret_addr untouched.
  */
 int pci_addr_parse(const char *text, struct pci_addr *ret_addr);
 
-/* True where the numbers are in range; for addresses that come as numbers from the wire. */
+/* True if the numbers are in range; for addresses that come as numbers from the wire. */
 bool pci_addr_valid(uint32_t domain, uint32_t bus, uint32_t slot, uint32_t function);
 
 bool pci_addr_equal(const struct pci_addr *a, const struct pci_addr *b);

@@ -11,7 +11,7 @@
 
 #define TRIES 16
 
-/* False where the file was removed, and maybe made anew, since it was opened. */
+/* False if the file has been removed, and perhaps made anew, since it was opened. */
 static bool is_there(int fd, const char *path)
 {
 	struct stat opened, named;
@@ -28,7 +28,7 @@ static int open_locked(const char *path, struct err *err)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return err_set(err, errno, "pid file %s: %s", path, strerror(errno));
-	/* The lock belongs to the open file, so a child of fork() goes on holding it. */
+	/* The lock belongs to the open file description, so a child of fork() still holds it. */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
@@ -52,7 +52,7 @@ int pid_file_take(struct pid_file *file, const char *dir, struct err *err)
 	file->fd = -1;
 	if (name_file(file->path, dir) < 0)
 		return err_set(err, ENAMETOOLONG, "--pid-path is too long: %s", dir);
-	/* A daemon that ends removes it, maybe between our opening and locking it. */
+	/* A daemon that ends removes the file, perhaps between our opening and locking it. */
 	for (unsigned i = 0; i < TRIES; i++) {
 		int fd = open_locked(file->path, err);
 		if (fd < 0)

@@ -19,7 +19,10 @@ static struct {
 	unsigned n_removals;
 } bed;
 
-/* In place of the C library's: the daemon that had the file may remove it just before. */
+/*
+ * Takes the place of the C library's flock(): the daemon that had the file may remove it just
+ * before.
+ */
 int flock(int fd, int operation)
 {
 	if (bed.n_removals > 0) {
@@ -52,7 +55,7 @@ static void take(struct pid_file *file, const char *directory)
 		fail_msg("%s", err.text);
 }
 
-/* There is one daemon. */
+/* There is a daemon, and only one. */
 static void expect_taken(void)
 {
 	struct pid_file other;
@@ -81,7 +84,7 @@ static void a_file_that_was_left_is_nobodys(void **state)
 	struct pid_file file;
 
 	take(&file, bed.directory);
-	close(file.fd); /* as where it was killed */
+	close(file.fd); /* as if the daemon had been killed */
 	assert_false(pid_file_is_taken(bed.directory));
 	take(&file, bed.directory);
 	pid_file_release(&file);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * The length of the UTF-8 sequence at `text`, or 0 where there is none or it is a control
- * character. Looks at no byte behind the terminating NUL.
+ * The length of the UTF-8 sequence at `text`; 0 if there is none or it is a control character.
+ * Reads no byte behind the terminating NUL.
  */
 static size_t sequence_length(const unsigned char *text)
 {

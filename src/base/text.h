@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Text that others will read, whoever has written it. protobuf and Prometheus say UTF-8, and fail
- * on anything else: one bad name that got in would take the whole answer from everybody.
+ * Text that others will read, whoever wrote it. protobuf and Prometheus demand UTF-8 and fail on
+ * anything else: one bad name would cost everybody the whole answer.
  */
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 bool text_valid(const char *text);
 
 /*
- * Copies `text` and puts '?' for each byte that text_valid() objects to. Cuts at `size`, between
+ * Copies `text` with '?' for each byte that text_valid() objects to. Cuts it at `size`, between
  * characters.
  */
 void text_copy(char *ret_text, size_t size, const char *text);

@@ -17,7 +17,7 @@ int unix_socket_probe(const char *path)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	/* EAGAIN: its queue is full. */
+	/* EAGAIN: somebody listens, and its queue is full. */
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN)
 		return 0;
 	return -errno;

@@ -4,15 +4,15 @@
 #include "base/err.h"
 
 /*
- * 0 where somebody listens on the socket, or a negative errno: -ECONNREFUSED where it is a socket
- * that nobody listens on, -ENOENT where there is none, -ENAMETOOLONG... Does not wait for the other
+ * 0 if somebody listens on the socket, or a negative errno: -ECONNREFUSED if it is a socket on
+ * which nobody listens, -ENOENT if there is none, -ENAMETOOLONG... Does not wait for the other
  * side.
  */
 int unix_socket_probe(const char *path);
 
 /*
- * Makes `path` free for a listening socket: the file that a dead process left is removed; a socket
- * that somebody listens on, and a file that is no socket, are left alone and refused (-EADDRINUSE,
- * -EEXIST). Does not create anything.
+ * Frees `path` for a listening socket. A file that a dead process left is removed. A socket on
+ * which somebody listens and a file that is not a socket are left alone and refused (-EADDRINUSE,
+ * -EEXIST). Creates nothing.
  */
 int unix_socket_claim(const char *path, struct err *err);

@@ -14,7 +14,7 @@
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
-/* `_cleanup_(f) T x`: f(&x) is called when x leaves its scope. */
+/* `_cleanup_(f) T x`: calls f(&x) when x leaves its scope. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 

@@ -51,7 +51,7 @@ static bool readable(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* In each test: cmocka has handlers of its own while one runs. */
+/* In each test, because cmocka installs its own handlers while a test runs. */
 static void open_handler(void)
 {
 	signal(SIGBUS, SIG_DFL);
@@ -77,7 +77,7 @@ static void truncated_memory_reads_as_zeros(void **state)
 	assert_false(fault_take(&fault));
 	assert_false(readable(fault_fd()));
 
-	/* All of it at once: nothing else faults, and writing works. */
+	/* The whole mapping is replaced at once: nothing else faults, and writing works. */
 	for (unsigned i = 0; i < PAGES; i++) {
 		assert_int_equal(shared.bytes[i * PAGE_BYTES], 0);
 		shared.bytes[i * PAGE_BYTES] = 'y';
@@ -152,7 +152,7 @@ static void threads_fault_at_the_same_time(void **state)
 	fault_close();
 }
 
-/* How a child ends that touches a private mapping of a truncated file, or gets the signal sent. */
+/* How a child ends that touches a private mapping of a truncated file, or is sent the signal. */
 static int end_of_child(bool sent)
 {
 	pid_t pid = fork();
@@ -165,7 +165,7 @@ static int end_of_child(bool sent)
 			raise(SIGBUS);
 		else if (ftruncate(shared.fd, 0) == 0)
 			shared.bytes[0] = 'x';
-		raise(SIGBUS); /* the first one only restores what it does by default */
+		raise(SIGBUS); /* the first signal only restores the default action */
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

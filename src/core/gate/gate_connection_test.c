@@ -13,7 +13,7 @@
 
 struct bed {
 	struct gate_connection *connection;
-	int frontend, library; /* the far ends */
+	int frontend, library; /* the far ends, played by the test */
 };
 
 static int set_up(void **state)
@@ -49,7 +49,7 @@ static void say(int fd, uint32_t request, uint32_t flags, uint32_t payload_bytes
 	assert_int_equal(send(fd, &header, sizeof(header), 0), sizeof(header));
 }
 
-/* Whoever is handed an error is told what was wrong. */
+/* An error always comes with a text that says what was wrong. */
 static void test_answer_too_long(void **state)
 {
 	struct bed *bed = *state;

@@ -152,7 +152,7 @@ static void honest_life(void **state)
 	struct vhost_user_log log = {4096, 0};
 
 	start(bed, VERSION_1);
-	/* A migration begins: the same rings, logged. */
+	/* A migration begins: the same rings, now logged. */
 	assert_int_equal(
 		say(bed, VHOST_USER_SET_LOG_BASE, &log, sizeof(log), &bed->memory_fd, 1), 0);
 	assert_int_equal(say_number(bed, VHOST_USER_SET_FEATURES, VERSION_1 | LOG_ALL), 0);
@@ -161,9 +161,9 @@ static void honest_life(void **state)
 	logged.log = GPA;
 	assert_int_equal(say_addr(bed, logged), 0);
 	assert_int_equal(say_number(bed, VHOST_USER_SET_FEATURES, VERSION_1), 0);
-	/* Memory is plugged; the rings stay where they are. */
+	/* Memory is hot-plugged; the rings stay where they are. */
 	assert_int_equal(say_region(bed, region()), 0);
-	/* It stops, is reset by its owner, and starts anew with other rings. */
+	/* The guest stops, is reset by its owner, and starts anew with other rings. */
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_ENABLE, i, 0), 0);
 		assert_int_equal(say_ring(bed, VHOST_USER_GET_VRING_BASE, i, 0), 0);
@@ -281,7 +281,7 @@ static void running_rings_stay_in_memory(void **state)
 	moved.uva += 4096;
 	assert_true(say_region(bed, moved) < 0);
 	moved = region();
-	moved.bytes = 0x10000; /* the second ring is behind it */
+	moved.bytes = 0x10000; /* the second ring is behind its end */
 	assert_true(say_region(bed, moved) < 0);
 	assert_int_equal(say_ring(bed, VHOST_USER_GET_VRING_BASE, 1, 0), 0);
 	assert_int_equal(say_region(bed, moved), 0);
@@ -320,7 +320,7 @@ static void sizes_are_checked(void **state)
 	assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_NUM, 0, GATE_RING_SIZE_MAX), 0);
 }
 
-/* What was sound when it was said must still be so when the ring starts. */
+/* What was sound when it was said must still be sound when the ring starts. */
 static void start_judges_all_of_it(void **state)
 {
 	struct bed *bed = *state;
@@ -335,7 +335,9 @@ static void start_judges_all_of_it(void **state)
 	assert_int_equal(say_number(bed, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), 0);
 	assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_BASE, 0, 0x8000 | 100), 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_KICK, 0, bed->event_fd) < 0);
-	/* One that begins inside it, with the used index above as QEMU has it. */
+	/*
+	 * A packed ring that begins inside, with the used index in the upper half as QEMU sends it.
+	 */
 	assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_BASE, 0, 0x80058000 | 99), 0);
 	assert_int_equal(say_fd(bed, VHOST_USER_SET_VRING_KICK, 0, bed->event_fd), 0);
 	/* Once stopped, everything has to be said anew. */
@@ -364,7 +366,7 @@ static void expect_bad_addrs(struct bed *bed, const struct vhost_user_ring_addr 
 		assert_true(say_addr(bed, bad[i]) < 0);
 }
 
-/* Of rings of either kind. */
+/* Bad addresses for rings of both kinds. */
 static void expect_bad_anywhere(struct bed *bed)
 {
 	const struct vhost_user_ring_addr bad[] = {
@@ -391,9 +393,9 @@ static void addresses_are_checked(void **state)
 		{.desc = UVA, .avail = END - 4 - 2 * 256, .used = UVA},
 	};
 
-	assert_true(say_addr(bed, addr(0)) < 0); /* before the memory */
+	assert_true(say_addr(bed, addr(0)) < 0); /* before the memory table */
 	negotiate(bed, VERSION_1);
-	assert_true(say_addr(bed, addr(0)) < 0); /* before the size */
+	assert_true(say_addr(bed, addr(0)) < 0); /* before the ring's size */
 	size_ring(bed, 0, 256);
 	expect_bad_anywhere(bed);
 	expect_bad_addrs(bed, bad, ARRAY_SIZE(bad));
@@ -480,7 +482,7 @@ static void answers_are_known(void **state)
 	assert_true(gate_rules_answered(VHOST_USER_GET_VRING_BASE));
 }
 
-/* Of the library's, to what the rules have taken into account already. */
+/* The library refuses what the rules have already taken into account. */
 static void refusals_end_connections(void **state)
 {
 	struct vhost_user_message answer = {
@@ -491,9 +493,9 @@ static void refusals_end_connections(void **state)
 	answer.payload.number = 1;
 	assert_int_equal(gate_rules_check_answer(&answer, &err), -EPROTO);
 	assert_string_equal(err.text, "SET_FEATURES: the vhost library refuses it");
-	answer.header.request = VHOST_USER_GET_FEATURES; /* there it is no refusal */
+	answer.header.request = VHOST_USER_GET_FEATURES; /* here it is no refusal */
 	assert_int_equal(gate_rules_check_answer(&answer, &err), 0);
-	answer.header.request = VHOST_USER_NET_SET_MTU; /* there it does no harm */
+	answer.header.request = VHOST_USER_NET_SET_MTU; /* here it does no harm */
 	assert_int_equal(gate_rules_check_answer(&answer, &err), 0);
 	answer = (struct vhost_user_message){.header = {VHOST_USER_SET_OWNER, 0, 0}};
 	assert_int_equal(gate_rules_check_answer(&answer, &err), -EPROTO);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The gate between a frontend and a library that are both played by the test. */
+/* The gate, between a frontend and a library that are both played by the test. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,13 +35,13 @@
 
 struct bed {
 	char dir[32];
-	char path[64];    /* of the gate */
-	char library[64]; /* of the library, while its file is there */
-	int library_fd;   /* where it listens */
+	char path[64];    /* the gate's socket */
+	char library[64]; /* the library's socket, while its file exists */
+	int library_fd;   /* the descriptor on which the library listens */
 	struct gatekeeper *keeper;
 	struct gate *gate;
 	_Atomic unsigned n_looks;
-	_Atomic enum gate_calls next_look; /* what it is to find */
+	_Atomic enum gate_calls next_look; /* what the next look is to find */
 };
 
 static int listen_at(const char *path)
@@ -87,7 +87,7 @@ static int tear_down(void **state)
 	gate_close(bed->gate);
 	gatekeeper_stop(bed->keeper);
 	fault_close();
-	signal(SIGBUS, SIG_DFL); /* not cmocka's, which was there before */
+	signal(SIGBUS, SIG_DFL); /* not cmocka's handler, which was there before */
 	close(bed->library_fd);
 	unlink(bed->library);
 	unlink(bed->path);
@@ -96,7 +96,7 @@ static int tear_down(void **state)
 	return r;
 }
 
-/* In the test itself, because cmocka has a SIGBUS handler of its own while one runs. */
+/* In the test itself, because cmocka installs its own SIGBUS handler while a test runs. */
 static void start_keeper(struct bed *bed)
 {
 	if (bed->keeper != NULL)
@@ -105,7 +105,7 @@ static void start_keeper(struct bed *bed)
 	assert_int_equal(gatekeeper_start(&bed->keeper, NULL), 0);
 }
 
-/* The guest's eventfds are played by what the next look is to find. */
+/* Plays the guest's eventfds: reports what the next look is to find. */
 static enum gate_calls look(void *userdata)
 {
 	struct bed *bed = userdata;
@@ -133,7 +133,7 @@ static int open_gate(struct bed *bed, bool client)
 	return r;
 }
 
-/* Receives a message that must be this one; returns the descriptor with it, or -1. */
+/* Receives a message, which must be this one; returns the descriptor that comes with it, or -1. */
 static int expect_message(int fd, uint32_t request, void *ret_payload, size_t bytes)
 {
 	struct vhost_user_header header;
@@ -167,13 +167,13 @@ static void expect_hang_up(int fd)
 	assert_true(n == 0 || errno == ECONNRESET);
 }
 
-/* The library's answer to what has none of its own: 0 where it has done it. */
+/* The library's answer to a request that has no answer of its own. number 0: it has done it. */
 static void acknowledge(int library, uint32_t request, uint64_t number)
 {
 	vhost_user_send(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
 }
 
-/* A question and its answer, through the gate. */
+/* Sends a question and its answer through the gate. */
 static void assert_served(int frontend, int library)
 {
 	uint64_t number = 0x1234;
@@ -195,7 +195,7 @@ static void messages_pass_both_ways(void **state)
 	assert_int_equal(open_gate(bed, false), 0);
 	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
-	/* Without an answer, in pieces, several at once. */
+	/* A message without an answer, in pieces, and another behind it. */
 	struct vhost_user_header header = {
 		VHOST_USER_SET_PROTOCOL_FEATURES, VHOST_USER_VERSION, sizeof(number)};
 	for (size_t i = 0; i < sizeof(header); i++)
@@ -208,7 +208,7 @@ static void messages_pass_both_ways(void **state)
 	acknowledge(library, VHOST_USER_SET_PROTOCOL_FEATURES, 0);
 	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
 	acknowledge(library, VHOST_USER_SET_OWNER, 0);
-	assert_served(frontend, library); /* and it has not been told what it did not ask for */
+	assert_served(frontend, library); /* the frontend got no answer that it had not asked for */
 	vhost_user_send(frontend, VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY, NULL, 0, -1);
 	expect_message(library, VHOST_USER_SET_OWNER, NULL, 0);
 	acknowledge(library, VHOST_USER_SET_OWNER, 0);
@@ -264,7 +264,10 @@ static void library_hears_of_no_breach(void **state)
 	}
 }
 
-/* The library would go on, with half of what it knew. Whether the frontend has asked or not. */
+/*
+ * A refusal ends the connection, whether the frontend has asked for an answer or not: the library
+ * would go on with half of what it knew.
+ */
 static void refusals_end_connections(void **state)
 {
 	struct bed *bed = *state;
@@ -297,7 +300,7 @@ static void silence_holds_nobody_up(void **state)
 	assert_int_equal(send(bare, &header, sizeof(header), 0), sizeof(header));
 	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
-	/* And the library has seen nothing of the halves. */
+	/* The library has seen nothing of the incomplete messages. */
 	struct pollfd p[2] = {{half_library, POLLIN, 0}, {bare_library, POLLIN, 0}};
 	assert_int_equal(poll(p, 2, 0), 0);
 	close(half);
@@ -310,7 +313,10 @@ static void silence_holds_nobody_up(void **state)
 	close(library);
 }
 
-/* Who does not read has one answer in the library at most, so the library never has to wait. */
+/*
+ * A frontend that does not read has at most one request at the library, so the library never has to
+ * wait.
+ */
 static void questions_wait_for_answers(void **state)
 {
 	struct bed *bed = *state;
@@ -331,7 +337,7 @@ static void questions_wait_for_answers(void **state)
 	close(other_library);
 }
 
-/* The fifth connection ends the first, which did nothing. */
+/* The fifth connection ends the first one, which did nothing. */
 static void connections_are_few(void **state)
 {
 	struct bed *bed = *state;
@@ -364,7 +370,7 @@ static void library_may_hang_up(void **state)
 	close(frontend);
 }
 
-/* A frontend that was thrown out for harm does not get in again at once. */
+/* A frontend that was thrown out for harm is not let in again at once. */
 static void assert_banished(struct bed *bed, int frontend, int library)
 {
 	expect_hang_up(frontend);
@@ -403,7 +409,9 @@ static void guest_that_blocks_its_callers_is_thrown_out(void **state)
 	assert_banished(bed, frontend, library);
 }
 
-/* A worker may be waiting after the frontend has gone, until the library has let go of the guest.
+/*
+ * A worker may still be waiting after the frontend has gone, until the library has let go of the
+ * guest.
  */
 static void calls_are_looked_at_after_the_end(void **state)
 {
@@ -414,7 +422,7 @@ static void calls_are_looked_at_after_the_end(void **state)
 	close(frontend);
 	expect_hang_up(library);
 	close(library);
-	for (unsigned i = 0; i < 3; i++) { /* each time the guest is quicker than who was waiting */
+	for (unsigned i = 0; i < 3; i++) { /* the guest is quicker each time */
 		unsigned before = atomic_load(&bed->n_looks);
 		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
 		if (i == 0)
@@ -477,7 +485,7 @@ static void socket_is_its_owners(void **state)
 	struct bed *bed = *state;
 	struct stat st;
 
-	close(listen_at(bed->path)); /* left by one that died */
+	close(listen_at(bed->path)); /* the file of a process that died */
 	assert_int_equal(open_gate(bed, false), 0);
 	assert_int_equal(stat(bed->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);

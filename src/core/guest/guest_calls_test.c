@@ -13,7 +13,7 @@
 
 struct bed {
 	struct guest guest;
-	int call; /* by which two rings of two sessions call the guest */
+	int call; /* the eventfd by which two rings of two sessions call the guest */
 };
 
 static int set_up(void **state)
@@ -67,7 +67,7 @@ static void watched_from_the_beginning_to_the_end(void **state)
 	assert_int_equal(guest_calls_relieve(guest), GATE_NO_CALLS);
 }
 
-/* A guest may have none: it polls. */
+/* A guest may have no eventfd: it polls. */
 static void rings_without_an_eventfd(void **state)
 {
 	struct bed *bed = *state;

@@ -17,7 +17,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define AT(mib) ((mib)*MIB)
 
-/* What VFIO is asked for: the linker has these in place of the real functions. */
+/* What VFIO is asked for. The linker puts these functions in place of the real ones. */
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 __typeof__(rte_vfio_get_container_fd) __wrap_rte_vfio_get_container_fd;
 
@@ -27,7 +27,7 @@ static struct {
 	char mapped[16][32]; /* "first byte+bytes", MiB */
 	char unmapped[16][32];
 	unsigned n_mapped, n_unmapped;
-	unsigned fails_at; /* a call of the former; 0: none */
+	unsigned fails_at; /* the mapping call that fails, from 1; 0: none */
 } vfio;
 
 int __wrap_rte_vfio_get_container_fd(void)
@@ -64,7 +64,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 	return 0;
 }
 
-/* A guest with 72 MiB at 1000 MiB and 40 MiB at 5000 MiB, of a session that is published. */
+/* A guest with 72 MiB at 1000 MiB and 40 MiB at 5000 MiB; its session is published. */
 static int set_up(void **state)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));
@@ -95,7 +95,7 @@ static void allow(struct guest *guest, bool sent)
 	guest_dma_allow(guest, &guest->connections[0]);
 }
 
-/* Maps so many parts, of which none is the last. */
+/* Maps `n` parts, none of which is the last. */
 static void map_parts(struct guest *guest, unsigned n)
 {
 	struct err err;
@@ -113,7 +113,7 @@ static void assert_maps_nothing(struct guest *guest)
 	assert_int_equal(guest_dma_map(guest, &err), GUEST_DMA_NOTHING);
 }
 
-/* Maps what is left, in so many parts. */
+/* Maps the rest, in `n` parts. */
 static void map_all(struct guest *guest, unsigned n)
 {
 	struct err err;
@@ -123,7 +123,7 @@ static void map_all(struct guest *guest, unsigned n)
 	assert_true(atomic_load(&guest->connections[0].dma_mapped));
 }
 
-/* Both regions, each as a whole. */
+/* Both regions have been unmapped, each as a whole. */
 static void assert_all_unmapped(void)
 {
 	assert_int_equal(vfio.n_unmapped, 2);
@@ -148,7 +148,7 @@ static void memory_is_mapped_in_parts(void **state)
 	assert_all_unmapped();
 }
 
-/* The second one of two. */
+/* Only the second of the two regions is in hugepages. */
 static void hugepages_are_mapped_in_larger_parts(void **state)
 {
 	struct guest *guest = *state;
@@ -192,20 +192,20 @@ static void memory_may_change_between_two_parts(void **state)
 	guest_dma_forbid(guest, session);
 	assert_maps_nothing(guest);
 	assert_int_equal(vfio.n_mapped, 1);
-	allow(guest, true); /* it is the same: it goes on */
+	allow(guest, true); /* the same memory: mapping goes on */
 	map_parts(guest, 1);
 	assert_string_equal(vfio.mapped[1], "1032+32");
 
 	guest_dma_forbid(guest, session);
 	session->memory.n_regions = 1;
-	allow(guest, true); /* it is another */
+	allow(guest, true); /* other memory */
 	assert_int_equal(vfio.n_unmapped, 1);
 	assert_string_equal(vfio.unmapped[0], "1000+64");
 	map_all(guest, 3);
 	assert_string_equal(vfio.mapped[4], "1064+8");
 }
 
-/* No ring runs, so it may not be mapped, but what was mapped goes with it. */
+/* While no ring runs, memory may not be mapped; what was mapped goes with the old memory. */
 static void memory_is_followed_while_no_ring_runs(void **state)
 {
 	struct guest *guest = *state;
@@ -215,7 +215,7 @@ static void memory_is_followed_while_no_ring_runs(void **state)
 	map_all(guest, 5);
 	guest_dma_forbid(guest, session);
 	guest_dma_follow(guest, session, true);
-	assert_int_equal(vfio.n_unmapped, 0); /* it is the same */
+	assert_int_equal(vfio.n_unmapped, 0); /* the same memory */
 	session->memory = (struct guest_memory){0};
 	guest_dma_follow(guest, session, true);
 	assert_all_unmapped();
@@ -223,7 +223,7 @@ static void memory_is_followed_while_no_ring_runs(void **state)
 	assert_maps_nothing(guest);
 }
 
-/* A device has not sent what it was lent: the mapping is left until it has let go. */
+/* A device has not sent what it was lent: the mapping stays until the device has let go. */
 static void what_is_lent_stays_mapped(void **state)
 {
 	struct guest *guest = *state;

@@ -2,8 +2,8 @@
 
 /*
  * A new socket is served at once. The vhost library of DPDK 22.11 looks for new sockets when its
- * poll() ends, after a second at the latest. Here that poll() never ends by itself, so that a
- * socket of which the library is not told is never served.
+ * poll() ends, at the latest after a second. Here its poll() never ends by itself, so a socket that
+ * the library is not told of is never served.
  */
 
 #include "core/guest/guest.h"
@@ -31,12 +31,12 @@
 #define SOCKETS 8
 #define TICK_US 1000
 
-/* Not of <poll.h>, which may define them itself. */
+/* Not from <poll.h>, which may define poll functions itself. */
 struct pollfd;
 int poll(struct pollfd *fds, unsigned long n, int timeout_ms);
 int __poll_chk(struct pollfd *fds, unsigned long n, int timeout_ms, size_t bytes);
 
-static _Atomic bool library_waits; /* in poll(), which has no argument of ours */
+static _Atomic bool library_waits; /* in poll(), which takes no context */
 
 int poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 {
@@ -55,7 +55,7 @@ int __poll_chk(struct pollfd *fds, unsigned long n, int timeout_ms, size_t bytes
 	return poll(fds, n, timeout_ms);
 }
 
-/* As far as there is such a poll() at all: newer libraries have an epoll. */
+/* If it has such a poll() at all: newer libraries use epoll. */
 static void let_library_wait(void)
 {
 	for (unsigned i = 0; !library_waits && i < 100; i++)
@@ -101,7 +101,7 @@ static void new_sockets_are_served_at_once(void **state)
 	gatekeeper_stop(options.keeper);
 	fault_close();
 	signal(SIGBUS, SIG_DFL);
-	assert_int_equal(rmdir(dir), 0); /* nothing is left there */
+	assert_int_equal(rmdir(dir), 0); /* no file is left in it */
 }
 
 int main(void)

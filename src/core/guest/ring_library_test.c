@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Our rings against those of DPDK's vhost library: two drivers do the same, one in memory that the
- * library serves, one in memory that we serve. After each burst all of both memories, the packets
- * and, of split rings, the calls must be the same.
+ * Our rings against those of DPDK's vhost library. Two drivers do the same, one in memory that the
+ * library serves, one in memory that we serve. After each burst both memories and the packets must
+ * be the same and, for split rings, the number of calls.
  */
 
 #include "core/packet/packet_fixture.h"
@@ -31,7 +31,7 @@
 
 #define SIZE 64
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
-#define FRAME_LONGEST 3500 /* that the guest sends */
+#define FRAME_LONGEST 3500 /* the longest frame that the guest sends */
 #define ROUNDS 400
 #define UVA 0x7f0000000000ULL
 #define READY_TIMEOUT_S 10
@@ -42,7 +42,7 @@ struct variant {
 	bool packed, mergeable, indirect, event_index, lends;
 };
 
-/* One of the two sides. */
+/* One of the two sides: the library's, or ours. */
 struct side {
 	uint8_t *memory; /* of both rings, GUEST_BYTES each */
 	struct driver drivers[RINGS_N];
@@ -62,7 +62,7 @@ struct duel {
 	unsigned seed, numbered;
 };
 
-static _Atomic int ready_vid; /* the library's callback has no other way */
+static _Atomic int ready_vid; /* the library's callbacks have no context */
 
 static int on_new_device(int vid)
 {
@@ -208,8 +208,8 @@ static unsigned chance(struct duel *duel, unsigned n)
 }
 
 /*
- * What a used descriptor of a packed ring says to the driver: of one that was only read, neither
- * the length nor what kind of descriptor it was (virtio 1.2, 2.8.10).
+ * What a used descriptor of a packed ring means to the driver. If it was only read, its length and
+ * its other flags mean nothing (virtio 1.2, 2.8.10).
  */
 static struct vring_packed_desc meaning(const uint8_t *memory, unsigned number)
 {
@@ -238,7 +238,7 @@ static void compare_memory(struct duel *duel, unsigned ring)
 	}
 }
 
-/* Both drivers see the same; how often the guest was called must be the same, too. */
+/* Both drivers see the same, and the guests have been called equally often. */
 static void compare(struct duel *duel, unsigned ring)
 {
 	eventfd_t theirs = 0, mine = 0;
@@ -247,8 +247,8 @@ static void compare(struct duel *duel, unsigned ring)
 	eventfd_read(duel->library.calls[ring], &theirs);
 	eventfd_read(duel->ours.calls[ring], &mine);
 	/*
-	 * Of packed rings the library (22.11) calls even where it has used nothing; what was lent
-	 * is given back in two parts.
+	 * On packed rings the library (22.11) calls even if it has used nothing; and loans are
+	 * given back in two parts.
 	 */
 	if (!duel->variant.packed && !duel->variant.lends)
 		assert_int_equal(theirs, mine);
@@ -269,7 +269,7 @@ static void take_back(struct duel *duel, unsigned ring, unsigned n)
 	}
 }
 
-/* Splits `bytes` into up to four pieces, of which the first holds at least the header. */
+/* Splits `bytes` into up to four pieces; the first holds at least the header. */
 static unsigned cut(struct duel *duel, uint32_t bytes, uint32_t *ret_pieces)
 {
 	unsigned n = 1 + chance(duel, 4), i;
@@ -290,7 +290,10 @@ static bool offer(struct duel *duel, unsigned ring, uint32_t bytes, bool writabl
 	uint32_t pieces[4];
 	unsigned n = cut(duel, bytes, pieces);
 
-	/* Its batches (22.11) take each descriptor of a packed receive chain for a buffer. */
+	/*
+	 * The library's batches (22.11) take each descriptor of a packed receive chain for a
+	 * buffer.
+	 */
 	if (writable && mine->packed) {
 		pieces[0] = bytes;
 		n = 1;
@@ -298,7 +301,7 @@ static bool offer(struct duel *duel, unsigned ring, uint32_t bytes, bool writabl
 
 	if (n > mine->n_free)
 		return false;
-	/* The library does not write it, as it must (virtio 1.2, 5.1.6.4.1). */
+	/* The library does not write num_buffers, as it must (virtio 1.2, 5.1.6.4.1). */
 	((struct virtio_net_hdr_mrg_rxbuf *)buffer)->num_buffers = 1;
 	((struct virtio_net_hdr_mrg_rxbuf *)driver_buffer(theirs))->num_buffers = 1;
 	if (!writable) {
@@ -312,7 +315,7 @@ static bool offer(struct duel *duel, unsigned ring, uint32_t bytes, bool writabl
 	return true;
 }
 
-/* Both guests want to be called at the same place. */
+/* Both guests want to be called at the same position. */
 static void want_call(struct duel *duel, unsigned ring)
 {
 	struct vring_packed_desc_event event = {

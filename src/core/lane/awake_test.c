@@ -11,7 +11,7 @@
 #define MS (1000 * US)
 #define LATENCY_US 1000
 
-/* When a lane that has moved its last packet dozes off, in us. */
+/* How long a lane stays awake after its last packet, in us. */
 static uint64_t stays_awake_us(const struct awake *awake, bool busy)
 {
 	uint64_t us = 0;
@@ -31,7 +31,10 @@ static void dozes_off(void **state)
 	assert_int_equal(stays_awake_us(&awake, true), 2000);
 }
 
-/* An eighth of the work, 20 ms at most. Never less than without work. */
+/*
+ * Patience is an eighth of the work, at most 20 ms. A lane never stays awake for less than without
+ * any work.
+ */
 static void work_earns_patience(void **state)
 {
 	struct awake awake;
@@ -50,7 +53,7 @@ static void work_earns_patience(void **state)
 }
 
 /*
- * A silence of more than DOZE_US uses patience up, so that packets further apart than that, each
+ * A silence of more than DOZE_US uses up patience. So packets that are further apart, each coming
  * just before the lane would doze, cannot keep a CPU busy for ever.
  */
 static void silence_uses_it_up(void **state)
@@ -72,7 +75,7 @@ static void silence_uses_it_up(void **state)
 		assert_true(packets < 100);
 	}
 	assert_true(in_vain <= DOZE_MAX_US * US);
-	/* Short ones, of which work is full, do not. */
+	/* Short silences, of which work is full, do not use it up. */
 	awake_begin(&awake, now);
 	awake_moved(&awake, now, now + 80 * MS, US);
 	now += 80 * MS;
@@ -81,7 +84,7 @@ static void silence_uses_it_up(void **state)
 	assert_true(stays_awake_us(&awake, false) >= 10000);
 }
 
-/* Silent for so long, until the next poll. */
+/* The rest until the next poll, after a silence of `silent_us`. */
 static uint64_t rest_us(const struct awake *awake, unsigned silent_us, unsigned latency_us)
 {
 	const uint64_t now = awake->moved_at + silent_us * US;
@@ -105,7 +108,10 @@ static void rests_in_silence(void **state)
 
 #define FEW (FULL_BURST - 1)
 
-/* Half as long again as the worker has worked, itself included; PACE_US in all at most. */
+/*
+ * One and a half times as long as the worker has worked, including this poll; at most PACE_US from
+ * its start.
+ */
 static void rests_after_work(void **state)
 {
 	const uint64_t begin = 7 * MS, end = begin + US / 2;

@@ -24,7 +24,7 @@ static struct rte_mbuf *numbered(struct rte_mempool *pool, unsigned number)
 	return packet;
 }
 
-/* Appends until the queue has its share; returns how many that were. */
+/* Appends packets until the queue has used up its share; returns how many. */
 static unsigned fill(struct rte_mempool *pool, unsigned queue)
 {
 	for (unsigned n = 0;; n++) {
@@ -87,7 +87,7 @@ static void shares_what_is_free(void **state)
 	free_pool(pool);
 }
 
-/* A packet in several buffers takes as much of the pool as several packets. */
+/* A packet in several buffers takes as many from the pool as several packets. */
 static void counts_buffers(void **state)
 {
 	struct rte_mempool *pool = make_pool(1000);

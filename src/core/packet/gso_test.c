@@ -35,7 +35,7 @@ static int free_the_pool(void **state)
 	return 0;
 }
 
-/* Ready to be cut. */
+/* A packet that is ready to be cut. */
 static struct rte_mbuf *make_long_packet(const struct shape *shape, uint16_t segment_bytes)
 {
 	static const struct offload_caps nothing;
@@ -73,7 +73,7 @@ static unsigned check_segment(const struct rte_mbuf *segment, const struct shape
 		assert_int_equal(
 			frame[layout.l3 + 4] << 8 | frame[layout.l3 + 5], (uint16_t)(IP_ID + i));
 
-	/* Nothing else in the headers has changed. */
+	/* Otherwise the headers are unchanged. */
 	memcpy(frame + layout.l4 + 4, whole + layout.l4 + 4, 4);
 	frame[layout.l4 + 13] = whole[layout.l4 + 13];
 	memcpy(frame + layout.checksum, whole + layout.checksum, 2);
@@ -142,7 +142,7 @@ static void all_headers(void **state)
 	}
 }
 
-/* The device gets the sum of the pseudo-header and where to put the checksum. */
+/* The device is given the sum of the pseudo-header and the place of the checksum. */
 static void checksum_left_to_the_device(void **state)
 {
 	for (unsigned kind = 0; kind < 4; kind++) {
@@ -158,7 +158,7 @@ static void checksum_left_to_the_device(void **state)
 		assert_int_equal(gso_cut(&gso, packet, pool, true, segments, BURST), 2);
 		for (unsigned i = 0; i < 2; i++) {
 			unsigned length = linearize(segments[i], frame);
-			if (extended) { /* no driver finds its way through these */
+			if (extended) { /* no driver can parse these */
 				assert_int_equal(segments[i]->ol_flags, 0);
 				check_frame(frame, length, &shape);
 				continue;
@@ -179,7 +179,7 @@ static void checksum_left_to_the_device(void **state)
 	}
 }
 
-/* Cutting goes on where it stopped, and nothing is lost, once there are buffers again. */
+/* Once there are buffers again, cutting goes on where it stopped, and nothing is lost. */
 static void few_buffers(void **state)
 {
 	struct shape shape = {.payload_bytes = 20000,
@@ -187,7 +187,7 @@ static void few_buffers(void **state)
 		.sequence = SEQUENCE,
 		.tcp_flags = ALL_FLAGS};
 	struct rte_mbuf *packet = make_long_packet(&shape, 4000), *segments[BURST];
-	struct rte_mempool *small = make_pool(5); /* a segment needs two, or three */
+	struct rte_mempool *small = make_pool(5); /* a segment needs two or three */
 	struct gso gso = {0};
 	unsigned position = 0, n_segments = 0;
 

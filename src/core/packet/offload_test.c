@@ -34,7 +34,7 @@ static int free_the_pool(void **state)
 	return 0;
 }
 
-/* One that asks for a checksum; for segmentation as well where `segment_bytes` is not 0. */
+/* A packet that asks for a checksum; if `segment_bytes` is not 0, for segmentation as well. */
 static struct rte_mbuf *make_request(const struct shape *shape, uint16_t segment_bytes)
 {
 	struct rte_mbuf *packet = make_packet(pool, shape);
@@ -95,7 +95,7 @@ static void checksum_in_software(void **state)
 	for_all_shapes(check_software_checksum);
 }
 
-/* As net_tap marks UDP packets that have none. */
+/* UDP without a checksum, as net_tap marks it. */
 static void no_checksum_is_left(void **state)
 {
 	struct shape shape = {.udp = true, .payload_bytes = 100};
@@ -110,7 +110,7 @@ static void no_checksum_is_left(void **state)
 		assert_true(offload_prepare(packet, &nothing));
 		assert_int_equal(packet->ol_flags & REQUESTS, 0);
 		assert_int_equal(linearize(packet, after), length);
-		/* IPv6 has no packets without. */
+		/* In IPv6 every UDP packet has a checksum. */
 		assert_int_equal(memcmp(before, after, length) != 0, ipv6);
 		rte_pktmbuf_free(packet);
 	}
@@ -152,7 +152,7 @@ static void sum_of_zero_is_sent_as_ffff(void **state)
 	struct shape shape = {.udp = true, .payload_bytes = 2};
 	struct layout layout = find_layout(&shape);
 
-	/* The payload that makes the sum ffff, hence its complement 0, which would say "none". */
+	/* A payload that makes the sum ffff and hence its complement 0, which would mean "none". */
 	struct rte_mbuf *packet = make_request(&shape, 0);
 	uint8_t *frame = rte_pktmbuf_mtod(packet, uint8_t *);
 	memset(frame + layout.payload, 0, 2);
@@ -255,7 +255,7 @@ static void refuses_senseless_requests(void **state)
 	rte_pktmbuf_free(packet);
 }
 
-/* A byte of a good packet changed, at `offset` to `value`; the request must be refused. */
+/* Changes a byte of a good packet, at `offset` to `value`; the request must be refused. */
 static void refuses_changed(const struct shape *shape, unsigned offset, uint8_t value)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -271,10 +271,10 @@ static void refuses_lying_headers(void **state)
 	struct shape ipv4 = {.payload_bytes = 1500}, ipv6 = {.ipv6 = true, .payload_bytes = 1500};
 	struct layout at4 = find_layout(&ipv4), at6 = find_layout(&ipv6);
 
-	refuses_changed(&ipv4, at4.l3, 0x44); /* header shorter than a header */
+	refuses_changed(&ipv4, at4.l3, 0x44); /* IPv4 header length below the minimum */
 	refuses_changed(&ipv4, at4.l3, 0x40);
 	refuses_changed(&ipv4, at4.l3, 0x65);      /* version 6 with IPv4's EtherType */
-	refuses_changed(&ipv4, at4.l4 + 12, 0x40); /* TCP header shorter than one */
+	refuses_changed(&ipv4, at4.l4 + 12, 0x40); /* TCP header length below the minimum */
 	refuses_changed(&ipv4, at4.l3 + 9, 132);   /* SCTP */
 	refuses_changed(&ipv4, at4.l3 + 9, 50);    /* ESP */
 	refuses_changed(&ipv6, at6.l4 + 12, 0x00);
@@ -304,8 +304,8 @@ static void refuses_short_packets(void **state)
 }
 
 /*
- * Headers of random bytes: whatever is made of them lies inside the packet, and in software no more
- * than a checksum is written.
+ * Headers of random bytes. What is found in them lies inside the packet, and in software at most a
+ * checksum is written.
  */
 static void survives_random_headers(void **state)
 {

@@ -16,7 +16,7 @@
 
 #define ETHERNET_BYTES 14
 #define TAG_BYTES 4
-#define SEGMENTS_LEFT_AT 3 /* in a routing header, whose address follows after 8 bytes */
+#define SEGMENTS_LEFT_AT 3 /* offset in a routing header; the address is at offset 8 */
 #define LONG_CHAIN_BYTES 1024
 
 int start_dpdk(void **state)
@@ -139,7 +139,7 @@ static void write_ipv4(uint8_t *ip, const struct shape *shape, unsigned l4_bytes
 	put16(ip + 10, ~fold_sum(0, ip, header));
 }
 
-/* One header of an extension chain; returns where the next begins. */
+/* Writes one header of an extension chain; returns where the next one begins. */
 static uint8_t *write_extension(uint8_t *at, uint8_t next, unsigned bytes)
 {
 	at[0] = next;

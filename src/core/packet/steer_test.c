@@ -67,7 +67,7 @@ static void device_hash_goes_first(void **state)
 	rte_pktmbuf_free(packet);
 }
 
-/* The kinds of headers a flow may have. */
+/* The kinds of headers that a flow may have. */
 static struct shape make_shape(unsigned kind)
 {
 	return (struct shape){
@@ -96,7 +96,7 @@ static void flow_is_what_the_packets_share(void **state)
 		shape.tcp_flags = 2;
 		shape.ip_id = 99;
 		assert_int_equal(hash_of(&shape), hash);
-		shape.piece_bytes = 15; /* headers scattered over buffers */
+		shape.piece_bytes = 15; /* headers scattered over several mbufs */
 		assert_int_equal(hash_of(&shape), hash);
 
 		shape.source_port++;
@@ -119,7 +119,7 @@ static void both_directions_hash_alike(void **state)
 	}
 }
 
-/* Only the first one has ports; none may use them. */
+/* Only the first fragment has ports; none may be steered by them. */
 static void fragments_go_by_addresses(void **state)
 {
 	for (unsigned kind = 0; kind < 2; kind++) {
@@ -127,7 +127,7 @@ static void fragments_go_by_addresses(void **state)
 
 		first.fragment = 0x2000;
 		last.fragment = 0x2000 | 185;
-		last.source_port = 12345; /* payload */
+		last.source_port = 12345; /* payload in the ports' place */
 		first.extension = last.extension = FRAGMENTING;
 		assert_int_equal(hash_of(&first), hash_of(&last));
 		assert_int_not_equal(hash_of(&first), hash_of(&shape));
@@ -136,7 +136,7 @@ static void fragments_go_by_addresses(void **state)
 	}
 }
 
-/* Ethernet and IP frames that end anywhere, or say nothing known. */
+/* Ethernet and IP frames that end anywhere, or contain nothing known. */
 static void any_packet_has_a_queue(void **state)
 {
 	struct steer steer;
@@ -157,8 +157,8 @@ static void any_packet_has_a_queue(void **state)
 }
 
 /*
- * Flows that differ in one field only, as the connections between two machines do: with 4096 of
- * them on n queues none gets a third more than its share, or a third less.
+ * Flows that differ in one field only, as the connections between two machines do: of 4096 on n
+ * queues, none gets a third more or less than its share.
  */
 static void check_spread(struct shape shape, void (*vary)(struct shape *shape, unsigned i))
 {

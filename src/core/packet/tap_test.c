@@ -41,7 +41,7 @@ static uint64_t take(uint64_t position, struct capture_record *ret_record, uint8
 	return position + capture_record_bytes(ret_record->kept);
 }
 
-/* Chained packets come out whole and in order, round the end of the ring as well. */
+/* Chained packets come out complete and in order, across the end of the ring as well. */
 static void test_packets_come_out(void **state)
 {
 	const struct shape shape = {.payload_bytes = 1401, .piece_bytes = 100};
@@ -87,7 +87,7 @@ static void test_snaplen(void **state)
 	rte_pktmbuf_free_bulk(packets, 2);
 }
 
-/* A reader that does not read: what is there stays as it is, the rest is counted. */
+/* A reader that does not read: what is in the ring stays unchanged, the rest is counted. */
 static void test_full(void **state)
 {
 	const struct shape shape = {.payload_bytes = 1000};
@@ -107,7 +107,7 @@ static void test_full(void **state)
 	rte_pktmbuf_free(packet);
 }
 
-/* Whatever the reader writes where it may: nothing outside of the ring is touched (ASan). */
+/* Whatever the reader writes where it may, nothing outside the ring is touched (ASan). */
 static void test_reader_that_lies(void **state)
 {
 	static const uint64_t lies[] = {UINT64_MAX, UINT64_MAX - CAPTURE_RING_BYTES, 1, 1 << 20,

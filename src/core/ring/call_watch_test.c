@@ -26,7 +26,7 @@ static int close_watch(void **state)
 	return close(*(int *)*state);
 }
 
-/* How often the watcher was woken since the last question. */
+/* How often the watcher was woken since the last call. */
 static unsigned wakes(void **state)
 {
 	eventfd_t count = 0;

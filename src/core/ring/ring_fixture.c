@@ -72,7 +72,7 @@ uint8_t *driver_buffer(const struct driver *driver)
 	return driver->memory + AT_BUFFERS + driver->next * BUFFER_BYTES;
 }
 
-/* The pieces of a buffer lie one behind the other. */
+/* The pieces of a buffer are adjacent. */
 static unsigned fill_table(
 	struct driver *driver, const uint32_t *piece_bytes, unsigned n, bool writable)
 {

@@ -10,7 +10,8 @@
 #include "base/util.h"
 #include "core/ring/ring_bench_fixture.h"
 
-/* What a malicious driver does to the ring's memory, to the buffer `at`, before a burst each way.
+/*
+ * What a malicious driver does to the ring's memory, concerning buffer number `at`, before a burst.
  */
 typedef void damage_fn(struct bench *bench, unsigned at, uint16_t write);
 
@@ -133,7 +134,7 @@ static const struct {
 	damage_fn *damage;
 	bool split, packed;
 	enum ring_fault fault;
-	bool first; /* cannot be done to any but the first buffer */
+	bool first; /* can only be done to the first buffer */
 } damages[] = {
 	{index_jumps, true, false, RING_INDEX, .first = true},
 	{head_is_outside, true, false, RING_HEAD},
@@ -154,7 +155,7 @@ static const struct {
 };
 
 /*
- * The `sound` buffers in front are used, in the same burst the ring is retired, nothing else is
+ * The `sound` buffers in front are used. The ring is retired in the same burst; nothing else is
  * taken, given or leaked, and it stays so.
  */
 static void suffers(unsigned i, bool packed, bool give, bool lends, unsigned sound)
@@ -193,7 +194,7 @@ static void retires_rings_that_lie(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
 		for (unsigned sound = 0; sound <= (damages[i].first ? 0 : 2); sound += 2) {
-			for (unsigned way = 0; way < 3; way++) { /* takes, gives, takes and lends */
+			for (unsigned way = 0; way < 3; way++) { /* take, give, take and lend */
 				if (damages[i].split)
 					suffers(i, false, way == 1, way == 2, sound);
 				if (damages[i].packed)
@@ -204,8 +205,8 @@ static void retires_rings_that_lie(void **state)
 }
 
 /*
- * Empty descriptors cost time, too: not more of them are looked at than a packet may have. Here
- * what is behind them would retire the ring.
+ * Empty descriptors cost time as well: no more of them are looked at than a packet may have.
+ * Looking at what is behind them would retire the ring here.
  */
 static void looks_at_few_empty_descriptors(void **state)
 {

@@ -41,7 +41,7 @@ static unsigned given_back(struct bench *bench)
 	return n;
 }
 
-/* After the device has had time to look. */
+/* Lets the ring give back what is over, and returns how many buffers that were. */
 static unsigned given_back_now(struct bench *bench)
 {
 	assert_int_equal(bench_take(bench, 0), 0);
@@ -55,7 +55,7 @@ static bool is_in_guest(const struct bench *bench, const struct rte_mbuf *segmen
 	return at - (uintptr_t)bench->driver.memory < GUEST_BYTES;
 }
 
-/* What was taken later waits for what was taken before, copied or not. */
+/* A buffer that was taken later waits for those taken before it, copied or not. */
 static void gives_back_in_order(void **state)
 {
 	static const unsigned bytes[] = {SHORT, LONG, SHORT, LONG, SHORT};
@@ -77,7 +77,7 @@ static void gives_back_in_order(void **state)
 	}
 }
 
-/* A TCP frame of the guest, its checksum left to the device, in `n` pieces; 0: in one. */
+/* The guest sends a TCP frame in `n` pieces (0: in one) with its checksum left to the device. */
 static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_type,
 	const uint32_t *pieces, unsigned n)
 {
@@ -101,7 +101,9 @@ static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_ty
 	assert_true(driver_offer(&bench->driver, n == 0 ? &all : pieces, n == 0 ? 1 : n, false));
 }
 
-/* What nobody parses is all the guest's; of the rest the guest cannot change what is parsed. */
+/*
+ * Bytes that nobody parses stay in the guest's memory; those that are parsed are out of its reach.
+ */
 static void copies_what_is_parsed(void **state)
 {
 	for (unsigned asks = 0; asks < 2; asks++) {
@@ -146,7 +148,7 @@ static void finishes_checksums_in_our_part(void **state)
 	}
 }
 
-/* What we cut ourselves is copied: it waits between two bursts. */
+/* A packet that we cut ourselves is copied: it waits between two bursts. */
 static void lends_segmentation_to_devices_that_cut(void **state)
 {
 	for (unsigned cuts = 0; cuts < 2; cuts++) {
@@ -160,7 +162,7 @@ static void lends_segmentation_to_devices_that_cut(void **state)
 	}
 }
 
-/* A device that takes no chains is lent what lies in one piece and asks for nothing. */
+/* A device that takes no chains is lent packets that lie in one piece and ask for nothing. */
 static void lends_one_segment_where_there_can_be_no_more(void **state)
 {
 	static const uint32_t pieces[] = {HEADER, 1200, 254}, piece[] = {HEADER, 1454};
@@ -184,7 +186,7 @@ static void lends_one_segment_where_there_can_be_no_more(void **state)
 	bench_free(bench);
 }
 
-/* Chains: large pieces are lent, a packet of small ones is copied; both are whole. */
+/* Chains: large pieces are lent, a packet of small ones is copied; both arrive complete. */
 static void lends_large_pieces(void **state)
 {
 	static const struct {
@@ -261,7 +263,7 @@ static void lends_so_much(void **state)
 	bench_free(bench);
 }
 
-/* Without a buffer for the second segment a packet is copied, or waits. */
+/* Without an mbuf for the second segment, a packet is copied, or waits. */
 static void gets_along_without_buffers(void **state)
 {
 	static const uint32_t pieces[] = {HEADER + 2200, 254};
@@ -306,8 +308,8 @@ static void waits_for_the_device(void **state)
 }
 
 /*
- * A device that does not send: the guest has its buffers back, the ring goes on, and the packet may
- * still be freed much later. Its loan is not taken for another packet before.
+ * A device does not send: the guest gets its buffers back and the ring goes on. The packet may be
+ * freed much later; until then its loan is not used for another packet.
  */
 static void goes_on_without_the_device(void **state)
 {
@@ -338,7 +340,7 @@ static void goes_on_without_the_device(void **state)
 	}
 }
 
-/* The next kick is for what has not been taken. */
+/* The guest is asked to kick for the first buffer that has not been taken. */
 static void asks_behind_what_is_out(void **state)
 {
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -359,7 +361,7 @@ static void asks_behind_what_is_out(void **state)
 	}
 }
 
-/* What has been taken cannot be called back. */
+/* Buffers that have been taken cannot be withdrawn. */
 static void retires_a_ring_whose_index_goes_back(void **state)
 {
 	struct bench *bench = new_lender(false);
@@ -376,7 +378,7 @@ static void retires_a_ring_whose_index_goes_back(void **state)
 	bench_free(bench);
 }
 
-/* A ring that breaks the rules is left alone, and what was lent of it comes back to nobody. */
+/* A ring that breaks the rules is left alone, and what was lent from it is not given back. */
 static void leaves_a_retired_ring_alone(void **state)
 {
 	struct bench *bench = new_lender(false);

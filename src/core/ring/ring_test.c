@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "core/ring/ring_bench_fixture.h"
 
-#define FRAME_LONG 4000 /* of several buffers here, of one there */
+#define FRAME_LONG 4000 /* takes several mbufs, but one buffer of the guest */
 
 static void check_pattern(const uint8_t *at, unsigned bytes, unsigned seed)
 {
@@ -73,7 +73,7 @@ static void takes_frames(void **state)
 					takes_what_is_sent(packed, indirect, pieces, lends);
 }
 
-/* One guest's long chains do not keep the worker from the others for long. */
+/* Long chains of one guest do not keep the worker from the others for long. */
 static void takes_few_long_chains(bool packed)
 {
 	struct bench *bench = bench_new(packed);
@@ -97,7 +97,7 @@ static void takes_bounded_bursts(void **state)
 	takes_few_long_chains(true);
 }
 
-/* Back pressure: a pool that is empty leaves packets in the ring. */
+/* Back pressure: while the pool is empty, packets stay in the ring. */
 static void waits_for_packets(void **state)
 {
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -109,7 +109,7 @@ static void waits_for_packets(void **state)
 		bench_send(bench, 3000, 1, 1);
 		assert_int_equal(rte_pktmbuf_alloc_bulk(bench->pool, all, 600), 0);
 		assert_int_equal(bench_take(bench, RING_BURST), 0);
-		rte_pktmbuf_free(all[0]); /* one is not enough */
+		rte_pktmbuf_free(all[0]); /* one mbuf is not enough */
 		assert_int_equal(bench_take(bench, RING_BURST), 0);
 		assert_false(driver_take_used(&bench->driver, &buffer, &written));
 		rte_pktmbuf_free_bulk(&all[1], 599);
@@ -120,7 +120,7 @@ static void waits_for_packets(void **state)
 	}
 }
 
-/* Reads a frame back from as many buffers as its header says. False where there is none. */
+/* Reads a frame back from as many buffers as its header says. False if there is none. */
 static bool receive_frame(struct bench *bench, uint8_t *frame, unsigned *ret_bytes)
 {
 	struct virtio_net_hdr_mrg_rxbuf header;
@@ -157,7 +157,7 @@ static void gives_what_has_come(
 		uint16_t n = 1 + given % RING_BURST;
 		for (uint16_t i = 0; i < n; i++)
 			bench->packets[i] = bench_frame(bench, frame_bytes(given + i), given + i);
-		past = !past; /* both ways to write */
+		past = !past; /* both ways of writing */
 		uint16_t done = ring_give(&bench->ring, past, bench->packets, n, &bench->account);
 		assert_true(done > 0);
 		given += done;
@@ -186,7 +186,9 @@ static void gives_frames(void **state)
 	}
 }
 
-/* What can never fit is dropped at once, what has no room yet waits; buffers are kept. */
+/*
+ * A packet that can never fit is dropped at once, one that has no room yet waits; buffers are kept.
+ */
 static void drops_only_what_never_fits(void **state)
 {
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -205,7 +207,7 @@ static void drops_only_what_never_fits(void **state)
 		assert_int_equal(bench->account.sent.packets, 1);
 		rte_pktmbuf_free_bulk(bench->packets, 3);
 
-		/* All buffers that a ring may have are not enough. */
+		/* Not even all buffers that the ring can have are enough. */
 		bench->ring.mergeable = true;
 		bench->packets[0] = bench_frame(bench, 3000, 0);
 		uint8_t *buffer;
@@ -244,7 +246,7 @@ static void tells_checked_checksums(void **state)
 	bench_free(bench);
 }
 
-/* Headers that lie: dropped, counted, and the ring goes on. */
+/* Packets with false headers are dropped and counted, and the ring goes on. */
 static void drops_malformed(void **state)
 {
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -277,7 +279,7 @@ static void drops_malformed(void **state)
 	}
 }
 
-/* Buffers and tables may lie across two regions that are neighbours for the guest only. */
+/* Buffers and tables may straddle two regions that are neighbours only for the guest. */
 static void crosses_regions(void **state)
 {
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -351,7 +353,7 @@ static void calls_when_asked(void **state)
 	bench->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	assert_int_equal(calls_for_one(bench), 0);
 	bench->ring.event_index = true;
-	bench->ring.avail->ring[SIZE] = 4; /* after the fifth */
+	bench->ring.avail->ring[SIZE] = 4; /* call after the fifth buffer */
 	assert_int_equal(calls_for_one(bench), 0);
 	assert_int_equal(calls_for_one(bench), 0);
 	assert_int_equal(calls_for_one(bench), 1);
@@ -379,7 +381,7 @@ static void calls_when_asked_packed(void **state)
 	bench_free(bench);
 }
 
-/* What a backend finds that comes after another one has died, for every position. */
+/* For every position: what a backend finds that replaces one that died. */
 static void finds_the_position_of_a_packed_ring(void **state)
 {
 	struct bench *bench = bench_new(true);
@@ -391,7 +393,7 @@ static void finds_the_position_of_a_packed_ring(void **state)
 		const uint16_t next = ring->next;
 		const bool wrap = ring->wrap;
 
-		for (unsigned taken = 0; taken < 2; taken++) { /* by the driver */
+		for (unsigned taken = 0; taken < 2; taken++) { /* by the driver: none, then all */
 			assert_false(ring_packed_find_position(ring));
 			ring->next = 0;
 			ring->wrap = true;
@@ -403,14 +405,14 @@ static void finds_the_position_of_a_packed_ring(void **state)
 				;
 		}
 		bench_send(bench, 100, 1, 0);
-		assert_false(ring_packed_find_position(ring)); /* sent, not taken */
+		assert_false(ring_packed_find_position(ring)); /* sent, not taken yet */
 		assert_int_equal(bench_take(bench, 1), 1);
 		rte_pktmbuf_free(bench->packets[0]);
 	}
 	bench_free(bench);
 }
 
-/* The descriptors of a chain are not told from ones that were never used. */
+/* The descriptors of a chain cannot be told from ones that were never used. */
 static void leaves_a_ring_of_chains_alone(void **state)
 {
 	struct bench *bench = bench_new(true);

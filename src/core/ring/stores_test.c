@@ -12,21 +12,21 @@
 #define BURST 32
 #define BYTES (BURST * packet_bytes)
 #define LONG 1500
-#define MIXED 353   /* 7 of 64 bytes, 4 of 570 and one of 1514, on average */
+#define MIXED 353   /* mean of 7 packets of 64 bytes, 4 of 570 and one of 1514 */
 #define MANY 200000 /* bursts: several trials */
 
-/* Cycles a byte, through the cache and past it. */
+/* Cycles per byte, through the cache and past it. */
 struct costs {
-	double own[2];   /* of whoever writes, */
-	double guest[2]; /* and what the guest takes longer than that */
+	double own[2];   /* of the writer */
+	double guest[2]; /* and of the guest, beyond the writer's */
 };
 
 static uint64_t now;
 static unsigned packet_bytes = LONG;
 
 /*
- * Writes bursts. Returns the cycles that a byte took; `ret_past` is the part that was written past
- * the cache.
+ * Writes bursts. Returns the cycles per byte; `ret_past` is the share of bursts written past the
+ * cache.
  */
 static double write_bursts(
 	struct stores *stores, const struct costs *costs, unsigned n, double *ret_past)
@@ -64,7 +64,7 @@ static void find_the_better_way(void)
 	}
 }
 
-/* Whichever is better is found, and found again when that changes. */
+/* The better way is found, and found again when that changes. */
 static void finds_the_better_way(void **state)
 {
 	find_the_better_way();
@@ -78,7 +78,7 @@ static int make_packets_long(void **state)
 	return 0;
 }
 
-/* Trials cost next to nothing, be the other way much worse or nearly as good. */
+/* Trials cost next to nothing, whether the other way is much worse or nearly as good. */
 static void costs_little(void **state)
 {
 	const struct costs all[] = {{.own = {0.15, 0.6}}, {.own = {0.5, 0.5}}, {.own = {0.9, 0.7}},
@@ -93,7 +93,7 @@ static void costs_little(void **state)
 	}
 }
 
-/* The part of many bursts to a fresh ring that is written past the cache. */
+/* The share of many bursts to a fresh ring that is written past the cache. */
 static double part_past(const struct costs *costs)
 {
 	struct stores stores;
@@ -104,7 +104,7 @@ static double part_past(const struct costs *costs)
 	return past;
 }
 
-/* A gain that may be noise is no reason to change. */
+/* A gain that may be noise is no reason for a change. */
 static void stays_where_there_is_little_to_gain(void **state)
 {
 	const struct costs costs = {.own = {0.5, 0.47}};
@@ -112,7 +112,7 @@ static void stays_where_there_is_little_to_gain(void **state)
 	assert_true(part_past(&costs) < 0.1);
 }
 
-/* Where the guest is the slower one its time counts: what is quicker for us is of no use. */
+/* If the guest is the slower side, its time counts: what only saves our time is of no use. */
 static void counts_what_the_guest_takes(void **state)
 {
 	const struct costs costs = {.own = {0.4, 0.3}, .guest = {0.1, 0.5}};
@@ -120,7 +120,7 @@ static void counts_what_the_guest_takes(void **state)
 	assert_true(part_past(&costs) < 0.1);
 }
 
-/* Who was away from the CPU for long has not learnt anything about the way he was at. */
+/* A long interruption of the worker says nothing about the way in use at the time. */
 static void is_not_misled_by_an_interruption(void **state)
 {
 	const struct costs costs = {.own = {0.5, 0.5}};
@@ -136,7 +136,7 @@ static void is_not_misled_by_an_interruption(void **state)
 	assert_true(stores.cost[false] < 0.5 * 1.15);
 }
 
-/* Nothing is measured while the rings' buffers are written for the first times. */
+/* Nothing is measured while the buffers of the rings are written for the first few times. */
 static void waits_until_all_is_in_use(void **state)
 {
 	static const uint16_t sizes[] = {256, 4096};
@@ -153,7 +153,9 @@ static void waits_until_all_is_in_use(void **state)
 	}
 }
 
-/* What short packets have waited for is not what a long one takes, nor do they count. */
+/*
+ * The time for which short packets have waited is not counted for a long one; nor are short ones.
+ */
 static void forgets_the_wait_of_others(void **state)
 {
 	struct stores stores;
@@ -173,7 +175,7 @@ static void forgets_the_wait_of_others(void **state)
 	assert_int_equal(stores.left, left - 4);
 }
 
-/* Exactly what was to be written is, at every alignment. */
+/* Exactly the given bytes are written, at every alignment. */
 static void writes_all_of_it(void **state)
 {
 	static const uint32_t lengths[] = {

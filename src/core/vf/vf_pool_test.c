@@ -13,7 +13,7 @@
 #include "core/packet/packet_fixture.h"
 #include "core/vf/vf.h"
 
-/* A ring that receives what it sends. Node 0 is there; 1 to 7 are for wrong answers. */
+/* A device that receives what it sends. NUMA node 0 exists; 1 to 7 are for wrong answers. */
 static struct vf *open_ring(void)
 {
 	struct op_device device = {.n_members = 1};
@@ -53,7 +53,7 @@ static void nodes_are_compared(void **state)
 	hugepages_confine((struct numa_set){0});
 }
 
-/* Twice, with a packet of the first pool still out: it goes back to where it came from. */
+/* The pool moves twice, with a packet of the first pool still out, which returns to that pool. */
 static void pool_moves(void **state)
 {
 	struct vf *vf = open_ring();
@@ -74,13 +74,13 @@ static void pool_moves(void **state)
 	vf_close(vf);
 }
 
-/* What vio4wd check-host says that a device needs. */
+/* The constant that vio4wd check-host uses is right. */
 static void memory_is_as_said(void **state)
 {
 	assert_in_range(vf_memory_bytes(), DEVICE_MEMORY_BYTES / 2, DEVICE_MEMORY_BYTES);
 }
 
-/* No memory there: all stays as it was. */
+/* There is no memory on that node: everything stays as it was. */
 static void failure_changes_nothing(void **state)
 {
 	struct vf *vf = open_ring();
