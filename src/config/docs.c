@@ -49,10 +49,10 @@ void docs_write_file(FILE *out)
 {
 	fprintf(out,
 		"# Configuration of virtio-forwarder and vio4wd_core_scheduler; see\n"
-		"# virtioforwarder(5). The daemons read it themselves, without a shell:\n"
-		"# variable=value, nothing is expanded. A blank value means the default, and an\n"
-		"# option of the command line overrides what is set here. A boolean is true or\n"
-		"# false; an endpoint is one (ipc:///path), or true for the default endpoint.\n");
+		"# virtioforwarder(5). The daemons read this file themselves, without a shell:\n"
+		"# the form is variable=value, and nothing is expanded. A blank value means the\n"
+		"# default. Command-line options override the file. A boolean is true or false.\n"
+		"# An endpoint is an address (ipc:///path), or true for the default address.\n");
 	for (unsigned id = 0; id < OPT_N; id++) {
 		if (config_options[id].section && config_options[id].variable)
 			fprintf(out, "\n#\n# %s\n#\n", config_options[id].section);

@@ -38,30 +38,29 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_SHARE_MASTER_CPU", .long_name = "share-master-cpu",
 		FLAG, AT(share_master_cpu),
-		.help = "let the control thread's CPU be a worker's, too: for small hosts",
-		.detail = "The control thread sleeps most of the time, but while it works (devices "
-			"and VMs come and go, statistics are read) that worker and its packets wait "
-			"for some milliseconds. With --idle-latency=0 the control thread is slow, too.",
+		.help = "let the control thread share a worker's CPU, for small hosts",
+		.detail = "The control thread sleeps most of the time. While it works (devices and VMs "
+			"come and go, statistics are read), that worker and its packets wait for some "
+			"milliseconds. With --idle-latency=0 the control thread is slow, too.",
 	},
 	[OPT_IDLE_LATENCY] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_IDLE_LATENCY", .long_name = "idle-latency",
 		.arg = ARG_REQUIRED, .metavar = "MICROSECONDS",
 		.parse = value_idle_latency, AT(idle_latency_us), .default_text = "1000",
-		.help = "how late an idle worker may notice a packet, 0 to 10000; 0: it never sleeps",
+		.help = "how late an idle worker may notice a packet, 0 to 10000 us; 0: it never sleeps",
 		.detail = "A worker with nothing to do sleeps. VMs and devices with interrupts wake "
-			"it at once; from other devices the first packet after a silence may wait "
-			"for so long, or an eighth of the silence where that is less.",
+			"it at once. From other devices the first packet after a silence may wait "
+			"this long, or an eighth of the silence if that is less.",
 	},
 	[OPT_CPU_PINS] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_CPU_PINS", .long_name = "virtio-cpu", .short_name = 'c',
 		.arg = ARG_REQUIRED, .metavar = "RELAY:CPU[,CPU]", .list = true,
 		.parse = value_pin,
-		.help = "worker CPUs of a relay, first that of VF to VM, then that of VM to VF",
-		.detail = "Where one CPU is given it does both. Several pins are separated by ';', "
-			"stand in an array, as in (0:1,2 1:2), or in repeated options. "
-			"Relays without a pin are placed by the daemon.",
+		.help = "worker CPUs of a relay: the first for VF to VM, the second for VM to VF",
+		.detail = "A single CPU does both. Give several pins as an array (0:1,2 1:2), "
+			"separated by ';' or in repeated options. The daemon places relays without a pin.",
 	},
 	[OPT_STATIC_VFS] = {
 		DAEMON, .section = "Devices",
@@ -70,23 +69,23 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_static_vf,
 		.help = "attach a device to a relay (0 to 63) at start",
 		.detail = "The device is a PCI address (0000:05:08.1) or a DPDK device "
-			"(net_af_packet0,iface=eth1); the last '=' stands before the relay. "
-			"Several stand in an array, as in (0000:05:08.1=1 0000:05:08.2=2), "
-			"or in repeated options. Not together with dynamic sockets.",
+			"(net_af_packet0,iface=eth1); the relay follows the last '='. "
+			"Give several as an array (0000:05:08.1=1 0000:05:08.2=2) or in repeated "
+			"options. Cannot be combined with dynamic sockets.",
 	},
 	[OPT_BIND_VFIO_PCI] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
 		.parse = value_text, AT(bind_vfio_pci),
 		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
-		.detail = "A network interface means all its VFs, with :n the first n.",
+		.detail = "A network interface stands for all its VFs, with :n for the first n.",
 	},
 	[OPT_VFIO_VF_TOKEN] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_VFIO_VF_TOKEN", .long_name = "vfio-vf-token", .short_name = 't',
 		.arg = ARG_REQUIRED, .metavar = "UUID",
 		.parse = value_vf_token, AT(vfio_vf_token),
-		.help = "VF token that a PF bound to vfio-pci asks for; 0 for " VALUE_DEFAULT_VF_TOKEN,
+		.help = "VF token that a PF bound to vfio-pci asks for; 0 means " VALUE_DEFAULT_VF_TOKEN,
 	},
 	[OPT_SOCKET_DIR] = {
 		DAEMON, .section = "Sockets of the VMs",
@@ -102,7 +101,7 @@ const struct config_option config_options[OPT_N] = {
 		.short_name = 'S', .arg = ARG_REQUIRED, .metavar = "PATTERN",
 		.parse = value_socket_pattern, AT(socket_pattern),
 		.default_text = "virtio-forwarder%u.sock",
-		.help = "names of the vhost-user sockets; %u stands for the relay",
+		.help = "names of the vhost-user sockets; %u stands for the relay's number",
 	},
 	[OPT_SOCKET_OWNER] = {
 		DAEMON,
@@ -110,8 +109,8 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "USER",
 		.parse = value_text, AT(socket_owner), .default_text = "libvirt-qemu",
 		.help = "owner of the vhost-user sockets",
-		.detail = "A name or a number. Where the default account does not exist the owner "
-			"is left alone.",
+		.detail = "A name or a number. If the default account does not exist, the owner is "
+			"not changed.",
 	},
 	[OPT_SOCKET_GROUP] = {
 		DAEMON,
@@ -119,8 +118,8 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "GROUP",
 		.parse = value_text, AT(socket_group), .default_text = "kvm",
 		.help = "group of the vhost-user sockets",
-		.detail = "A name or a number. Where the default group does not exist the group "
-			"is left alone.",
+		.detail = "A name or a number. If the default group does not exist, the group is not "
+			"changed.",
 	},
 	[OPT_VHOST_CLIENT] = {
 		DAEMON,
@@ -134,13 +133,13 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_DYNAMIC_SOCKETS", .long_name = "dynamic-sockets",
 		.short_name = 'd', FLAG, AT(dynamic_sockets),
-		.help = "open no sockets at start, only where port control over ZeroMQ asks for one",
+		.help = "open no sockets at start, only when port control over ZeroMQ asks for one",
 	},
 	[OPT_JUMBO] = {
 		DAEMON, .section = "Packets",
 		.variable = "VIRTIOFWD_JUMBO", .long_name = "enable-jumbo", .short_name = 'J',
 		FLAG, AT(jumbo), .shipped = "true",
-		.help = "jumbo frames, MTU 9000",
+		.help = "support jumbo frames, with an MTU of 9000",
 	},
 	[OPT_MRGBUF] = {
 		DAEMON,
@@ -159,9 +158,9 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_ZERO_COPY", .long_name = "zero-copy", .short_name = '0',
 		FLAG, AT(zero_copy),
 		.help = "send long packets of VMs without copying them",
-		.detail = "For VFs bound to vfio-pci whose driver tells of each packet that it has "
-			  "sent (igb, ENA), and for net_af_packet and net_tap; to others packets are "
-			  "copied, and the log says why. All memory of such a VM is pinned.",
+		.detail = "For VFs bound to vfio-pci whose driver reports each packet that it has sent "
+			"(igb, ENA), and for net_af_packet and net_tap. For other devices packets are "
+			"copied, and the log says why. All memory of such a VM is pinned.",
 	},
 	[OPT_HUGE_DIR] = {
 		DAEMON, .section = "Memory",
@@ -174,7 +173,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_NO_HUGE] = {
 		DAEMON,
 		.long_name = "no-huge", FLAG, AT(no_huge),
-		.help = "do without hugepages, for trying out",
+		.help = "use no hugepages, for trials",
 		.detail = "Slower, and devices that need DMA do not work.",
 	},
 	[OPT_SAME_NUMA] = {
@@ -182,12 +181,12 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_CPU_NIC_SAME_NUMA", .long_name = "same-numa", .short_name = 'a',
 		FLAG, AT(same_numa),
 		.help = "reserve memory only on the NUMA nodes of the worker CPUs",
-		.detail = "Hugepages for the devices of VIRTIOFWD_STATIC_VFS are taken there at the "
-			"start, for others when they come; packets of a device or a VM on another "
-			"node are kept there, too.",
+		.detail = "Hugepages for the devices of VIRTIOFWD_STATIC_VFS are taken there at start, "
+			"for other devices when they are attached. Packets of a device or VM on "
+			"another node are kept there, too.",
 	},
 	[OPT_ZMQ_PORT_CONTROL] = {
-		DAEMON, .section = "Ways in",
+		DAEMON, .section = "Endpoints and port control",
 		.variable = "VIRTIOFWD_ZMQ_PORT_CONTROL_EP", .long_name = "zmq-port-control-ep",
 		.short_name = 'Z', ENDPOINT, AT(zmq_port_control_ep),
 		.when_true = PORT_CONTROL_ENDPOINT, .shipped = "true",
@@ -211,7 +210,7 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_ZMQ_CORE_SCHED_EP", .long_name = "zmq-core-sched-ep",
 		.short_name = 's', ENDPOINT, AT(zmq_core_sched_ep),
 		.when_true = CORE_SCHED_ENDPOINT, .shipped = "true",
-		.help = "moves of relays between worker CPUs over ZeroMQ, where VIO4WD_CORE_SCHED_ENABLE "
+		.help = "moves of relays between worker CPUs over ZeroMQ, if VIO4WD_CORE_SCHED_ENABLE "
 			"is true",
 	},
 	[OPT_CORE_SCHED_ENABLE] = {
@@ -226,15 +225,15 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_METRICS_EP", .long_name = "metrics-ep",
 		ENDPOINT, AT(metrics_ep), .when_true = METRICS_ENDPOINT, .shipped = "true",
 		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:9177",
-		.detail = "They are served over HTTP at /metrics, to root on the socket, and on "
-			"the loopback interface to every user of this machine.",
+		.detail = "They are served over HTTP at /metrics: on the socket to root, on the loopback "
+			"interface to every user of this machine.",
 	},
 	[OPT_CAPTURE] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_CAPTURE_EP", .long_name = "capture-ep",
 		ENDPOINT, AT(capture_ep), .when_true = CAPTURE_ENDPOINT, .shipped = "true",
 		.help = "packet capture by vio4wd capture: a UNIX socket",
-		.detail = "Who may open the socket (root) can read the packets of every VM.",
+		.detail = "Whoever can open the socket (root) can read the packets of every VM.",
 	},
 	[OPT_ALLOW_TCP] = {
 		DAEMON,
@@ -255,9 +254,9 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_IPC_PATH", .long_name = "ipc-path",
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ipc_path), .default_text = "/tmp/vio_cmd",
-		.help = "the command file: add_port NETDEV or del_port NETDEV, a command a line",
-		.detail = "It is read once and removed. Only files of root or of the daemon's own "
-			"user that nobody else may write are taken.",
+		.help = "the command file: add_port NETDEV or del_port NETDEV, one command per line",
+		.detail = "It is read once and removed. It must belong to root or to the daemon's own "
+			"user, and nobody else may be able to write to it.",
 	},
 	[OPT_OVSDB_SOCK] = {
 		DAEMON,
@@ -266,41 +265,42 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_text, AT(ovsdb_sock),
 		.default_text = "/usr/local/var/run/openvswitch/db.sock",
 		.help = "the Open vSwitch database: a socket's path, tcp:IP:PORT or ssl:IP:PORT",
-		.detail = "Port control by the database is on where both other ways are off.",
+		.detail = "Port control by the database is active if ZeroMQ port control and the command "
+			"file are both off.",
 	},
 	[OPT_OVSDB_PRIVATE_KEY] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_OVSDB_PRIVATE_KEY", .long_name = "ovsdb-private-key",
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ovsdb_private_key),
-		.help = "our private key, for a database behind ssl: (PEM)",
+		.help = "the daemon's private key (PEM) for a database reached over ssl",
 	},
 	[OPT_OVSDB_CERTIFICATE] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_OVSDB_CERTIFICATE", .long_name = "ovsdb-certificate",
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ovsdb_certificate),
-		.help = "our certificate, for a database behind ssl: (PEM)",
+		.help = "the daemon's certificate (PEM) for a database reached over ssl",
 	},
 	[OPT_OVSDB_CA_CERT] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_OVSDB_CA_CERT", .long_name = "ovsdb-ca-cert",
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ovsdb_ca_cert),
-		.help = "the certificate that signs that of a database behind ssl: (PEM)",
+		.help = "the CA certificate (PEM) of a database reached over ssl",
 	},
 	[OPT_LOG_LEVEL] = {
 		DAEMON, .section = "Process",
 		.variable = "VIRTIOFWD_LOG_LEVEL", .long_name = "loglevel", .short_name = 'l',
 		.arg = ARG_REQUIRED, .metavar = "LEVEL",
 		.parse = value_log_level, AT(log_level), .default_text = "6",
-		.help = "least important messages to log, 0 (emergency) to 7 (debug)",
+		.help = "least severe messages to log, 0 (emergency) to 7 (debug)",
 	},
 	[OPT_NODAEMON] = {
 		DAEMON,
 		.long_name = "nodaemon", .short_name = 'n',
 		.arg = ARG_OPTIONAL, .metavar = "log_syslog", .parse = value_nodaemon,
-		.help = "stay in the foreground and log to stderr, or to syslog as well as a daemon",
+		.help = "stay in the foreground and log to stderr, or with log_syslog to syslog",
 	},
 	[OPT_PID_DIR] = {
 		DAEMON,
@@ -313,10 +313,10 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_BINARY",
 		.parse = value_text, AT(binary),
-		.help = "the program that the service runs, where that is another one",
-		.detail = "It takes the daemon's place in the service, with the same options and under "
-			  "all that the unit forbids. Where it cannot be started, the log says so and the "
-			  "daemon itself runs. By hand it has no effect.",
+		.help = "another program that the service runs instead of the daemon",
+		.detail = "It takes the daemon's place in the service, with the same options and all "
+			"restrictions of the unit. If it cannot be started, the log says so and the "
+			"daemon itself runs. It has no effect on a daemon that is started by hand.",
 	},
 	[OPT_SCHED_STATS_EP] = {
 		SCHED, .section = "Core scheduler",
@@ -337,14 +337,14 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIO4WD_CORE_SCHED_POLL_INTERVAL", .long_name = "poll-interval",
 		.arg = ARG_REQUIRED, .metavar = "SECONDS",
 		.parse = value_interval, SCHED_AT(poll_interval_s), .default_text = "5",
-		.help = "seconds between two looks at the load",
+		.help = "seconds between two measurements of the load",
 	},
 	[OPT_SCHED_SENSITIVITY] = {
 		SCHED,
 		.variable = "VIO4WD_CORE_SCHED_SENSITIVITY", .long_name = "sensitivity",
 		.arg = ARG_REQUIRED, .metavar = "FRACTION",
 		.parse = value_fraction, SCHED_AT(sensitivity), .default_text = "0.25",
-		.help = "improvement that is worth a move, 0 to 1",
+		.help = "smallest improvement that is worth a move, 0 to 1",
 	},
 	[OPT_SCHED_GLOBAL_NUMA] = {
 		SCHED,
@@ -357,14 +357,14 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIO4WD_CORE_SCHED_LOG_LEVEL", .long_name = "loglevel",
 		.arg = ARG_REQUIRED, .metavar = "LEVEL",
 		.parse = value_log_level, SCHED_AT(log_level), .default_text = "7",
-		.help = "least important messages to log, 0 (emergency) to 7 (debug)",
+		.help = "least severe messages to log, 0 (emergency) to 7 (debug)",
 	},
 	[OPT_SCHED_CONFIG_EP] = {
 		SCHED,
 		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "config-ep",
 		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
 		SCHED_AT(config_ep), .default_text = CONFIG_ENDPOINT, .when_true = CONFIG_ENDPOINT,
-		.help = "the daemon's config endpoint, which tells the pinned relays",
+		.help = "the daemon's config endpoint, which names the pinned relays",
 	},
 	[OPT_SCHED_DRY_RUN] = {
 		SCHED,
@@ -383,7 +383,7 @@ const struct config_option config_options[OPT_N] = {
 		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
 		.long_name = "check-config", .arg = ARG_NONE,
 		.help = "check the file and the options, say what is wrong, and start nothing",
-		.detail = "Devices and sockets are not looked at.",
+		.detail = "Devices and sockets are not checked.",
 	},
 	[OPT_HELP] = {
 		.programs = PROGRAM_DAEMON | PROGRAM_SCHED,
