@@ -19,7 +19,7 @@
 	"/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/h23456789/" \
 	"i2345678"
 
-static int lookup_error = -1; /* errno of a look-up of users, which finds none; -1: looks */
+static int lookup_error = -1; /* errno of all account lookups; -1: they are real */
 
 struct passwd *__real_getpwnam(const char *name);
 struct passwd *__wrap_getpwnam(const char *name);
@@ -34,7 +34,9 @@ struct passwd *__wrap_getpwnam(const char *name)
 
 static char file_path[] = "/tmp/config_test.XXXXXX";
 
-/* A machine with CPUs 0..8, of which 8 is offline and 6 outside our cpuset, and 100..299. */
+/*
+ * A machine with CPUs 0..8, of which 8 is offline and 6 is outside our cpuset, and CPUs 100..299.
+ */
 static struct machine machine(void)
 {
 	struct machine machine;
@@ -82,7 +84,7 @@ static int load(const char *file, const char *line, struct config **ret_config, 
 	return load_daemon(argc, argv, &m, ret_config, err);
 }
 
-/* Loads what must be good. */
+/* Loads a configuration that must be valid. */
 static struct config *good(const char *file, const char *line)
 {
 	struct config *config = NULL;
@@ -118,7 +120,7 @@ static void defaults(void **state)
 		     config->same_numa || config->ipc_port_control || config->jumbo ||
 		     config->mrgbuf || config->tso || config->vhost_client || config->zero_copy ||
 		     config->dynamic_sockets || config->allow_tcp_endpoints);
-	/* Of the three ways of port control the one that is left. */
+	/* The last of the three ways of port control. */
 	assert_true(config->ovsdb);
 	config_free(config);
 }
@@ -311,7 +313,7 @@ static void missing_default_accounts_are_noticed(void **state)
 	config_free(config);
 }
 
-/* The account of a pod is of its container only. */
+/* The account of a pod exists in its container only. */
 static void accounts_by_number(void **state)
 {
 	struct config *config = good("VIRTIOFWD_SOCKET_OWNER=10700107\n", "-g 4294967294");
@@ -322,7 +324,10 @@ static void accounts_by_number(void **state)
 	config_free(config);
 }
 
-/* Not to be taken for missing: the daemon would go on with sockets that VMs cannot open. */
+/*
+ * A failed lookup must not pass for a missing account: the daemon would start, with sockets that
+ * VMs cannot open.
+ */
 static void accounts_that_cannot_be_looked_up(void **state)
 {
 	static const int reasons[] = {EIO, EMFILE, ETIMEDOUT};
@@ -370,7 +375,7 @@ static void socket_paths(void **state)
 	assert_string_equal(path, "/tmp/v7.sock");
 	config_free(config);
 
-	directory[strlen(directory) - 6] = '\0'; /* as long as may be */
+	directory[strlen(directory) - 6] = '\0'; /* as long as allowed */
 	config = good("", directory);
 	config_socket_path(config, RELAYS_MAX - 1, path);
 	assert_int_equal(strlen(path), SOCKET_PATH_SIZE - 1);
@@ -463,7 +468,7 @@ static void refuses(void **state)
 	expect_refusals(cases, ARRAY_SIZE(cases), true);
 }
 
-/* No fault of the configuration's: a service is started again. */
+/* No fault of the configuration: the service may be started again. */
 static void misses(void **state)
 {
 	static const struct refusal cases[] = {
@@ -472,7 +477,8 @@ static void misses(void **state)
 		{"", "-M 8", "--master-lcore: ", "CPU 8 is not online"},
 		{"", "-p /nosuch", "--pid-path: ", "No such file"},
 		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
-		{"", "-u 4294967295", "--vhost-username: ", "no user '4294967295'"}, /* nobody's */
+		{"", "-u 4294967295",
+			"--vhost-username: ", "no user '4294967295'"}, /* not a valid uid */
 		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
 		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
 		{"", "--config=/", "--config: /: ", "directory"},
@@ -517,7 +523,7 @@ static void scheduler(void **state)
 	assert_string_equal(err.text, "--sensitivity: '1.5' is no fraction; 0 to 1");
 }
 
-/* isolcpus and CPUAffinity= start us outside the workers' CPUs. */
+/* With isolcpus or CPUAffinity= we start outside the workers' CPUs. */
 static void affinity_does_not_limit_the_workers(void **state)
 {
 	struct machine wide, narrow;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The relays and DPDK's events are the test's own here. */
+/* The relays and DPDK's events are faked here. */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -34,7 +34,7 @@ struct bed {
 static int event_fd;
 static char resumed[64];   /* the relays, as text */
 static bool refuses;       /* no device can be opened; */
-static unsigned n_refused; /* so often it was tried since */
+static unsigned n_refused; /* attempts since then */
 
 static void announce_loss(void)
 {
@@ -59,7 +59,7 @@ int port_events_fd(const struct port_events *events)
 	return event_fd;
 }
 
-/* It is always relay 1's device that is lost. */
+/* The lost device is always that of relay 1. */
 bool port_events_next(struct port_events *events, struct port_event *ret_event)
 {
 	eventfd_t n;
@@ -73,7 +73,7 @@ void relay_lose(struct relay *relay, unsigned member)
 	relay->members[member].away = true;
 }
 
-/* Takes a turn, and another device is lost over it. */
+/* Takes a whole turn; meanwhile another device is lost. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
 	const struct timespec turn = {.tv_nsec = TURN_NS};
@@ -133,7 +133,7 @@ static int end_watch(void **state)
 	return 0;
 }
 
-/* It would be a relay a second then, or none where there is always something new. */
+/* Otherwise one relay per second would be checked, or none if there is always something new. */
 static void what_comes_meanwhile_waits_until_all_have_been_looked_at(void **state)
 {
 	struct bed *bed = *state;
@@ -162,7 +162,7 @@ static void quiet_is_not_waited_for_without_end(void **state)
 
 static int old_stderr;
 
-/* What is written to stderr goes to the file that is returned, until end_catching(). */
+/* Redirects stderr to the file that is returned, until end_catching(). */
 static int catch_log(void)
 {
 	int fd = memfd_create("log", MFD_CLOEXEC);
@@ -195,7 +195,7 @@ static unsigned occurrences(const char *text, const char *what)
 	return n;
 }
 
-/* Each time the one was told, what was told of the other was forgotten. */
+/* The log of one member must not make the other's be forgotten and repeated. */
 static void why_a_device_is_not_back_is_told_once_for_each_member(void **state)
 {
 	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;
@@ -219,7 +219,7 @@ static void why_a_device_is_not_back_is_told_once_for_each_member(void **state)
 	assert_int_equal(occurrences(log, "device net_null_too is stuck; trying again"), 1);
 }
 
-/* Any PCI function of this host that it has for itself; false for none. */
+/* Finds any PCI function that this host keeps for itself; false if there is none. */
 static bool find_kept(struct device_id *ret_id, char ret_driver[static HOST_DRIVER_SIZE])
 {
 	DIR *dir = opendir(SYSFS_ROOT "/bus/pci/devices");
@@ -236,7 +236,7 @@ static bool find_kept(struct device_id *ret_id, char ret_driver[static HOST_DRIV
 	return found;
 }
 
-/* A VF that was made anew is the kernel's again, where nobody has bound it since. */
+/* A VF that was created anew belongs to the kernel again until somebody binds it. */
 static void a_device_that_the_kernel_keeps_is_told_with_the_remedy(void **state)
 {
 	const uint64_t end_ns = clock_monotonic_ns() + WAIT_NS;

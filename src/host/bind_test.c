@@ -15,12 +15,12 @@
 #include "host/sysfs.h"
 #include "host/sysfs_fixture.h"
 
-/* The kernel's part: the linker puts this in the place of sysfs_write(). */
+/* The fake kernel: the linker replaces sysfs_write() by it. */
 static struct {
 	struct fake_sysfs fs;
-	char override[PATH_MAX]; /* the driver asked for last, "" for none */
-	const char *refused;     /* the driver that will not probe, NULL for none */
-	int write_error;         /* what each write fails with, 0 for none */
+	char override[PATH_MAX]; /* the override written last; "" for none */
+	const char *refused;     /* the driver that refuses; NULL for none */
+	int write_error;         /* error of every write; 0 for none */
 	char reports[1024];
 	int probes;
 } kernel;
@@ -149,7 +149,7 @@ static void bad_entries_do_not_stop_the_rest(void **state)
 					    "../x=-22 0000:02:00.0=-19 0000:01:10.1=1 ");
 }
 
-/* Binding fails with the code; the text names the device and the remedy; nothing was changed. */
+/* Expects binding to fail with the code, a text that names device and remedy, and no change. */
 static void expect_refusal(const char *addr_text, int code, const char *remedy, const char *driver)
 {
 	struct err err = {""};
@@ -185,7 +185,7 @@ static void in_use(void **state)
 	fake_sysfs_link(&kernel.fs, "devices/pci0000:00/0000:01:10.0/net/ens3v0/master",
 		"devices/virtual/net/br7");
 	expect_refusal("0000:01:10.0", EBUSY, "br7", "igbvf");
-	/* the loopback interface is the one that has an address on every host */
+	/* the loopback interface has an address on every host */
 	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.1/net");
 	fake_sysfs_netdev(&kernel.fs, "lo", "0000:01:10.1", NULL, NULL);
 	expect_refusal("0000:01:10.1", EBUSY, "ip addr flush dev lo", "igbvf");

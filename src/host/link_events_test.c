@@ -46,10 +46,10 @@ static void only_what_has_a_carrier_is_heard(void **state)
 	const struct message messages[] = {
 		message(RTM_NEWLINK, 1, IFF_UP, IFF_UP),
 		message(RTM_NEWLINK, 2, IFF_UP | IFF_RUNNING,
-			0),                         /* as the kernel tells of a carrier */
+			0),                         /* as the kernel reports a carrier */
 		message(RTM_NEWLINK, 3, 0, IFF_UP), /* set down */
 		message(RTM_DELLINK, 4, IFF_UP | IFF_RUNNING, 0),
-		message(RTM_NEWLINK, 5, IFF_UP | IFF_RUNNING, ~0U), /* made */
+		message(RTM_NEWLINK, 5, IFF_UP | IFF_RUNNING, ~0U), /* created */
 	};
 	struct heard heard = {0};
 

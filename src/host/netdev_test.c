@@ -43,7 +43,7 @@ static void expect_vf(
 	assert_int_equal(vf.number, number);
 }
 
-/* The error has the code, and its text names the interface and what is missing. */
+/* Expects an error with the code and a text that names the interface and what is missing. */
 static void expect_error(struct fake_sysfs *fs, const char *netdev, int r, const char *missing)
 {
 	struct err err = {""};
@@ -77,8 +77,9 @@ static void igb_vf_by_its_own_interface(void **state)
 	expect_error(fs, "ens3v6", -ENODEV, "virtfn");
 }
 
-/* Two PFs, each with a switch of its own; representors have the PF for a device, as in newer
- * kernels. */
+/*
+ * Two PFs, each with a switch of its own. The representors' device is the PF, as in newer kernels.
+ */
 static void mlx5_representors(void **state)
 {
 	struct fake_sysfs *fs = *state;
@@ -109,7 +110,7 @@ static void mlx5_representors(void **state)
 	expect_error(fs, "sf", -EINVAL, "pf0sf88");
 }
 
-/* One switch for both PFs (VF LAG, multi-port): the PF's number is the PCI function. */
+/* One switch for both PFs (VF LAG, multi-port): the PF's number is its PCI function. */
 static void mlx5_representors_of_a_shared_switch(void **state)
 {
 	struct fake_sysfs *fs = *state;
@@ -132,7 +133,9 @@ static void mlx5_representors_of_a_shared_switch(void **state)
 	expect_error(fs, "smartnic", -EINVAL, "controller 1");
 }
 
-/* Virtual interfaces; the card's physical ports have the PF for a device, its data vNIC no switch.
+/*
+ * Virtual interfaces. The device of the card's physical ports is the PF; its data vNIC has no
+ * switch.
  */
 static void nfp_representors(void **state)
 {
@@ -166,7 +169,10 @@ static void nfp_representors(void **state)
 	expect_error(fs, "br0", -EINVAL, "neither");
 }
 
-/* Several cards with one switch: the controller counts them in the order of their addresses. */
+/*
+ * Several cards with one switch: the controller's number counts them in the order of their
+ * addresses.
+ */
 static void controllers_count_cards(void **state)
 {
 	struct fake_sysfs *fs = *state;

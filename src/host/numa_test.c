@@ -11,7 +11,7 @@
 #include "host/numa.h"
 #include "host/sysfs_fixture.h"
 
-#define MOUNT "/" /* its block size stands for that of huge pages */
+#define MOUNT "/" /* its block size stands for that of hugetlbfs */
 
 static struct fake_sysfs fs;
 
@@ -63,7 +63,7 @@ static void cpus_have_nodes(void **state)
 
 static void memory_is_where_pages_are(void **state)
 {
-	assert_nodes("3", 1 << 1); /* no page anywhere: so they are missed there */
+	assert_nodes("3", 1 << 1); /* no page anywhere, so the lack is reported there */
 	assert_nodes("1-2", 1 << 0 | 1 << 1);
 	set_pages(0, 8);
 	set_pages(1, 0);

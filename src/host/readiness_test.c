@@ -15,7 +15,7 @@
 #define PAGES "hugepages/hugepages-2048kB/free_hugepages"
 
 static struct fake_sysfs fs;
-static char found[4096]; /* the findings of a test, a line each */
+static char found[4096]; /* the findings of a test, one per line */
 
 static void note(void *userdata, const char *check, enum host_verdict verdict, const char *text)
 {
@@ -79,11 +79,11 @@ static void test_vfio(void **state)
 	assert_found("1 iommu: off");
 
 	found[0] = '\0';
-	needs.bind_vfio_pci = "ens3"; /* what is attached later does */
+	needs.bind_vfio_pci = "ens3"; /* what is attached later needs it */
 	host_check_vfio(fs.root, &needs, note, NULL);
 	assert_found("2 iommu: off");
 
-	/* Neither do these, unless they are bound to vfio-pci first. */
+	/* Nor do these need it, unless they are bound to vfio-pci first. */
 	fake_sysfs_pci(&fs, "0000:05:09.1", "mlx5_core", 24);
 	fake_sysfs_pci(&fs, "0000:05:09.2", "igb_uio", 25);
 	needs.n_devices = 1;
@@ -151,7 +151,7 @@ static void test_devices(void **state)
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("0 devices: 0000:05:08.3 can be used");
 
-	/* What the daemon does itself before it opens them. */
+	/* The daemon binds it itself before it opens it. */
 	assert_int_equal(device_id_parse("0000:05:08.2", &id, NULL), 0);
 	needs.bind_vfio_pci = "05:08.2,05:08.4";
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
@@ -170,7 +170,7 @@ static void test_devices(void **state)
 	assert_found("2 devices: device 0000:05:09.1 is bound to igb_uio, which needs physical");
 }
 
-/* Whatever is attached later must be bound as the configuration says. */
+/* Devices to bind are checked even if they are attached later only. */
 static void test_devices_to_bind(void **state)
 {
 	struct host_needs needs = {.bind_vfio_pci = "ens3:2,nosuch,05:0a.1,05:08.1"};
@@ -195,7 +195,7 @@ static void test_devices_to_bind(void **state)
 		found, "0 devices: 0000:05:0a.0 is bound to vfio-pci when the daemon starts\n");
 }
 
-/* As with the drop-in by which the service is not root. */
+/* As with the drop-in that makes the service run as a user other than root. */
 static void test_devices_that_only_root_binds(void **state)
 {
 	const struct host_needs needs = {.bind_vfio_pci = "05:08.2"};
@@ -254,7 +254,7 @@ static void test_hugepages(void **state)
 	assert_found("0 hugepages: the running daemon");
 }
 
-/* An account of most systems, and the only group that is its own. */
+/* An account that most systems have, and the only group of its own. */
 #define DAEMON_UID 1
 #define DAEMON_GID 1
 
@@ -280,7 +280,7 @@ static void test_directory(void **state)
 	assert_found("0 sockets: /tmp/nonexistent is made for someone");
 	look_at_directory("/tmp/nonexistent//", 65534, true);
 	assert_found("0 sockets: /tmp/nonexistent// is made for someone");
-	look_at_directory("/nonexistent/x/y", 0, true); /* the daemon makes one */
+	look_at_directory("/nonexistent/x/y", 0, true); /* the daemon creates it */
 	assert_found("2 sockets: socket directory /nonexistent/x/y: /nonexistent: No such file");
 	look_at_directory("/proc/version/x", 0, true);
 	assert_found("2 sockets: socket directory /proc/version/x: /proc/version is no directory");
@@ -300,7 +300,7 @@ static void test_directory(void **state)
 	assert_found("chown someone /tmp/fake-sysfs-");
 }
 
-/* With dynamic sockets those may be elsewhere. */
+/* With dynamic sockets, the sockets may be elsewhere. */
 static void test_directory_that_may_not_be_needed(void **state)
 {
 	optional = true;
@@ -325,7 +325,7 @@ static void test_directory_that_cannot_be_made(void **state)
 	assert_found(": Permission denied");
 }
 
-/* Nobody is named: whoever QEMU is, it is not known to be let in. */
+/* No account is known, so nobody can tell whether QEMU has access. */
 static void test_directory_of_nobody(void **state)
 {
 	look_at_directory("/tmp", -1, true);
@@ -336,7 +336,7 @@ static void test_directory_of_nobody(void **state)
 	assert_found("2 sockets: ");
 }
 
-/* The configured one, and those that the account is a member of. */
+/* The configured group, and those that the account is a member of. */
 static void test_directory_of_a_group(void **state)
 {
 	char path[PATH_MAX];
@@ -363,7 +363,7 @@ static void test_directory_of_a_group(void **state)
 	assert_found("0 sockets: ");
 }
 
-/* Of somebody who can have made it before the daemon. */
+/* A directory of somebody who may have created it before the daemon. */
 static void test_directory_of_another(void **state)
 {
 	char path[PATH_MAX];
@@ -378,7 +378,7 @@ static void test_directory_of_another(void **state)
 	assert_found("2 sockets: directory /tmp/fake-sysfs-");
 	assert_found("belongs to user 4711");
 
-	assert_int_equal(chmod(fs.root, 0755), 0); /* only root makes directories in it */
+	assert_int_equal(chmod(fs.root, 0755), 0); /* only root may create directories in it */
 	look_at_directory(path, 0, true);
 	assert_found("0 sockets: ");
 	assert_int_equal(chmod(fs.root, 01777), 0);

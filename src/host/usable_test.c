@@ -28,7 +28,7 @@ static int remove_tree(void **state)
 	return 0;
 }
 
-/* What is said of a function; the devices' files are in the tree too. */
+/* Checks what is said of a function; the device files are in the tree too. */
 static void assert_said(const char *addr_text, int expected, const char *words)
 {
 	const struct host_use use = {0};

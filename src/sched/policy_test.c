@@ -14,7 +14,7 @@
 
 #define RANDOM_MACHINES 2000
 
-/* Workers on CPUs 10, 11, ..., node by node in turn. */
+/* Workers on CPUs 10, 11, ..., on the nodes in turn. */
 static struct sched_input machine(unsigned n_workers, int n_nodes)
 {
 	struct sched_input input = {.n_workers = n_workers, .sensitivity = 0.25};
@@ -25,7 +25,7 @@ static struct sched_input machine(unsigned n_workers, int n_nodes)
 	return input;
 }
 
-/* One more lane, of the node of its worker; returns it for changes. */
+/* Adds a lane whose node is that of its worker; returns it for changes. */
 static struct sched_lane *add_lane(struct sched_input *input, unsigned worker, double load)
 {
 	unsigned i = input->n_lanes++;
@@ -72,7 +72,9 @@ static double random_unit(unsigned *seed)
 	return rand_r(seed) / ((double)RAND_MAX + 1);
 }
 
-/* Lanes on their own nodes, a few of them pinned, load up to some two cores a worker. */
+/*
+ * Lanes on their own nodes, a few of them pinned, with a load of up to about two cores per worker.
+ */
 static struct sched_input random_machine(unsigned *seed)
 {
 	int n_nodes = rand_r(seed) % 3;
@@ -239,10 +241,10 @@ static void a_lane_comes_home(void **state)
 	assert_int_equal(plan.n_moves, 1);
 	assert_int_equal(plan.moves[0].to, 2);
 	assert_int_equal(plan.moves[0].reason, SCHED_LOCALITY);
-	/* No worker on its node: it is at home where it is. */
+	/* Its node has no worker: it is at home where it runs. */
 	input.lanes[0].numa_node = 7;
 	assert_int_equal(plan_for(&input).n_moves, 0);
-	/* No room on its node. */
+	/* Its node has no room. */
 	input.lanes[0].numa_node = 0;
 	input.lanes[1].load = 0.9;
 	add_lane(&input, 2, 0.9);

@@ -27,9 +27,7 @@ int client_port_control(
 struct stats_reply {
 	ProtobufCMessage *message; /* the whole answer, for printing */
 	unsigned n;
-	struct relay_stats
-		/* ids < RELAYS_MAX; internal_state: in message */
-		relays[RELAYS_MAX];
+	struct relay_stats relays[RELAYS_MAX]; /* ids < RELAYS_MAX; internal_state: in message */
 	struct relay_rates rates[RELAYS_MAX];
 	unsigned n_workers; /* 0 if the daemon does not tell */
 	struct worker_stats workers[WORKERS_MAX];

@@ -24,7 +24,10 @@ enum {
 	QUERY_PCI = VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__QUERY_PCI,
 };
 
-/* A request as a table can write it. Absent: numbers that are not SET, texts that are NULL. */
+/*
+ * A request as a table can describe it. Absent are numbers that are not SET and texts that are
+ * NULL.
+ */
 struct number {
 	bool set;
 	uint32_t value;
@@ -45,8 +48,8 @@ struct sketch {
 	const char *name;
 	const char *path;
 	const char *ident;
-	struct number bus, slot, function; /* of the first address, where SET */
-	const char *reason;                /* what the error has to mention */
+	struct number bus, slot, function; /* of the first address, if SET */
+	const char *reason;                /* must be in the error */
 };
 
 static int decode(const struct sketch *sketch, struct op *ret_op, struct err *err)
@@ -174,7 +177,7 @@ static void test_sockets(void **state)
 	assert_int_equal(op.socket_mode, SOCKET_MODE_SERVER);
 }
 
-/* 108 and 128 bytes: one too many for a socket's path and for an ident. */
+/* 108 and 128 bytes: one too many for a socket path and for an ident. */
 #define TEN "/123456789"
 #define PATH_108 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/1234567"
 #define IDENT_128 PATH_108 TEN TEN
@@ -309,7 +312,8 @@ static void test_bytes(void **state)
 	assert_int_equal(port_control_request_decode(nul, sizeof(nul) - 1, &op, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "NUL"));
 
-	/* Cut anywhere, but not right before `conditional`, it is no request or an incomplete one.
+	/*
+	 * Cut anywhere except right before `conditional`, it is garbage or an incomplete request.
 	 */
 	for (size_t cut = 0; cut < sizeof(add) - 1; cut += cut == 13 ? 2 : 1)
 		assert_true(port_control_request_decode(add, cut, &op, &err) < 0);

@@ -84,7 +84,7 @@ static int remove_bed(void **state)
 	return 0;
 }
 
-/* Runs the loop until nothing is left to do: all that we do is known to the kernel at once. */
+/* Runs the loop until nothing is left to do; the kernel reports all that we do at once. */
 static void settle(struct bed *bed)
 {
 	bed->log[0] = '\0';
@@ -236,7 +236,10 @@ static void expect_left_alone(struct bed *bed)
 	unlink(bed->path);
 }
 
-/* Makes a file that would do, beside the place, and then moves something else into the place. */
+/*
+ * Creates an acceptable file next to the command file's place, and then moves something else into
+ * that place.
+ */
 static void refused_files_are_left_alone(void **state)
 {
 	struct bed *bed = *state;
@@ -286,7 +289,7 @@ static size_t count_operations(const struct bed *bed)
 	return n;
 }
 
-/* The event loop's other sources are not held up by more than one of them; the next file waits. */
+/* Other event sources wait for one command at most; the next file waits for all commands. */
 static void slow_commands_take_turns(void **state)
 {
 	struct bed *bed = *state;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What the formats must be like is judged by their own parsers, in tests/black/test_metrics.py;
- * here stand the values. */
+/* Tests the values. The formats are checked by their own parsers in tests/black/test_metrics.py. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,7 +101,7 @@ static void values_stand_where_they_belong(void **state)
 		"_device_queue_received_packets_total{relay=\"1\",queue=\"1\"} 13\n",
 		"_device_queue_sent_packets_total{relay=\"1\",queue=\"1\"} 18446744073709551615\n",
 		"_pool_packets{relay=\"1\"} 5\n",
-		/* Worker 2 is on node 0, device and VM on node 1; worker 3 is with them. */
+		/* Worker 2 is on node 0, device and VM are on node 1, and so is worker 3. */
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vf_to_vm\"} 1\n",
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vm_to_vf\"} 0\n",
 		"dpdk=\"DPDK \\\"x\\\"\\\\?\"} 1\n",
@@ -126,7 +125,7 @@ static void relays_that_never_did_anything_are_left_out(void **state)
 	free(view);
 }
 
-/* 0 would be a counter that began anew. */
+/* A value of 0 would look like a counter that was reset. */
 static void a_device_that_does_not_answer_has_no_counters(void **state)
 {
 	static const char *const pool[] = {"_pool_packets{relay=\"1\"} 5\n", NULL};

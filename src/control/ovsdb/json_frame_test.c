@@ -14,7 +14,7 @@
 static const char stream[] = " {\"a\":\"}\\\"]{\"}\n{}{\"b\":[{\"c\":[1,2]},\"\\\\\"]}  ";
 static const size_t ends[] = {14, 17, 41};
 
-/* The stream cut into pieces of every size gives the same ends. */
+/* Pieces of every size give the same ends. */
 static void ends_do_not_depend_on_the_cuts(void **state)
 {
 	for (size_t piece = 1; piece <= sizeof(stream); piece++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A server of our own does here what a real one does not; the rest is tests/black/test_ovsdb.py. */
+/* A fake server does here what a real one does not; the rest is in tests/black/test_ovsdb.py. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -90,7 +90,7 @@ static int make_bed(void **state)
 	return make_bed_with(state, 0);
 }
 
-/* Where the client loses its patience soon. */
+/* A client with short timeouts. */
 static int make_hasty_bed(void **state)
 {
 	return make_bed_with(state, PROBE_MS);
@@ -124,7 +124,7 @@ static bool accepted(struct bed *bed)
 	return true;
 }
 
-/* True once the client has closed the connection; what it sent is passed over. */
+/* True once the client has closed the connection; discards what it sent. */
 static bool closed(struct bed *bed)
 {
 	char data[4096];
@@ -135,7 +135,7 @@ static bool closed(struct bed *bed)
 	return n == 0 || errno == ECONNRESET;
 }
 
-/* The next thing the client sends; a reference for the caller, or NULL. */
+/* The next message of the client, or NULL; the caller owns the reference. */
 static json_t *received(struct bed *bed)
 {
 	char data[4096];
@@ -150,7 +150,7 @@ static json_t *received(struct bed *bed)
 	return message;
 }
 
-/* Waits for a message of the method, or for a reply where it is NULL. */
+/* Waits for a message of the method, or for a reply if it is NULL. */
 static json_t *await(struct bed *bed, const char *method)
 {
 	json_t *message = NULL;
@@ -196,7 +196,7 @@ static void update(struct bed *bed, const char *rows)
 	say(bed, text);
 }
 
-/* Until everything said so far has been read. */
+/* Waits until the client has read everything sent so far. */
 static void wait_heard(struct bed *bed)
 {
 	say(bed, "{\"id\":\"e\",\"method\":\"echo\",\"params\":[]}");
@@ -229,7 +229,7 @@ static void answers_echo_and_sends_its_own(void **state)
 	assert_true(json_is_null(json_object_get(message, "error")));
 	json_decref(message);
 	json_decref(await(bed, NULL));
-	/* silence makes it ask; an answer keeps the connection */
+	/* silence makes it probe; an answer keeps the connection */
 	for (int i = 0; i < 3; i++) {
 		json_decref(await(bed, "echo"));
 		say(bed, "{\"id\":\"probe\",\"result\":[],\"error\":null}");
@@ -305,7 +305,7 @@ static void breaches_end_the_connection_only(void **state)
 	run_until(bed->event, !strcmp(bed->log, "add 5;"));
 }
 
-/* An endless message, and echo requests whose answers are never read. */
+/* An endless message, then echo requests whose answers are never read. */
 static void a_flood_is_bounded(void **state)
 {
 	static const char echo[] =
@@ -365,7 +365,7 @@ static unsigned count(const char *text, const char *part)
 	return n;
 }
 
-/* The event loop's other sources are not held up by more than one of them. */
+/* Other event sources wait for one slow operation at most. */
 static void slow_operations_take_turns(void **state)
 {
 	struct bed *bed = *state;
@@ -381,12 +381,12 @@ static void slow_operations_take_turns(void **state)
 		n = count(bed->log, ";");
 		assert_in_range(n, before, before + 1);
 	}
-	assert_string_equal(bed->log, "add 1;add 2;add 3;"); /* those that failed wait */
+	assert_string_equal(bed->log, "add 1;add 2;add 3;"); /* the failed ones wait */
 	bed->code = 0;
 	run_until(bed->event, !strcmp(bed->log, "add 1;add 2;add 3;add 1;add 2;add 3;"));
 }
 
-/* Else one that is slow to fail would be tried again and again, and the others never. */
+/* Otherwise a relay that is slow to fail would be tried again and again, and the others never. */
 static void new_rows_do_not_bring_back_what_was_just_tried(void **state)
 {
 	struct bed *bed = *state;
@@ -401,7 +401,7 @@ static void new_rows_do_not_bring_back_what_was_just_tried(void **state)
 	assert_string_equal(bed->log, "add 1;add 2;add 3;add 5;add 1;");
 }
 
-/* Nor are several updates that came at once more than a turn. */
+/* Several updates at once take no more than a turn either. */
 static void updates_take_turns(void **state)
 {
 	static const char *const rows[] = {
@@ -426,7 +426,7 @@ static void updates_take_turns(void **state)
 	}
 }
 
-/* What the kernel announces all the time, as where containers come and go, holds up nothing. */
+/* Constant kernel events, as on a host where containers come and go, do not hold up a plan. */
 static void announcements_let_a_plan_go_through(void **state)
 {
 	struct bed *bed = *state;
@@ -434,7 +434,7 @@ static void announcements_let_a_plan_go_through(void **state)
 	unsigned n;
 
 	if (fd < 0)
-		skip(); /* root alone can have one made */
+		skip(); /* only root can cause an event */
 	bed->slow = true;
 	bed->code = EIO;
 	sync_with(bed, "{\"Interface\":{" MARKED_ROW("a", "1") "," MARKED_ROW(
@@ -447,14 +447,14 @@ static void announcements_let_a_plan_go_through(void **state)
 	assert_string_equal(bed->log, "add 1;add 2;add 3;");
 }
 
-/* An update that changes nothing is no reason to try again before it is time. */
+/* An update that changes nothing does not cause an early retry. */
 static void updates_of_others_do_not_hasten(void **state)
 {
 	struct bed *bed = *state;
 
 	bed->code = ENODEV;
 	sync_with(bed, ROW_OF_RELAY_5);
-	run_until(bed->event, count(bed->log, ";") == 3); /* the next one is a second away */
+	run_until(bed->event, count(bed->log, ";") == 3); /* the next attempt is a second away */
 	for (unsigned i = 0; i < 4; i++) {
 		update(bed, i % 2 ? UNMARKED_ROW : ROW_OF_RELAY_5);
 		wait_heard(bed);

@@ -50,7 +50,7 @@ static int remove_bed(void **state)
 	return 0;
 }
 
-/* An update, in which ' stands for ". */
+/* Parses an update, in which ' stands for ". */
 static json_t *parse(const char *text)
 {
 	_cleanup_free_ char *copy = strdup(text);
@@ -75,13 +75,13 @@ static void take(struct bed *bed, bool initial, const char *text)
 	json_decref(update);
 }
 
-/* A row as the server tells it; `ids` are the pairs of external_ids. */
+/* A row as the server sends it; `ids` are the pairs of external_ids. */
 #define ROW(uuid, name, ids) \
 	"'" uuid "':{'new':{'name':'" name "','external_ids':['map',[" ids "]]}}"
 #define MARK "['virtio_forwarder','1']"
 #define INTERFACES(rows) "{'Interface':{" rows "}}"
 
-/* Takes the steps to what the rows ask for, all of them successful; bed->log tells them. */
+/* Takes the steps to what the rows ask for; all succeed, and bed->log lists them. */
 static void follow(struct bed *bed, bool look_again)
 {
 	struct port_step steps[PORT_STEPS_MAX];
@@ -97,7 +97,7 @@ static void follow(struct bed *bed, bool look_again)
 		size_t length = strlen(bed->log);
 
 		port_step_op(&steps[i], steps[i].add ? to : have, &op);
-		/* what the relay has from others is not taken over */
+		/* what somebody else has given the relay is not taken over */
 		assert_int_equal(op.conditional, op.kind == OP_REMOVE || have->set);
 		assert_int_equal(op.device.n_members, 1);
 		snprintf(bed->log + length, sizeof(bed->log) - length, "%s %d %s%s%s;",
@@ -140,17 +140,17 @@ static void rows_come_change_and_go(void **state)
 	take(bed, false, INTERFACES(ROW("u3", "eth3", "['x','y'],['virtio_relay','']")));
 	follow(bed, false);
 	assert_string_equal(bed->log, "add 3 0000:05:08.3;");
-	/* the key goes, an ident changes */
+	/* the key is removed, an ident changes */
 	take(bed, false,
 		INTERFACES(ROW("u3", "eth3", "['x','y']") "," ROW(
 			"u1", "eth1", MARK ",['iface-id','other']")));
 	follow(bed, false);
 	assert_string_equal(bed->log, "remove 3 0000:05:08.3;add 1 0000:05:08.1 other;");
-	/* the ident goes */
+	/* the ident is removed */
 	take(bed, false, INTERFACES(ROW("u1", "eth1", MARK)));
 	follow(bed, false);
 	assert_string_equal(bed->log, "add 1 0000:05:08.1;");
-	/* the key comes, in one update with a row's end, whose mark does not matter */
+	/* the key is added, in one update with the deletion of a row, whose key does not matter */
 	take(bed, false,
 		INTERFACES(
 			ROW("u3", "eth3", MARK) ",'u1':{'old':{'name':'eth1'}},'u2':{'old':{}}"));
@@ -186,7 +186,7 @@ static void ids_and_devices_may_be_named(void **state)
 	follow(bed, false);
 	assert_string_equal(
 		bed->log, "add 0 net_null0,size=64;add 2 0000:05:08.2;add 63 0000:05:08.1;");
-	/* another relay for the device: taken away first */
+	/* another relay for the device: removed first */
 	take(bed, false, INTERFACES(ROW("u1", "eth1", MARK ",['virtio_forwarder_id','1']")));
 	follow(bed, false);
 	assert_string_equal(bed->log, "remove 63 0000:05:08.1;add 1 0000:05:08.1;");
@@ -231,7 +231,7 @@ static void who_has_a_relay_keeps_it(void **state)
 {
 	struct bed *bed = *state;
 
-	/* by name at first, in whatever order they come */
+	/* at first by name, in whatever order they come */
 	take(bed, true,
 		INTERFACES(ROW("u2", "eth2", MARK ",['virtio_forwarder_id','1']") "," ROW(
 			"u1", "eth1", MARK)));
@@ -251,7 +251,7 @@ static void who_has_a_relay_keeps_it(void **state)
 	follow(bed, false);
 	assert_string_equal(bed->log, "");
 	expect_problem(bed, "a", "device 0000:05:08.1 is claimed by interface eth1", false);
-	/* it is given up: the next by name */
+	/* its owner gives it up: the next by name gets it */
 	take(bed, false, INTERFACES("'u1':{'old':{}},'u3':{'old':{}}"));
 	follow(bed, false);
 	assert_string_equal(bed->log, "remove 1 0000:05:08.1;add 1 0000:05:08.0;");
@@ -274,7 +274,7 @@ static void a_row_waits_for_its_vf_and_keeps_it(void **state)
 	follow(bed, false);
 	assert_string_equal(bed->log, "add 9 0000:05:09.1;");
 
-	/* a VF's own interface goes when another driver takes the VF, and its relay must not */
+	/* a VF's own interface disappears when another driver takes the VF; its relay must not */
 	fake_sysfs_remove(&bed->fs, "class/net/eth9");
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
@@ -282,14 +282,14 @@ static void a_row_waits_for_its_vf_and_keeps_it(void **state)
 	take(bed, true, INTERFACES(ROW("v9", "eth9", MARK)));
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
-	/* del-port and add-port in one transaction, told in either order */
+	/* del-port and add-port in one transaction, reported in either order */
 	take(bed, false, INTERFACES("'v9':{'old':{}}," ROW("w9", "eth9", MARK)));
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
 	take(bed, false, INTERFACES(ROW("v9", "eth9", MARK) ",'w9':{'old':{}}"));
 	follow(bed, true);
 	assert_string_equal(bed->log, "");
-	/* it comes back as another VF's */
+	/* it comes back as the interface of another VF */
 	fake_sysfs_netdev(&bed->fs, "x", NULL, "aa", "pf0vf0");
 	fake_sysfs_link(&bed->fs, "class/net/eth9", "devices/virtual/net/x");
 	follow(bed, false);

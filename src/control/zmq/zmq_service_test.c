@@ -12,12 +12,12 @@
 #include "control/turn.h"
 #include "control/zmq/service_fixture.h"
 
-/* A service that answers with what it was asked, or keeps the requests. */
+/* A service that echoes requests, or keeps them. */
 struct echo {
 	struct fixture fixture;
 	struct zmq_service *service;
 	bool keep;
-	unsigned n_requests; /* ever seen */
+	unsigned n_requests; /* in total */
 	unsigned n_kept;
 	struct zmq_request *kept[ZMQ_REQUESTS_MAX + 1];
 	size_t answer_size; /* 0: as long as the request */
@@ -96,7 +96,7 @@ static void send_text(void *client, const char *text)
 	assert_int_equal(zmq_send(client, text, strlen(text), 0), strlen(text));
 }
 
-/* An honest client comes, asks, and has its answer. */
+/* A well-behaved client connects, asks, and gets its answer. */
 static void expect_service(struct echo *echo)
 {
 	void *client = open_client(echo, ZMQ_REQ);
@@ -111,7 +111,7 @@ static void wait_requests(struct echo *echo, unsigned n)
 	run_until(echo->fixture.event, echo->n_requests >= n);
 }
 
-/* Gives the loop the chance to do what it must not do. */
+/* Gives the loop the opportunity to do what it must not do. */
 static void run_idle(struct echo *echo)
 {
 	for (uint64_t end_ns = clock_monotonic_ns() + 50000000; clock_monotonic_ns() < end_ns;)
@@ -133,7 +133,9 @@ static void test_echo(void **state)
 	zmq_close(client);
 }
 
-/* More requests at once than one dispatch takes; sending consumes the signal of a request. */
+/*
+ * More requests at once than one turn handles; sending an answer consumes the signal of a request.
+ */
 static void test_many_at_once(void **state)
 {
 	struct echo *echo = *state;
@@ -153,7 +155,7 @@ static void test_many_at_once(void **state)
 	assert_int_equal(echo->n_requests, 20 * ARRAY_SIZE(clients));
 }
 
-/* The event loop's other sources are not held up by more than one of them. */
+/* Other event sources wait for one slow request at most. */
 static void test_slow_requests(void **state)
 {
 	struct echo *echo = *state;
@@ -237,7 +239,7 @@ static void test_socket_in_the_way(void **state)
 	FILE *file;
 
 	expect_refusal(echo, EADDRINUSE, path);
-	expect_service(echo); /* the live one lives on */
+	expect_service(echo); /* the live service goes on */
 
 	zmq_service_free(echo->service);
 	echo->service = NULL;
@@ -247,7 +249,7 @@ static void test_socket_in_the_way(void **state)
 		0);
 	expect_service(echo);
 
-	/* What has taken our place meanwhile is not ours to remove. */
+	/* A file that has taken our place must not be removed. */
 	assert_int_equal(unlink(path), 0);
 	file = fopen(path, "w");
 	assert_non_null(file);
@@ -301,7 +303,7 @@ static void test_envelopes(void **state)
 	send_frames(client, 3, (const char *[]){"", "two", "bodies"});
 	send_frames(client, 7, (const char *[]){"a", "b", "c", "d", "e", "", "too deep"});
 	send_frames(client, 3, (const char *[]){"tag", "", "body"});
-	/* The first answer is to the only one that a REP socket would answer too. */
+	/* The first answer belongs to the only message that a REP socket would answer too. */
 	run_until(echo->fixture.event, readable(client));
 	assert_int_equal(echo->n_requests, 1);
 	assert_int_equal(zmq_recv(client, frame, sizeof(frame), 0), 3);

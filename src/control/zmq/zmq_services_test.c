@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The four services with the client library on the other side, and a forwarder that is pretended.
- */
+/* The four services, with the client library on the other side and a fake forwarder. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,11 +16,11 @@
 
 struct test {
 	struct fixture fixture;
-	/* The pretended forwarder. */
+	/* The fake forwarder. */
 	struct op applied;
 	struct op_result result;
 	unsigned n_applied;
-	uint64_t packets; /* the counter of relay 5, which a snapshot moves on */
+	uint64_t packets; /* counter of relay 5; each snapshot advances it */
 	uint64_t packets_step;
 	unsigned n_snapshots;
 	struct core_move moves[RELAYS_MAX];
@@ -66,7 +65,7 @@ static void *client_thread(void *userdata)
 	return NULL;
 }
 
-/* Runs the client's part in a thread and the service in this one. */
+/* Runs the client's part in a thread and the service in this thread. */
 static void run(struct test *test, void (*ask)(struct test *))
 {
 	pthread_t thread;
@@ -156,7 +155,7 @@ static void test_port_control(void **state)
 	assert_int_equal(test->answer.code, ENODEV);
 	assert_string_equal(test->answer.err.text, "relay 3 has no device");
 
-	/* What the codec refuses never reaches the forwarder. */
+	/* Requests that the codec refuses never reach the forwarder. */
 	test->n_applied = 0;
 	test->op.relay_id = 64;
 	run(test, ask_port_control);
@@ -235,7 +234,7 @@ static void test_stats(void **state)
 	assert_int_equal(test->stats->relays[0].vf_to_vm.dropped[DROP_QUEUE_FULL].packets, 0);
 	assert_true(test->stats->rates[0].vf_to_vm.received_packets == 0.0);
 
-	/* 100 packets in 50 ms, or a bit more of them. */
+	/* 100 packets in 50 ms or slightly more. */
 	test->request = (struct stats_request){.relays = 1 << 5, .delay_ms = 50};
 	run(test, ask_stats);
 	assert_int_equal(test->stats->n, 1);
@@ -245,14 +244,14 @@ static void test_stats(void **state)
 	assert_true(test->stats->rates[0].vm_to_vf.sent_bytes < 61 * rate);
 	assert_true(test->stats->rates[0].vf_to_vm.sent_packets == 0.0);
 
-	/* A counter that goes back is that of a new relay. */
+	/* A counter that goes back belongs to a new relay. */
 	test->packets_step = (uint64_t)-10;
 	run(test, ask_stats);
 	assert_true(test->stats->rates[0].vf_to_vm.received_packets == 0.0);
 	stats_service_free(service);
 }
 
-/* Returns from how many of the clients an answer was taken. */
+/* Returns the number of clients from which an answer was received. */
 static unsigned take_answers(void *const *clients, unsigned n)
 {
 	unsigned n_answered = 0;
@@ -263,7 +262,7 @@ static unsigned take_answers(void *const *clients, unsigned n)
 	return n_answered;
 }
 
-/* More delayed requests than may wait: the oldest are answered early, nobody else waits. */
+/* More delayed requests than may wait: the oldest are answered early, nobody else has to wait. */
 static void test_stats_many_delayed(void **state)
 {
 	struct test *test = *state;
