@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fixtures for every test: a directory, network namespaces, daemons. Whatever a test makes with them
-is gone after it; where it fails, the ends of its logs are in the report."""
+"""Fixtures for all tests: a directory, network namespaces, daemons. Whatever a test creates with
+them is removed after it; if the test fails, the tails of its logs are in the report."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture
 def workdir():
-    """A directory of this test, with a path short enough for sockets."""
+    """A directory for this test, with a path short enough for sockets."""
     path = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     path.chmod(0o755)
     yield path
@@ -47,7 +47,7 @@ def workdir():
 
 @pytest.fixture
 def stack(workdir):
-    """Context managers entered here are left after the test, in reverse."""
+    """Context managers entered here are exited after the test, in reverse order."""
     with ExitStack() as exit_stack:
         yield exit_stack
 
@@ -67,20 +67,20 @@ def wire(request, stack):
 
 @pytest.fixture
 def veth(wire, host):
-    """A device for the daemon, as its kernel interface; 10.0.0.1 is at its far end."""
+    """A device for the daemon, as its kernel interface; its far end has 10.0.0.1."""
     return Veth(wire, host, "10.0.0.1/24")
 
 
 @pytest.fixture
 def database(workdir, stack):
-    """A database that does not run yet."""
+    """A database that is not running yet."""
     return stack.enter_context(Database(workdir))
 
 
 @pytest.fixture
 def make_forwarder(request, workdir, stack, host):
-    """Starts a daemon in the namespace `host`; arguments are Forwarder's. It must stop cleanly at the
-    end of the test, unless the test has failed or has stopped it."""
+    """Starts a daemon in the namespace `host`; the arguments are Forwarder's. It must stop cleanly
+    at the end of the test, unless the test has failed or has stopped it."""
     started = []
 
     def make(devices=None, **arguments):

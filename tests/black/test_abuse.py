@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What clients may do to the ZeroMQ endpoints: garbage, crowds, clients that vanish or never read. The
-next honest client is answered in time, nothing grows, and a relay under load loses nothing."""
+"""What clients may do to the ZeroMQ endpoints: send garbage, come in crowds, vanish, or never read.
+The next honest client is answered in time, nothing grows, and a relay under load loses nothing."""
 
 import random
 import shutil
@@ -21,7 +21,7 @@ from lib.wire import ADD, ERROR, Daemon, honest_client_is_served, settled
 HANG_UP_MS = 20_000
 VANISHING = 10_000
 GROWTH_KIB = 4096
-LOAD_PPS = 20_000  # each way, so that all of it fits two CPUs
+LOAD_PPS = 20_000  # each way; so much fits two CPUs
 
 
 def connect(endpoint):
@@ -32,7 +32,7 @@ def connect(endpoint):
 
 @pytest.fixture(scope="module")
 def loaded():
-    """A daemon, and a peer that sends both ways through its relay 0 all the time."""
+    """A daemon, and a peer that constantly sends both ways through its relay 0."""
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     try:
         with (Daemon(directory, devices={0: memif_device(directory)}) as daemon,
@@ -50,7 +50,7 @@ def loaded():
 
 @pytest.fixture
 def unmoved(loaded):
-    """A daemon that must not grow, nor lose or hold up packets."""
+    """A daemon that must neither grow nor lose or delay packets."""
     daemon, _ = loaded
     honest_client_is_served(daemon)
     files, memory = open_files(daemon.pid), memory_kib(daemon.pid, "RssAnon")
@@ -78,7 +78,7 @@ def test_random_messages(unmoved):
 
 
 def test_truncated_and_mutated_messages(unmoved):
-    """Near misses of an honest request: each is answered, and none is done."""
+    """Slightly broken versions of an honest request: each is answered, and none is executed."""
     rng = random.Random(2)
     request = vioclient.extended.PortControlRequest(
         op=ADD, virtio_id=64, name="net_bonding0", vhost_path="/tmp/x", ident="x",
@@ -105,7 +105,7 @@ def test_wrong_envelopes(unmoved):
             for frames in [[b"x"], [b""], [b"", b"", b""], [b"x"] * 20, [b"", b"x", b"y"],
                            [b"x" * 1000, b"", b"x"]]:
                 client.send_multipart(frames)
-            # What a REP socket would have answered is answered: envelopes come back as they went.
+            # What a REP socket would answer is answered: envelopes come back as they were sent.
             client.send_multipart([b"tag", b"", b"\xff"])
             assert client.poll(5000)
             assert client.recv_multipart()[:2] == [b"tag", b""]
@@ -132,7 +132,7 @@ def test_raw_garbage(unmoved):
                     client.sendall(greeting if number % 2 else b"")
                     client.sendall(rng.randbytes(rng.randrange(2000)))
                 except BrokenPipeError:
-                    pass  # it has hung up, as it may
+                    pass  # the daemon has hung up, as it may
 
 
 def test_crowd_that_vanishes(unmoved):
@@ -165,7 +165,7 @@ def test_client_that_never_reads(unmoved):
         client.rcvhwm = 1
         client.connect(unmoved.stats_endpoint)
         sent = 0
-        for _ in range(3000):  # of some 50 KiB of answer each
+        for _ in range(3000):  # with about 50 KiB of answer each
             try:
                 client.send_multipart([b"", request], zmq.DONTWAIT)
                 sent += 1
@@ -176,7 +176,7 @@ def test_client_that_never_reads(unmoved):
 
 
 def test_silent_clients(unmoved):
-    """Connections that say nothing, or half a greeting, are given up after a while."""
+    """Connections that send nothing, or half a greeting, are closed after a while."""
     files = open_files(unmoved.pid)
     clients = [connect(unmoved.stats_endpoint) for _ in range(200)]
     for client in clients[::2]:
@@ -188,7 +188,7 @@ def test_silent_clients(unmoved):
 
 
 def test_nothing_was_lost(loaded):
-    """Of all packets since the first test, by their numbers."""
+    """Checks all packets since the first test, by their numbers."""
     daemon, peer = loaded
     peer.stop()
     assert_nothing_lost(daemon, peer.result())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bonds of every mode, member by member on the wire: which carries what, both ways. What is shown here
-of modes 4 and 6 is what docs/bonds.md says of them."""
+"""Bonds of every mode, member by member on the wire: which member carries what, both ways.
+docs/bonds.md states what is shown here of modes 4 and 6."""
 
 import socket
 import struct
@@ -32,7 +32,7 @@ def frame(number, source, destination):
 
 
 def from_guest():
-    """Frames of the VM to as many others."""
+    """Frames of the VM, each to another destination."""
     return [frame(number, GUEST_MAC, WIRE_MAC[:5] + bytes([number])) for number in range(FRAMES)]
 
 
@@ -76,7 +76,7 @@ def send(frontend, frames):
 
 
 def taken(members, ethertype=ETHERTYPE, count=FRAMES):
-    """What came out of each member, once there are so many in all."""
+    """The frames that came out of each member, once there are so many in total."""
     frames = [[] for _ in members]
 
     def enough():
@@ -89,7 +89,7 @@ def taken(members, ethertype=ETHERTYPE, count=FRAMES):
 
 
 def assert_accounted(forwarder, frames):
-    """What the daemon has counted is what the VM has sent, whatever the bond made of it."""
+    """The daemon has counted what the VM has sent, whatever the bond made of it."""
     def count():
         state = forwarder.stats(0)["vm_to_vf"]
         return state["pkts_rx_from_vm"], state["pkts_tx_to_vf"]
@@ -121,9 +121,9 @@ def test_members(bond, members, mode):
         assert len(first) == len(second)
     assert_accounted(forwarder, FRAMES)
 
-    # The backup of mode 1 is not listened to, and mode 5 hears on one member only.
+    # The backup of mode 1 is not listened to, and mode 5 listens on one member only.
     heard = [0] if mode in (ACTIVE_BACKUP, TLB) else [0, 1]
-    for member in 1, 0:  # the one that is heard last tells that the other one was not
+    for member in 1, 0:  # when the one that is heard has come, the other one was ignored
         for one in to_guest(member):
             members[member].send(one)
         if member in heard:
@@ -132,7 +132,7 @@ def test_members(bond, members, mode):
 
 
 def test_balance_keeps_flows(bond, members):
-    """Mode 2: what goes to one destination goes over one member, in order."""
+    """Mode 2: frames to one destination go over one member, in order."""
     forwarder, frontend = bond(BALANCE)
     flow = [frame(number, GUEST_MAC, WIRE_MAC) for number in range(FRAMES)]
     send(frontend, flow)
@@ -146,14 +146,14 @@ def arp_reply(address, mac, to_mac):
 
 
 def test_adaptive_load_balancing_and_arp(bond, veths, members, host):
-    """Mode 6 tells the others addresses that are not the VM's: half of them the second member's, and
-    where the VM's address is not the bond's, all of them the first member's."""
+    """Mode 6 gives the others addresses that are not the VM's: half of them get the second
+    member's. If the VM's address is not the bond's, all of them get the first member's."""
     _, frontend = bond(ALB)
     macs = [bytes.fromhex(host.run(["cat", f"/sys/class/net/{veth.outer}/address"])
                           .strip().replace(":", "")) for veth in veths]
 
     def told(guest_mac):
-        """(Ethernet source, VM's address in the answer) that each of four others gets to know."""
+        """(Ethernet source, VM's address in the answer) as each of four others sees it."""
         answers = set()
         for number in range(4):
             other = WIRE_MAC[:5] + bytes([0x10 + number])
@@ -169,7 +169,8 @@ def test_adaptive_load_balancing_and_arp(bond, veths, members, host):
 
 @pytest.fixture
 def partner(wire, veths, workdir, stack):
-    """The other end of an 802.3ad bond: a testpmd, and the network behind it. Returns that end."""
+    """Starts the other end of an 802.3ad bond: a testpmd with a network behind it. Returns the
+    network's end."""
     far = stack.enter_context(Netns("vio4wd-far", ipv6=False))
     behind = Veth(far, wire, inner="far")
     devices = [f"net_af_packet{i},iface={name}" for i, name in enumerate(
@@ -190,13 +191,14 @@ def test_lacp(bond, wire, veths, partner):
         return [wire.counters(veth.inner)["rx"]["packets"] for veth in veths]
 
     def hear_partner():
-        """Whether the VM has heard it. testpmd says nothing of its own accord, not even LACPDUs: so
-        the network behind it talks."""
+        """Whether the VM has heard the network. testpmd sends nothing by itself, not even LACPDUs,
+        so the network behind it talks."""
         partner.send(frame(0, WIRE_MAC, EVERYBODY))
         return frontend.receive()
 
     def passes():
-        """All frames reach the network behind the partner; returns how many each member carried."""
+        """All frames must reach the network behind the partner; returns how many each member
+        carried."""
         before, arrived = carried(), []
         for one in sent:
             frontend.send(one)

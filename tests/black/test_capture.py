@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vio4wd capture: what it writes is what passed, and the relay loses nothing by it, whatever becomes of
+"""vio4wd capture: it writes what has passed, and the relay loses nothing by it, whatever happens to
 the client, the VM or the device."""
 
 import os
@@ -19,9 +19,9 @@ from lib.peer import (Peer, assert_nothing_lost, attach, attached_peer, detach, 
                       net_socket, wait_active)
 from lib.proc import Process, growth_allowed_kib, memory_kib, open_files, run, wait_until
 
-PACKETS = 4000  # each way: they fit into a ring all together, so that none may be missing
+PACKETS = 4000  # each way; all of them fit into a ring, so none may be missing
 DIRECTIONS = {"vf_to_vm": "relay0-vf-to-vm", "vm_to_vf": "relay0-vm-to-vf"}
-TAG = struct.Struct(">IHBxQ")  # of the peer's frames, behind the UDP header: epoch, flow, origin, seq
+TAG = struct.Struct(">IHBxQ")  # the peer's tag behind the UDP header: epoch, flow, origin, seq
 HEADERS = 42
 REQUEST = struct.Struct("IIII")  # version, relay, directions, snaplen
 DONE, REFUSED, USAGE = 0, 1, 2
@@ -46,7 +46,7 @@ def make_peer(workdir, stack, forwarder):
 
 @pytest.fixture
 def capture(workdir, stack, endpoint):
-    """Starts `vio4wd capture`, to the file workdir/NAME.pcapng; on return it captures."""
+    """Starts `vio4wd capture` with the file workdir/NAME.pcapng; on return it is capturing."""
     def start(*arguments, name="capture", relay=0):
         process = stack.enter_context(Process(
             [program("vio4wd"), "capture", f"--capture-ep={endpoint}",
@@ -58,7 +58,7 @@ def capture(workdir, stack, endpoint):
 
 
 def call(*arguments):
-    """Runs it to its end; returns (exit code, what it wrote to standard error)."""
+    """Runs it until it ends; returns (exit code, standard error)."""
     result = subprocess.run([program("vio4wd"), "capture", *map(str, arguments)], timeout=30,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)
@@ -66,7 +66,7 @@ def call(*arguments):
 
 
 def finish(process, number=signal.SIGINT, code=DONE):
-    """Ends a capture; returns (packets written, packets lost) as it says."""
+    """Ends a capture; returns (packets written, packets lost) as it reports them."""
     process.signal(number)
     assert process.wait(20) == code, process.output.text
     return tuple(map(int, process.expect(r"(\d+) packets captured, (\d+) lost", 1).groups()))
@@ -84,7 +84,8 @@ def numbers(packets, interface):
 
 @pytest.mark.sanitizers
 def test_both_directions(workdir, forwarder, make_peer, capture):
-    """Every packet once, whole, in its flow's order, under the right interface; and tcpdump reads it."""
+    """Every packet is there once, complete, in the order of its flow and under the right interface;
+    and tcpdump can read the file."""
     assert (workdir / "capture").stat().st_mode & 0o777 == 0o660
     peer = make_peer(count=PACKETS, sizes="random:700")
     process = capture()
@@ -131,7 +132,7 @@ def test_direction_filter_snaplen_and_count(workdir, forwarder, make_peer, captu
 
 
 def test_filter(workdir, forwarder, make_peer, capture):
-    """A filter that a flow of several matches: its packets and no others."""
+    """A filter that matches one flow of several: the packets of that flow and no others."""
     peer = make_peer(count=PACKETS)
     everything = capture(name="all")
     peer.start()
@@ -170,7 +171,7 @@ def test_count(workdir, forwarder, make_peer, capture):
 
 
 def test_slow_reader(workdir, forwarder, make_peer, endpoint):
-    """A reader that stands still loses packets of its own, which are counted; the relay none."""
+    """A reader that stops loses packets of its capture, which are counted; the relay loses none."""
     peer = make_peer(count=100_000, sizes=512)
     with subprocess.Popen([program("vio4wd"), "capture", f"--capture-ep={endpoint}", "0"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
@@ -196,7 +197,7 @@ def test_slow_reader(workdir, forwarder, make_peer, endpoint):
 
 @pytest.mark.sanitizers
 def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
-    """Again and again under traffic: the relay loses nothing, and the daemon keeps nothing."""
+    """Killed again and again under traffic: the relay loses nothing, and the daemon keeps nothing."""
     peer = make_peer(count=0, rate=20_000)
     peer.start()
     files, memory = open_files(forwarder.pid), None
@@ -209,7 +210,7 @@ def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
         process.kill()
         wait_until(lambda: open_files(forwarder.pid) <= files, 20, "the capture ended")
         memory = memory or memory_kib(forwarder.pid)
-    # Less than the memory of one capture, of which there were ten.
+    # Less than the memory of one capture; there were ten.
     assert memory_kib(forwarder.pid) < memory + growth_allowed_kib(16 * 1024)
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
@@ -257,7 +258,7 @@ def test_four_at_a_time(forwarder, capture, endpoint, workdir):
 
 @pytest.mark.sanitizers
 def test_hostile_clients(forwarder, workdir, make_peer, capture):
-    """Requests of every wrong kind, and one that writes all over the memory it was given."""
+    """Every kind of wrong request, and a client that overwrites all the memory it was given."""
     path = str(workdir / "capture")
 
     def ask(data):
@@ -285,13 +286,13 @@ def test_hostile_clients(forwarder, workdir, make_peer, capture):
             os.ftruncate(fds[0], 0)
         size = os.fstat(fds[0]).st_size
         for value in (0xff, 0x80, 0x01, 0x00):
-            # All heads, tails and counts: the first 4 KiB of each ring and all behind it.
+            # All heads, tails and counters (the first 4 KiB of each ring) and all data.
             for at in range(0, size, 4096):
                 os.pwrite(fds[0], bytes([value]) * min(4096, size - at), at)
         os.close(fds[0])
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
-    finish(capture())  # the place is free again
+    finish(capture())  # the entry is free again
     forwarder.stop()
     assert peer.finish() == 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vio4wd check-host, on this host and on trees that look like others."""
+"""vio4wd check-host, on this host and on trees that imitate others."""
 
 import json
 import os
@@ -24,7 +24,7 @@ VIRTIOFWD_SOCKET_GROUP=root
 
 @pytest.fixture
 def check(workdir):
-    """Runs it with more of a configuration; returns (exit code, [(check, verdict, text)])."""
+    """Runs it with additional configuration; returns (exit code, [(check, verdict, text)])."""
     def run(config="", *arguments, cpus=CPUS[-1]):
         path = workdir / "virtioforwarder"
         path.write_text(f"{CONFIG}VIRTIOFWD_CPU_MASK={cpus}\nVIRTIOFWD_SOCKET_DIR={workdir}\n"
@@ -39,7 +39,8 @@ def check(workdir):
 
 
 def test_this_host(check, workdir):
-    """Every thing is looked at, the exit code is that of the worst, and text says what JSON does."""
+    """Everything is checked, the exit code is that of the worst verdict, and text and JSON say the
+    same."""
     code, findings = check()
     assert {name for name, *_ in findings} >= {"configuration", "daemon", "hugepages", "iommu", "vfio",
                                                "devices", "cpus", "sockets"}
@@ -90,7 +91,7 @@ def test_another_backend_and_the_daemon_itself(check, workdir, stack):
 
 
 def test_the_daemon_itself_without_an_endpoint(check, workdir, stack):
-    """Its sockets are no other backend's."""
+    """The daemon's own sockets are not taken for another backend's."""
     forwarder = stack.enter_context(Forwarder(workdir, {0: "net_null0"}))
     code, findings = check(f"VIRTIOFWD_ZMQ_STATS_EP=\nVIRTIOFWD_PID_DIR={workdir}\n"
                            f"VIRTIOFWD_SOCKET_DIR={forwarder.socket_dir}\n")
@@ -103,11 +104,11 @@ def test_the_daemon_itself_without_an_endpoint(check, workdir, stack):
     (0, 0, 0o755, 0o755, "its owner and mode keep out daemon"),
     (0, 0, 0o777, 0o755, ""),
     (0, 0, 0o777, 0o700, "sockets keep out daemon"),
-    (0, "daemon", 0o770, 0o755, ""),  # of which it is a member
+    (0, "daemon", 0o770, 0o755, ""),  # the user is a member of it
     ("daemon", 0, 0o700, 0o755, ""),
 ])
 def test_sockets_directory_as_the_daemon_sees_it(check, workdir, owner, group, mode, above, kept_out):
-    """What the one says at its start the other says before it."""
+    """What the daemon says at its start, check-host says before."""
     workdir.chmod(0o755)
     forwarder = Forwarder(workdir, client=True, options=["--vhost-username=daemon"])
     directory = workdir / "sockets/sockets"
@@ -126,7 +127,7 @@ def test_sockets_directory_as_the_daemon_sees_it(check, workdir, owner, group, m
 
 
 def test_options_that_the_daemon_is_started_with(check, workdir):
-    """They override the file, as a unit's do; what is wrong among them is told."""
+    """They override the file, as those of a unit do; errors in them are reported."""
     (workdir / "there").mkdir()
     options = ["--", f"--vhost-path={workdir}/there", "-udaemon", "--vhostuser-client", "--no-huge"]
     _, findings = check("VIRTIOFWD_SOCKET_DIR=/nonexistent/x\n", *options)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command-line clients, as scripts, operators and os-vif call them: options, output, exit codes,
-time-outs."""
+"""The command-line clients as scripts, operators and os-vif call them: options, output, exit codes,
+timeouts."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def call(name, *arguments):
 
 @pytest.fixture(scope="module")
 def daemons(tmp_path_factory):
-    """One with static sockets and devices on relays 3 and 4, one with dynamic sockets."""
+    """One daemon with static sockets and devices on relays 3 and 4, one with dynamic sockets."""
     static, dynamic = (tmp_path_factory.mktemp(name) for name in ("s", "d"))
     config = ["--zmq-config-ep=ipc://{0}/config", "--zmq-core-sched-ep=ipc://{0}/core_sched"]
     with Forwarder(static, {3: "net_null0", 4: "net_null1,size=256"},
@@ -57,7 +57,7 @@ def static(daemons):
 
 @pytest.fixture
 def dynamic(daemons):
-    """The daemon with dynamic sockets; the device it may have got is given back."""
+    """The daemon with dynamic sockets; a device that it was given is removed again."""
     yield daemons[1]
     call(PORT_CONTROL, "remove_sock", f"--zmq_ep={daemons[1].port_control_endpoint}",
          f"--vhost-path={daemons[1].directory}/vm.sock", "--conditional")
@@ -144,7 +144,7 @@ def test_port_control(static):
     add = ["--virtio-id=7", "--device", "net_null7", endpoint]
     assert call(PORT_CONTROL, "add", *add) == (DONE, "", "")
     assert call(PORT_CONTROL, *add, "--conditional", "add") == (DONE, "", "")
-    code, out, err = call(PORT_CONTROL, "add", *add)  # without --conditional: an ERROR
+    code, out, err = call(PORT_CONTROL, "add", *add)  # without --conditional, an ERROR
     assert (code, out) == (REFUSED, "") and "net_null7" in err and "ERROR" in err
     assert call(PORT_CONTROL, "query_pci", f"--vhost-path={static.socket(7)}", endpoint) == (
         DONE, "net_null7\n", "")
@@ -177,7 +177,8 @@ def test_bond(static):
     ["query_pci", "--vhost-path=/no/such"],
 ], ids=" ".join)
 def test_port_control_refused(static, arguments):
-    """What only the daemon can judge is its ERROR, not bad usage: os-vif takes 0 and 1."""
+    """What only the daemon can decide is an ERROR, not bad usage: os-vif accepts exit codes 0 and
+    1."""
     arguments = [*arguments, f"--zmq_ep={static.port_control_endpoint}"]
     code, out, err = call(PORT_CONTROL, *arguments)
     assert (code, out) == (REFUSED, "")
@@ -195,7 +196,8 @@ def test_json_answer(static):
 
 
 def test_os_vif(dynamic):
-    """The calls of Nova's os-vif plugin, but for the endpoint: it removes what it finds no more."""
+    """The calls of Nova's os-vif plugin, apart from the endpoint: it also removes what does not
+    exist any more."""
     path = dynamic.directory / "vm.sock"
     endpoint = f"--zmq_ep={dynamic.port_control_endpoint}"
     code, _, err = call(PORT_CONTROL, "add_sock", "--pci-addr=ffff:ff:1f.7",
@@ -262,7 +264,7 @@ def test_flat(static):
                 value = lines[f"{prefix}{unit}_rate_{rate}"]
                 assert repr(float(value)) == value  # as Python prints it
                 names.add(f"{prefix}{unit}_rate_{rate}")
-    # Nothing but what the old client had.
+    # Nothing that the original client did not have.
     assert {name for name in lines if name.startswith("relay_4.")} == names
 
     counters = f"relay_4.vf_to_vm.cpu_{WORKER}."
@@ -303,13 +305,13 @@ def test_delay(static):
         return time.monotonic() - start
 
     assert 0.2 <= took()
-    assert 2.5 <= took("--delay=2500")  # longer than the time-out, which comes on top
+    assert 2.5 <= took("--delay=2500")  # longer than the timeout, which is added to it
     for bad in "-1", "x", "2147483648", "":
         assert call(STATS, f"--delay={bad}")[0] == USAGE
 
 
 def test_protobuf_text(static):
-    """What the old client's messages can parse, as Python writes it."""
+    """What the original client's messages can parse, printed as Python does."""
     code, out, _ = call(STATS, "--stats-ep", static.stats_endpoint, "--include-inactive",
                         "--output-format=protobuf", "--delay", 50)
     assert code == DONE
@@ -321,7 +323,7 @@ def test_protobuf_text(static):
     assert text_format.MessageToString(parsed.relay[5]) == \
         text_format.MessageToString(vioclient.relay(static.stats_endpoint, 5,
                                                     messages=vioclient.compat))
-    # Our own name shows what is ours.
+    # Under our own name, our extensions are shown.
     assert "drop {" in call("vio4wd", "stats", "--stats-ep", static.stats_endpoint,
                             "--include-inactive", "--output-format=protobuf")[1]
     assert "drop {" not in out and "device:" not in out
@@ -440,7 +442,7 @@ def test_config(static):
 # Shell completion
 
 def complete(*words):
-    """What bash offers for the last word."""
+    """The completions that bash offers for the last word."""
     script = ROOT / "dist" / "bash-completion" / "vio4wd"
     result = subprocess.run(
         ["bash", "-c", 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vio4wd; '

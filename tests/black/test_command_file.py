@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Port control by /tmp/vio_cmd, in a /tmp of the daemon's own, with a VF that only sysfs knows: that
-the command reaches the device layer is told by its refusal there."""
+"""Port control by /tmp/vio_cmd, in a /tmp of the daemon's own, with a VF that exists in sysfs only.
+That a command reaches the device layer shows in its refusal there."""
 
 import os
 
@@ -12,8 +12,9 @@ from lib.proc import wait_until
 WAIT_S = 20
 PF, VF, NUMBER = "0000:fe:00.0", "0000:fe:08.3", 3
 
-# The daemon's /tmp is another directory, in which the test's own, the build and the tree still have
-# their names (the tree for the suppressions of sanitizers); of sysfs the interfaces and PCI functions are others.
+# The daemon's /tmp is another directory, in which the test's directory, the build and the source
+# tree (for the suppressions of sanitizers) keep their paths. The interfaces and PCI functions of
+# its sysfs are others too.
 ENTER = """set -e
 for kept in "$1" "$2" "$3"; do
 	case $kept in
@@ -42,7 +43,7 @@ def make_sysfs(sysfs):
 
 
 class CommandFileForwarder(Forwarder):
-    """A daemon that is controlled by the command file alone."""
+    """A daemon that is controlled by the command file only."""
 
     def __init__(self, directory):
         super().__init__(directory, options=["--ipc"])
@@ -56,7 +57,7 @@ class CommandFileForwarder(Forwarder):
                        if not str(argument).startswith("--zmq-port-control-ep"))]
 
     def says(self, text, times=1):
-        """Waits until the log has said it so often."""
+        """Waits until the log contains the text so many times."""
         wait_until(lambda: self.output.text.count(text) >= times, WAIT_S, f"{times} * {text!r}")
 
     def command(self, text):
@@ -83,7 +84,7 @@ def test_commands(forwarder):
 
 
 def test_refused_files(forwarder):
-    """What others may leave in /tmp is not touched, and stops nothing."""
+    """Files that others may leave in /tmp are not touched, and stop nothing."""
     command_file, other = forwarder.command_file, forwarder.command_file.with_name("other")
     other.write_text("add_port vf3\n")
     os.chown(other, 65534, 65534)

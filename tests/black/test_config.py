@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Wrong configurations: each is answered with its exit code and one line that says what is wrong and
+"""Wrong configurations: each ends with its exit code and one line that says what is wrong and
 where, and leaves nothing behind."""
 
 import os
@@ -26,7 +26,7 @@ def tree(path):
 
 
 class Bench:
-    """A configuration that would run, for the tests to break."""
+    """A configuration that would work, for the tests to break."""
 
     def __init__(self, workdir):
         self.directory = workdir
@@ -45,7 +45,7 @@ class Bench:
             f"--vhost-path={self.socket_dir}", *options)]
 
     def refuses(self, code, words, config="", options=()):
-        """Runs the daemon and expects the exit code and one line with all the words in it;
+        """Runs the daemon and expects the exit code and one line that contains all the words;
         "FILE" stands for the path of the configuration."""
         self.config_file.write_text(config, encoding="utf-8")
         before = tree(self.directory)
@@ -70,7 +70,7 @@ def bench(workdir):
     return Bench(workdir)
 
 
-# What is wrong with the file alone: text, words of the message.
+# Errors of the file alone: text, words of the message.
 FILES = {
     "unknown-variable": ("# x\nVIRTIOFWD_FOO=1\n", ["FILE:2: ", "unknown variable 'VIRTIOFWD_FOO'"]),
     "lower-case-variable": ("virtiofwd_jumbo=1\n", ["FILE:1: ", "unknown variable"]),
@@ -99,7 +99,7 @@ def test_bad_file(bench, config, words):
     bench.refuses(USAGE, words, config)
 
 
-# What is wrong with one more option of the command line: options, words of the message.
+# Errors of one additional command-line option: options, words of the message.
 OPTIONS = {
     "unknown-option": (["--nosuch"], ["--nosuch", "unknown", "--help"]),
     "unknown-letter": (["-x"], ["-x", "unknown", "--help"]),
@@ -158,7 +158,7 @@ def test_bad_option(bench, options, words):
     bench.refuses(USAGE, words, options=options)
 
 
-# What may be there at the next start, so the service is started again.
+# What may exist at the next start, so the service is restarted.
 MISSING = {
     "pid-dir": (["--pid-path=/nosuch/dir"], ["--pid-path: ", "/nosuch/dir"]),
     "user": (["-unosuchuser"], ["--vhost-username: ", "no user 'nosuchuser'"]),
@@ -173,7 +173,7 @@ def test_missing(bench, options, words):
 
 
 def test_check(bench):
-    """--check-config says what a start would say of the configuration, and starts nothing."""
+    """--check-config says what a start would say about the configuration, and starts nothing."""
     before = tree(bench.directory)
     result = subprocess.run(bench.argv(["--check-config", "-Pnet_null0=1", "-Z", "--ipc"]),
                             capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=True)
@@ -215,7 +215,7 @@ READ_ONLY = """mount -t hugetlbfs none "$1" && mount -o remount,bind,ro "$1" && 
 
 
 def test_huge_dir_is_read_only(bench):
-    """As under the unit, where it is none of the paths that may be written to."""
+    """As under the unit, in which it is not one of the writable paths."""
     huge = bench.directory / "huge"
     huge.mkdir()
     argv = bench.argv([f"--huge-dir={huge}", "--no-huge=no"])
@@ -233,7 +233,7 @@ def test_socket_is_occupied(bench):
         other.listen()
         bench.refuses(FAILURE, [str(path)])
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))  # the other one still has it
+            client.connect(str(path))  # the first daemon still has it
 
 
 def test_socket_path_is_a_file(bench):
@@ -255,13 +255,13 @@ def test_socket_dir_has_no_parent(bench):
 
 
 def test_pid_file_cannot_be_written(bench):
-    """A directory in its place: root may write anywhere."""
+    """There is a directory in its place, since root may write anywhere."""
     (bench.pid_dir / "virtio-forwarder.pid").mkdir()
     bench.refuses(FAILURE, [str(bench.pid_dir / "virtio-forwarder.pid")])
 
 
 def test_second_daemon(bench, make_forwarder):
-    """One pid file, one daemon; the first one goes on."""
+    """One pid file, one daemon; the first daemon goes on."""
     first = make_forwarder()
     bench.refuses(FAILURE, [str(first.directory / "virtio-forwarder.pid"), "runs already",
                             str(first.pid)],
@@ -277,8 +277,8 @@ def test_help(bench):
 
 
 def test_shipped_file_runs(bench, make_forwarder):
-    """The shipped file, with what a test machine has: CPUs, accounts and directories. Every endpoint that
-    it opens is there."""
+    """The shipped file, adapted to a test machine: CPUs, accounts and directories. Every endpoint
+    that it opens exists."""
     text = (ROOT / "dist" / "virtioforwarder.default").read_text(encoding="utf-8")
     endpoints = {option: bench.directory / option
                  for option in ("zmq-core-sched-ep", "metrics-ep", "capture-ep")}

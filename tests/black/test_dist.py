@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What dist/ ships is in step: the RPM's list of files and an installation, the version numbers; and
+"""dist/ is consistent: the RPM's file list matches an installation, the version numbers match, and
 the policies compile."""
 
 import re
@@ -18,7 +18,7 @@ MACROS = {
 
 
 def spec_files():
-    """The paths of %files, without documents that rpm takes from the source."""
+    """The paths of %files, without the documents that rpm takes from the source."""
     files = SPEC.split("%files\n", 1)[1].split()
     paths = (re.sub(r"%\{(\w+)\}", lambda macro: MACROS[macro.group(1)], word)
              for word in files if word.startswith("%{"))

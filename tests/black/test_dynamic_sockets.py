@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sockets that come and go under VMs which send, and which connect again at once: again and again, and
-nothing is left of it."""
+"""Sockets are added and removed again and again under VMs that send and that reconnect at once;
+nothing is left behind."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300)) // 5
 SEED = int(os.environ.get("VIO4WD_SEED", 20))
 WARM_UP = 4
 GROWTH_KIB = 4096
-DEVICE = "net_null0,size=64"  # an endless source and sink
+DEVICE = "net_null0,size=64"  # an endless source and a sink
 
 pytestmark = pytest.mark.timeout(300 + 2 * CYCLES)
 
@@ -31,11 +31,11 @@ modes = pytest.mark.parametrize("mode", [SERVER, CLIENT], ids=["server", "client
 
 
 class Vm:
-    """A VM in a thread of its own: it connects, or waits to be connected to, sends frames until the
-    daemon hangs up, and begins anew."""
+    """A VM in a thread of its own: it connects, or waits for a connection, sends frames until the
+    daemon hangs up, and starts again."""
 
     def __init__(self, path, mode):
-        self.sessions = 0  # in which it has sent
+        self.sessions = 0  # sessions in which it has sent
         self._path = path
         self._stop = False
         self._listener = None
@@ -94,7 +94,7 @@ def daemon(workdir, stack):
 @modes
 @pytest.mark.parametrize("moment", ["sending", "whenever"])
 def test_removed_under_a_vm(daemon, workdir, mode, moment):
-    """While the VM sends, or at whatever moment of its way to that."""
+    """Removes it while the VM sends, or at some point on its way there."""
     chance = random.Random(SEED)
     path = workdir / "vm.sock"
     relay = {"device": [DEVICE], "vhost_path": str(path), "conditional": False}

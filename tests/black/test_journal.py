@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Under systemd what happens to relays goes to the journal as entries with fields; elsewhere the same
-text goes to stderr."""
+"""Under systemd, events of relays go to the journal as entries with fields; otherwise the same text
+goes to stderr."""
 
 import re
 import socket
@@ -12,7 +12,8 @@ from lib.peer import memif_device
 from lib.proc import Process
 from lib.vhostuser import Frontend
 
-# systemd says by $JOURNAL_STREAM that stderr is the journal's; its socket is in a /run of our own.
+# $JOURNAL_STREAM is how systemd says that stderr is the journal's; its socket is in a /run of our
+# own.
 START = """\
 set -e
 mount -t tmpfs none /run
@@ -25,7 +26,7 @@ exec "$@"
 
 
 class Journal:
-    """In place of journald: the datagrams that arrive at its socket."""
+    """A fake journald: the datagrams that arrive at its socket."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -55,7 +56,7 @@ def journal(workdir):
 
 @pytest.mark.parametrize("options", [[], ["--nodaemon=log_syslog"]], ids=["stderr", "syslog"])
 def test_events_have_fields(workdir, stack, journal, options):
-    """Also with the option that the shipped unit starts the daemon with."""
+    """Also with the option that the shipped unit passes to the daemon."""
     device = memif_device(workdir)
     forwarder = Forwarder(workdir, {3: device}, options=options)
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh",
@@ -82,7 +83,7 @@ def test_events_have_fields(workdir, stack, journal, options):
     assert journal.wait_event("stopping")["MESSAGE"].startswith("stopping on ")
     assert journal.wait_event("device-detached")["DEVICE"] == device
     assert daemon.wait(30) == 0
-    # It has not said the same on stderr as well.
+    # The same text is not on stderr as well.
     assert "attached" not in daemon.output.text
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A daemon that is set up for jumbo frames takes every device: one that can has them, one that cannot
-has frames of the usual length."""
+"""A daemon configured for jumbo frames accepts every device: one that supports them gets them,
+another one has frames of the usual length."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from lib.proc import wait_until
 from lib.vhostuser import F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_PROTOCOL, F_VERSION_1, Frontend, Memory
 
 STANDARD, JUMBO = 1514, 9014
-SEGMENTED = 65562  # bytes of a buffer that takes what was segmented, header included
+SEGMENTED = 65562  # bytes of a buffer for segmented packets, header included
 
 pytestmark = pytest.mark.silent_wire
 
@@ -38,7 +38,8 @@ def test_longest_frame(make_forwarder, workdir, stack, host, wire, device, longe
 
 
 def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wire):
-    """A guest that takes segmented packets without mergeable buffers has long ones, whatever its MTU."""
+    """A guest that accepts segmented packets without mergeable buffers has large buffers, whatever
+    its MTU."""
     veth = Veth(wire, host, mtu=9000)
     forwarder = make_forwarder({0: f"net_pcap0,rx_iface_in={veth.outer},tx_iface={veth.outer}"},
                                options=["--enable-jumbo", "--enable-tso"])

@@ -18,8 +18,8 @@ from lib.proc import (CLOSED, growth_allowed_kib, memory_kib, open_files, run, s
                       wait_until)
 
 KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
-SETTLED_AFTER = min(3, KILLS - 1)  # kills; then the daemon's memory has its size
-LOAD_PPS = 50_000                  # each way, so that two relays and their ends fit two CPUs
+SETTLED_AFTER = min(3, KILLS - 1)  # after so many kills the daemon's memory is stable
+LOAD_PPS = 50_000                  # each way; two relays and their ends fit two CPUs
 
 pytestmark = pytest.mark.timeout(300 + 10 * KILLS)
 
@@ -47,7 +47,7 @@ def make_peer(workdir, stack):
 
 
 def has_traffic(network, vm):
-    """Waits until packets of this VM have reached the network, and the network's this VM."""
+    """Waits until packets of this VM have reached the network, and vice versa."""
     network.wait_event("first", stream="vm_to_vf")
     vm.wait_event("first", stream="vf_to_vm")
 
@@ -76,7 +76,7 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
 
     # The VM is reported gone a moment before the last of its descriptors is closed.
     wait_until(lambda: open_files(forwarder.pid) == files, 10, "the VM's descriptors closed")
-    # Noise, however many kills there were.
+    # Just noise, however many kills there were.
     assert memory_kib(forwarder.pid) <= settled_kib + growth_allowed_kib(4096)
 
     network.stop()
@@ -89,8 +89,8 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
 
 
 def assert_consistent(forwarder, victims):
-    """Of the network whose VMs were killed: what a VM sent before it died came completely and in
-    order, and the daemon can account for each packet that it took."""
+    """Checks the network whose VMs were killed: what a VM sent before it died arrived completely
+    and in order, and the daemon can account for each packet that it took."""
     from_vm = victims["vm_to_vf"]
     assert not any(from_vm[fault] for fault in ("lost", "reordered", "duplicated", "altered")), \
         victims
@@ -104,7 +104,7 @@ def assert_consistent(forwarder, victims):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_killed_daemon(start_forwarder, make_peer, workdir, packed):
-    """In client mode a running VM has its network again after the restart, by itself."""
+    """In client mode a running VM gets its network back after the restart, by itself."""
     forwarder = start_forwarder(client=True)
     vm = make_peer("vm", vm=forwarder.socket(), server=True, packed=packed)
     vm.start()
@@ -132,7 +132,7 @@ def test_killed_daemon(start_forwarder, make_peer, workdir, packed):
 
 @modes
 def test_device_after_vm(start_forwarder, make_peer, workdir, client):
-    """The device may come after the VM, go under it, and come again."""
+    """The device may come after the VM, be removed while it runs, and come again."""
     forwarder = start_forwarder(relays=(), client=client)
     vm = make_peer("vm", vm=forwarder.socket(), server=client)
     vm.start()
@@ -155,7 +155,7 @@ def test_device_after_vm(start_forwarder, make_peer, workdir, client):
 
 @modes
 def test_graceful_vm(start_forwarder, make_peer, workdir, client):
-    """A VM that goes of its own accord, and its successor."""
+    """A VM that leaves by itself, and its successor."""
     forwarder = start_forwarder(client=client)
     network = make_peer("network", net=net_socket(workdir))
     network.start()
@@ -175,7 +175,7 @@ def test_graceful_vm(start_forwarder, make_peer, workdir, client):
 
 @modes
 def test_terminated_under_load(start_forwarder, make_peer, workdir, client):
-    """SIGTERM: gone within a second, with its files."""
+    """After SIGTERM the daemon is gone within a second, with its files."""
     forwarder = start_forwarder(client=client)
     vm = make_peer("vm", vm=forwarder.socket(), server=client)
     vm.start()
@@ -185,11 +185,12 @@ def test_terminated_under_load(start_forwarder, make_peer, workdir, client):
 
     begin = time.monotonic()
     forwarder.stop(timeout=10)
-    assert time.monotonic() - begin < 3  # not after a wait of ours that ran out
+    assert time.monotonic() - begin < 3  # no timeout of ours has expired
 
 
 def test_closed_standard_descriptors(workdir):
-    """Nothing else gets their numbers: a daemon replaces them at last, and its pid file stays locked."""
+    """No other file gets their numbers; a daemon finally replaces them, and its pid file stays
+    locked."""
     argv = [argument for argument in Forwarder(workdir).argv if argument != "--nodaemon"]
     run([*CLOSED, *argv])
     pid_file = workdir / "virtio-forwarder.pid"
@@ -204,8 +205,8 @@ def test_closed_standard_descriptors(workdir):
 
 
 def test_socket_directory(start_forwarder):
-    """The sockets' owner comes to them, whatever the daemon's umask; and where a directory that was
-    there keeps it out, the log says so and how to mend it."""
+    """The owner of the sockets can reach them, whatever the daemon's umask. If an existing
+    directory keeps it out, the log says so, with the remedy."""
     user, group = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
     forwarder = start_forwarder((), options=[
         f"--vhost-username={user.pw_name}", f"--vhost-groupname={group.gr_name}"])
@@ -232,7 +233,7 @@ def test_socket_directory(start_forwarder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
 def test_socket_directory_of_another(start_forwarder, workdir):
-    """Whoever may write where it is can have made it before the daemon, to be taken for VMs."""
+    """Anybody who can write to its parent may have created it before the daemon, to pose as VMs."""
     forwarder = start_forwarder(())
     refusal = f"directory {forwarder.socket_dir} belongs to user 4711"
     forwarder.stop()
@@ -241,7 +242,7 @@ def test_socket_directory_of_another(start_forwarder, workdir):
     with pytest.raises(AssertionError):
         forwarder.start()
     assert refusal in forwarder.output.tail()
-    forwarder.argv.append("--dynamic-sockets")  # which may be elsewhere
+    forwarder.argv.append("--dynamic-sockets")  # whose sockets may be elsewhere
     forwarder.start()
     assert refusal in forwarder.output.tail()
 
@@ -249,7 +250,7 @@ def test_socket_directory_of_another(start_forwarder, workdir):
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a link away")
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, slash):
-    """Where the link leads is its owner's choice, and may be another place tomorrow."""
+    """The owner of the link chooses where it leads, and may change that at any time."""
     forwarder = start_forwarder((), options=[f"--vhost-path={workdir}/sockets{slash}"])
     forwarder.stop()
     forwarder.socket_dir.rename(workdir / "behind")
@@ -257,7 +258,7 @@ def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, sla
     forwarder.start()
     forwarder.stop()
     os.chown(forwarder.socket_dir, 4711, 4711, follow_symlinks=False)
-    forwarder.start()  # nobody else can have put it there
+    forwarder.start()  # nobody else can have created it
     forwarder.stop()
     workdir.chmod(0o777)
     with pytest.raises(AssertionError):
@@ -266,8 +267,8 @@ def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, sla
 
 
 def test_another_program_as_the_service(workdir, stack, monkeypatch):
-    """VIRTIOFWD_BINARY: what it names takes the place of the daemon in its process, once, and may start it.
-    By hand it does not."""
+    """VIRTIOFWD_BINARY: the program it names replaces the daemon in its process, once, and may
+    start the daemon. A daemon started by hand ignores it."""
     wrapper, started = workdir / "wrapper", workdir / "started"
     wrapper.write_text(f'#!/bin/sh\necho $$ >>{started}\nexec {program("virtio-forwarder")} "$@"\n')
     wrapper.chmod(0o755)

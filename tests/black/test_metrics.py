@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The metrics endpoint: what it tells is true, its formats are those of Prometheus and OpenMetrics, and
-no client can keep others from it."""
+"""The metrics endpoint: what it reports is true, its formats are those of Prometheus and
+OpenMetrics, and no client can keep others from it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from lib.peer import attached_peer, memif_device
 from lib.proc import Process, open_files, run, wait_until
 
 PACKETS = 20_000
-CLIENT_TIMEOUT_S = 5  # after which the daemon closes a connection
+CLIENT_TIMEOUT_S = 5  # after so long the daemon closes a connection
 DIRECTIONS = ("vf_to_vm", "vm_to_vf")
 RULES = ROOT / "dist/prometheus/virtio-forwarder.rules.yml"
 
@@ -35,7 +35,7 @@ def forwarder(workdir, stack, endpoint):
 
 
 def send_packets(workdir, forwarder, stack):
-    """PACKETS each way through relay 5; returns the peer, still attached."""
+    """Sends PACKETS each way through relay 5; returns the peer, still attached."""
     peer = attached_peer(stack, workdir, forwarder, 5, count=PACKETS, flows=4)
     peer.start()
     assert peer.result()["ok"]
@@ -103,7 +103,7 @@ def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint)
     assert peer.finish() == 0
 
 
-# The daemon was started at second 100, and in the tenth minute anew.
+# The daemon was started at second 100, and again in the tenth minute.
 ONE_RESTART = f"""rule_files: [{RULES}]
 tests:
   - interval: 1m
@@ -117,8 +117,8 @@ tests:
 """
 
 
-# The device of relay 3 leaves in the tenth minute and comes back in the thirtieth; relay 4 has no VM, and
-# relay 5 both.
+# The device of relay 3 leaves in the tenth minute and comes back in the thirtieth; relay 4 has no
+# VM, relay 5 has both.
 DEVICE_LEAVES = f"""rule_files: [{RULES}]
 tests:
   - interval: 1m
@@ -139,14 +139,15 @@ tests:
 
 @pytest.mark.parametrize("test", [ONE_RESTART, DEVICE_LEAVES], ids=["one restart", "device leaves"])
 def test_an_alert_tells(workdir, test):
-    """Of one restart, after which relays may be gone that were added at run time; of a VM without a device."""
+    """Alerts for one restart, after which relays that were added at run time may be gone, and for a
+    VM without a device."""
     path = workdir / "test.yml"
     path.write_text(test, encoding="utf-8")
     assert "SUCCESS" in run(["promtool", "test", "rules", path])
 
 
 def told_metrics():
-    """The names in docs/metrics.md, which is the table of the code."""
+    """The names in docs/metrics.md, which is generated from the table in the code."""
     lines = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
     return {line.split("`")[1] for line in lines if line.startswith("| `")}
 
@@ -162,7 +163,8 @@ def test_dashboard_and_rules_name_metrics_that_exist(path):
 
 
 def test_prometheus_scrapes_it(workdir, stack, host):
-    """Debian's Prometheus, with the shipped scrape configuration and rules, in a namespace of its own."""
+    """Debian's Prometheus with the shipped scrape configuration and rules, in a namespace of its
+    own."""
     forwarder = stack.enter_context(Forwarder(
         workdir, {0: "net_null0"}, netns=host, options=["--metrics-ep=http://127.0.0.1:9177"]))
     scrapes = (ROOT / "dist/prometheus/scrape.yml").read_text(encoding="utf-8")
@@ -182,11 +184,11 @@ def test_prometheus_scrapes_it(workdir, stack, host):
         try:
             return [float(sample["value"][1]) for sample in json.loads(answer)]
         except ValueError:
-            return []  # it is not up yet
+            return []  # not up yet
 
     wait_until(lambda: query("up{job='virtio-forwarder'}") == [1.0], 20, "it is scraped",
                interval=0.5)
-    # net_null is an endless source: what it gives is dropped, as there is no VM.
+    # net_null is an endless source, whose packets are dropped, as there is no VM.
     drops = "rate(virtio_forwarder_relay_dropped_packets_total{reason='not_connected'," \
             "direction='vf_to_vm'}[10s])"
     wait_until(lambda: (query(drops) or [0])[0] > 0, 15, "a rate", interval=0.5)
@@ -200,10 +202,10 @@ def test_prometheus_scrapes_it(workdir, stack, host):
 
 @pytest.mark.sanitizers
 def test_slow_and_hostile_clients(forwarder, endpoint, stack):
-    """More clients than there are places do nothing, others send rubbish without end or never read:
-    an honest one is served at once, and none of them is kept for long."""
+    """More clients than the daemon has room for stay silent, send endless garbage or never read. An
+    honest one is served at once, and none of the others is kept for long."""
     assert http_get(endpoint)[0] == 200
-    files = open_files(forwarder.pid) - 1  # this one's connection may still be closing
+    files = open_files(forwarder.pid) - 1  # the connection of this request may still be closing
 
     def connect():
         client = stack.enter_context(socket.socket(socket.AF_UNIX))

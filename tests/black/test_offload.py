@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a guest leaves to its device is finished: on the wire of a device without any offload stands
-exactly what scapy makes of the same packet with its checksums, or of its segments."""
+"""What a guest leaves to its device is completed: a device without any offload sends exactly what
+scapy makes of the same packet with its checksums, or of its segments."""
 
 import itertools
 import struct
@@ -64,8 +64,8 @@ def one_complement(data):
 
 
 def unfinished(frame, start, offset):
-    """A frame with the sum of the pseudo-header in place of its checksum, which is at start + offset:
-    as it is given to a device."""
+    """The frame with the sum of the pseudo-header in place of the checksum at start + offset, as it
+    is handed to a device."""
     at = start + offset
     complement = 0xffff - struct.unpack_from(">H", frame, at)[0]
     rest = one_complement(frame[start:at] + b"\0\0" + frame[at + 2:])
@@ -74,7 +74,7 @@ def unfinished(frame, start, offset):
 
 
 def locate(packet, layer):
-    """Where the last layer of this kind begins, and where in it the checksum is."""
+    """The offset of the last layer of this kind, and that of its checksum within it."""
     inner = packet
     while layer in inner.payload:
         inner = inner.payload
@@ -109,8 +109,8 @@ def capture(wire, veth, workdir, stack):
 
 
 def send(frontend, frame, header, parts=1):
-    """Puts a frame of any length on the transmit ring, in so many buffers, and waits until it is
-    taken."""
+    """Puts a frame of any length on the transmit ring, in so many buffers, and waits until the
+    device has taken it."""
     data = header + frame
     gpa = frontend.memory.alloc(len(data), 64, -1)
     frontend.memory.write(gpa, data)
@@ -129,7 +129,7 @@ def assert_frames(capture, expected):
 
 @pytest.mark.parametrize("tags", TAGS)
 def test_checksum(frontend, capture, tags):
-    """Of all kinds of headers, with odd and even lengths, in one buffer and in several."""
+    """For all kinds of headers, with odd and even lengths, in one buffer and in several."""
     expected = []
     for (network, headers), (transport, l4), length in itertools.product(
             NETWORK.items(), TRANSPORT.items(), (0, 1, 2, 3, 100, 601)):
@@ -156,7 +156,7 @@ def test_udp_checksum_of_zero_is_not_sent_as_none(frontend, capture):
     UDP(sport=9, dport=4789, chksum=0) / VXLAN(vni=42, flags=8), GRE(proto=0x6558)],
     ids=["vxlan", "gre"])
 def test_tunnels(frontend, capture, tunnel):
-    """The inner checksum is finished; what is around it is left as it is."""
+    """The inner checksum is completed; the outer headers are left as they are."""
     expected = []
     for headers, (transport, l4) in itertools.product((IPV4, IPV6), TRANSPORT.items()):
         packet = ETHERNET / IPV4 / tunnel / ETHERNET / headers / l4 / payload(99)
@@ -168,7 +168,7 @@ def test_tunnels(frontend, capture, tunnel):
 
 
 def segments(headers, transport, data, size):
-    """What TCP segmentation makes of it (RFC 9293, 3168)."""
+    """The segments that TCP segmentation makes of it (RFC 9293, 3168)."""
     cut = [data[at:at + size] for at in range(0, len(data), size)]
     for i, part in enumerate(cut):
         packet = headers.copy() / transport.copy() / part
@@ -202,7 +202,7 @@ def test_segmentation(frontend, capture, tags):
 
 
 def test_senseless_requests_are_dropped(frontend, capture):
-    """They leave no trace on the wire, and the good packet behind them does."""
+    """They leave no trace on the wire, unlike the good packet after them."""
     tcp = ETHERNET / IPV4 / TRANSPORT["tcp"]
     start, offset = locate(tcp, TCP)
     udp = ETHERNET / IPV4 / TRANSPORT["udp"] / payload(3000)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Relays follow the database: a real ovsdb-server, the commands of an operator, and what becomes of
-them; by the monitor alone, where ovsdb-follow prints the operations that it would apply."""
+"""Relays follow the database: a real ovsdb-server, an operator's commands and their effects. The
+monitor runs alone, in ovsdb-follow, which prints the operations that it would apply."""
 
 import os
 import re
@@ -17,11 +17,11 @@ OPERATION = re.compile(r"^((?:refused )?(?:add|remove) .*)\n", re.M)
 
 
 class Follower:
-    """The monitor alone. As a context manager it must end cleanly at SIGTERM."""
+    """The monitor alone. As a context manager it must end cleanly on SIGTERM."""
 
     def __init__(self, directory, endpoint, credentials=(), netns=None):
         self.sysfs = directory / "sys"
-        self.refuse = directory / "refuse"  # additions fail while it is there
+        self.refuse = directory / "refuse"  # additions fail while this file exists
         argv = [build_dir() / "src" / "control" / "ovsdb" / "ovsdb-follow", endpoint, self.sysfs,
                 PROBE_MS, self.refuse, *credentials]
         self._process = Process(netns.argv(argv) if netns else argv, "ovsdb-follow",
@@ -33,11 +33,11 @@ class Follower:
         return self._process.output.text
 
     def says(self, text, times=1):
-        """Waits until the log has said it so often."""
+        """Waits until the log contains the text so many times."""
         wait_until(lambda: self.output.count(text) >= times, WAIT_S, f"{times} * {text!r}")
 
     def does(self, *operations):
-        """Waits for operations; these must be the next ones, and none may be before them."""
+        """Waits for operations; they must be the next ones, with none before them."""
         for operation in operations:
             wait_until(lambda: len(OPERATION.findall(self.output)) > self._done, WAIT_S, operation)
             assert OPERATION.findall(self.output)[self._done] == operation
@@ -58,14 +58,14 @@ def follower(workdir, stack, database):
 
 
 def null_device(relay):
-    """The keys of an interface that wants a device of DPDK's, net_null<relay>."""
+    """The keys of an interface that wants a DPDK device, net_null<relay>."""
     return {"virtio_forwarder": 1, "virtio_forwarder_id": relay,
             "virtio_forwarder_device": f"net_null{relay}"}
 
 
 @pytest.fixture
 def barrier(database, follower):
-    """Waits until all that the database was told before is done; nothing else may be done."""
+    """Waits until all earlier changes of the database have been handled; nothing else may be done."""
     relays = iter(range(63, 32, -1))
 
     def wait():
@@ -87,7 +87,7 @@ def make_vf(sysfs, pf, vf, number):
 
 
 def make_interface(sysfs, name, device=None, **attributes):
-    """An interface; complete before it can be seen."""
+    """Creates an interface, which is complete before it can be seen."""
     hidden = sysfs / "devices" / name
     hidden.mkdir(parents=True)
     for attribute, value in attributes.items():
@@ -100,7 +100,7 @@ def make_interface(sysfs, name, device=None, **attributes):
 
 @pytest.mark.sanitizers
 def test_operator(database, follower, barrier):
-    """add-port, set, remove and del-port, each with what it means."""
+    """add-port, set, remove and del-port, each with its effect."""
     database.start()
     follower.says("connected; 0 interfaces")
     database.add_port("plain", some="thing")
@@ -137,7 +137,7 @@ def test_initial_rows(database, workdir):
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_restart(database, follower, barrier, end):
-    """What was there stays, what has changed meanwhile is followed."""
+    """What exists stays; what has changed meanwhile is followed."""
     database.start()
     database.add_port("vm1", **null_device(1))
     database.add_port("vm2", **null_device(2))
@@ -171,7 +171,7 @@ def test_dead_connection(database, follower, barrier):
 
 @pytest.mark.sanitizers
 def test_row_before_device(database, follower, barrier):
-    """The row of a representor comes first, then the interface, at last the VF."""
+    """The row of a representor comes first, then the interface, and finally the VF."""
     database.start()
     database.add_port("eth7", virtio_forwarder=1, iface_id="port-7")
     follower.says("interface eth7 is not relayed: there is no interface eth7")
@@ -183,7 +183,7 @@ def test_row_before_device(database, follower, barrier):
     follower.does("add 7 0000:05:08.7 port-7")
     follower.says("interface eth7 is relayed now")
     assert follower.output.count("interface eth7 is not relayed") == 2, "each problem is said once"
-    # a VF's own interface goes when vfio-pci takes the VF
+    # a VF's own interface disappears when vfio-pci takes the VF
     os.unlink(follower.sysfs / "class" / "net" / "eth7")
     barrier()
     database.stop()
@@ -194,21 +194,21 @@ def test_row_before_device(database, follower, barrier):
 
 
 def test_device_is_announced(database, workdir, stack):
-    """The kernel's word that an interface came is heard, however long the row has waited."""
+    """The kernel event that an interface has come is noticed, however long the row has waited."""
     netns = stack.enter_context(Netns("vio4wd-host"))
     database.start()
     follower = stack.enter_context(Follower(workdir, str(database.socket), netns=netns))
     database.add_port("vm1", **null_device(1))
     follower.refuse.touch()
     database.set("vm1", virtio_forwarder_id=2)
-    follower.says("refused add 2 net_null1", times=6)  # the next try is 8 s away by then
+    follower.says("refused add 2 net_null1", times=6)  # by then the next attempt is 8 s away
     follower.refuse.unlink()
     netns.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
     wait_until(lambda: "\nadd 2 net_null1\n" in follower.output, 4, "another try")
 
 
 def test_refused_addition(database, follower):
-    """It is tried again, and said once."""
+    """It is retried, and logged once."""
     follower.refuse.touch()
     database.start()
     database.add_port("vm1", **null_device(1))
@@ -220,7 +220,7 @@ def test_refused_addition(database, follower):
 
 @pytest.mark.sanitizers
 def test_bad_rows(database, follower, barrier):
-    """Each is said once, and changes nothing else."""
+    """Each is logged once, and changes nothing else."""
     database.start()
     database.add_port("vm1", **null_device(1))
     follower.does("add 1 net_null1")
@@ -237,7 +237,7 @@ def test_bad_rows(database, follower, barrier):
         assert follower.output.count(f"{name} is not relayed") == 1
     database.set("far", virtio_forwarder_id=9)
     follower.does("add 9 net_null9")
-    database.del_port("vm1")  # the other row wants just the same
+    database.del_port("vm1")  # the other row wants exactly the same
     follower.says("a-copy is relayed now")
     database.del_port("a-copy")
     follower.does("remove 1 net_null1")
@@ -299,7 +299,7 @@ def test_ssl(workdir, stack):
         database.start()
         database.del_port("vm1")
         follower.does("remove 1 net_null1")
-        # more than one record of TLS holds
+        # more than one TLS record can hold
         for relay in range(64):
             database.add_port(f"vm{relay}", **null_device(relay), comment="x" * 1000)
             follower.does(f"add {relay} net_null{relay}")

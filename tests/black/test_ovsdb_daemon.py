@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The daemon under control of a real database: after each command of an operator packets pass, or do
-not. What the monitor does otherwise is in test_ovsdb.py."""
+"""The daemon under control of a real database: after each command of an operator, packets pass or
+do not. All else that the monitor does is in test_ovsdb.py."""
 
 from contextlib import contextmanager
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sanitizers
 
 
 class OvsdbForwarder(Forwarder):
-    """A daemon that is controlled by the database alone."""
+    """A daemon that is controlled by the database only."""
 
     def __init__(self, directory, database, **arguments):
         super().__init__(directory, options=[f"--ovsdb-sock={database.socket}"], **arguments)
@@ -27,7 +27,7 @@ class OvsdbForwarder(Forwarder):
 
 @pytest.fixture
 def vm(workdir, stack):
-    """Starts a VM at relay 0, which sends all the time."""
+    """Starts a VM at relay 0 that sends all the time."""
     def make(forwarder):
         peer = stack.enter_context(Peer(workdir, "vm", vm=forwarder.socket(), count=0,
                                         rate=RATE_PPS))
@@ -39,7 +39,8 @@ def vm(workdir, stack):
 
 def keys(workdir, network=1):
     """The external_ids of an interface that stands for relay 0, attached to that network. (DPDK's
-    memif driver does not make the same device again soon after its end: so there are several.)"""
+    memif driver cannot create the same device again soon after it was removed, so there are
+    several.)"""
     return {"virtio_forwarder": 1, "virtio_forwarder_id": 0,
             "virtio_forwarder_device": memif_device(workdir, network), "iface_id": "port-0"}
 
@@ -51,7 +52,7 @@ def has_device(forwarder, attached):
 
 @contextmanager
 def network(forwarder, workdir, number=1):
-    """A network that hears the VM, and the VM the network."""
+    """A network; it and the VM must hear each other."""
     with Peer(workdir, f"network{number}", net=net_socket(workdir, number), count=0,
               rate=RATE_PPS) as peer:
         peer.start()
@@ -63,7 +64,7 @@ def network(forwarder, workdir, number=1):
 
 
 def passes_no_packets(forwarder):
-    """The VM goes on sending, and all of it is dropped for want of a device."""
+    """The VM keeps sending, and all its packets are dropped for lack of a device."""
     counters = counted(forwarder, "vm_to_vf")
     sent, dropped = counters.sent[0], counters.dropped[0]
     wait_until(lambda: counted(forwarder, "vm_to_vf").dropped[0] > dropped + 1000, WAIT_S,
@@ -118,7 +119,7 @@ def test_database_restarts_under_traffic(database, workdir, stack, vm):
 
 
 def test_row_before_device(database, workdir, stack):
-    """The device's interface comes last; the relay has it then, by itself."""
+    """The device's interface comes last; then the relay gets it by itself."""
     host = stack.enter_context(Netns("vio4wd-host"))
     database.start()
     database.add_port("vm0", virtio_forwarder=1, virtio_forwarder_id=0,
@@ -134,7 +135,7 @@ def test_row_before_device(database, workdir, stack):
 
 
 def test_static_device_is_left_alone(database, workdir, stack):
-    """What the configuration has attached is not the database's to take away, though a row names it."""
+    """The database may not take away what the configuration has attached, even if a row names it."""
     def keys_of(relay):
         return {"virtio_forwarder": 1, "virtio_forwarder_id": relay,
                 "virtio_forwarder_device": f"net_null{relay}"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Debian's DPDK has 32 ports: the daemon says so at the 33rd, and what to do about it."""
+"""Debian's DPDK has 32 ports: at the 33rd the daemon says so, with the remedy."""
 
 import re
 
@@ -27,6 +27,6 @@ def test_33rd_port(workdir):
             assert re.search(r"built for 32 ports.*max_ethports", answer.error_code_source)
             assert fields.get("name", "net_null90") in answer.error_code_source
         assert not vioclient.relay(forwarder.stats_endpoint, PORTS).vf_to_vm.active
-        # It is the port that is missing, nothing else.
+        # Only the port is missing, nothing else.
         assert request(REMOVE, virtio_id=0, device=["net_null0"], conditional=False).status == OK
         assert request(ADD, virtio_id=PORTS, device=["net_null90"], conditional=False).status == OK

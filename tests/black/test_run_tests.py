@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The sum of the tests is the last line, also where they fail, are ended or cannot begin."""
+"""The totals of the tests are the last line, even if tests fail, are ended or cannot start."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ TIMEOUT_S = 20
 
 @pytest.fixture
 def tool(workdir):
-    """Puts a shell script in the place of a program; returns the environment that has it."""
+    """Replaces a program by a shell script; returns the environment in which it is found."""
     def tool(name, script):
         path = workdir / name
         path.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
@@ -28,7 +28,7 @@ def tool(workdir):
 
 
 def test_ended(workdir, tool):
-    """What is done counts, and the suite that runs has failed."""
+    """What is done counts, and the suite that was running has failed."""
     env = tool("meson", "echo begun; exec sleep 60")
     with Process(["env", *(f"{name}={env[name]}" for name in ("PATH", "VIO4WD_BUILD")),
                   SCRIPTS / "run-tests", "unit", "check"], "run-tests") as process:

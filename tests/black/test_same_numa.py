@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Memory on the NUMA nodes of the worker CPUs only. Which nodes those are the unit tests say: a test
-machine has one."""
+"""Memory on the NUMA nodes of the worker CPUs only. Unit tests check which nodes those are, since a
+test machine has only one."""
 
 import pytest
 from lib.forwarder import Forwarder

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Devices, VMs and traffic come and go at random on several relays at once. The daemon keeps its
-books balanced throughout, serves every relay in the end, and no sanitizer has anything to say."""
+"""Devices, VMs and traffic come and go at random on several relays at once. The daemon's counters
+stay balanced throughout, in the end it serves every relay, and no sanitizer complains."""
 
 import os
 import random
@@ -12,14 +12,14 @@ from lib.peer import (Peer, assert_balanced, attach, detach, memif_device, net_s
 STEPS = int(os.environ.get("VIO4WD_TORTURE_STEPS", 60))
 SEED = int(os.environ.get("VIO4WD_SEED", 20))
 RELAYS = 3
-LOAD_PPS = 5_000  # each way and relay: seven processes poll on two CPUs, perhaps with sanitizers
-SLOW_S = 60       # what takes a second elsewhere
+LOAD_PPS = 5_000  # each way and relay; seven processes poll on two CPUs, possibly with sanitizers
+SLOW_S = 60       # for what takes a second elsewhere
 
 pytestmark = [pytest.mark.timeout(300 + 10 * STEPS), pytest.mark.sanitizers]
 
 
 class Relay:
-    """One relay with what is around it at the moment."""
+    """One relay and what is attached to it at the moment."""
 
     def __init__(self, number, forwarder, stack, workdir, chance):
         self.number = number
@@ -29,7 +29,7 @@ class Relay:
         self.chance = chance
         self.device = memif_device(workdir, number, role="client")
         self.peers = 0
-        self.network = None  # running where the device is attached
+        self.network = None  # running while the device is attached
         self.vm = None
 
     def _peer(self, kind, **options):
@@ -70,7 +70,7 @@ class Relay:
         self.vm.wait_event("first", SLOW_S, stream="vf_to_vm")
 
     def actions(self):
-        """What can be done with it now."""
+        """The actions that are possible now."""
         actions = [self.detach if self.network else self.attach]
         actions += [self.kill, self.shut_down] if self.vm else [self.boot]
         if self.network and self.vm:
@@ -78,7 +78,7 @@ class Relay:
         return actions
 
     def complete(self):
-        """Attaches and boots what is missing; then packets must flow both ways."""
+        """Attaches and boots whatever is missing; then packets must flow both ways."""
         if not self.network:
             self.attach()
         if not self.vm:
@@ -87,7 +87,7 @@ class Relay:
         self.check_traffic()
 
     def check_packets(self):
-        """That nothing came altered or out of order to those who are there at the end."""
+        """Nothing may have reached the present ends altered or out of order."""
         for peer, stream in ((self.network, "vm_to_vf"), (self.vm, "vf_to_vm")):
             peer.stop()
             result = peer.result(SLOW_S)[stream]
@@ -112,6 +112,6 @@ def test_torture(workdir, stack, client):
         relay.complete()
     for relay in relays:
         relay.check_packets()
-    forwarder.stop(SLOW_S)  # asserts the exit code, which sanitizers change
+    forwarder.stop(SLOW_S)  # checks the exit code, which sanitizers change
     assert "Sanitizer" not in forwarder.output.text
     assert "runtime error" not in forwarder.output.text

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every packet arrives, once, in its flow's order and unaltered, whatever the rings are like; and
-the daemon's counters say the same as both ends."""
+"""Every packet arrives once, in the order of its flow and unaltered, whatever the rings are like;
+and the daemon's counters agree with both ends."""
 
 import os
 from functools import partial
@@ -12,7 +12,7 @@ from lib.peer import (Counted, Peer, assert_counted, assert_nothing_lost, attach
 from lib.testpmd import Testpmd, virtio_user
 
 PACKETS = int(os.environ.get("VIO4WD_PACKETS", 200_000))  # each way
-TIMEOUT_S = 60 + PACKETS / 25_000  # at a small part of the usual rate
+TIMEOUT_S = 60 + PACKETS / 25_000  # at a small fraction of the usual rate
 
 pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
 
@@ -33,7 +33,7 @@ def make_peer(workdir, stack, forwarder, client):
 
 
 def run(forwarder, peer):
-    """Sends and receives everything; the peer must have found no fault. Returns its result."""
+    """Sends and receives everything; the peer must find no fault. Returns its result."""
     peer.start()
     result = peer.result(TIMEOUT_S)
     assert_nothing_lost(forwarder, result)
@@ -56,7 +56,7 @@ def test_both_ways(forwarder, make_peer, packed, mergeable):
 @rings
 @buffers
 def test_backlog(forwarder, make_peer, packed, mergeable):
-    """The VM stops reading for a second while the network goes on sending."""
+    """The VM stops reading for a second while the network keeps sending."""
     peer = make_peer(count=PACKETS, packed=packed, no_mrg=not mergeable, flows=16,
                      sizes="random", pause_vm=f"{PACKETS // 4},1000")
     result = run(forwarder, peer)

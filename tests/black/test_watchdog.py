@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""systemd's watchdog is fed while the event loop turns and every worker does, and only then; and who
-waits for a worker says for which."""
+"""systemd's watchdog is fed while the event loop and every worker turn, and only then; and whoever
+waits for a worker says for which one."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from lib.forwarder import Forwarder
 from lib.peer import attach
 from lib.proc import wait_until
 
-WATCHDOG_S = 0.4  # the daemon tells four times as often
+WATCHDOG_S = 0.4  # the daemon feeds it four times as often
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -23,7 +23,7 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 
 
 class Notified:
-    """What would be systemd's end of the notification socket."""
+    """Systemd's end of the notification socket."""
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ class Notified:
         self._socket.setblocking(False)
 
     def messages(self):
-        """What has come since the last call."""
+        """The messages since the last call."""
         found = []
         while True:
             try:
@@ -64,7 +64,7 @@ def worker_thread(pid):
 
 
 class Halted:
-    """A thread that does not run, while the others of its process do."""
+    """A thread that is halted while the others of its process run."""
 
     def __init__(self, thread):
         self.thread = thread
@@ -87,7 +87,7 @@ def test_fed_only_by_progress(workdir, notified, who):
         wait_until(lambda: "READY=1" in notified.messages(), 20, "the daemon says that it is ready")
         notified.wait_fed()
         with Halted(forwarder.pid if who == "event loop" else worker_thread(forwarder.pid)):
-            time.sleep(WATCHDOG_S)  # what was under way when it was halted
+            time.sleep(WATCHDOG_S)  # what was under way when it was halted ends
             notified.messages()
             time.sleep(3 * WATCHDOG_S)
             assert "WATCHDOG=1" not in notified.messages()

@@ -61,7 +61,7 @@ def dynamic_daemon(start):
 
 @pytest.fixture
 def static(static_daemon):
-    """A daemon with static sockets and no device, before and after."""
+    """A daemon with static sockets; it must have no device before and after the test."""
     assert static_daemon.devices() == {}
     yield static_daemon
     for relay, device in static_daemon.devices().items():
@@ -71,7 +71,7 @@ def static(static_daemon):
 
 @pytest.fixture
 def dynamic(dynamic_daemon):
-    """A daemon with dynamic sockets and no relay in use, before and after."""
+    """A daemon with dynamic sockets; no relay may be in use before and after the test."""
     assert dynamic_daemon.devices() == {}
     yield dynamic_daemon
     for device in dynamic_daemon.devices().values():
@@ -102,7 +102,7 @@ def test_conditional(static):
 
 
 def test_conditional_of_a_device_from_the_start(start):
-    """A device that the configuration has attached is no other than one that was added."""
+    """A device that the configuration has attached is treated like one that was added."""
     add = {"virtio_id": 7, "device": ["net_null7"]}
     daemon = start(devices={7: "net_null7"})
     daemon.done(ADD, conditional=True, ident="a port", **add)
@@ -123,7 +123,7 @@ def test_conflicts(static):
 
 
 def test_missing_vf(static):
-    """A PCI address that no device has: refused, by its name, with nothing changed."""
+    """A PCI address without a device: refused, naming the address, and nothing changes."""
     _, reason = static.refused(ADD, pci=[NO_SUCH_VF], virtio_id=1)
     assert "ffff:ff:1f.7" in reason.lower()
     static.refused(ADD, virtio_id=1, device=["net_no_such_driver0"])
@@ -132,7 +132,7 @@ def test_missing_vf(static):
 
 @pytest.mark.sanitizers
 def test_compat_client(static):
-    """An old client: no field of ours, and it chokes on none of ours."""
+    """An original client: it sends no field of ours, and chokes on none of ours."""
     static.done(ADD, virtio_id=5, device=["net_null0"])
     path = str(static.socket(5))
     response = vioclient.port_control(
@@ -158,7 +158,7 @@ def test_query(static):
 
 @pytest.mark.parametrize("mode", [None, 0, 1, 2, 3, 4, 5])
 def test_bond(static, mode):
-    # Two to eight members; mode 6 wants to set its members' MAC, which net_null cannot.
+    # Two to eight members; mode 6 wants to set its members' MAC, which net_null does not support.
     members = [f"net_null{i}" for i in range(2 if mode else 8)]
     bond = {"virtio_id": 4, "device": members, "name": "net_bonding0"}
     if mode is not None:
@@ -168,12 +168,12 @@ def test_bond(static, mode):
     assert static.done(QUERY_PCI, vhost_path=str(static.socket(4))).query_string == "net_bonding0"
     static.done(ADD, **bond)
     static.refused(ADD, conditional=False, **bond)
-    # A member serves one master, a name one bond.
+    # A member belongs to one bond, a name to one bond.
     static.refused(ADD, virtio_id=5, device=["net_null1"])
     static.refused(ADD, virtio_id=5, device=["net_null8", "net_null9"], name="net_bonding0")
     assert static.devices() == {4: "net_bonding0"}
     static.done(REMOVE, virtio_id=4, name="net_bonding0")
-    static.done(ADD, virtio_id=5, device=["net_null1"])  # set free
+    static.done(ADD, virtio_id=5, device=["net_null1"])  # free again
 
 
 def test_half_made_bond_is_undone(static):
@@ -309,7 +309,7 @@ def test_dynamic_sockets(dynamic):
 
 
 def test_dynamic_socket_is_there_already(dynamic):
-    """OK is said only where all is as the request wants it; at most an ident is news."""
+    """OK means that everything is as the request wants it; at most the ident changes."""
     path = str(dynamic.directory / "same.sock")
     bond = {"vhost_path": path, "name": "net_bonding0", "device": ["net_null0", "net_null1"]}
     dynamic.done(ADD_SOCK, **bond, mode=2, socket_mode=SERVER, ident="one")
@@ -326,7 +326,7 @@ def test_dynamic_socket_is_there_already(dynamic):
 
 
 def test_no_more_devices(dynamic):
-    """Whatever is used up first, ports of this DPDK or relays: refused, and the rest goes on."""
+    """Whatever runs out first, this DPDK's ports or relays: refused, and the rest keeps working."""
     paths = [str(dynamic.directory / f"many{i}.sock") for i in range(RELAYS + 1)]
     added = 0
     for number, path in enumerate(paths):
@@ -343,7 +343,7 @@ def test_no_more_devices(dynamic):
 
 @pytest.mark.parametrize("mode", [SERVER, CLIENT])
 def test_socket_mode(dynamic, mode):
-    """Who listens is chosen by the request, whatever the daemon's default is."""
+    """The request chooses who listens, whatever the daemon's default."""
     path = dynamic.directory / "mode.sock"
     with socket.socket(socket.AF_UNIX) as qemu:
         qemu.settimeout(10)
@@ -357,12 +357,12 @@ def test_socket_mode(dynamic, mode):
             qemu.connect(str(path))
         dynamic.done(REMOVE_SOCK, vhost_path=str(path))
     if mode == CLIENT:
-        path.unlink()  # the listener's file, so not the daemon's to remove
+        path.unlink()  # the listener's file, which the daemon must not remove
     assert not path.exists()
 
 
 def test_occupied_socket(dynamic):
-    """Somebody else listens there: refused, and the device is given back."""
+    """Somebody else listens there: refused, and the device is released."""
     path = dynamic.directory / "taken.sock"
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
@@ -377,7 +377,8 @@ def test_occupied_socket(dynamic):
 
 
 def test_cycles_leak_nothing(dynamic):
-    # With the last socket DPDK 24.11's vhost library ends its thread, which takes a second each time.
+    # When its last socket goes, the vhost library of DPDK 24.11 ends its thread, which takes a
+    # second each time.
     stays = {"device": ["net_null3"], "vhost_path": str(dynamic.directory / "stays.sock")}
     dynamic.done(ADD_SOCK, conditional=False, **stays)
     paths = [str(dynamic.directory / f"cycle{i}.sock") for i in range(2)]
@@ -427,7 +428,7 @@ def test_stats_of_an_idle_daemon(static):
 
 
 def test_stats_under_traffic(static):
-    """net_null is an endless source; without a VM all of it is dropped, and counted."""
+    """net_null is an endless source; without a VM all packets are dropped, and counted."""
     static.done(ADD, virtio_id=9, device=["net_null0,size=100"])
     first = static.relay(9)
     assert not first.active
@@ -452,7 +453,7 @@ def test_stats_under_traffic(static):
 
 
 def unknown_fields(message, path=""):
-    """The paths of what a message holds that its definition does not know."""
+    """The paths of the parts of a message that its definition does not know."""
     found = [f"{path}.{field.field_number}" for field in UnknownFieldSet(message)]
     for field, value in message.ListFields():
         if field.message_type is not None:
@@ -462,7 +463,7 @@ def unknown_fields(message, path=""):
 
 
 def test_extensions(start):
-    """What was added to the messages, each field; and nothing that this client does not know."""
+    """Each field that was added to the messages, and none that this client does not know."""
     first, second = workers = sorted(os.sched_getaffinity(0))[-2:]
     daemon = start(f"--virtio-cpu=7:{first},{second}", "--enable-tso",
                    devices={7: "net_null7", 8: "net_null8"}, cpus=(first, workers))
@@ -502,7 +503,8 @@ def test_extensions(start):
 
 
 def test_workers_are_called_by_their_cpus(start):
-    """By those on which their threads run: also where a worker's is before the control thread's."""
+    """Workers are named by the CPUs on which their threads run, even if a worker's CPU is numbered
+    before the control thread's."""
     cpus = sorted(os.sched_getaffinity(0))
     first, last = cpus[0], cpus[-1]
     for workers in [first], [first, last]:
@@ -541,7 +543,7 @@ def test_stats_errors(static):
 
 @pytest.mark.sanitizers
 def test_delayed_stats_hold_nobody_up(static):
-    """Clients that wait for rates, more than may: each is answered, and others do not wait."""
+    """More clients wait for rates than may: each is answered, and others do not wait."""
     with zmq.Context() as context:
         waiting = [context.socket(zmq.REQ) for _ in range(100)]
         request = compat.StatsRequest(delay=2000, relay=[1]).SerializeToString()
@@ -560,7 +562,7 @@ def test_delayed_stats_hold_nobody_up(static):
 # Core scheduler and configuration
 
 def test_ipv6(start):
-    """Statistics by a TCP endpoint that is an IPv6 address."""
+    """Statistics over a TCP endpoint with an IPv6 address."""
     with socket.socket(socket.AF_INET6) as free:
         free.bind(("::1", 0))
         endpoint = f"tcp://[::1]:{free.getsockname()[1]}"
@@ -624,8 +626,8 @@ def test_config(static):
     (("ovsdb",), "port control by OVSDB at ", "ZeroMQ and command file are off"),
 ], ids=["all", "ipc-ovsdb", "ovsdb"])
 def test_one_way_in(workdir, ways, opened, closed):
-    """Where several are set, ZeroMQ goes before the command file, that before OVSDB. The log says so,
-    and the others are deaf."""
+    """If several are set, ZeroMQ precedes the command file, which precedes OVSDB. The log says so,
+    and the others ignore all requests."""
     command_file = workdir / "vio_cmd"
     database = workdir / "db.sock"
     options = {"ipc": ["--ipc", f"--ipc-path={command_file}"], "ovsdb": [f"--ovsdb-sock={database}"]}
@@ -670,7 +672,7 @@ def test_endpoint_files():
             assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
             assert stat.S_IMODE(endpoint.parent.stat().st_mode) == 0o755
         assert not endpoint.exists()
-        # A dead daemon's socket is replaced.
+        # The socket of a dead daemon is replaced.
         daemon = Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}").start()
         daemon.kill()
         assert endpoint.exists()

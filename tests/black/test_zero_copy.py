@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""--zero-copy: what the VM sends leaves its memory for the device without a copy, and nothing of it is
-lost, altered or kept, whoever comes and goes."""
+"""--zero-copy: what the VM sends is read by the device from the VM's memory, without a copy.
+Nothing is lost, altered or kept, whoever comes and goes."""
 
 import os
 
@@ -9,7 +9,7 @@ from lib.peer import Peer, assert_balanced, assert_nothing_lost, attach, detach,
 from lib.proc import growth_allowed_kib, memory_kib, wait_until
 
 PACKETS = int(os.environ.get("VIO4WD_PACKETS", 200_000)) // 8  # each way
-LOAD_PPS = 10_000  # what a socket takes while the CPU has others to serve
+LOAD_PPS = 10_000  # what a socket can take while the CPU serves others
 TIMEOUT_S = 120
 ROUNDS = 10
 
@@ -53,7 +53,7 @@ def test_nothing_is_lost(forwarder, make_peer, packed, mergeable):
 
 
 def wait_more_packets(forwarder):
-    """Waits until more of the VM's packets have reached the device."""
+    """Waits until more packets of the VM have reached the device."""
     def passed():
         return forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"]
 
@@ -63,7 +63,7 @@ def wait_more_packets(forwarder):
 
 @pytest.mark.sanitizers
 def test_device_comes_and_goes(forwarder, make_peer, device):
-    """Under load; what the VM sends meanwhile is dropped, as ever."""
+    """Under load. What the VM sends while the device is away is dropped, as without zero copy."""
     peer = make_peer(count=0)
     peer.start()
     wait_active(forwarder)
@@ -79,7 +79,7 @@ def test_device_comes_and_goes(forwarder, make_peer, device):
 
 @pytest.mark.sanitizers
 def test_killed_vm(forwarder, make_peer):
-    """Its memory is gone in the middle of a burst; the next VM is served, and nothing grows."""
+    """Its memory vanishes in the middle of a burst; the next VM is served, and nothing grows."""
     memory = []
     for count in range(ROUNDS):
         peer = make_peer(f"peer{count}", count=0, packed=bool(count % 2))
@@ -93,7 +93,7 @@ def test_killed_vm(forwarder, make_peer):
 
 
 def test_other_devices_get_copies(make_forwarder):
-    """A device that might keep what it is lent for ever; the log says so and why."""
+    """A device that might never give back what it is lent; the log says so, and why."""
     forwarder = make_forwarder({0: "net_ring0"}, options=["--zero-copy"])
     assert "device net_ring0: packets of the VM are copied: its driver does not tell of each packet " \
            "that it has sent" in forwarder.output.text

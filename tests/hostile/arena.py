@@ -2,11 +2,11 @@
 """Where attacks are run and judged.
 
 A relay program (the daemon, or dpdk-testpmd's vhost port for comparison) has two relays. Relay 0 is
-attacked; its device is an endless source and sink. Relay 1 is a neighbour under load: packet-peer
+attacked; its device is an endless source and a sink. Relay 1 is a neighbour under load: packet-peer
 sends numbered packets both ways through it. After each attack the program must still be the same
-process, the neighbour's packets must go on, an honest frontend must be served on the attacked
-socket, and no descriptor, no memory and no flood of log lines may be left. At the end the neighbour
-must have lost nothing."""
+process, the neighbour's packets must still flow, an honest frontend must be served on the attacked
+socket, and no descriptors, no memory and no flood of log lines may be left. At the end the
+neighbour must have lost nothing."""
 
 import contextlib
 import ctypes
@@ -29,11 +29,11 @@ from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_H
                            F_HOST_TSO6, NEED_REPLY, P_BACKEND_REQ, P_STATUS, VERSION, Connection,
                            Disconnected, Frontend, Refused, Request)
 
-ANSWER_TIMEOUT_S = 20  # on a machine that has much to do
-ATTACK_TIMEOUT_S = 60  # of a loaded machine; a second elsewhere
+ANSWER_TIMEOUT_S = 20  # on a busy machine
+ATTACK_TIMEOUT_S = 60  # on a loaded machine; elsewhere a second
 HONEST_TIMEOUT_S = 40
-MEMORY_KIB_MAX = 64 << 10  # that an attack may leave behind
-LOG_BYTES_MAX = 256 << 10  # that an attack may cause
+MEMORY_KIB_MAX = 64 << 10  # so much may an attack leave behind
+LOG_BYTES_MAX = 256 << 10  # so much may an attack cause
 NEIGHBOUR_PPS = 20000      # each way
 EVENTFD_MAX = 0xfffffffffffffffe  # of its counter
 F_SEAL_WRITE, F_ADD_SEALS = 8, 1033
@@ -42,16 +42,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Accepted(AssertionError):
-    """What had to be refused was not."""
+    """What had to be refused was accepted."""
 
 
 class DrawnOut(AssertionError):
-    """The other side has drawn an attack out until its time was over."""
+    """The other side has drawn the attack out until its time was over."""
 
 
 class Door:
-    """A relay's socket as its guests have it: they connect to it, or, where the daemon is the client,
-    they have made it, and it connects to them, to one at a time."""
+    """A relay's socket as guests see it: they connect to it or, if the daemon is the client, they
+    create it and the daemon connects, to one of them at a time."""
 
     def __init__(self, path, client):
         self._path, self._listener = path, None
@@ -72,13 +72,13 @@ class Door:
 
 
 class Target:
-    """The attacker's side: what it opens is closed by close()."""
+    """The attacker's side. close() closes everything that it has opened."""
 
     FEATURES = Frontend.FEATURES
     OFFLOADS = F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6
 
     def __init__(self, door, answer_timeout_s):
-        """answer_timeout_s: the silence after which the other side will say no more."""
+        """answer_timeout_s: after so much silence the other side is expected to say no more."""
         self._door, self._answer_timeout_s = door, answer_timeout_s
         self._deadline = time.monotonic() + ATTACK_TIMEOUT_S
         self.defaults = {}  # for frontends
@@ -88,7 +88,7 @@ class Target:
     # Connections.
 
     def _check_time(self):
-        """Ends an attack that the other side draws out."""
+        """Ends the attack if the other side draws it out."""
         if time.monotonic() > self._deadline:
             raise DrawnOut(f"more than {ATTACK_TIMEOUT_S} s")
 
@@ -97,7 +97,7 @@ class Target:
         return self._stack.enter_context(self._door.connect(self._answer_timeout_s))
 
     def frontend(self, **options):
-        """A frontend that has negotiated its features and nothing more."""
+        """A frontend that has only negotiated its features."""
         options = {"protocol": Frontend.PROTOCOL | P_STATUS | P_BACKEND_REQ, **self.defaults,
                    **options}
         frontend = Frontend(None, connection=self.connect(), **options)
@@ -105,14 +105,14 @@ class Target:
         return frontend.negotiate()
 
     def ready(self, post=True, **options):
-        """A frontend whose rings run; with receive buffers, or without."""
+        """A frontend whose rings run, with or without receive buffers."""
         frontend = self.frontend(**options).share_memory()
         if post:
             frontend.post()
         return frontend.set_up_rings().enable_rings()
 
     def refused(self, connection, request, payload=b"", fds=()):
-        """Sends what must not succeed: a failure or a hang-up is the answer."""
+        """Sends what must not succeed: the answer must be a failure or a hang-up."""
         connection.socket.settimeout(ANSWER_TIMEOUT_S)
         try:
             connection.send(request, payload, fds, flags=VERSION | NEED_REPLY)
@@ -122,7 +122,7 @@ class Target:
             pass
 
     def hung_up_on(self, connection, request, payload, size=None):
-        """Sends what only a hang-up may answer."""
+        """Sends what must be answered by a hang-up."""
         try:
             connection.send(request, payload, size=size)
         except Disconnected:
@@ -131,18 +131,18 @@ class Target:
             raise Accepted("no hang-up")
 
     def answers(self, connection):
-        """Waits until the other side says something, or hangs up."""
+        """Waits until the other side sends something or hangs up."""
         with contextlib.suppress(Disconnected):
             connection.receive()
 
     def probe(self, connection):
-        """Asks something, and waits until the other side says something, or hangs up."""
+        """Asks something, and waits until the other side sends something or hangs up."""
         with contextlib.suppress(Disconnected):
             connection.send(Request.GET_FEATURES)
             connection.receive()
 
     def flood(self, connection, request, payload=b"", flags=VERSION):
-        """Sends until nothing more is taken."""
+        """Sends until nothing more is accepted."""
         for _ in range(20000):
             self._check_time()
             if not select.select([], [connection.socket], [], 0.1)[1]:
@@ -150,15 +150,15 @@ class Target:
             connection.send(request, payload, flags=flags)
 
     def attempt(self, action, *arguments, **options):
-        """Something that may well be refused; returns what comes of it, then None."""
+        """Does something that may well be refused; returns its result, or None if it was refused."""
         self._check_time()
         with contextlib.suppress(Refused, Disconnected, TimeoutError, BlockingIOError):
             return action(*arguments, **options)
         return None
 
     def until_let_in(self, action):
-        """Something that comes too early while the gate is shut for what was done before; it is tried
-        until it is not hung up on."""
+        """Does something that may come too early, while the gate is still shut because of what was
+        done before; repeats it until it is not hung up on."""
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while True:
             try:
@@ -169,8 +169,8 @@ class Target:
                 time.sleep(0.1)
 
     def in_turn(self, deed, arguments, make=None):
-        """deed(frontend, *each of the arguments) to a guest that runs (or another that is made); to a
-        new one where the deed before was refused."""
+        """For each of the arguments, calls deed(frontend, *each) on a running guest (or one that
+        `make` makes); on a new one if the deed before was refused."""
         frontend = None
         for each in arguments:
             self._check_time()
@@ -181,7 +181,8 @@ class Target:
                 frontend = None
 
     def work(self, seconds=0.05, action=None):
-        """Lets the workers meet what was prepared, or does something again and again meanwhile."""
+        """Gives the workers time to meet what was prepared, or does something again and again
+        meanwhile."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if action:
@@ -217,10 +218,10 @@ class Target:
         return self._keep(os.eventfd(0, flags))
 
     def fill(self, eventfd):
-        """Has whoever writes to it wait until somebody reads."""
+        """Fills an eventfd, so that whoever writes to it waits until somebody reads."""
         os.set_blocking(eventfd, False)
         full = False
-        while not full:  # it may be written to, and emptied, meanwhile
+        while not full:  # it may be written to, and emptied, at the same time
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(eventfd)
             with contextlib.suppress(BlockingIOError):
@@ -229,7 +230,7 @@ class Target:
         os.set_blocking(eventfd, True)
 
     def keep_full(self, eventfd, writers=3):
-        """Has whoever writes to it wait, from now on until the end."""
+        """Keeps an eventfd full, so that whoever writes to it waits, from now on until the end."""
         over = threading.Event()
 
         def write():
@@ -281,7 +282,7 @@ class Daemon:
 
     options = ("--enable-mrgbuf", "--enable-tso", "--enable-jumbo")
     client = False
-    answer_timeout_s = ANSWER_TIMEOUT_S  # no silence is its answer
+    answer_timeout_s = ANSWER_TIMEOUT_S  # it never answers by silence
 
     def __init__(self, directory):
         devices = {0: "net_null0,size=64", 1: memif_device(directory, 1)}
@@ -300,12 +301,12 @@ class Daemon:
         return self._forwarder.output.tail()
 
     def neighbour_packets(self):
-        """(from VM to VF, from VF to VM) so far."""
+        """(VM to VF, VF to VM) packets of the neighbour so far."""
         state = self._forwarder.stats(1)
         return state["vm_to_vf"]["pkts_tx_to_vf"], state["vf_to_vm"]["pkts_tx_to_vm"]
 
     def stop(self):
-        """It must still be able to stop in order."""
+        """It must still be able to stop cleanly."""
         self._forwarder.stop()
 
     def kill(self):
@@ -313,13 +314,13 @@ class Daemon:
 
 
 class LendingDaemon(Daemon):
-    """The same, with packets that stay in the guest's memory until they are sent."""
+    """The same, with packets that stay in the guest's memory until they are sent (zero copy)."""
 
     options = (*Daemon.options, "--zero-copy")
 
 
 class ClientDaemon(Daemon):
-    """The same, which connects to the sockets of the guests."""
+    """The same, connecting to the sockets of the guests (client mode)."""
 
     client = True
 
@@ -328,7 +329,7 @@ class VhostPort:
     """dpdk-testpmd's vhost port, for comparison."""
 
     client = False
-    answer_timeout_s = 1  # it often says nothing
+    answer_timeout_s = 1  # it often does not answer
 
     def __init__(self, directory):
         self.sockets = [directory / "vhost0", directory / "vhost1"]
@@ -340,7 +341,7 @@ class VhostPort:
         self.pid = self._testpmd.pid
 
     def running(self):
-        """A child that has died stays a zombie until it is waited for."""
+        """A dead child stays a zombie until it is waited for."""
         try:
             with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
                 return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -367,7 +368,7 @@ class VhostPort:
 
 @dataclass
 class Verdict:
-    """What an attack came to; faults is empty where nobody suffered."""
+    """The outcome of an attack; faults is empty if nobody suffered."""
     name: str
     answer: str
     faults: list = field(default_factory=list)
@@ -378,7 +379,7 @@ class Verdict:
 
 
 class Arena:
-    """A program under attack, with its neighbour. Restarted where an attack was too much for it."""
+    """A program under attack, with its neighbour. It is restarted if an attack was too much for it."""
 
     def __init__(self, directory, program=Daemon):
         self._directory, self._program = directory, program
@@ -396,13 +397,13 @@ class Arena:
                           queue_size=256)
         self._peer.start()
         wait_until(lambda: min(self.program.neighbour_packets()) > 0, 20, "the neighbour sends")
-        self._honest_frontend()  # so that what is made once is there
+        self._honest_frontend()  # so that everything that is created only once exists
         self._settle(None)
         self._files, self._memory = open_files(self.program.pid), memory_kib(self.program.pid)
         return self
 
     def _settle(self, files):
-        """Waits for what was closed to be closed there too."""
+        """Waits until what we have closed is closed there too."""
         if files is None:
             last = [0]
 
@@ -416,7 +417,7 @@ class Arena:
                        interval=0.01)
 
     def _honest_frontend(self):
-        """Somebody who means well is served on the attacked socket: packets both ways."""
+        """An honest frontend is served on the attacked socket: packets both ways."""
         deadline = time.monotonic() + HONEST_TIMEOUT_S
         while True:
             try:
@@ -429,7 +430,7 @@ class Arena:
                     frontend.wait_sent(timeout=HONEST_TIMEOUT_S / 2)
                     return
             except (Disconnected, ConnectionError, BlockingIOError):
-                # What the attack has opened is still being closed.
+                # What the attack has opened may still be closing.
                 if time.monotonic() > deadline or not self.program.running():
                     raise
                 time.sleep(0.02)
@@ -444,8 +445,8 @@ class Arena:
         wait_until(moved, 20, "packets of the neighbour", interval=0.01)
 
     def _run(self, attack, target):
-        """Returns what the attack is answered with. One that must be refused is to come to its end:
-        target.refused() and hung_up_on() see to it."""
+        """Runs an attack; returns how it was answered. One that must be refused has to run to its
+        end: target.refused() and hung_up_on() check it."""
         try:
             attack.run(target)
             return "refused" if attack.expected == REFUSED else "through"
@@ -462,7 +463,7 @@ class Arena:
         return answer
 
     def _judge(self, verdict, log_before):
-        """Goes through what must hold, from worst to least; the first that does not is the fault."""
+        """Checks what must hold, from worst to least; the first violation is the fault."""
         program = self.program
         checks = (
             ("no honest guest is served afterwards", self._honest_frontend),
@@ -487,7 +488,7 @@ class Arena:
             verdict.faults.append(f"{logged >> 10} KiB of log lines")
 
     def _judge_neighbour(self, verdict):
-        """While the attack is still on: packets of others go on, and other sockets answer."""
+        """While the attack is still on: other guests' packets flow, and other sockets answer."""
         try:
             self._neighbour_goes_on()
             if not self.program.client:
@@ -526,7 +527,7 @@ class Arena:
         return verdict
 
     def abandon(self):
-        """Ends everything, in whatever state it is; the next attack has it started again."""
+        """Ends everything, in whatever state it is; the next attack starts it again."""
         if self.program:
             self.program.kill()
             self._peer.__exit__()
@@ -534,7 +535,7 @@ class Arena:
         self.program = self._peer = self._door = None
 
     def finish(self):
-        """Ends in order; returns the neighbour's result, or None where nothing ran."""
+        """Ends cleanly; returns the neighbour's result, or None if nothing was running."""
         if self.program is None:
             return None
         try:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The catalogue: every attack by its name.
 
-An attack is a function of attacks/*.py that takes a Target, whose docstring says what it does. What
-it must come to is always the same (see arena.py: nobody else suffers). How it ends is known as well:
+An attack is a function in attacks/*.py that takes a Target and whose docstring says what it does.
+What it must lead to is always the same (see arena.py: nobody else suffers). How it ends is known as
+well:
 
-- THROUGH: all of it is done. What may be refused on the way is in target.attempt() or in_turn().
-- BREACH: the daemon hangs up at what the attack is about. Another program may take it and survive.
-- REFUSED: each of its deeds must be answered with failure or a hang-up, by any program."""
+- THROUGH: everything is executed. What may be refused on the way is in target.attempt() or
+  in_turn().
+- BREACH: the daemon hangs up because of what the attack is about. Another program may accept it and
+  survive.
+- REFUSED: any program must answer each of its deeds with a failure or a hang-up."""
 
 from dataclasses import dataclass
 
@@ -40,8 +43,8 @@ def attack(expected=THROUGH, hold=False):
 
 
 def load():
-    """Imports every part; returns the catalogue."""
-    # The parts register themselves; they need this module to be there first.
+    """Imports all parts; returns the catalogue."""
+    # The parts register themselves, and need this module to be loaded before.
     from attacks import descriptors, floods, memory, messages, migration, packets, rings  # noqa: F401
     from attacks import laps  # noqa: F401 - repeats some of the others
     return CATALOGUE

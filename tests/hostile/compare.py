@@ -38,7 +38,7 @@ def kept(name):
 
 
 def measure(name, pattern, attacks):
-    """Strikes with everything, and keeps what comes of it."""
+    """Runs the attacks and keeps the outcome."""
     directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
     directory.chmod(0o755)
     arena = Arena(directory, PROGRAMS[name])

@@ -25,13 +25,13 @@ from lib.vhostuser import (F_EVENT_IDX, F_IN_ORDER, P_STATUS, VERSION,  # noqa: 
                            Connection, Disconnected, Frontend, Refused, Request)
 
 ANSWER_TIMEOUT_S = 0.05
-LIVES_AT_ONCE = 50  # between looks at those who must not suffer
+LIVES_AT_ONCE = 50  # lives between two checks of those who must not suffer
 VALUES = (0, 1, 2, 3, 7, 8, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
           0xffffffff, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 
 
 class DamagingConnection(Connection):
-    """Now and then sends something else than it was told to."""
+    """A connection that sometimes sends something other than it was told to."""
 
     def __init__(self, sock, chance, rate):
         super().__init__(sock, ANSWER_TIMEOUT_S)
@@ -93,8 +93,8 @@ def begin(frontend):
 
 
 def live(frontend, chance):
-    """At work, stopped, perhaps again."""
-    truncated = False  # it is our memory too: no touching from then on
+    """A life: at work, stopped, perhaps started again."""
+    truncated = False  # it is our memory too: we must not touch it from then on
     for _ in range(chance.randrange(8)):
         action = chance.randrange(6 if truncated else 9)
         if action == 0:
@@ -110,7 +110,7 @@ def live(frontend, chance):
             frontend.stop_ring(index)
             frontend.start_ring(index)
         elif action == 5:
-            if chance.random() < 0.05:  # rare: whoever comes within a second is not let in
+            if chance.random() < 0.05:  # rare, since whoever comes within a second is not let in
                 os.ftruncate(chance.choice(frontend.memory.regions).fd, chance.choice((0, 4096)))
                 truncated = True
         else:
@@ -119,7 +119,7 @@ def live(frontend, chance):
 
 
 def one_life(target, seed):
-    """A guest whose damages follow from the seed; returns whether it has come to work."""
+    """A guest whose damage follows from the seed; returns whether it got to work."""
     chance = random.Random(seed)
     with target.connect() as plain:
         connection = DamagingConnection(plain.socket, chance, chance.choice((0, 0.02, 0.1, 0.5)))
@@ -135,12 +135,12 @@ def one_life(target, seed):
                 live(frontend, chance)
             except (Disconnected, Refused, TimeoutError, IndexError, KeyError, AssertionError,
                     struct.error, MemoryError):
-                pass  # what a guest sees that has damaged its own world
+                pass  # what a guest sees after damaging its own world
         return at_work
 
 
 def lives(seeds, counter):
-    """An attack of many lives."""
+    """An attack that consists of many lives."""
     def run(target):
         for seed in seeds:
             counter["at work"] += bool(target.attempt(one_life, target, seed))
@@ -149,7 +149,7 @@ def lives(seeds, counter):
 
 
 def fuzz(directory, seconds, seed, count=math.inf):
-    """Returns ({"lives": ..., those that came to work as "at work": ...}, first faults or None)."""
+    """Returns ({"lives": ..., "at work": lives that got to work, ...}, the first faults or None)."""
     arena, counter = Arena(directory, Daemon), collections.Counter()
     try:
         arena.start()

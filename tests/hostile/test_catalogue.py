@@ -14,8 +14,8 @@ from lib.vhostuser import Request
 CATALOGUE = load()
 ENDS = {THROUGH: "through", BREACH: "hung up", REFUSED: "refused"}
 
-# What differs where the daemon is the client is how a connection comes about and comes back: one or
-# two attacks of each kind, on one connection at a time.
+# With the daemon as the client, only how a connection comes about and comes back differs: one or
+# two attacks of each kind suffice, on one connection at a time.
 ON_CLIENTS = (
     "request_zero", "size_of_four_gigabytes", "features_changed_while_running", "garbage",
     "half_header_then_gone", "half_header_then_silence", "silence_while_running",
@@ -65,8 +65,8 @@ def test_catalogue_is_complete():
 
 
 def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
-    """One that must be refused and is not answered; any that is not through in time, or ends
-    otherwise than it is known to."""
+    """An attack that must be refused and is not answered is a fault; so is any that is not through
+    in time, or ends differently than it is known to."""
     def run(target):
         target.connect().receive()
 
@@ -90,7 +90,7 @@ def test_attack(arena, name):
 
 
 def test_neighbour_has_lost_nothing(arena):
-    """Over all the attacks since the daemon was started: the last of these tests."""
+    """Over all attacks since the daemon was started: this must be the last of these tests."""
     assert_neighbour_has_lost_nothing(arena)
 
 

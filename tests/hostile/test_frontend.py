@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A driver written by hand on the daemon: what a guest may do, and what it must get for it."""
+"""A driver written by hand, against the daemon: what a guest may do, and what it must get for it."""
 
 import random
 import struct
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.silent_wire
 
 
 def frame(number, size=100, source=GUEST_MAC):
-    """A numbered frame with contents that differ from the next one's."""
+    """A numbered frame whose contents differ from the next one's."""
     body = random.Random(number).randbytes(size - 18)
     return (WIRE_MAC if source == GUEST_MAC else GUEST_MAC) + source + struct.pack(
         ">HI", ETHERTYPE, number) + body
@@ -41,7 +41,7 @@ def forwarder(request, make_forwarder, veth):
 
 @pytest.fixture
 def attach(forwarder, stack):
-    """A frontend on relay 0, started; arguments are Frontend's."""
+    """Starts a frontend on relay 0; the arguments are Frontend's."""
 
     def attach(start=True, **arguments):
         frontend = stack.enter_context(Frontend(forwarder.socket(0), **arguments))
@@ -54,7 +54,7 @@ def attach(forwarder, stack):
 
 
 def assert_frames_pass(frontend, wire_socket, count=200, sizes=(60, 1514), queue=0, parts=1):
-    """Numbered frames both ways; all of them arrive once, in order and as they were."""
+    """Sends numbered frames both ways; all must arrive once, in order and unaltered."""
     lengths = [random.Random(i).randint(*sizes) for i in range(count)]
     out = [frame(i, length) for i, length in enumerate(lengths)]
     step = min(8, frontend.queue_size // (2 * parts) or 1)
@@ -85,7 +85,7 @@ def test_frames_both_ways(attach, wire_socket, packed, mergeable, indirect):
     frontend.start()
     assert bool(frontend.features & F_MRG_RXBUF) == mergeable
     assert_frames_pass(frontend, wire_socket)
-    # The header of its own, the frame in two pieces: chains of several descriptors.
+    # The header in a buffer of its own, the frame in two pieces: chains of several descriptors.
     assert_frames_pass(frontend, wire_socket, count=20, parts=3)
 
 
@@ -96,12 +96,12 @@ def test_ring_sizes(attach, wire_socket, size):
 
 
 def test_packed_ring_of_any_size(attach, wire_socket):
-    """A packed ring need not be a power of two."""
+    """The size of a packed ring need not be a power of two."""
     assert_frames_pass(attach(packed=True, queue_size=100), wire_socket)
 
 
 def test_memory_in_eight_regions(attach, wire_socket):
-    """A frame crosses from the end of one region into the next, in physical addresses."""
+    """A frame crosses from the end of one region into the next, in guest physical addresses."""
     memory = Memory((1 << 20,) * 8)
     assert_frames_pass(attach(memory=memory), wire_socket)
 
@@ -126,7 +126,7 @@ def test_many_small_buffers_take_one_frame(attach, wire_socket, forwarder):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_calls_come_when_wanted(attach, wire_socket, packed):
-    """No call where the driver suppresses them, one as soon as it does not."""
+    """No calls while the driver suppresses them; one as soon as it does not."""
     frontend = attach(packed=packed)
     frontend.rx().suppress_calls()
     frontend.rx().calls()
@@ -141,13 +141,13 @@ def test_calls_come_when_wanted(attach, wire_socket, packed):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_event_index(attach, wire_socket, packed):
-    """The driver names the frame that it wants to be called for."""
+    """The driver says for which frame it wants to be called."""
     frontend = attach(packed=packed, features=Frontend.FEATURES | F_EVENT_IDX)
     assert frontend.features & F_EVENT_IDX
-    wire_socket.send(frame(0, source=WIRE_MAC))  # the first one always calls
+    wire_socket.send(frame(0, source=WIRE_MAC))  # the first frame always calls
     frontend.wait_frames(1)
     wait_until(frontend.rx().calls, 5, "the first call")
-    frontend.rx().call_after(4)  # the fifth, counted from 0
+    frontend.rx().call_after(4)  # the fifth frame, counted from 0
     for number in range(1, 4):
         wire_socket.send(frame(number, source=WIRE_MAC))
         frontend.wait_frames(1)
@@ -160,8 +160,8 @@ def test_event_index(attach, wire_socket, packed):
 @pytest.mark.parametrize("idle_latency, used_flags", [(0, 1), (1000, 0)])
 def test_kicks_are_asked_for_by_a_daemon_that_sleeps(
         make_forwarder, veth, stack, idle_latency, used_flags):
-    """One that polls for ever says so (VRING_USED_F_NO_NOTIFY), so that the guest need not leave
-    for a kick."""
+    """A worker that always polls says so (VRING_USED_F_NO_NOTIFY), which spares the guest a VM exit
+    for each kick."""
     forwarder = make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
                                options=[f"--idle-latency={idle_latency}"])
     frontend = stack.enter_context(Frontend(forwarder.socket(0)))
@@ -173,7 +173,7 @@ def test_kicks_are_asked_for_by_a_daemon_that_sleeps(
 
 
 def test_disabled_transmit_ring_sends_nothing(attach, wire_socket, forwarder):
-    """Receiving goes on meanwhile, and sending when the ring is enabled again."""
+    """Receiving goes on meanwhile, and sending does once the ring is enabled again."""
     frontend = attach()
     assert_frames_pass(frontend, wire_socket, count=8)
     frontend.enable_ring(1, False)
@@ -205,7 +205,7 @@ def test_disabled_receive_ring_is_not_written(attach, wire_socket, forwarder):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_stopped_and_started_where_it_stopped(attach, wire_socket, packed):
-    """The base that the daemon returns is the one to go on from: nothing is sent twice."""
+    """The base returned by the daemon is where to continue: nothing is sent twice."""
     frontend = attach(packed=packed)
     assert_frames_pass(frontend, wire_socket, count=8)
     receive_base, transmit_base = frontend.stop()
@@ -217,7 +217,7 @@ def test_stopped_and_started_where_it_stopped(attach, wire_socket, packed):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_written_pages_are_logged(attach, wire_socket, packed):
-    """During a migration: every page that the daemon writes, and no other."""
+    """During a migration, exactly the pages that the daemon writes are logged."""
     frontend = attach(packed=packed)
     assert_frames_pass(frontend, wire_socket, count=8)
     frontend.start_log()
@@ -248,7 +248,7 @@ def test_runts_do_not_reach_the_device(attach, wire_socket, forwarder):
 
 
 def test_announcement_after_migration(attach, wire_socket):
-    """SEND_RARP: the wire hears where the VM lives now, without waiting for its traffic."""
+    """SEND_RARP: the wire learns where the VM lives now, without waiting for its traffic."""
     frontend = attach()
     frontend.tell(Request.SEND_RARP, GUEST_MAC + bytes(2))
     [rarp] = wire_socket.wait_frames(1, RARP)
@@ -258,8 +258,8 @@ def test_announcement_after_migration(attach, wire_socket):
 
 
 def test_announcement_waits_for_a_device(stack, make_forwarder, veth, wire_socket):
-    """What a VM says while its relay has no device is dropped, but for its last announcement; and that only
-    where it is one that any device could send."""
+    """While its relay has no device, what a VM sends is dropped, except its last announcement; and
+    that is kept only if any device could send it."""
     forwarder = make_forwarder({}, options=["--enable-mrgbuf", "--enable-tso"])
     frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()
     forwarder.wait_vm(0)
@@ -283,7 +283,7 @@ def test_mtu_is_checked(attach, mtu, expected):
 
 
 def test_what_is_offered_does_not_change(attach, forwarder):
-    """After a disconnect and after a restart: QEMU will not take less than it had."""
+    """After a disconnect and after a restart: QEMU does not accept fewer features than it had."""
     def offered():
         with Connection.connect(forwarder.socket(0)) as connection:
             return (connection.ask(Request.GET_FEATURES).u64,
@@ -298,7 +298,7 @@ def test_what_is_offered_does_not_change(attach, forwarder):
 
 
 def test_ready_only_when_the_driver_says_so(attach, forwarder):
-    """With STATUS, rings that are enabled are not yet a driver that is ready."""
+    """With STATUS, enabled rings alone do not make the driver ready."""
     frontend = attach(start=False, protocol=Frontend.PROTOCOL | P_STATUS)
     frontend.connect().negotiate().share_memory()
     assert frontend.protocol & P_STATUS
@@ -325,7 +325,7 @@ def test_without_protocol_features(attach, wire_socket):
 
 
 def test_latest_of_two_frontends_is_served(attach, wire_socket, forwarder):
-    """A VM that was killed and started again may be there before its past has gone."""
+    """A VM that was killed and restarted may be there before its former connection is gone."""
     first = attach()
     second = attach()
     assert_frames_pass(second, wire_socket, count=8)
@@ -336,7 +336,7 @@ def test_latest_of_two_frontends_is_served(attach, wire_socket, forwarder):
 
 
 def test_the_first_of_two_frontends_is_served_again(attach, wire_socket, forwarder):
-    """Whoever else has come, by mistake or on purpose, and gone."""
+    """Whoever else has connected, by mistake or on purpose, and left."""
     def attached(times):
         wait_until(lambda: forwarder.output.text.count("VM attached") >= before + times, 20,
                    f"attached {times} times")
@@ -355,7 +355,7 @@ def test_the_first_of_two_frontends_is_served_again(attach, wire_socket, forward
 
 
 def spread(wire_socket, count=256):
-    """Frames of many UDP flows towards the VM; returns them."""
+    """Sends frames of many UDP flows towards the VM; returns them."""
     frames = []
     for number in range(count):
         address = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, 17, 0,
@@ -367,9 +367,9 @@ def spread(wire_socket, count=256):
 
 
 def test_only_enabled_queues_are_used(attach, wire_socket):
-    """Queues 1 and 3 alone: every flow finds one of them, and both are used."""
+    """Only queues 1 and 3: every flow goes to one of them, and both are used."""
     frontend = attach(queue_pairs=4, queue_size=512)
-    for queue in (0, 2):  # the vhost library waits for the first pair before it begins at all
+    for queue in (0, 2):  # the vhost library waits for the first pair before it starts at all
         frontend.enable(queue, False)
     sent = set(spread(wire_socket))
     received = {1: [], 3: []}
@@ -390,7 +390,7 @@ def test_only_enabled_queues_are_used(attach, wire_socket):
 
 def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket):
     """One receive ring has no buffers left: the others get all their frames, and in the end it gets
-    its own again."""
+    its own."""
     frontend = attach(queue_pairs=4, queue_size=256)
     sent, queue_of = set(spread(wire_socket)), {}
 

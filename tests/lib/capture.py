@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What passes on an interface."""
+"""Captures the packets of an interface."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ from lib.proc import Process, wait_until
 
 
 class Capture:
-    """tcpdump on an interface of a namespace, from entering it on."""
+    """tcpdump on an interface of a namespace; it runs from __enter__() on."""
 
     def __init__(self, netns, interface, directory, expression="", name="capture"):
         """expression: tcpdump's filter."""
@@ -31,7 +31,7 @@ class Capture:
             return [(about.sec + about.usec / 1e6, frame) for frame, about in reader]
 
     def wait(self, count, timeout=10):
-        """Waits for so many frames; returns all that there are, as bytes."""
+        """Waits for so many frames; returns all frames so far, as bytes."""
         def enough():
             frames = [frame for _, frame in self._read()]
             return frames if len(frames) >= count else None
@@ -39,7 +39,7 @@ class Capture:
         return wait_until(enough, timeout, f"{count} frames captured")
 
     def stop(self):
-        """Ends it; returns [(time, frame)]. None may have been missed."""
+        """Ends the capture; returns [(time, frame)]. tcpdump must not have missed any frame."""
         self._process.signal(signal.SIGINT)
         self._process.wait(20)
         text = self._process.output.text

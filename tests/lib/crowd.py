@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Many relays at once, each with a packet-peer at its far ends."""
+"""Many relays at once, with a packet-peer at the far ends of each."""
 
 from contextlib import ExitStack
 
@@ -11,17 +11,17 @@ from lib.wire import ADD, OK
 
 ACTIVE_BACKUP = 1
 NAP_US = 1000  # the peers share two CPUs with the daemon
-# AF_PACKET drops what finds no room in its rings: never more than they hold is sent.
+# AF_PACKET drops packets for which its rings have no room, so the peers never send more than fits.
 RING = "framecnt=4096"
 COUNT = 4000
 BOND_RATE_PPS = 100
 
 
 def attach_bond(forwarder, relay, host, wire):
-    """A bond of two interfaces in the daemon's namespace; returns the options of a peer at the far end of
-    the member that carries. (Not of memif devices: a bond gives its members its address, and they take
-    none.) wire: a namespace of its own, since DPDK's number of a socket's fanout is not unique among
-    processes."""
+    """Attaches a bond of two interfaces in the daemon's namespace; returns the options of a peer at
+    the far end of the member that carries the traffic. (Memif devices would not do: a bond gives
+    its members its MAC, and they cannot take one.) wire: a namespace of its own, since DPDK's
+    fanout number of a socket is not unique among processes."""
     veths = [Veth(wire, host, inner=f"far{i}") for i in range(2)]
     answer = vioclient.port_control(
         forwarder.port_control_endpoint, ADD, virtio_id=relay, name=f"net_bonding{relay}",
@@ -33,10 +33,10 @@ def attach_bond(forwarder, relay, host, wire):
 
 
 class Crowd:
-    """The peers of the relays, one process each, that send at `rate_pps` each way until stop()."""
+    """The peers of the relays, one process each. They send at `rate_pps` each way until stop()."""
 
     def __init__(self, forwarder, relays, rate_pps, far_ends=None, **options):
-        """far_ends: {relay: options of its peer} where the device is not memif_device()."""
+        """far_ends: {relay: options of its peer}, for relays whose device is not memif_device()."""
         self.forwarder = forwarder
         self.relays = list(relays)
         self.peers = {}
@@ -45,7 +45,7 @@ class Crowd:
         self._stack = ExitStack()
 
     def open(self, timeout):
-        """Starts them all; returns when every relay has both ends."""
+        """Starts all peers; returns when every relay has both ends."""
         for relay in self.relays:
             ends = self._far_ends.get(relay, {"net": net_socket(self.forwarder.directory, relay)})
             self.peers[relay] = self._stack.enter_context(
@@ -56,7 +56,7 @@ class Crowd:
             wait_active(self.forwarder, relay, timeout=timeout)
 
     def start(self):
-        """All send; returns when packets have come through every relay both ways."""
+        """Makes all peers send; returns when packets have come through every relay both ways."""
         for peer in self.peers.values():
             peer.start()
         for peer in self.peers.values():
@@ -70,12 +70,12 @@ class Crowd:
                 for relay in answer.relay}
 
     def wait_moved(self, packets, timeout):
-        """Until every relay has passed on so many packets each way."""
+        """Waits until every relay has passed on so many packets each way."""
         wait_until(lambda: min(map(min, self.moved().values())) >= packets, timeout,
                    f"{packets} packets each way through every relay", interval=0.2)
 
     def stop(self):
-        """Returns the results by relay."""
+        """Stops the peers; returns their results by relay."""
         for peer in self.peers.values():
             peer.stop()
         return {relay: peer.result() for relay, peer in self.peers.items()}

@@ -10,27 +10,27 @@ import socket
 from lib.paths import program
 from lib.proc import Process, run, wait_until
 
-START_TIMEOUT_S = 60  # sanitizers on a loaded machine; a second elsewhere
+START_TIMEOUT_S = 60  # with sanitizers on a loaded machine; otherwise a second
 STOP_TIMEOUT_S = 30
 
 
 def default_cpus():
-    """(control CPU, worker CPU): the first and the last that we may use."""
+    """(control CPU, worker CPU): the first and the last CPU that we may use."""
     cpus = sorted(os.sched_getaffinity(0))
     return cpus[0], cpus[-1]
 
 
 class Forwarder:
-    """A virtio-forwarder in the foreground, with everything it writes in a directory of the caller.
-    start() and stop() may be repeated. As a context manager it starts, and at the end stops and must
-    do that cleanly (it is killed where the test has failed before)."""
+    """A virtio-forwarder in the foreground that keeps all its files in a directory of the caller.
+    start() and stop() may be repeated. As a context manager it starts on entry; on exit it is
+    stopped and must end cleanly (it is killed if the test has failed)."""
 
     def __init__(self, directory, devices=None, client=False, options=(), config="", netns=None,
                  cpus=None, huge=False, name="forwarder"):
         """directory: an existing pathlib.Path, short enough for sockets. devices: {relay: device}
-        attached at start. client: vhost-user client mode (the VM makes the sockets). options: more
-        of the command line. config: text of its configuration file. netns: where it runs. cpus:
-        (control, [workers]), whose CPUs may be the same."""
+        attached at start. client: vhost-user client mode (the VM creates the sockets). options:
+        further command line options. config: text of the configuration file. netns: the namespace
+        to run in. cpus: (control, [workers]); the control CPU may be one of the workers'."""
         self.name = name
         self.directory = directory
         self.client = client
@@ -69,14 +69,14 @@ class Forwarder:
 
     @property
     def output(self):
-        """Of the run that is on, or the last one."""
+        """The output of the current run, or of the last one."""
         return self._process.output
 
     def running(self):
         return self._process is not None and self._process.running()
 
     def start(self, timeout=START_TIMEOUT_S):
-        """Starts it and waits until it says that it is ready."""
+        """Starts the daemon and waits until it reports that it is ready."""
         argv = self._netns.argv(self.argv) if self._netns else self.argv
         self._runs += 1
         self._process = Process(argv, self.name,
@@ -89,7 +89,7 @@ class Forwarder:
         return self
 
     def stop(self, timeout=STOP_TIMEOUT_S):
-        """SIGTERM: it must end with exit code 0 and take its files with it."""
+        """Sends SIGTERM; the daemon must exit with 0 and remove its files."""
         code = self._process.terminate(timeout)
         self._process.__exit__()
         assert code == 0, f"{self.name}: exit code {code} on SIGTERM\n{self.output.tail()}"
@@ -104,7 +104,7 @@ class Forwarder:
         self._process.__exit__()
 
     def stats_text(self):
-        """What the statistics client prints, flat: name=value lines."""
+        """The output of the statistics client: flat, name=value lines."""
         return run([program("virtioforwarder_stats.py"), "--stats-ep", self.stats_endpoint,
                     "--include-inactive", "--delay", 0], timeout=20)
 
@@ -113,7 +113,7 @@ class Forwarder:
         return parse_stats(self.stats_text(), relay)
 
     def wait_vm(self, relay=0, attached=True, timeout=60):
-        """Waits until a VM is attached to the relay, or gone."""
+        """Waits until a VM is attached to the relay, or gone from it."""
         wait_until(lambda: self.stats(relay)["vm_to_vf"]["active"] == attached, timeout,
                    f"VM {'on' if attached else 'off'} relay {relay}", interval=0.2)
 
@@ -131,7 +131,7 @@ class Forwarder:
 
 
 def parse_stats(text, relay):
-    """One relay of what the statistics client prints, as Forwarder.stats() has it."""
+    """One relay in the output of the statistics client, in the form of Forwarder.stats()."""
     prefix = f"relay_{relay}."
     state = {}
     for line in text.splitlines():

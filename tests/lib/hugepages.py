@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hugepages for a while."""
+"""Temporary hugepages."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ def _read(name):
 
 
 def _add(count):
-    """Asks for more pages, or fewer; returns how many more there are."""
+    """Requests more pages, or fewer; returns how many were added."""
     before = _read("nr_hugepages")
     (PAGES / "nr_hugepages").write_text(str(before + count))
     return _read("nr_hugepages") - before
@@ -22,8 +22,8 @@ def _add(count):
 
 @contextmanager
 def hugepages(mebibytes, mount_point):
-    """The mount point of a hugetlbfs, with so much free; None where the kernel has not got it. What was
-    added is given back."""
+    """Mounts a hugetlbfs with so much free memory and yields its mount point; None if the kernel
+    cannot provide the pages. Pages that were added are given back."""
     try:
         added = _add(max(0, mebibytes // 2 - _read("free_hugepages")))
     except OSError:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Debian machine with a kernel of its own: a VM whose disk is what is in a Tree."""
+"""A Debian machine with a kernel of its own: a VM whose disk holds the contents of a Tree."""
 
 from lib.proc import run
 from lib.qemu import Guest, Image
 
-DISK_SIZE = "4G"  # of which the file takes only what is used
+DISK_SIZE = "4G"  # the image file is sparse
 MEMORY_MIB = 2048
 HUGEPAGES = 320  # of 2 MiB
-BOOT_TIMEOUT_S = 600  # a busy machine without KVM
+BOOT_TIMEOUT_S = 600  # on a busy machine without KVM
 COMMAND_TIMEOUT_S = 120
 
-# In place of the login on the serial line, and as that one after everything else that is started.
+# Replaces the login on the serial line; like the login, it starts after everything else.
 SHELL = "/etc/systemd/system/serial-getty@ttyS0.service.d/shell.conf"
 SHELL_TEXT = """[Service]
 ExecStart=
@@ -21,8 +21,8 @@ StandardOutput=tty
 
 
 class Machine(Guest):
-    """Tree.run() and Guest.run() take the same commands. The tree has one of Debian's kernel packages,
-    and has not been booted."""
+    """A Tree booted as a VM. Tree.run() and Guest.run() take the same commands. The tree must
+    contain one of Debian's kernel packages and must not have been booted."""
 
     def __init__(self, qemu, tree, directory):
         shell = tree.root / SHELL.lstrip("/")
@@ -42,5 +42,5 @@ class Machine(Guest):
         return super().wait_ready(timeout)
 
     def run(self, command, timeout=COMMAND_TIMEOUT_S, check=True):
-        """As Guest.run(), with time enough for a machine without KVM."""
+        """Like Guest.run(), with enough time for a machine without KVM."""
         return super().run(command, timeout, check)

@@ -9,7 +9,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
 def http_get(path, target="/metrics", accept=OPENMETRICS, timeout=20):
-    """GET over a unix socket; returns (status, head, body)."""
+    """Sends a GET over a unix socket; returns (status, head, body)."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)
         client.connect(str(path))
@@ -22,7 +22,8 @@ def http_get(path, target="/metrics", accept=OPENMETRICS, timeout=20):
 
 
 def scrape(path):
-    """{(name, frozenset of labels): value} of all samples; fails where OpenMetrics' own parser does."""
+    """Returns {(name, frozenset of labels): value} of all samples; fails if the OpenMetrics parser
+    does."""
     status, head, body = http_get(path)
     assert status == 200 and "application/openmetrics-text" in head, head
     return {(sample.name.removeprefix("virtio_forwarder_"), frozenset(sample.labels.items())):

@@ -13,10 +13,11 @@ PING_ANSWER = re.compile(r"bytes from \S+ icmp_seq=(\d+)")
 
 
 class Netns:
-    """A network namespace of our own; whatever is in it goes with it."""
+    """A network namespace of our own. Whatever is in it is removed with it."""
 
     def __init__(self, prefix="vio4wd", ipv6=True):
-        """ipv6=False: no addresses, hence none of the packets that Linux sends to make some."""
+        """ipv6=False: no IPv6 addresses, hence none of the packets that Linux sends to configure
+        them."""
         self.name = f"{prefix}-{secrets.token_hex(3)}"
         try:
             run(["ip", "netns", "add", self.name])
@@ -29,7 +30,7 @@ class Netns:
             raise
 
     def argv(self, command):
-        """The command line that runs a command in here."""
+        """The command line that runs a command in this namespace."""
         return ["ip", "netns", "exec", self.name, *map(str, command)]
 
     def run(self, command, timeout=60, check=True):
@@ -39,7 +40,7 @@ class Netns:
         return run(["ip", "-n", self.name, *arguments])
 
     def sysctl(self, name, value):
-        """Sets a net.* setting of this namespace; one that this kernel has not is left alone."""
+        """Sets a net.* sysctl of this namespace; does nothing if this kernel does not have it."""
         path = Path("/proc/sys") / name.replace(".", "/")
         if path.exists():
             self.run(["sh", "-c", f"echo {value} > {path}"])
@@ -50,12 +51,14 @@ class Netns:
         return json.loads(self.ip("-s", "-j", "link", "show", "dev", interface))[0]["stats64"]
 
     def ping(self, address, count=5, interval=0.1, wait=10):
-        """Pings an address; returns how many of them were answered, `wait` seconds late at most."""
+        """Pings an address; returns how many pings were answered, at the latest `wait` seconds
+        after the last."""
         return self.ping_report(address, count, interval, wait)[0]
 
     def ping_report(self, address, count, interval, wait, size=56):
-        """As ping(); returns what it printed, too. The limit is that of the whole (-w): that of an answer
-        (-W) is only for the first. More are sent meanwhile, which do not count."""
+        """Like ping(); also returns the output. The time limit is that of the whole run (-w), since
+        that of a single answer (-W) applies only to the first. Pings beyond `count` that are sent
+        meanwhile do not count."""
         seconds = math.ceil(count * interval + wait)
         output = self.run(["ping", "-n", "-c", count, "-i", interval, "-w", seconds, "-s", size, address],
                           timeout=30 + seconds, check=False)
@@ -72,9 +75,10 @@ class Netns:
 
 
 class Veth:
-    """A veth pair from a wire to a daemon: the end `inner` in the namespace `wire` has the address,
-    the end `outer` in the namespace `host` is the daemon's device. Offloads are off on both ends,
-    as on a cable: complete checksums, no oversized frames. It goes with either namespace."""
+    """A veth pair between a wire and a daemon. The end `inner` in the namespace `wire` has the
+    address; the end `outer` in the namespace `host` is the daemon's device. Offloads are off on
+    both ends, as on a cable: complete checksums, no oversized frames. The pair is removed with
+    either namespace."""
 
     def __init__(self, wire, host, address=None, inner="wire", mtu=1500):
         """address: with its prefix length, "10.0.0.1/24"."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A machine with SR-IOV NICs: a VM of QEMU's with igb cards and an IOMMU, which runs this machine's
-own programs (its root is ours, read-only). The cards' wires are taps in a namespace here, on one
-bridge. The daemon and its VMs' side run in there."""
+"""A machine with SR-IOV NICs: a QEMU VM with igb cards and an IOMMU that runs this machine's own
+programs (its root is ours, read-only). The cards' wires are taps in a namespace here, on one
+bridge. The daemon and its VMs' side run in the machine."""
 
 import shlex
 from pathlib import Path
@@ -11,24 +11,24 @@ from lib.paths import SCRIPTS, program
 from lib.proc import run, wait_until
 from lib.qemu import BOOT_TIMEOUT_S, Guest, GuestError, Image
 
-BOOT_TRIES = 3  # QEMU aborts now and then while it starts several CPUs under TCG
+BOOT_TRIES = 3  # QEMU sometimes aborts while it starts several CPUs under TCG
 MEMORY_MIB = 2048
 HUGEPAGES = 320  # of 2 MiB
 SYSFS_PCI = "/sys/bus/pci/devices"
-RUN = "/run/vio4wd"  # in the machine: what the programs write
+RUN = "/run/vio4wd"  # directory in the machine for the programs' files
 START_TIMEOUT_S = 120
 END_TIMEOUT_S = 60
 PORT_CONTROL_TRIES = 30
 PING_SIZES = (56, 1400)
-ANSWERS_MIN = 0.8  # QEMU's card drops what comes while the guest it runs on has no time
+ANSWERS_MIN = 0.8  # QEMU's card drops packets while the guest that it runs in has no time
 
 
 class OwnRoot(Guest):
-    """A VM that runs this machine's own programs: its root is ours, read-only; what is written is
-    kept in memory. Most of DPDK's drivers, which would all be loaded, are hidden away."""
+    """A VM that runs this machine's own programs: its root is ours, read-only; writes are kept in
+    memory. Most of DPDK's drivers are hidden, since all of them would be loaded."""
 
     def __init__(self, qemu, directory, nics=(), kernel_arguments="", extra=(), **arguments):
-        """As Guest()."""
+        """See Guest()."""
         folder = Path(run([SCRIPTS / "nic-host-image"], timeout=900).splitlines()[-1])
         super().__init__(
             qemu, Image(folder / "vmlinuz", folder / "initramfs"), nics, directory,
@@ -37,20 +37,20 @@ class OwnRoot(Guest):
                                       "multidevs=remap"], **arguments)
 
     def run(self, command, timeout=BOOT_TIMEOUT_S, check=True):
-        """As Guest.run(); everything in there comes over 9p, which takes its time as booting does."""
+        """Like Guest.run(). All files come over 9p, so commands take about as long as booting."""
         return super().run(command, timeout, check)
 
     def file(self, path):
-        """The text of a file in there, "" where there is none."""
+        """The text of a file in the machine; "" if there is none."""
         return self.run(f"cat {path} 2>/dev/null || true")
 
     def driver(self, address):
-        """The driver of a PCI function, "" for none."""
+        """The driver of a PCI function; "" for none."""
         path = f"{SYSFS_PCI}/{address}/driver"
         return self.run(f"readlink {path} || true").strip().rpartition("/")[2]
 
     def bind(self, address, driver):
-        """By hand, as an operator would."""
+        """Binds a function by hand, as an operator would."""
         path = f"{SYSFS_PCI}/{address}"
         self.run(f"echo {driver} >{path}/driver_override; "
                  f"[ ! -e {path}/driver ] || echo {address} >{path}/driver/unbind; "
@@ -59,8 +59,8 @@ class OwnRoot(Guest):
 
 
 class NicHost(OwnRoot):
-    """Two igb PFs, 0000:01:00.0 and 0000:02:00.0, and an e1000e card, 0000:03:00.0, on ports of
-    their own. No VF is made yet."""
+    """Two igb PFs, 0000:01:00.0 and 0000:02:00.0, and an e1000e card, 0000:03:00.0, each on a port
+    of its own. There are no VFs at first."""
 
     PFS = ("0000:01:00.0", "0000:02:00.0")
     CARD = "0000:03:00.0"
@@ -68,7 +68,7 @@ class NicHost(OwnRoot):
 
     def __init__(self, qemu, directory, wire):
         """wire: a Netns of our own for the taps."""
-        # Interrupt remapping under KVM needs an interrupt controller outside of the kernel.
+        # With KVM, interrupt remapping needs the interrupt controller outside the kernel.
         irqchip = ",kernel-irqchip=split" if qemu.accel == "kvm" else ""
         extra = ["-machine", f"q35{irqchip}",
                  "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
@@ -90,8 +90,8 @@ class NicHost(OwnRoot):
 
     @classmethod
     def boot(cls, qemu, directory, make_wire):
-        """A booted one, with the drivers loaded and hugepages reserved. make_wire: makes the
-        namespace, which goes with it."""
+        """A booted machine with the drivers loaded and hugepages reserved. make_wire: creates the
+        namespace, which is removed with the machine."""
         for left in reversed(range(BOOT_TRIES)):
             wire = make_wire()
             host = cls(qemu, directory, wire)
@@ -108,8 +108,9 @@ class NicHost(OwnRoot):
         return host
 
     def make_vfs(self, pf, count):
-        """Their addresses. Their MACs are mac()'s; all of them may do what a VM may. The PF's interface is
-        up before, and all is one script, as operators have it: VFs are opened soon after they appear."""
+        """Creates VFs; returns their addresses. Their MACs are those of mac(), and they may do all
+        that a VM may. The PF's interface is up before, and all is one script, as operators have it:
+        VFs are opened soon after they appear."""
         vfs = [f"{pf[:8]}10.{2 * number}" for number in range(count)]
         self.run(f"pf=$(ls {SYSFS_PCI}/{pf}/net) && ip link set $pf up && "
                  f"echo {count} >{SYSFS_PCI}/{pf}/sriov_numvfs" + "".join(
@@ -122,7 +123,8 @@ class NicHost(OwnRoot):
         return self.run(f"ls {SYSFS_PCI}/{address}/net").split()[0]
 
     def set_link(self, pf, up):
-        """Of a PF's wire, at both ends: the bridge forgets whom it has seen there, as a switch does."""
+        """Sets the link of a PF's wire at both ends; the bridge forgets whom it has seen there, as
+        a switch does."""
         index = self.PFS.index(pf)
         self.qmp("set_link", name=f"nic{index}", up=up)
         self.wire.ip("link", "set", f"tap{index}", "up" if up else "down")
@@ -134,12 +136,12 @@ def mac(vf):
 
 
 class Program:
-    """A program that runs in the background of an OwnRoot that has the directory RUN."""
+    """A program in the background of an OwnRoot that has the directory RUN."""
 
     def __init__(self, host, name, argv, stdin="/dev/null"):
         self.host = host
         self.name = name
-        files = host.run(f"mktemp -d {RUN}/{name}.XXXXXX").strip()  # its own: names are used again
+        files = host.run(f"mktemp -d {RUN}/{name}.XXXXXX").strip()  # a new one, since names are reused
         self._log = f"{files}/log"
         self._exit_code = f"{files}/exit"
         command = " ".join(shlex.quote(str(word)) for word in argv)
@@ -157,7 +159,7 @@ class Program:
         return int(text) if text else None
 
     def wait_output(self, text, timeout, count=1):
-        """Waits until it has printed a text so many times."""
+        """Waits until the program has printed a text so many times."""
         def look():
             output = self.output()
             if output.count(text) >= count:
@@ -171,11 +173,11 @@ class Program:
             raise AssertionError(f"{error}\n{self.output()}") from None
 
     def terminate(self):
-        """SIGTERM; returns the exit code."""
+        """Sends SIGTERM; returns the exit code."""
         return self._end("TERM")
 
     def kill(self):
-        """SIGKILL. What it had is free then, its name too."""
+        """Sends SIGKILL. Afterwards its resources are free, including its name."""
         self._end("KILL")
 
     def _end(self, signal):
@@ -188,10 +190,10 @@ class Program:
 
 
 class Daemon(Program):
-    """A virtio-forwarder on a NicHost; CPU 0 controls, CPU 1 works."""
+    """A virtio-forwarder on a NicHost; CPU 0 is the control thread's, CPU 1 the worker's."""
 
     def __init__(self, host, devices=None, options=(), config="", name="daemon"):
-        """devices: {relay: device}. config: text of its configuration file."""
+        """devices: {relay: device}. config: text of the configuration file."""
         self.folder = f"{RUN}/{name}"
         host.run(f"mkdir -p {self.folder}; printf %s {shlex.quote(config)} >{self.folder}/config")
         super().__init__(host, name, [
@@ -210,8 +212,9 @@ class Daemon(Program):
         return f"{self.folder}/virtio-forwarder{relay}.sock"
 
     def port_control(self, *arguments):
-        """The compatible client; returns what it printed. It waits for 2 s, which opening a VF takes
-        on a loaded machine: then it asks again, and what is done already is no error."""
+        """Runs the compatible client; returns its output. The client waits for 2 s, which opening a
+        VF may take on a loaded machine; it is then run again, and it is no error if the operation
+        is done already."""
         command = (f"{program('virtioforwarder_port_control.py')} --zmq_ep "
                    f"ipc://{self.folder}/port_control {' '.join(map(str, arguments))} 2>&1")
         output = self.host.run(command, check=False)
@@ -222,7 +225,7 @@ class Daemon(Program):
         assert output == "", output
 
     def stats(self, relay=0):
-        """As Forwarder.stats()."""
+        """See Forwarder.stats()."""
         return parse_stats(self.host.run(
             f"{program('vio4wd')} stats --stats-ep ipc://{self.folder}/stats --relay {relay} "
             "--include-inactive --delay 0"), relay)
@@ -241,7 +244,7 @@ class Echo(Program):
     """The VM's side of a relay: testpmd on a virtio_user device, which answers every ping."""
 
     def __init__(self, host, daemon, address, relay=0):
-        """address: the MAC by which the wire is to know it: the VF's."""
+        """address: the MAC by which the wire knows it, that of the VF."""
         name = f"vm{relay}"
         super().__init__(host, name, [
             "nice", "env", "LD_LIBRARY_PATH=/run/dpdk-all", "dpdk-testpmd",
@@ -249,15 +252,15 @@ class Echo(Program):
             "--no-telemetry", f"--file-prefix={name}",
             f"--vdev=net_virtio_user0,path={daemon.socket(relay)},mac={address},queue_size=1024",
             "--", "--forward-mode=icmpecho", "--total-num-mbufs=4096", "--auto-start",
-            "--stats-period=3600"])  # without a shell, until it is told to end
+            "--stats-period=3600"])  # not interactive; runs until it is stopped
         self.daemon = daemon
         self.relay = relay
         self.address = f"10.0.0.{relay + 2}"
-        # It answers whatever ARP asks for, also what another one is.
+        # It answers any ARP request, including those for other addresses.
         host.wire.ip("neigh", "replace", self.address, "lladdr", address, "dev", "wire")
 
     def wait_ready(self):
-        """Waits until it is attached and answers."""
+        """Waits until it is attached and answers pings."""
         wait_until(lambda: self.daemon.stats(self.relay)["vm_to_vf"]["active"] or self.ended(),
                    START_TIMEOUT_S, f"{self.name} is attached", interval=0.2)
         self.wait_answer()
@@ -268,8 +271,8 @@ class Echo(Program):
         return False
 
     def assert_answers(self, count=20):
-        """Pings of several sizes come back as they were: ping compares their bytes. The daemon drops
-        none of them."""
+        """Pings of several sizes must come back unaltered (ping compares the bytes), and the daemon
+        must drop none."""
         dropped = self._dropped()
         for size in PING_SIZES:
             received, output = self.host.wire.ping_report(self.address, count, 0.02, 30, size)
@@ -278,14 +281,14 @@ class Echo(Program):
         assert self._dropped() == dropped
 
     def _dropped(self):
-        """Packets that its relay has dropped so far, by reason."""
+        """Packets that the relay has dropped so far, by reason."""
         state = self.daemon.stats(self.relay)
         return {(way, key): state[way][key] for way in ("vf_to_vm", "vm_to_vf")
                 for key in state[way] if key.startswith("pkts_drop_")}
 
     def wait_answer(self, timeout=60):
-        """Waits until a ping is answered. The bridge forgets first where it has seen it last: it says
-        nothing by itself, as a VM does sooner or later."""
+        """Waits until a ping is answered. First makes the bridge forget where it has last seen the
+        VM: unlike a real one, this VM sends nothing by itself."""
         def ask():
             self.host.wire.ip("link", "set", "wire", "type", "bridge", "fdb_flush")
             return self.host.wire.ping(self.address, count=1, wait=1) == 1

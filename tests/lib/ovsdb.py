@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A private ovsdb-server, with ovs-vsctl as an operator uses it; no ovs-vswitchd, and nothing of an
-Open vSwitch that this machine may run is touched."""
+"""A private ovsdb-server, and ovs-vsctl as an operator uses it. No ovs-vswitchd is started, and an
+Open vSwitch that this machine may run is not touched."""
 
 import json
 import signal
@@ -13,10 +13,11 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 class Database:
     """The database of Open vSwitch, with a bridge br0. start() and stop() may be repeated. As a
-    context manager it is stopped at the end."""
+    context manager it is stopped on exit."""
 
     def __init__(self, directory, remotes=(), options=(), netns=None):
-        """remotes: where it listens beside its unix socket, as ovsdb-server's --remote."""
+        """remotes: further places to listen on besides its unix socket, as for ovsdb-server's
+        --remote."""
         self.socket = directory / "db.sock"
         self._directory = directory
         self._file = directory / "conf.db"
@@ -51,7 +52,7 @@ class Database:
         self._process.__exit__()
 
     def kill(self):
-        """kill -9: its socket's file stays."""
+        """kill -9; the file of its socket stays."""
         self._process.kill()
         self._process.__exit__()
 
@@ -62,15 +63,15 @@ class Database:
         self._process.signal(signal.SIGCONT)
 
     def transact(self, *operations):
-        """Changes the file while no server runs."""
+        """Changes the database file while no server runs."""
         run(["ovsdb-tool", "transact", self._file, json.dumps(["Open_vSwitch", *operations])])
 
     def vsctl(self, *arguments):
-        """Commands of ovs-vsctl; separate several by "--"."""
+        """Runs commands of ovs-vsctl; several are separated by "--"."""
         return run(["ovs-vsctl", f"--db=unix:{self.socket}", "--no-wait", *arguments])
 
     def add_port(self, name, **external_ids):
-        """add-port and, in the same transaction, the keys."""
+        """Runs add-port and, in the same transaction, sets the keys."""
         self.vsctl("add-port", "br0", name, "--", "set", "Interface", name,
                    *external_id_arguments(external_ids))
 

@@ -14,7 +14,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _open(netns, interface):
-    """In a thread of its own, which alone enters the namespace: a socket stays where it was made."""
+    """Opens the socket in a separate thread, the only one to enter the namespace: a socket stays in
+    the namespace in which it was created."""
     result = []
 
     def open_there():
@@ -36,7 +37,8 @@ def _open(netns, interface):
 
 
 class PacketSocket:
-    """Sends and receives whole frames; of those received, only the ethertype that is asked for."""
+    """Sends and receives whole frames. Of the received ones, only those with the requested
+    ethertype count."""
 
     def __init__(self, netns, interface):
         self._socket = _open(netns, interface)
@@ -45,8 +47,8 @@ class PacketSocket:
         self._socket.send(frame)
 
     def frames(self, ethertype, timeout=0, count=None):
-        """The frames with this ethertype that have come in since the last time (not those that went
-        out from here), at most count; waits for the first one."""
+        """The frames with this ethertype that have arrived since the last call (not those sent from
+        here), at most `count`; waits for the first one."""
         frames = []
         while (len(frames) != count
                and select.select([self._socket], [], [], 0 if frames else timeout)[0]):
@@ -57,7 +59,7 @@ class PacketSocket:
         return frames
 
     def wait_frames(self, count, ethertype, timeout=5):
-        """The next frames with this ethertype."""
+        """Waits for the next frames with this ethertype."""
         frames, deadline = [], time.monotonic() + timeout
         while len(frames) < count:
             left = deadline - time.monotonic()

@@ -14,7 +14,8 @@ def build_dir():
 
 
 def cache_dir():
-    """Kernel, initramfs and what else is fetched once (see scripts/vm-image)."""
+    """The directory of the kernel, the initramfs and other files that are fetched once (see
+    scripts/vm-image)."""
     return Path(os.environ.get("VIO4WD_CACHE", ROOT / "build" / "vm"))
 
 
@@ -29,7 +30,7 @@ def program(name):
 
 
 def stock_dpdk():
-    """Whether the build under test is linked with the machine's own DPDK, and so has 32 ports."""
+    """Whether the build under test is linked with the machine's own DPDK, which has 32 ports."""
     linked = subprocess.run(["ldd", program("virtio-forwarder")], stdout=subprocess.PIPE, text=True,
                             check=True).stdout
     return "librte_eal" in linked

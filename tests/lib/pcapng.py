@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reads pcapng files (draft-ietf-opsawg-pcapng) of this machine's byte order and times in
-nanoseconds; Debian 12's scapy does not tell of which interface a packet is."""
+"""Reads pcapng files (draft-ietf-opsawg-pcapng) of this machine's byte order with times in
+nanoseconds; Debian 12's scapy does not tell the interface of a packet."""
 
 import struct
 from collections import namedtuple
@@ -33,7 +33,7 @@ def _options(data):
 
 
 def read(path):
-    """Returns ([Packet], {interface: (received, dropped)}); a file that is not whole fails."""
+    """Returns ([Packet], {interface: (received, dropped)}); fails if the file is not complete."""
     packets, statistics, names = [], {}, []
     for i, (kind, body) in enumerate(_blocks(path.read_bytes())):
         assert (kind == SECTION) == (i == 0)

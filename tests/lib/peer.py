@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""packet-peer, the program that plays the far ends of a relay, and what its results must be."""
+"""packet-peer, the program that plays the far ends of a relay, and checks of its results."""
 
 import contextlib
 import json
@@ -11,33 +11,31 @@ from lib.paths import build_dir
 from lib.proc import Process, WaitTimeout, wait_until
 from lib.wire import OK
 
-EOF = "\x04"  # what a terminal sends for it
+EOF = "\x04"  # the character that means end of file on a terminal
 
 
 def memif_device(directory, relay=0, role="server"):
     """A device for the daemon whose far end is net_socket(directory, relay). Lossless, with back
-    pressure.
-
-    Two traps of DPDK's memif driver: it unmaps the rings of a far end that went away while they are
-    being polled, so the daemon must let go before the peer leaves; and a server never closes its
-    listening socket, so that a device which is to be attached again has the role "client" (the peer
-    is then net_server=True, and open before the device is attached)."""
+    pressure. DPDK's memif driver has two traps. It unmaps the rings of a far end that goes away
+    while they are being polled, so the daemon must let go before the peer leaves. And a server
+    never closes its listening socket, so a device that is to be attached again has the role
+    "client" (the peer then has net_server=True, and is open before the device is attached)."""
     return f"net_memif{relay},role={role},socket={net_socket(directory, relay)}"
 
 
 def net_socket(directory, relay=0):
-    """An abstract socket: nothing to remove, and seen in its network namespace only."""
+    """An abstract socket: there is nothing to remove, and only its network namespace sees it."""
     return f"{directory}/net{relay}"
 
 
 class Peer:
-    """A packet-peer: the VM's side of a relay, its network's side, or both. It sends after start(),
-    until its count is reached or stop(); result() is what came of it, and its ends stay until
-    finish(). As a context manager it is killed at the end, unless it was finished."""
+    """A packet-peer: the VM's side of a relay, the network's side, or both. It sends from start()
+    until its count is reached or until stop(); result() returns the outcome, and its ends stay
+    until finish(). As a context manager it is killed on exit unless it was finished."""
 
     def __init__(self, directory, name="peer", vm=None, net=None, netns=None, **options):
-        """vm: a vhost-user socket; net: net_socket(). netns: where it runs. options: those of
-        packet-peer, count=0, packed=True, pause_vm="1000,500", ..."""
+        """vm: a vhost-user socket; net: net_socket(). netns: the namespace to run in. options:
+        those of packet-peer, count=0, packed=True, pause_vm="1000,500", ..."""
         arguments = {"vm": vm, "net": net, "control": True,
                      "cpu": min(os.sched_getaffinity(0)), **options}
         argv = [build_dir() / "tests" / "peer" / "packet-peer"]
@@ -57,7 +55,7 @@ class Peer:
         return self._process.pid
 
     def _messages(self):
-        """The lines of JSON that it has printed so far."""
+        """The JSON messages that it has printed so far."""
         return [json.loads(line) for line in self._process.output.text.splitlines(keepends=True)
                 if line.startswith("{") and line.endswith("}\n")]
 
@@ -78,7 +76,8 @@ class Peer:
         return wait_until(look, timeout, f"{self.name}: {what}", interval=0.02)
 
     def wait_event(self, event, timeout=60, count=1, **fields):
-        """Waits until it has reported an event so often: wait_event("first", stream="vf_to_vm")."""
+        """Waits until it has reported an event so many times: wait_event("first",
+        stream="vf_to_vm")."""
         expected = {"event": event, **fields}
         self._wait_messages(count, lambda message: expected.items() <= message.items(), timeout,
                             f"{count} * {expected}")
@@ -89,15 +88,16 @@ class Peer:
         self._process.send("start\n")
 
     def stop(self):
-        """Ends sending; what is under way is still received."""
+        """Stops sending; what is under way is still received."""
         self._process.send("stop\n")
 
     def result(self, timeout=120):
-        """Waits until all is received; returns {"ok": ..., "vm_to_vf": {"sent": ...}, ...}."""
+        """Waits until everything has been received; returns {"ok": ..., "vm_to_vf": {"sent": ...},
+        ...}."""
         return self._wait_messages(1, lambda message: "ok" in message, timeout, "its result")[0]
 
     def finish(self, timeout=20):
-        """Lets it go; returns its exit code: 0 where nothing was lost, reordered or altered."""
+        """Lets it end; returns its exit code: 0 if nothing was lost, reordered or altered."""
         self._process.send(EOF)
         code = self._process.wait(timeout)
         self._process.__exit__()
@@ -121,7 +121,7 @@ def wait_active(forwarder, relay=0, active=True, timeout=60):
 
 
 def attached_peer(stack, workdir, forwarder, relay=0, **options):
-    """A peer, left with the stack, at both ends of a relay that is active."""
+    """A peer at both ends of an active relay; it is left with the stack."""
     peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(relay),
                                     net=net_socket(workdir, relay), **options))
     peer.wait_event("ready")
@@ -129,7 +129,7 @@ def attached_peer(stack, workdir, forwarder, relay=0, **options):
     return peer
 
 
-# What a direction calls its source and its destination.
+# The names of the source and the destination of each direction.
 ENDS = {"vm_to_vf": ("vm", "vf"), "vf_to_vm": ("vf", "vm")}
 
 
@@ -138,7 +138,7 @@ class Counted:
     """The counters of one direction in one snapshot: (packets, bytes)."""
     received: tuple
     sent: tuple
-    dropped: tuple  # for whatever reason
+    dropped: tuple  # for any reason
     backlog: tuple
 
     def balanced(self):
@@ -161,22 +161,24 @@ def counted(forwarder, direction, relay=0):
 
 
 def assert_balanced(forwarder, relay=0):
-    """At every moment received = sent + dropped + backlog, packets and bytes alike."""
+    """Asserts what holds at every moment: received = sent + dropped + backlog, packets and bytes
+    alike."""
     for direction in ENDS:
         counters = counted(forwarder, direction, relay)
         assert counters.balanced(), (relay, direction, counters)
 
 
 def assert_counted(count, wanted, what=""):
-    """count() returns just that, or will: a worker that gets no CPU counts a moment later."""
+    """count() must return exactly that, at once or a moment later: a worker that gets no CPU counts
+    late."""
     with contextlib.suppress(WaitTimeout):
         wait_until(lambda: count() == wanted, 5, "counters")
     assert count() == wanted, what
 
 
 def assert_nothing_lost(forwarder, result, relay=0, directions=tuple(ENDS)):
-    """Of a peer that played both ends: all that was sent came, as it was and in order, and the
-    daemon has counted just that."""
+    """For a peer that played both ends: all packets sent have arrived, unaltered and in order, and
+    the daemon has counted exactly those."""
     assert result["ok"], result
     for direction in directions:
         seen = result[direction]

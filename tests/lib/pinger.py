@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A ping that goes on while things happen, and how long it went unanswered."""
+"""A ping that runs while things happen, and how long it went unanswered."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+)", re.M)
 
 
 class Pinger:
-    """Pings an address from a namespace all the time. Times are those of time.time()."""
+    """Pings an address from a namespace continuously. Times are those of time.time()."""
 
     def __init__(self, netns, address, interval=0.01, name="ping", size=56):
         self._process = Process(
@@ -29,14 +29,14 @@ class Pinger:
                 for time, number in REPLY.findall(self._process.output.text)]
 
     def wait_reply(self, after, timeout=30):
-        """The time of the first reply after a moment."""
+        """Waits for the first reply after a point in time; returns its time."""
         def look():
             return next((time for time, _ in self.replies() if time > after), None)
 
         return wait_until(look, timeout, f"{self._process.name}: a reply", interval=0.01)
 
     def stop(self):
-        """Ends it; returns (lost, longest time between two replies in seconds)."""
+        """Ends the ping; returns (lost, longest time between two replies in seconds)."""
         self._process.signal(signal.SIGINT)
         self._process.wait(20)
         replies = self.replies()

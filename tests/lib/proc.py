@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Child processes with captured output, and waits that have a bound.
-
-Every child is ended by its process id, and the kernel kills it should we die first (so a Process
-must be started by a thread that outlives it: the main one)."""
+"""Child processes with captured output, and bounded waits. Every child is ended by its process id,
+and the kernel kills it if we die first. (So a Process must be started by a thread that outlives it:
+the main one.)"""
 
 import codecs
 import os
@@ -15,11 +14,11 @@ import termios
 import threading
 import time
 
-TAIL_CHARS = 2000  # of a child's output, shown when a wait fails
+TAIL_CHARS = 2000  # characters of a child's output shown when a wait fails
 
 
 class WaitTimeout(AssertionError):
-    """What was waited for did not happen in time."""
+    """The condition did not become true in time."""
 
 
 def wait_until(condition, timeout, what, interval=0.05):
@@ -36,12 +35,13 @@ def wait_until(condition, timeout, what, interval=0.05):
 
 
 def end_on_sigterm():
-    """From here on SIGTERM ends this program as an exception does: what it has started ends with it."""
+    """From now on SIGTERM ends this program like an exception, so that everything it has started is
+    ended too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def run(argv, timeout=60, check=True, **options):
-    """Runs a command to its end; returns what it printed (both streams)."""
+    """Runs a command to completion; returns its output (both streams)."""
     result = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
                             timeout=timeout, **options)
@@ -51,19 +51,20 @@ def run(argv, timeout=60, check=True, **options):
     return result.stdout
 
 
-# In front of a command: starts it with closed standard descriptors.
+# Put before a command, starts it with closed standard descriptors.
 CLOSED = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
 
 
 def standard_files(pid):
-    """What a process has as standard input, output and error; None for what is closed."""
+    """What a process has as standard input, output and error; None for closed ones."""
     links = [f"/proc/{pid}/fd/{fd}" for fd in range(3)]
     return [os.readlink(link) if os.path.lexists(link) else None for link in links]
 
 
 class Stream:
-    """Everything that arrives on a file descriptor, read by a thread of its own (a pipe or pty
-    that nobody reads blocks its writer). expect() goes through it like a reader with a finger."""
+    """Everything that arrives on a file descriptor, read by a thread of its own (the writer would
+    block on a pipe or pty that nobody reads). expect() moves through it like a finger on the page.
+    """
 
     def __init__(self, fd, name, log_path=None):
         self.name = name
@@ -81,7 +82,7 @@ class Stream:
         while True:
             try:
                 data = os.read(self._fd, 65536)
-            except OSError:  # a pty whose other end is closed
+            except OSError:  # the other end of the pty is closed
                 data = b""
             text = decoder.decode(data, final=not data).replace("\r", "")
             with self._changed:
@@ -105,7 +106,7 @@ class Stream:
         return self.text[-TAIL_CHARS:]
 
     def expect(self, pattern, timeout):
-        """Waits for a match behind the last one; returns it."""
+        """Waits for a match after the last one; returns it."""
         regex = re.compile(pattern, re.S | re.M)
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -122,15 +123,15 @@ class Stream:
                 self._changed.wait(left)
 
     def join(self, timeout=5):
-        """Waits for the end of the stream, so that text is complete."""
+        """Waits for the end of the stream; then the text is complete."""
         self._thread.join(timeout)
 
 
 class Process:
-    """A running child. As a context manager it is killed at the end, unless it was stopped."""
+    """A running child. As a context manager it is killed on exit unless it was stopped."""
 
     def __init__(self, argv, name, log_path=None, tty=False, env=None, cwd=None):
-        """tty: the child gets a terminal (line buffered output, prompts) and send() writes to it."""
+        """tty: the child gets a terminal (line-buffered output, prompts), and send() writes to it."""
         self.argv = ["setpriv", "--pdeathsig", "KILL", "--"] + [str(a) for a in argv]
         self.name = name
         environment = {**os.environ, **(env or {})}
@@ -172,7 +173,7 @@ class Process:
             self._child.send_signal(number)
 
     def wait(self, timeout):
-        """Waits for its end; returns the exit code, negative for a signal."""
+        """Waits until it ends; returns the exit code, negative for a signal."""
         try:
             code = self._child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -182,12 +183,12 @@ class Process:
         return code
 
     def kill(self):
-        """kill -9, and waits for the end."""
+        """kill -9; waits until it has ended."""
         self.signal(signal.SIGKILL)
         return self.wait(10)
 
     def terminate(self, timeout=10):
-        """SIGTERM; returns the exit code."""
+        """Sends SIGTERM; returns the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
 
@@ -204,7 +205,7 @@ class Process:
 
 def memory_kib(pid, kind="VmRSS"):
     """Resident memory of a process in KiB, as the kernel counts it. kind: a line of its status;
-    "RssAnon" is all but files and shared memory, and so without DPDK's packets and rings."""
+    "RssAnon" leaves out files and shared memory, and thus DPDK's packets and rings."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
         for line in status:
             if line.startswith(f"{kind}:"):
@@ -213,8 +214,8 @@ def memory_kib(pid, kind="VmRSS"):
 
 
 def growth_allowed_kib(usual):
-    """How much more memory a program may have in the end. With sanitizers, whose own memory grows, it
-    is what the environment says."""
+    """How much a program may grow. With sanitizers, whose own memory grows, the environment says
+    how much."""
     return int(os.environ.get("VIO4WD_MEMORY_GROWTH_KIB", usual))
 
 

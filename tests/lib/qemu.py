@@ -13,7 +13,7 @@ from pathlib import Path
 from lib.paths import SCRIPTS, cache_dir
 from lib.proc import Process, Stream, WaitTimeout, run, wait_until
 
-BOOT_TIMEOUT_S = 120  # a few seconds alone; a loaded machine without KVM takes its time
+BOOT_TIMEOUT_S = 120  # takes seconds on an idle machine, much longer on a loaded one without KVM
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 quiet no_timer_check tsc=reliable"
 
 
@@ -36,7 +36,7 @@ class Image:
 
 @dataclass
 class Qemu:
-    """A QEMU binary and how it can run guests here."""
+    """A QEMU binary, and how it can run guests here."""
 
     binary: Path
     version: tuple
@@ -44,7 +44,8 @@ class Qemu:
 
     @classmethod
     def find(cls, image, binary=None, accel=None):
-        """The system's QEMU, or another binary. accel: what to use instead of the best that works."""
+        """The system's QEMU, or another binary. accel: the accelerator, instead of the best that
+        works."""
         binary = binary or "qemu-system-x86_64"
         version = re.search(r"version (\d+)\.(\d+)", run([binary, "--version"]))
         qemu = cls(binary, (int(version[1]), int(version[2])), accel or "tcg")
@@ -54,7 +55,7 @@ class Qemu:
 
     @classmethod
     def backports(cls, image):
-        """QEMU 10 from bookworm-backports where the system has an older one."""
+        """QEMU 10 from bookworm-backports, if the system's is older."""
         system = cls.find(image)
         if system.version >= (10, 0):
             return system
@@ -62,8 +63,8 @@ class Qemu:
         return cls.find(image, output.splitlines()[-1], accel=system.accel)
 
     def _kvm_works(self, image):
-        """Boots the image: some hosts have a /dev/kvm on which a guest does not get far. What we
-        learn holds until the machine restarts."""
+        """Boots the image with KVM: some hosts have a /dev/kvm with which a guest does not get far.
+        The result holds until the machine restarts."""
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         memory = cache_dir() / "kvm-works"
         try:
@@ -99,13 +100,13 @@ class Nic:
     """A virtio-net device of a guest on a vhost-user socket."""
 
     socket: Path
-    server: bool = False  # QEMU makes the socket (the daemon is in client mode)
+    server: bool = False  # QEMU creates the socket (the daemon is in client mode)
     queues: int = 1
     address: str = ""  # IPv4 or IPv6 with prefix length; "" leaves the interface down
-    mtu: int = 0       # 0: as the device says
-    mac: str = ""      # "": made from the socket's path, so that the next VM there has it too
+    mtu: int = 0       # 0: that of the device
+    mac: str = ""      # "": derived from the socket's path, so that the next VM there has the same
     rom: bool = False  # to boot from the network
-    options: tuple = field(default_factory=tuple)  # of the device: "packed=on", "mrg_rxbuf=off"
+    options: tuple = field(default_factory=tuple)  # options of the device: "packed=on", "mrg_rxbuf=off"
 
     def __post_init__(self):
         if not self.mac:
@@ -137,7 +138,7 @@ class Nic:
 
 
 class Qmp:
-    """QEMU's control socket. Events are kept in `events` as they pass by."""
+    """QEMU's control socket. Events received on the way are kept in `events`."""
 
     def __init__(self, connection):
         """connection: a connected socket."""
@@ -178,13 +179,13 @@ def memory_arguments(mib):
 
 
 class Guest:
-    """A running VM with a root shell on its serial line. As a context manager it is killed at the
-    end. The first Nic is eth0 in it, the next eth1."""
+    """A running VM with a root shell on its serial line. As a context manager it is killed on exit.
+    In the guest, the first Nic is eth0, the next one eth1."""
 
     def __init__(self, qemu, image, nics, directory, name="vm", memory_mib=256, cpus=1,
                  incoming=False, kernel_arguments="", extra=(), netns=None):
-        """directory: for its sockets and logs. memory_mib: None where `extra` brings it. incoming: it
-        waits for a migration instead of booting. extra: more of QEMU's arguments."""
+        """directory: for sockets and logs. memory_mib: None if `extra` configures the memory.
+        incoming: wait for a migration instead of booting. extra: further arguments of QEMU."""
         self.name = name
         self.nics = list(nics)
         self.directory = directory
@@ -213,7 +214,7 @@ class Guest:
 
     @property
     def console(self):
-        """What the serial line says. QEMU opens it once it has found its vhost-user backends."""
+        """The output of the serial line. QEMU opens it once it has found its vhost-user backends."""
         if self._console is None:
             self._serial = self._connect(self._serial_path, "serial line")
             self._console = Stream(self._serial.fileno(), f"console of {self.name}",
@@ -221,7 +222,7 @@ class Guest:
         return self._console
 
     def _connect(self, path, what):
-        """To a socket that QEMU will open."""
+        """Connects to a socket that QEMU will open."""
         def connect():
             if not self.process.running():
                 raise GuestError(f"QEMU of {self.name} has ended:\n{self.process.output.tail()}")
@@ -256,13 +257,13 @@ class Guest:
         return self
 
     def run(self, command, timeout=60, check=True):
-        """Runs a shell command in the guest; returns what it printed. What is to go on in the
-        background is best started in a shell of its own, `(command &)`, for this one would say in
-        the middle of another answer that it has ended."""
+        """Runs a shell command in the guest; returns its output. Start background commands in a
+        subshell, `(command &)`: otherwise this shell reports their end in the middle of another
+        answer."""
         self._commands += 1
         tag = f"@@{self._commands}:"
         console = self.console
-        # Written in two parts, so that a shell that echoes its input is not taken for the answer.
+        # In two parts, so that the echo of the input is not taken for the answer.
         self._serial.sendall(f"{{ {command}\n}} </dev/null; echo '@''@{tag[2:]}'$?@\n".encode())
         match = console.expect(rf"(.*?){re.escape(tag)}(\d+)@\n", timeout)
         if check and match[2] != "0":
@@ -277,7 +278,7 @@ class Guest:
         return int(match[1]) if match else 0
 
     def counters(self, interface="eth0"):
-        """Its kernel's counters of an interface, in the form of Netns.counters()."""
+        """The guest kernel's counters of an interface, in the form of Netns.counters()."""
         names = [f"{way}_{unit}" for way in ("rx", "tx") for unit in ("packets", "bytes")]
         values = self.run(f"cd /sys/class/net/{interface}/statistics; cat {' '.join(names)}").split()
         result = {"rx": {}, "tx": {}}
@@ -287,20 +288,20 @@ class Guest:
         return result
 
     def features(self, index=0):
-        """The virtio feature bits that the driver of a NIC and its device agreed upon."""
+        """The virtio feature bits that a NIC's driver and device have negotiated."""
         path = f"/sys/class/net/eth{index}/device/features"
         bits = self.run(f"cat {path}").strip()
         return {bit for bit, value in enumerate(bits) if value == "1"}
 
     def reboot(self):
-        """The guest's own reboot; returns when its shell is back."""
+        """Reboots the guest from inside; returns when its shell is back."""
         self.qmp("set-action", reboot="reset")
         self._serial.sendall(b"reboot -f\n")
         self.wait_ready()
         self.qmp("set-action", reboot="shutdown")
 
     def reset(self):
-        """Of the machine, as by its button; returns when its shell is back."""
+        """Resets the machine as its button would; returns when the shell is back."""
         self.qmp("set-action", reboot="reset")
         self.qmp("system_reset")
         self.wait_ready()
@@ -312,11 +313,11 @@ class Guest:
         self.process.kill()
 
     def quit(self, timeout=20):
-        """QEMU's clean end."""
+        """Makes QEMU quit cleanly."""
         try:
             self.qmp("quit")
         except (GuestError, OSError):
-            pass  # it may close the socket before it has answered
+            pass  # QEMU may close the socket before it has answered
         self._close()
         return self.process.wait(timeout)
 
@@ -337,8 +338,9 @@ class Guest:
 
 
 def migrate(source, destination, timeout=90, downtime_ms=1000):
-    """Moves a running guest into one that was started with incoming=True. Returns QEMU's account of
-    it: total-time and downtime in ms, ram, ... The console goes with it: go on with destination.run()."""
+    """Migrates a running guest into one that was started with incoming=True. Returns QEMU's
+    statistics: total-time and downtime in ms, ram, ... The console moves too: continue with
+    destination.run()."""
     path = source.directory / f"migrate-{secrets.token_hex(3)}"
     destination.qmp("migrate-incoming", uri=f"unix:{path}")
     source.qmp("migrate-set-parameters", **{"downtime-limit": downtime_ms})
@@ -347,7 +349,7 @@ def migrate(source, destination, timeout=90, downtime_ms=1000):
 
 
 def wait_migrated(source, timeout=90):
-    """Waits until a migration that has begun is over; it must have succeeded."""
+    """Waits until a running migration is over; it must have succeeded."""
     def over():
         state = source.qmp("query-migrate")
         return state if state.get("status") in ("completed", "failed", "cancelled") else None
@@ -359,7 +361,7 @@ def wait_migrated(source, timeout=90):
 
 
 def feature_names(bits):
-    """Names of virtio-net's feature bits, for messages."""
+    """The names of virtio-net's feature bits, for messages."""
     names = {0: "CSUM", 1: "GUEST_CSUM", 3: "MTU", 6: "GSO", 7: "GUEST_TSO4", 8: "GUEST_TSO6",
              11: "HOST_TSO4", 12: "HOST_TSO6", 13: "HOST_ECN", 14: "HOST_UFO", 15: "MRG_RXBUF",
              16: "STATUS", 17: "CTRL_VQ", 18: "CTRL_RX", 19: "CTRL_VLAN", 21: "GUEST_ANNOUNCE",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""stream_sender.py ADDRESS PORT: sends random bytes over TCP until a line comes on standard input;
-then closes and prints how many they were and their SHA-256 sum. Fails where the connection does."""
+"""stream_sender.py ADDRESS PORT: sends random bytes over TCP until a line arrives on standard
+input. Then it closes the connection and prints the number of bytes and their SHA-256 sum. Fails if
+the connection does."""
 
 import hashlib
 import os

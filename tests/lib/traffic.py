@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TCP between a namespace and a guest, checked by its SHA-256 sum. Needs no more than busybox on
-either side; nc -e gives the socket to one program, so each end closes when its data is through."""
+"""TCP between a namespace and a guest, checked by SHA-256 sums. Needs only busybox on either side;
+nc -e gives the socket to a single program, so each end closes once its data is through."""
 
 import os
 import tempfile

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A clean Debian in a folder: an overlay over a tree of scripts/debian-tree, with systemd as init."""
+"""A clean Debian in a directory: an overlay over a tree of scripts/debian-tree, with systemd as
+init."""
 
 import os
 import re
@@ -12,19 +13,20 @@ from lib.paths import SCRIPTS
 from lib.proc import Process, WaitTimeout, run, wait_until
 
 BOOT_TIMEOUT_S = 120
-# nspawn leaves it out; DPDK looks there for drivers.
+# nspawn does not mount it, but DPDK looks for drivers there.
 MOUNT_SYS_MODULE = """mount -o remount,rw /sys && mkdir /sys/module /tmp/sys && mount -t sysfs none /tmp/sys
 mount --bind /tmp/sys/module /sys/module && umount /tmp/sys && rmdir /tmp/sys"""
-POWER_OFF = signal.SIGRTMIN + 4  # to systemd
+POWER_OFF = signal.SIGRTMIN + 4  # signal for systemd
 ENVIRONMENT = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                "DEBIAN_FRONTEND=noninteractive"]
-# systemd-nspawn moves what it starts into control groups below its own.
+# Undoes that systemd-nspawn moves what it starts into control groups below its own.
 ENTER = 'for group in $CGROUPS; do echo $$ >"$group/cgroup.procs"; done; exec "$@"'
 
 
 class Tree:
-    """Made when entered and gone when left. Before boot(), run() runs commands in a chroot with the
-    machine's network; after it, in a running system that has no network but what is added to it."""
+    """Created on entry and removed on exit. Before boot(), run() runs commands in a chroot with the
+    machine's network; after it, in the running system, which has no network other than what is
+    added to it."""
 
     def __init__(self, suite, packages):
         self._lower = run([SCRIPTS / "debian-tree", suite, *packages], timeout=1200).split()[-1]
@@ -69,7 +71,8 @@ class Tree:
         self.run(MOUNT_SYS_MODULE)
 
     def _find_leader(self):
-        """nspawn's child that is process 1 in there; it has another one for a moment."""
+        """nspawn's child that is process 1 of the system; for a moment nspawn has another child
+        too."""
         assert self._nspawn.running(), f"systemd-nspawn has ended:\n{self._nspawn.output.tail()}"
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text()
         for child in children.split():
@@ -79,16 +82,16 @@ class Tree:
         return None
 
     def path(self, path):
-        """A file of the running system, its /run and /tmp included, as a path out here."""
+        """The path out here of a file of the running system, including its /run and /tmp."""
         return Path(f"/proc/{self._leader}/root{path}")
 
     def argv(self, command):
-        """The command line that runs a program of this machine in the running system's network, as
-        that of a Netns."""
+        """The command line that runs a program of this machine in the running system's network,
+        like Netns.argv()."""
         return ["nsenter", f"--net=/proc/{self._leader}/ns/net", *map(str, command)]
 
     def run(self, command, timeout=120, check=True):
-        """A shell command; returns what it prints."""
+        """Runs a shell command; returns its output."""
         enter = ["nsenter", "--all", f"--target={self._leader}"] if self._leader else [
             "chroot", self.root]
         return run([*enter, *ENVIRONMENT, "sh", "-ec", command], timeout=timeout, check=check)
@@ -97,7 +100,7 @@ class Tree:
         self._stack.close()
 
     def _end(self):
-        """Whatever runs in it."""
+        """Ends everything that runs in the system."""
         if self._leader:
             with suppress(ProcessLookupError, WaitTimeout):
                 os.kill(self._leader, POWER_OFF)
@@ -105,7 +108,7 @@ class Tree:
                 self._leader = None
         if self._nspawn:
             self._nspawn.__exit__()
-        if self._leader:  # it does not go with nspawn
+        if self._leader:  # it does not end with nspawn
             with suppress(ProcessLookupError):
                 os.kill(self._leader, signal.SIGKILL)
         for group in self._groups:
@@ -113,7 +116,7 @@ class Tree:
 
 
 def systemd_hierarchies():
-    """Where control groups that systemd uses are mounted: cgroup2's, systemd's own, or both."""
+    """The mount points of the control groups that systemd uses: cgroup2's, systemd's own, or both."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, mount_point, kind, options, *_ = line.split()
         if kind == "cgroup2" or kind == "cgroup" and "name=systemd" in options.split(","):
@@ -121,7 +124,7 @@ def systemd_hierarchies():
 
 
 def remove_group(group):
-    """With the groups in it; False where there are processes left."""
+    """Removes a group with its subgroups; False if there are processes left."""
     for folder, _, _ in os.walk(group, topdown=False):
         try:
             os.rmdir(folder)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A vhost-user frontend by hand.
 
-Connection speaks messages, well-formed or not. Frontend is an honest virtio-net driver on memory and
-rings of virtqueue.py; whoever wants to misbehave takes it as far as it is useful and goes on by
-hand. Nothing is needed but Python. The names of messages, flags and fields are those of the
-vhost-user and virtio 1.2 specifications."""
+Connection sends and receives messages, well-formed or not. Frontend is an honest virtio-net driver
+on the memory and rings of virtqueue.py; a test that wants to misbehave uses it as far as it is
+useful and continues by hand. Needs nothing but Python. Messages, flags and fields have the names of
+the vhost-user and virtio 1.2 specifications."""
 
 import array
 import enum
@@ -31,7 +31,7 @@ P_BACKEND_REQ, P_STATUS = 1 << 5, 1 << 16
 
 VERSION, REPLY, NEED_REPLY = 1, 1 << 2, 1 << 3  # message flags
 NO_FD = 1 << 8  # in the payload of SET_VRING_KICK, _CALL and _ERR
-LOG_PAGE = 4096  # bytes of guest memory that one bit of the dirty log stands for
+LOG_PAGE = 4096  # bytes of guest memory per bit of the dirty log
 VRING_F_LOG = 1  # flag of SET_VRING_ADDR
 
 BUFFER_BYTES = 2048
@@ -82,7 +82,7 @@ class Request(enum.IntEnum):
 
 
 class Refused(Exception):
-    """The backend answered a message with failure."""
+    """The backend has answered a message with a failure."""
 
 
 class Disconnected(Exception):
@@ -102,7 +102,7 @@ class Message:
 
 
 class Connection:
-    """A connection to a backend. send() says anything, call() and ask() what the protocol allows."""
+    """A connection to a backend. send() sends anything; call() and ask() follow the protocol."""
 
     def __init__(self, sock, timeout=5):
         self.socket = sock
@@ -122,7 +122,7 @@ class Connection:
 
     @classmethod
     def accept(cls, listener, timeout=10):
-        """From a backend in client mode; listener: a listening socket."""
+        """Accepts a backend in client mode. listener: a listening socket."""
         listener.settimeout(timeout)
         return cls(listener.accept()[0])
 
@@ -136,7 +136,7 @@ class Connection:
             raise Disconnected from None
 
     def send(self, request, payload=b"", fds=(), flags=VERSION, size=None):
-        """One message; size: what its header says, if that is not the payload's."""
+        """Sends one message. size: what its header says, if that is not the payload's size."""
         size = len(payload) if size is None else size
         self.send_bytes(struct.pack("=III", request, flags, size) + payload, fds)
 
@@ -153,7 +153,7 @@ class Connection:
         return data
 
     def receive(self):
-        """The next message of the backend; its descriptors are the caller's."""
+        """Receives the next message of the backend; the caller owns its descriptors."""
         fds = array.array("i")
         try:
             head, ancillary, *_ = self.socket.recvmsg(12, socket.CMSG_SPACE(8 * fds.itemsize))
@@ -169,18 +169,19 @@ class Connection:
         return Message(request, flags, self._receive_exactly(size), list(fds))
 
     def ask(self, request, payload=b"", fds=()):
-        """Sends a request that has an answer of its own; returns it."""
+        """Sends a request that has an answer of its own; returns the answer."""
         self.send(request, payload, fds)
         return self.receive()
 
     def call(self, request, payload=b"", fds=(), **options):
-        """Sends a request and waits until it is done (REPLY_ACK); Refused if it failed."""
+        """Sends a request and waits until it is done (REPLY_ACK); raises Refused if it failed."""
         self.send(request, payload, fds, flags=VERSION | NEED_REPLY, **options)
         if self.receive().u64 != 0:
             raise Refused(getattr(request, "name", request))
 
     def closed_by_peer(self, timeout=2):
-        """Whether the backend hangs up in time; what it says before is thrown away."""
+        """Whether the backend closes the connection in time; what it sends before that is
+        discarded."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self.socket], [], [], left)[0]:
@@ -211,7 +212,7 @@ def vring_state(index, value):
 
 
 def vring_addr(index, desc, used, avail, log=0, flags=0):
-    """Addresses are uvas, log is a gpa."""
+    """The addresses are uvas; log is a gpa."""
     return struct.pack("=IIQQQQ", index, flags, desc, used, avail, log)
 
 
@@ -232,16 +233,16 @@ def inflight(size, offset, queues, queue_size):
 
 
 class Frontend:
-    """A virtio-net driver on a vhost-user socket. The steps of start() are methods of their own, so
-    that a caller may leave one out, repeat it or put something between."""
+    """A virtio-net driver on a vhost-user socket. The steps of start() are methods, so that a
+    caller may omit or repeat one, or put something in between."""
 
     FEATURES = F_VERSION_1 | F_PROTOCOL | F_MRG_RXBUF | F_INDIRECT
     PROTOCOL = P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_NET_MTU
 
     def __init__(self, path, packed=False, features=FEATURES, protocol=PROTOCOL, queue_pairs=1,
                  queue_size=64, memory=None, enabled=None, connection=None):
-        """features, protocol: taken of what is offered. enabled: queue pairs to enable at start,
-        all where it is None. connection: where it is made already."""
+        """features, protocol: accepted if offered. enabled: queue pairs to enable at start; None:
+        all. connection: an existing connection."""
         self.path, self.queue_pairs, self.queue_size = path, queue_pairs, queue_size
         self.features = features | (F_PACKED if packed else 0)
         self.features |= F_MQ if queue_pairs > 1 else 0
@@ -288,7 +289,7 @@ class Frontend:
                 else HEADER_LEGACY)
 
     def tell(self, request, payload=b"", fds=(), **options):
-        """Sends, and waits for the acknowledgement where that was negotiated."""
+        """Sends a message, and waits for its acknowledgement if that was negotiated."""
         method = self.connection.call if self.protocol & P_REPLY_ACK else self.connection.send
         method(request, payload, fds, **options)
 
@@ -305,7 +306,7 @@ class Frontend:
         self.tell(Request.SET_VRING_ADDR, vring_addr(index, **fields))
 
     def start_ring(self, index, sized=True, base=None, **addr):
-        """base and the fields of SET_VRING_ADDR: where they are not the ring's own."""
+        """base and the fields of SET_VRING_ADDR: to replace the ring's own."""
         ring = self.rings[index]
         if sized:
             self.tell(Request.SET_VRING_NUM, vring_state(index, ring.size))
@@ -318,7 +319,7 @@ class Frontend:
         self.tell(Request.SET_VRING_ENABLE, vring_state(index, int(on)))
 
     def enable(self, queue, on=True):
-        """A queue pair."""
+        """Enables or disables a queue pair."""
         self.enable_ring(2 * queue, on)
         self.enable_ring(2 * queue + 1, on)
 
@@ -335,7 +336,7 @@ class Frontend:
         return self
 
     def start(self):
-        """Returns with the rings at work and receive buffers posted."""
+        """Returns with the rings running and receive buffers posted."""
         self.connect().negotiate().share_memory()
         for queue in range(self.queue_pairs):
             self.post(queue)
@@ -349,7 +350,7 @@ class Frontend:
         return self._buffers.pop()
 
     def post(self, queue=0, count=None, size=BUFFER_BYTES):
-        """Offers receive buffers: as many as the ring holds, less one."""
+        """Offers receive buffers: by default one less than the ring holds."""
         ring = self.rx(queue)
         count = ring.size - 1 if count is None else count
         for _ in range(count):
@@ -370,7 +371,7 @@ class Frontend:
         return chain_id
 
     def reclaim(self, queue=0):
-        """Takes back what was sent; returns how many frames."""
+        """Reclaims sent frames from the ring; returns how many."""
         returned = self.tx(queue).take_used()
         self._buffers += [self._sent.pop((queue, chain_id)) for chain_id, _ in returned]
         return len(returned)
@@ -388,7 +389,7 @@ class Frontend:
             time.sleep(0.001)
 
     def receive(self, queue=0, repost=True):
-        """The frames that have come, [(header, frame)]; their buffers are offered again."""
+        """Takes the frames that have arrived, [(header, frame)]; their buffers are offered again."""
         returned = [(self._posted.pop((queue, chain_id)), length)
                     for chain_id, length in self.rx(queue).take_used()]
         frames, pieces, wanted = [], [], 0
@@ -408,7 +409,7 @@ class Frontend:
         return frames
 
     def wait_frames(self, count, queue=0, timeout=5, repost=True):
-        """Receives until so many frames have come."""
+        """Receives until so many frames have arrived."""
         deadline = time.monotonic() + timeout
         frames = self.receive(queue, repost)
         while len(frames) < count:
@@ -422,7 +423,7 @@ class Frontend:
     # Migration, and the end.
 
     def resume(self, bases):
-        """Goes on with the same memory and rings on a new connection, where stop() has left off."""
+        """Continues with the same memory and rings on a new connection, where stop() has left off."""
         self.connection.close()
         self.connection = None
         self.connect().negotiate().share_memory()
@@ -431,7 +432,7 @@ class Frontend:
         return self.enable_rings()
 
     def start_log(self, size=None):
-        """As when a migration starts: dirty pages are logged from here on."""
+        """As at the start of a migration: dirty pages are logged from now on."""
         size = size or -(-self.memory.end() // LOG_PAGE // 8 // 4096) * 4096
         fd = memfd(size, "log")
         self.log = mmap.mmap(fd, size)
@@ -450,7 +451,7 @@ class Frontend:
             self.set_ring_addr(index)
 
     def take_dirty(self):
-        """The gpas of the pages that were written since the last time."""
+        """The gpas of the pages written since the last call."""
         bits = self.log[:]
         pages = {LOG_PAGE * (8 * at + bit) for at, byte in enumerate(bits) if byte
                  for bit in range(8) if byte >> bit & 1}
@@ -458,12 +459,12 @@ class Frontend:
         return pages
 
     def stop_ring(self, index):
-        """Returns where the backend stopped (SET_VRING_BASE of the next start)."""
+        """Stops a ring; returns where the backend stopped (SET_VRING_BASE of the next start)."""
         reply = self.connection.ask(Request.GET_VRING_BASE, vring_state(index, 0))
         return struct.unpack("=II", reply.payload)[1]
 
     def stop(self):
-        """As at the end of a VM: every ring is disabled and stopped. Returns their bases."""
+        """As at the end of a VM: disables and stops every ring. Returns their bases."""
         for queue in range(self.queue_pairs):
             self.enable(queue, False)
         return [self.stop_ring(index) for index in range(len(self.rings))]

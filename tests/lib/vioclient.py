@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A client of the ZeroMQ endpoints that shares nothing with the project's own: python3-zmq,
-python3-protobuf, and messages written from the contract (virtioforwarder_compat.proto). What the
-project added to them since is added here, in a second family of messages, from the table below."""
+"""A client of the ZeroMQ endpoints that shares no code with the project's own: python3-zmq,
+python3-protobuf, and messages written from the contract (virtioforwarder_compat.proto). A second
+family of messages has the project's extensions, which are added from the tables below."""
 
 import subprocess
 import tempfile
@@ -98,7 +98,7 @@ def _classes(file):
         for m in file.message_type})
 
 
-compat = _classes(_compile())              # what deployed clients have
+compat = _classes(_compile())              # the messages of deployed clients
 extended = _classes(_extended(_compile()))
 
 
@@ -107,7 +107,7 @@ class NoAnswer(AssertionError):
 
 
 class Session:
-    """A client that stays: request after request."""
+    """A client that keeps its connection for many requests."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
@@ -117,11 +117,11 @@ class Session:
         self._socket.connect(str(endpoint))
 
     def send(self, data):
-        """A request whose answer nobody waits for."""
+        """Sends a request whose answer nobody waits for."""
         self._socket.send(data)
 
     def exchange(self, data, timeout=TIMEOUT_S):
-        """A request and its answer, both as bytes."""
+        """Sends a request; returns its answer, both as bytes."""
         self.send(data)
         if not self._socket.poll(timeout * 1000):
             raise NoAnswer(f"{self.endpoint} did not answer within {timeout} s")
@@ -136,7 +136,7 @@ class Session:
 
 
 def exchange(endpoint, data, timeout=TIMEOUT_S):
-    """One request and its answer, both as bytes."""
+    """Sends one request on a new connection; returns its answer, both as bytes."""
     with Session(endpoint) as session:
         return session.exchange(data, timeout)
 
@@ -155,13 +155,13 @@ def port_control_request(op, pci=(), messages=extended, **fields):
 
 
 def port_control(endpoint, op, pci=(), messages=extended, timeout=TIMEOUT_S, **fields):
-    """The same, sent; returns the response."""
+    """Sends a PortControlRequest; returns the response."""
     return messages.PortControlResponse.FromString(
         exchange(endpoint, port_control_request(op, pci, messages, **fields), timeout))
 
 
 def stats(endpoint, messages=extended, **fields):
-    """A StatsRequest; returns the response."""
+    """Sends a StatsRequest; returns the response."""
     request = messages.StatsRequest(**fields)
     return messages.StatsResponse.FromString(exchange(
         endpoint, request.SerializeToString(), TIMEOUT_S + fields.get("delay", 0) / 1000))
@@ -175,8 +175,8 @@ def relay(endpoint, relay_id, **fields):
 
 
 def core_sched(endpoint, op, moves=(), messages=extended):
-    """A CoreSchedRequest; moves: (relay, CPU VF to VM, CPU VM to VF) tuples, where the directions are
-    split with the CPUs of their slices, two lists more."""
+    """Sends a CoreSchedRequest. moves: (relay, CPU VF to VM, CPU VM to VF) tuples; for directions
+    that are split, two more lists with the CPUs of their slices."""
     request = messages.CoreSchedRequest(op=op)
     for number, vf_to_vm, vm_to_vf, *slices in moves:
         move = request.relay_cpu_map.add(
@@ -188,6 +188,6 @@ def core_sched(endpoint, op, moves=(), messages=extended):
 
 
 def config(endpoint, messages=extended):
-    """A ConfigRequest."""
+    """Sends a ConfigRequest; returns the response."""
     return messages.ConfigResponse.FromString(
         exchange(endpoint, messages.ConfigRequest().SerializeToString()))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A virtio driver's memory and virtqueues, by hand: what vhostuser.Frontend is built on.
+"""A virtio driver's memory and virtqueues, by hand: the basis of vhostuser.Frontend.
 
-Memory is the guest's, in regions of shared memory; SplitRing and PackedRing are the driver's side of
-a virtqueue in it. Their methods keep the rules; their addresses, Memory.write() and the like are
-there for those who will not.
+Memory is the guest's, in regions of shared memory; SplitRing and PackedRing are the driver's side
+of a virtqueue in it. Their methods keep the rules; for tests that do not want to, there are their
+addresses, Memory.write() and the like.
 
-Addresses: `gpa` is a guest physical address (what descriptors hold), `uva` the frontend's own (what
-SET_VRING_ADDR holds). Both are made up; they differ so that a backend that mixes them up is found."""
+Addresses: `gpa` is a guest physical address (as in descriptors), `uva` the frontend's own (as in
+SET_VRING_ADDR). Both are made up, and differ so that a backend that confuses them is found out."""
 
 import contextlib
 import mmap
@@ -19,14 +19,14 @@ MAX_U64 = (1 << 64) - 1
 
 
 def memfd(size, name="guest"):
-    """A file of shared memory."""
+    """Creates a file of shared memory."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
     return fd
 
 
 class Region:
-    """One region of guest memory, mapped here and (once told) in the backend."""
+    """One region of guest memory, mapped here and (once announced) in the backend."""
 
     def __init__(self, gpa, uva, size, offset=0):
         """offset: where it begins in its file."""
@@ -34,7 +34,7 @@ class Region:
         self.fd = memfd(offset + size)
         self._map = mmap.mmap(self.fd, offset + size)
         self.bytes = memoryview(self._map)[offset:]
-        self.u16 = self.bytes.cast("H")  # one store each: what the other side polls
+        self.u16 = self.bytes.cast("H")  # written with a single store, since the other side polls it
 
     def entry(self):
         """Its entry in SET_MEM_TABLE."""
@@ -50,7 +50,7 @@ class Region:
 
 
 class Memory:
-    """The guest's memory; pieces of it are handed out and never taken back."""
+    """The guest's memory. Pieces of it are allocated and never freed."""
 
     GPA, UVA = 0x1_0000_0000, 0x7000_0000_0000
 
@@ -58,11 +58,11 @@ class Memory:
         self.regions = []
         self._used = [0] * len(sizes)
         for i, size in enumerate(sizes):
-            # Far from one another, so that nothing runs from one into the next.
+            # Far apart, so that nothing runs from one region into the next.
             self.regions.append(Region(self.GPA + (i << 32), self.UVA + (i << 32), size, offset))
 
     def alloc(self, size, align=16, region=0):
-        """A piece of a region; returns its gpa."""
+        """Allocates a piece of a region; returns its gpa."""
         start = -(-self._used[region] // align) * align
         if start + size > self.regions[region].size:
             raise MemoryError(f"region {region} of the guest's memory is used up")
@@ -70,7 +70,7 @@ class Memory:
         return self.regions[region].gpa + start
 
     def end(self, region=-1):
-        """The first gpa behind a region."""
+        """The first gpa after a region."""
         return self.regions[region].gpa + self.regions[region].size
 
     def _find(self, gpa):
@@ -105,7 +105,7 @@ class Memory:
 
 
 class Ring:
-    """What split and packed rings have in common. A chain is a list of (gpa, length, writable)."""
+    """Common to split and packed rings. A chain is a list of (gpa, length, writable)."""
 
     def __init__(self, memory, size, region=0):
         self.memory, self.size, self.region = memory, size, region
@@ -117,7 +117,7 @@ class Ring:
         os.eventfd_write(self.kick, 1)
 
     def calls(self):
-        """How often the backend has called since the last time."""
+        """How often the backend has called since the last time we asked."""
         try:
             return os.eventfd_read(self.call)
         except BlockingIOError:
@@ -149,7 +149,7 @@ class SplitRing(Ring):
 
     @property
     def base(self):
-        """What SET_VRING_BASE says."""
+        """The value for SET_VRING_BASE."""
         return self.used_idx
 
     def write_desc(self, index, gpa, length, flags=0, following=0):
@@ -157,18 +157,18 @@ class SplitRing(Ring):
                           struct.pack("=QIHH", gpa & MAX_U64, length, flags, following))
 
     def publish(self, head):
-        """Puts a chain's head into the available ring."""
+        """Puts the head of a chain into the available ring."""
         self.memory.store16(self.avail + 4 + 2 * (self.avail_idx % self.size), head)
         self.avail_idx = self.avail_idx + 1 & 0xffff
         self.memory.store16(self.avail + 2, self.avail_idx)
 
     def set_avail_idx(self, value):
-        """A jump, without entries."""
+        """Sets the available index without adding entries."""
         self.avail_idx = value & 0xffff
         self.memory.store16(self.avail + 2, self.avail_idx)
 
     def offer(self, chain):
-        """Gives a chain to the device; returns its id."""
+        """Makes a chain available to the device; returns its id."""
         if self.indirect:
             indices = [self._free.pop()]
             table = self.memory.alloc(16 * len(chain), 16, self.region)
@@ -189,7 +189,7 @@ class SplitRing(Ring):
         return indices[0]
 
     def take_used(self):
-        """[(id, bytes written)] of the chains that the device has returned since the last time."""
+        """[(id, bytes written)] of the chains that the device has used since the last call."""
         end = self.memory.load16(self.used + 2)
         returned = []
         while self.used_idx != end:
@@ -204,7 +204,7 @@ class SplitRing(Ring):
         self.memory.store16(self.avail, int(suppress))
 
     def call_after(self, index):
-        """EVENT_IDX: the device is to call once it has used the chain number index (mod 2**16)."""
+        """EVENT_IDX: asks the device to call once it has used chain number `index` (mod 2**16)."""
         self.memory.store16(self.avail + 4 + 2 * self.size, index)
 
     def parts(self):
@@ -292,8 +292,8 @@ class PackedRing(Ring):
         self.memory.store16(self.driver_event + 2, 1 if suppress else 0)
 
     def call_after(self, index):
-        """EVENT_IDX: the device is to call once it has used the descriptor at index in the lap of
-        the ring that goes on."""
+        """EVENT_IDX: asks the device to call once it has used the descriptor at `index` in the
+        current lap of the ring."""
         self.memory.store16(self.driver_event, index | self.used_wrap << 15)
         self.memory.store16(self.driver_event + 2, 2)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A daemon with all its ZeroMQ endpoints, and clients of the contract that ask it."""
+"""A daemon with all its ZeroMQ endpoints, and well-behaved clients that use them."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ ADD, REMOVE, ADD_SOCK, REMOVE_SOCK, QUERY_PCI = range(5)
 ERROR, OK = 0, 1
 UPDATE, GET_EAL_CORES = 0, 1
 
-ANSWER_S = 0.1  # within this an honest client is answered, whatever the others do
+ANSWER_S = 0.1  # an honest client is answered within this time, whatever others do
 
 
 class Daemon(Forwarder):
@@ -43,7 +43,7 @@ class Daemon(Forwarder):
         return response
 
     def refused(self, op, **fields):
-        """An ERROR with a reason; returns (code, reason)."""
+        """The request must be refused with a reason; returns (code, reason)."""
         response = self.port_control(op, **fields)
         assert response.status == ERROR, f"not refused: {op} {fields}"
         assert response.error_code > 0
@@ -54,21 +54,22 @@ class Daemon(Forwarder):
         return vioclient.relay(self.stats_endpoint, number, **fields)
 
     def devices(self):
-        """{relay: device} of those that have one."""
+        """{relay: device} of the relays that have a device."""
         return {r.id: r.device for r in vioclient.stats(self.stats_endpoint).relay if r.device}
 
 
 def running_time(pid):
-    """A clock, in seconds, that stands still while a thread of that process, or our main one, waits for a CPU."""
+    """A clock, in seconds, that stands still while a thread of that process, or our main thread,
+    waits for a CPU."""
     clock = time.monotonic()
     threads = [Path("/proc/self/schedstat"), *Path(f"/proc/{pid}/task").glob("*/schedstat")]
     return clock - sum(int(thread.read_text(encoding="ascii").split()[1]) for thread in threads) / 1e9
 
 
 def honest_client_is_served(daemon):
-    """Each endpoint answers an honest client in time. That a machine has much else to do is none of
-    the daemon's business: what its threads and ours have waited for a CPU does not count, and it is
-    asked again for a second."""
+    """Each endpoint must answer an honest client in time. A busy machine is not the daemon's fault:
+    time that its threads and ours wait for a CPU does not count, and a late answer may be retried
+    for a second."""
     requests = {
         "port_control": compat.PortControlRequest(op=QUERY_PCI, vhost_path="/x"),
         "stats": compat.StatsRequest(),

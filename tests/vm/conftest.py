@@ -20,13 +20,13 @@ def qemu(image):
 
 @pytest.fixture(scope="session")
 def qemu_backports(image):
-    """QEMU 10, where the system's is older."""
+    """QEMU 10, if the system's is older."""
     return Qemu.backports(image)
 
 
 @pytest.fixture
 def boot(qemu, image, workdir, stack):
-    """Boots a guest on relay 0 of a daemon, or on the given nics, and waits for its shell."""
+    """Boots a guest on relay 0 of a daemon, or with the given nics, and waits for its shell."""
 
     def boot(forwarder=None, nics=None, name="vm", wait=True, nic=None, **arguments):
         nics = nics or [Nic(forwarder.socket(0), server=forwarder.client, address=GUEST_CIDR,

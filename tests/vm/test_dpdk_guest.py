@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest whose network device is taken by DPDK inside, which polls its rings, and given back to the
-guest's kernel."""
+"""A guest in which DPDK takes the network device, polls its rings, and gives it back to the guest's
+kernel."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Linux guest under QEMU reaches the network through a relay, whatever happens to either."""
+"""A Linux guest under QEMU reaches the network through a relay, whatever happens to either of them."""
 
 import re
 
@@ -13,7 +13,7 @@ from lib.qemu import Nic
 from lib.traffic import tcp_from_guest, tcp_to_guest
 
 WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
-RETURN_TIMEOUT_S = 15  # DPDK and QEMU look for their lost peer once a second
+RETURN_TIMEOUT_S = 15  # DPDK and QEMU look for a lost peer once a second
 
 both_modes = pytest.mark.parametrize(
     "client", [pytest.param(False, id="server", marks=pytest.mark.ci),
@@ -30,7 +30,7 @@ def wait_ping(wire, address=GUEST_IP):
 
 
 def assert_works(wire, guest):
-    """Pings and TCP both ways, nothing lost and nothing altered."""
+    """Pings and TCP both ways: nothing lost, nothing altered."""
     assert wire.ping(GUEST_IP) == 5
     assert guest.ping(WIRE_IP, wait=10) == 5
     assert tcp_to_guest(wire, guest, GUEST_IP).intact
@@ -46,7 +46,7 @@ def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
     assert state["active"]
     to_vm, to_vf = state["vf_to_vm"], state["vm_to_vf"]
     assert to_vm["bytes_rx_from_vf"] > 4 << 20 and to_vf["bytes_rx_from_vm"] > 4 << 20
-    # The network may have said something before the VM was there; nothing else is lost.
+    # Packets from before the VM was there may have been dropped; nothing else.
     assert (to_vm["pkts_tx_to_vm"] + to_vm["pkts_dropped_vm_not_connected"]
             == to_vm["pkts_rx_from_vf"])
     assert to_vf["pkts_tx_to_vf"] == to_vf["pkts_rx_from_vm"]
@@ -54,7 +54,7 @@ def test_ping_and_tcp_both_ways(make_forwarder, boot, wire, veth, client):
 
 @pytest.mark.ci
 def test_zero_copy(make_forwarder, boot, wire, veth):
-    """The device takes packets from the guest's memory."""
+    """The device reads packets from the guest's memory."""
     forwarder = make_forwarder({0: device(veth)},
                                options=["--zero-copy", "--enable-mrgbuf", "--enable-tso"])
     assert_works(wire, boot(forwarder))
@@ -63,7 +63,7 @@ def test_zero_copy(make_forwarder, boot, wire, veth):
 
 @pytest.mark.parametrize("options", [(), ("--zero-copy",)], ids=["copied", "lent"])
 def test_tap(make_forwarder, boot, host, options):
-    """A device whose driver says that it cuts, and does not (DPDK 22.11)."""
+    """A device whose driver claims to segment, and does not (DPDK 22.11)."""
     forwarder = make_forwarder({0: "net_tap0,iface=vtap"},
                                options=["--enable-mrgbuf", "--enable-tso", *options])
     host.ip("addr", "add", f"{WIRE_IP}/24", "dev", "vtap")
@@ -92,8 +92,8 @@ def test_guest_is_reset(make_forwarder, boot, wire, veth):
 
 @pytest.mark.ci
 def test_guest_is_paused(make_forwarder, boot, wire, veth):
-    """QEMU stops its rings, so what comes for it meanwhile is dropped; it has its network again when
-    it goes on."""
+    """QEMU stops its rings, so what arrives for it is dropped; its network is back when it
+    continues."""
     forwarder = make_forwarder({0: device(veth)})
     guest = boot(forwarder)
     for _ in range(2):
@@ -140,7 +140,7 @@ def test_guest_is_killed_and_another_comes(make_forwarder, boot, wire, veth, cli
     first.kill()
     forwarder.wait_vm(0, attached=False)
     if client:
-        forwarder.socket(0).unlink()  # QEMU's, which had no time to
+        forwarder.socket(0).unlink()  # QEMU's file, which it had no time to remove
     second = boot(forwarder, name="second")
     wait_ping(wire)
     assert_works(wire, second)
@@ -148,7 +148,7 @@ def test_guest_is_killed_and_another_comes(make_forwarder, boot, wire, veth, cli
 
 @pytest.mark.parametrize("how", [pytest.param("kill", marks=pytest.mark.ci), "stop"])
 def test_running_guest_has_its_network_again_after_daemon(make_forwarder, boot, wire, veth, how):
-    """Client mode: QEMU's socket is still there when the next daemon looks for it."""
+    """Client mode: QEMU's socket still exists when the next daemon looks for it."""
     forwarder = make_forwarder({0: device(veth)}, client=True)
     guest = boot(forwarder)
     assert wire.ping(GUEST_IP) == 5
@@ -160,7 +160,7 @@ def test_running_guest_has_its_network_again_after_daemon(make_forwarder, boot, 
 
 
 def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot, wire, veth):
-    """QEMU connects again to the socket that the next daemon has made in place of the stale one."""
+    """QEMU reconnects to the socket that the next daemon has created in place of the stale one."""
     forwarder = make_forwarder({0: device(veth)})
     guest = boot(forwarder)
     assert wire.ping(GUEST_IP) == 5
@@ -172,10 +172,10 @@ def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot
 
 @both_modes
 def test_packed_rings_go_on_with_the_next_daemon(make_forwarder, boot, wire, veth, client):
-    """QEMU does not know how far they have got, and says the start."""
+    """QEMU does not know how far the rings have got, and reports the start."""
     forwarder = make_forwarder({0: device(veth)}, client=client, options=["--enable-mrgbuf"])
     guest = boot(forwarder, nic={"options": ("disable-legacy=on", "packed=on")})
-    for size in (16, 300, 40):  # positions before, behind and at any place of the next round
+    for size in (16, 300, 40):  # positions before, after and anywhere in the next round
         assert wire.ping(GUEST_IP, count=size, interval=0.01) == size
         forwarder.kill()
         forwarder.start()
@@ -195,7 +195,7 @@ def test_guest_is_there_before_the_daemon(make_forwarder, boot, wire, veth):
 
 @pytest.mark.ci
 def test_two_relays_do_not_mix(make_forwarder, boot, host, wire, veth, stack):
-    """A guest on each; their networks use the same addresses, and one guest dies."""
+    """A guest on each relay; their networks use the same addresses, and one guest dies."""
     other_wire = stack.enter_context(Netns("vio4wd-wire"))
     other_veth = Veth(other_wire, host, f"{WIRE_IP}/24")
     forwarder = make_forwarder({0: device(veth),

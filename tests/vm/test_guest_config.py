@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What vio4wd guest-config prints starts a guest that has its network."""
+"""The output of vio4wd guest-config starts a guest that has its network."""
 
 import shlex
 import shutil
@@ -21,8 +21,8 @@ def guest_config(forwarder, *options):
 
 @pytest.mark.ci
 def test_qemu_starts_as_printed(make_forwarder, qemu_backports, image, wire, veth, workdir, stack):
-    """The line takes the place of the harness's own memory and network; kernel, consoles and CPU stay.
-    Without KVM QEMU 7.2 needs vectors=0 besides, so it is QEMU 10."""
+    """The line replaces the harness's own memory and network; kernel, consoles and CPU stay.
+    Without KVM, QEMU 7.2 would also need vectors=0, so QEMU 10 is used."""
     forwarder = make_forwarder({0: f"net_af_packet0,iface={veth.outer}"}, client=True)
     line = shlex.split(guest_config(forwarder, "--qemu", "--queues", 2).replace("\\\n", " "))
     memory_at = line.index("-m")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The domain of docs/guests.md, as it stands there, starts under a private libvirtd and has its
+"""The domain in docs/guests.md starts as printed there under a private libvirtd, and has its
 network."""
 
 import re
@@ -29,7 +29,7 @@ stdio_handler = "file"
 remember_owner = 0
 """
 
-# Its own /run, /var/lib/libvirt and /etc/libvirt, in a mount namespace that ends with it.
+# /run, /var/lib/libvirt and /etc/libvirt of its own, in a mount namespace that ends with it.
 START_LIBVIRTD = """\
 set -e
 for directory in /run /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
@@ -72,8 +72,9 @@ def documented_domain():
 
 
 def adapt(domain, qemu, image, socket, client):
-    """What must differ here: the boot from a kernel in place of a disk, an accelerator that works, a
-    smaller machine, the socket's path, and, for a daemon in server mode, what the comment says."""
+    """What must differ here: it boots from a kernel instead of a disk, with an accelerator that
+    works, as a smaller machine and with another socket path; for a daemon in server mode, also what
+    the comment says."""
     domain.set("type", "kvm" if qemu.accel == "kvm" else "qemu")
     domain.find("memory").text = "256"
     os = domain.find("os")
@@ -109,5 +110,5 @@ def test_documented_domain(make_forwarder, qemu, image, wire, veth, workdir, sta
     stack.callback(libvirt, "destroy", "guest", check=False)
     libvirt("create", path)
     wait_until(lambda: wire.ping(GUEST_IP, count=1), BOOT_TIMEOUT_S, "the guest answers a ping")
-    assert wire.ping(GUEST_IP, count=20) == 20  # it still boots
+    assert wire.ping(GUEST_IP, count=20) == 20  # it is still booting
     assert re.search(r"guest\s+running", libvirt("list"))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every kind of guest and ring works: pings, and TCP both ways intact with the guest's offloads on and
-off, over IPv4 and IPv6, with an MTU of 1500 and of 9000."""
+"""Every kind of guest and ring works: pings, and TCP both ways unaltered with the guest's offloads
+on and off, over IPv4 and IPv6, with an MTU of 1500 and of 9000."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def set_mtu(guest, veth, mtu):
 
 
 def set_offloads(guest, on):
-    """All that virtio-net has; those that the daemon does not offer stay off."""
+    """Sets all offloads of virtio-net; those that the daemon does not offer stay off."""
     value = "on" if on else "off"
     for name in ("tx", "tso", "gso", "gro"):
         guest.run(f"ethtool -K eth0 {name} {value}")
@@ -51,7 +51,7 @@ def assert_tcp(wire, guest, family, what):
 
 
 def assert_features(guest, rings, buffers, queues):
-    """What was asked for is what was agreed upon."""
+    """The features that were asked for have been negotiated."""
     features = guest.features()
     expected = {"CSUM": True, "GUEST_CSUM": True, "HOST_TSO4": True, "HOST_TSO6": True,
                 "GUEST_TSO4": True, "GUEST_TSO6": True, "GSO": False, "MTU": True,
@@ -74,7 +74,7 @@ def test_guest(make_forwarder, boot, wire, veth, rings, buffers, mode, queues):
     forwarder = make_forwarder(
         {0: f"net_pcap0,rx_iface_in={veth.outer},tx_iface={veth.outer}"},
         client=client, options=["--enable-jumbo", "--enable-mrgbuf", "--enable-tso"])
-    # Without mergeable buffers a driver that takes TSO posts 68 KiB for each of 256 descriptors.
+    # Without mergeable buffers, a driver that accepts TSO posts 68 KiB for each of 256 descriptors.
     memory_mib = 256 + (0 if buffers == "mrg" else 24 * queues)
     guest = boot(forwarder, memory_mib=memory_mib, nic={
         "queues": queues,
@@ -85,7 +85,7 @@ def test_guest(make_forwarder, boot, wire, veth, rings, buffers, mode, queues):
         guest.run(f"ethtool -L eth0 combined {queues}")
     assert_features(guest, rings, buffers, queues)
     assert guest.run("cat /sys/class/net/eth0/mtu").strip() == str(JUMBO)
-    # It may still be busy posting hundreds of MiB.
+    # The guest may still be busy posting hundreds of MiB.
     wait_until(lambda: wire.ping(GUEST[4], count=1), 60, "the guest's first answer")
 
     for mtu in (JUMBO, 1500):

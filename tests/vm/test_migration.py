@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @dataclass
 class TapNic:
-    """A guest's device on a tap of the bridge, without any backend process."""
+    """A guest's device on a tap of the bridge, without a backend process."""
 
     tap: str
     options: tuple = ()
@@ -45,10 +45,10 @@ class TapNic:
 
 
 class Place:
-    """A machine that a guest may run on: a port of the bridge `br0`, and a backend."""
+    """A machine on which a guest may run: a port of the bridge `br0`, and a backend."""
 
     def __init__(self, kind, name, workdir, stack, host, wire, daemon=None):
-        """kind: "forwarder", "testpmd" or "tap"; daemon: a forwarder's arguments."""
+        """kind: "forwarder", "testpmd" or "tap". daemon: a forwarder's arguments."""
         self.kind, self.name, self.port = kind, name, f"port{name}"
         self.netns = None
         self.backend = None
@@ -84,14 +84,15 @@ class Place:
                    address=f"{GUEST_IP}/24", options=options)
 
 
-# What testpmd or QEMU's tap offers and the daemon does not, so that a guest can come from there.
+# Features that testpmd or QEMU's tap offers and the daemon does not; without them a guest can come
+# from there.
 COMMON_FEATURES = tuple(f"{name}=off" for name in (
     "queue_reset", "gso", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "guest_tso4", "guest_tso6",
     "guest_ecn", "guest_ufo"))
 
 
 class Machines:
-    """Two places and the guest that goes from one to the other."""
+    """Two places and the guest that moves between them."""
 
     def __init__(self, places, qemu, image, workdir, stack, queues, options):
         self.places, self._stack, self._queues = places, stack, queues
@@ -111,7 +112,7 @@ class Machines:
             f"vm{self._count}{place.name}", memory_mib=192, incoming=incoming, netns=place.netns))
 
     def move(self):
-        """To the other place; returns QEMU's account of it."""
+        """Moves the guest to the other place; returns QEMU's statistics."""
         destination = self._make(1 - self.at, incoming=True)
         account = migrate(self.guest, destination)
         self.guest.quit()
@@ -119,7 +120,7 @@ class Machines:
         return account
 
     def start_and_cancel(self):
-        """Begins to move and gives up when much of the memory is over there."""
+        """Starts to move, and cancels when much of the memory has been transferred."""
         destination = self._make(1 - self.at, incoming=True)
         path = self._workdir / "cancelled"
         destination.qmp("migrate-incoming", uri=f"unix:{path}")
@@ -153,7 +154,7 @@ def machines(qemu, image, workdir, stack, host, wire, bridge):
 
 
 class Stream:
-    """Random bytes by TCP from the namespace into the guest, wherever it is, until finish()."""
+    """Random bytes over TCP from the namespace to the guest, wherever it is, until finish()."""
 
     def __init__(self, wire, machines, workdir):
         self._machines = machines
@@ -169,7 +170,7 @@ class Stream:
         return self
 
     def finish(self):
-        """Returns the bytes sent; all of them must have arrived as they were."""
+        """Returns the number of bytes sent; all must have arrived unaltered."""
         self._sender.send("over\n")
         match = self._sender.expect(r"sent (\d+) (\w+)", 60)
         received = wait_until(lambda: self._machines.guest.run("cat /tmp/stream"), 60,
@@ -182,14 +183,14 @@ class Stream:
 
 
 def announcements(capture):
-    """(time of the first RARP, or None) of the guest."""
+    """The time of the guest's first RARP, or None."""
     return next((time for time, frame in capture.stop()
                  if frame[12:14] == RARP and frame[6:12] == bytes.fromhex(GUEST_MAC.replace(":", ""))),
                 None)
 
 
 def move_under_load(machines, wire, workdir):
-    """Moves the guest once; returns (lost pings, longest silence in s, QEMU's account)."""
+    """Moves the guest once; returns (lost pings, longest silence in s, QEMU's statistics)."""
     with Pinger(wire, GUEST_IP) as pinger, Stream(wire, machines, workdir) as stream:
         wait_until(lambda: len(pinger.replies()) > 50, 20, "pings beside the stream")
         account = machines.move()
@@ -260,7 +261,7 @@ def test_cancelled(machines, wire, workdir):
         assert stream.finish() > 1 << 20
         lost, longest_s = pinger.stop()
     print(f"cancelled twice: {lost} pings lost, longest silence {longest_s * 1000:.0f} ms")
-    assert longest_s < 5  # as those that are finished; that nothing has changed is what follows
+    assert longest_s < 5  # as for finished ones; what follows shows that nothing has changed
     after = moving.places[0].backend.stats(0)
     assert after["active"] and before["vhost"] == after["vhost"]
     assert not moving.places[1].backend.stats(0)["active"]
@@ -269,7 +270,7 @@ def test_cancelled(machines, wire, workdir):
 
 
 def test_to_and_fro(machines, wire):
-    """20 times, and neither daemon holds more memory or descriptors than after the second."""
+    """20 times; neither daemon holds more memory or descriptors than after the second."""
     moving = machines()
     backends = [place.backend for place in moving.places]
     holds = []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest whose driver is not Linux's: iPXE's, which takes none of the features and no interrupts."""
+"""A guest whose driver is not Linux's but iPXE's, which accepts none of the features and uses no
+interrupts."""
 
 import pytest
 

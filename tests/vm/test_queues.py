@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests with several queues: flows are spread over those that are enabled and over no others, while
-they change and whatever the daemon's workers are."""
+"""Guests with several queues: flows are spread over exactly the enabled ones, while these change
+and whatever the daemon's workers are."""
 
 import os
 import re
@@ -15,7 +15,7 @@ WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
 TRANSFERS = 2  # each way, while the queues change
 FLOWS = 1024
 
-# One datagram of each flow, from as many ports.
+# One datagram for each flow, from as many ports.
 SEND_FLOWS = f"""
 import socket
 for port in range(20000, 20000 + {FLOWS}):
@@ -30,7 +30,7 @@ def device(veth, queues=1):
 
 
 def received_by_queue(guest):
-    """Packets that each receive queue has taken, by the guest's own counters."""
+    """Packets that each receive queue has received, by the guest's own counters."""
     text = guest.run("ethtool -S eth0 | grep rx_queue_.*_packets:")
     return {int(queue): int(packets)
             for queue, packets in re.findall(r"rx_queue_(\d+)_packets: (\d+)", text)}
@@ -42,13 +42,13 @@ def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, ve
     guest = boot(forwarder, nic={"queues": queues})
     guest.run("echo 0 >/proc/sys/net/ipv4/icmp_ratelimit")
     for enabled in (queues, queues // 2, 1, queues):
-        # Refused where it changes nothing; what counts is what is then so.
+        # Refused if it changes nothing; only the result counts.
         guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
         assert re.findall(r"Combined:\s+(\d+)", guest.run("ethtool -l eth0"))[-1] == str(enabled)
         assert wire.ping(GUEST_IP) == 5
         before = received_by_queue(guest)
         wire.run(["/usr/bin/python3", "-c", SEND_FLOWS])
-        assert wire.ping(GUEST_IP) == 5  # behind them
+        assert wire.ping(GUEST_IP) == 5  # after them
         after = received_by_queue(guest)
         taken = {queue: after[queue] - before[queue] for queue in after}
         assert sum(taken.values()) >= FLOWS, taken
@@ -61,8 +61,8 @@ def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, ve
 @pytest.mark.parametrize("queues, device_queues, workers", [
     pytest.param(4, 1, 1, marks=pytest.mark.ci), (4, 4, 1), (4, 2, 2), (32, 1, 1)])
 def test_queues_change_under_load(make_forwarder, boot, wire, veth, queues, device_queues, workers):
-    """Again and again, while TCP goes both ways and pings run: all streams intact, all pings but a few
-    answered, and every lane at work afterwards."""
+    """Again and again, while TCP runs both ways together with pings: all streams are unaltered, all
+    but a few pings are answered, and every lane works afterwards."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < workers:
         pytest.skip(f"needs {workers} CPUs")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The daemon is killed and started again under a guest that runs and talks: how long until its first
-packet. testpmd's vhost port, treated the same way, for comparison."""
+"""The daemon is killed and started again under a running guest that communicates: how long until
+the first packet? testpmd's vhost port, treated in the same way, for comparison."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ from lib.traffic import tcp_from_guest, tcp_to_guest
 WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
 GUEST_CIDR = f"{GUEST_IP}/24"
 GUEST_MAC = "52:54:00:00:00:01"
-QEMU_LOOKS_AGAIN_S = 1.0  # where QEMU is the client (reconnect=1)
+QEMU_LOOKS_AGAIN_S = 1.0  # if QEMU is the client (reconnect=1)
 
 modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
 
@@ -41,7 +41,7 @@ class TestpmdRelay:
         self._process.kill()
         self._process.__exit__()
         if not self._client:
-            self.path.unlink(missing_ok=True)  # it would not start with the old one there
+            self.path.unlink(missing_ok=True)  # it does not start while the old one exists
 
     def __enter__(self):
         self.start()
@@ -52,7 +52,7 @@ class TestpmdRelay:
 
 
 def restart(relay, pinger, times):
-    """Seconds from the start of the new process to the first reply, of each restart."""
+    """The seconds from the start of the new process to the first reply, for each restart."""
     seconds = []
     for _ in range(times):
         relay.kill()
@@ -81,14 +81,15 @@ def test_killed_under_traffic(make_forwarder, boot, wire, veth, client, times):
     assert guest.features() == features
     assert tcp_to_guest(wire, guest, GUEST_IP).intact
     assert tcp_from_guest(wire, guest, WIRE_IP).intact
-    # Beside DPDK's own start, which sanitizers and a loaded machine make longer.
+    # The bound leaves room for DPDK's own start, which takes longer with sanitizers and on a loaded
+    # machine.
     assert statistics.median(seconds) < 5 + (0 if client else QEMU_LOOKS_AGAIN_S)
 
 
 @modes
 @pytest.mark.timeout(900)
 def test_beside_testpmd(workdir, stack, host, boot, wire, veth, client):
-    """Turn by turn on the same machine: not later than testpmd, but for a fifth of a second."""
+    """In turns on the same machine: not slower than testpmd by more than a fifth of a second."""
     device = f"net_af_packet0,iface={veth.outer},framecnt=4096"
     directory = workdir / "forwarder"
     directory.mkdir()
@@ -99,7 +100,7 @@ def test_beside_testpmd(workdir, stack, host, boot, wire, veth, client):
              ("testpmd", testpmd, testpmd.path, theirs)]
     for name, relay, path, seconds in turns + turns[::-1]:
         with relay:
-            # One MAC, which the wire knows from the guest before.
+            # The MAC that the wire knows from the guest before.
             guest = boot(nics=[Nic(path, server=client, address=GUEST_CIDR, mac=GUEST_MAC)], name=name)
             with Pinger(wire, GUEST_IP) as pinger:
                 seconds += restart(relay, pinger, 5)

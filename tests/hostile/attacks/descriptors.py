@@ -111,7 +111,7 @@ def more_descriptors_than_regions(target):
 def memory_of_strange_files(target):
     """Regions of devices, directories, pipes and sockets."""
     for name, fd in _strange_files(target).items():
-        if name not in ("memory", "zero"):  # those can be mapped: memory.py
+        if name not in ("memory", "zero"):  # these can be mapped, see memory.py
             target.refused(target.frontend().connection, R.SET_MEM_TABLE,
                            mem_table([(0, 4096, 1 << 32, 0)]), [fd])
 
@@ -148,7 +148,7 @@ def call_that_blocks(target):
     frontend = target.ready()
     call = target.eventfd(blocking=True)
     frontend.tell(R.SET_VRING_CALL, u64(0), [call])
-    target.fill(call)  # not before: who is found with a full one is hung up on at once
+    target.fill(call)  # not earlier: a frontend with a full eventfd is hung up on at once
     frontend.receive()
     target.work(0.2)
 
@@ -168,7 +168,8 @@ def call_that_blocks_for_good(target):
 
 
 def _with_full_call(target):
-    """A frontend whose eventfd is full again as soon as somebody has emptied it, and somebody waits."""
+    """A frontend whose eventfd is full again as soon as somebody has emptied it, while somebody
+    waits for it."""
     call = target.eventfd(blocking=True)
 
     def come():
@@ -176,7 +177,7 @@ def _with_full_call(target):
         frontend.tell(R.SET_VRING_CALL, u64(0), [call])
         return frontend
 
-    frontend = target.until_let_in(come)  # the one before is found out at any moment
+    frontend = target.until_let_in(come)  # the one before may be found out at any moment
     target.keep_full(call)
     frontend.receive()
     target.work(0.005)

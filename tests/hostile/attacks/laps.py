@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rings at work whose order is broken: wrap counters, notification areas, memory that goes while
-buffers in it are under way; split and packed."""
+"""Running rings whose order is broken: wrap counters, notification areas, memory that vanishes
+under buffers; split and packed."""
 
 import itertools
 import random
@@ -31,7 +31,7 @@ for _name in ("buffers_truncated_away", "truncated_and_restored", "table_refused
 
 
 def _send_some(frontend, count=8):
-    """As long as the ring has room: nobody may take what is sent after a breach."""
+    """Sends while the ring has room: after a breach nobody may take it."""
     for _ in range(min(count, frontend.queue_size - 1 - frontend.under_way())):
         frontend.send(bytes(60))
 

@@ -13,7 +13,7 @@ from lib.virtqueue import Memory
 
 R = Request
 
-# A plausible payload for each message of the handshake and after it.
+# A plausible payload for each message of the handshake and of the time after it.
 PAYLOADS = {
     R.SET_FEATURES: u64(1 << 32),
     R.SET_MEM_TABLE: mem_table([(0, 1 << 20, 1 << 32, 0)]),

@@ -12,7 +12,7 @@ MAX = (1 << 64) - 1
 
 
 def _log(target, size, offset, file_size, packed=False):
-    """A running guest that logs into such a log; returns it."""
+    """A running guest that logs into such a log; returns the guest."""
     frontend = target.ready(packed=packed)
     frontend.connection.send(R.SET_LOG_BASE, log_base(size, offset), [target.memfd(file_size)],
                              flags=VERSION | NEED_REPLY)

@@ -179,7 +179,7 @@ def _header(flags=0, gso_type=0, hdr_len=0, gso_size=0, csum_start=0, csum_offse
 def _lie(frame, **fields):
     def run(target):
         for packed in (False, True):
-            # What is offered of the offloads is taken, so that the header counts.
+            # All offloads on offer are accepted, so that the header counts.
             frontend = target.ready(packed=packed, features=target.FEATURES | target.OFFLOADS)
             for _ in range(8):
                 frontend.send(frame, header=_header(**fields)[:frontend.header_bytes])
