@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 # Sourced: apt with sources and package lists of its own, so that the machine's stay as they are.
 
-# debian_mirror: where this machine has Debian from.
+# debian_mirror: prints the mirror from which this machine gets Debian.
 debian_mirror() {
 	apt_mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' \
 		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m 1 '/debian/\{0,1\}$' || true)

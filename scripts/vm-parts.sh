@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Sourced by the scripts that make VM images; works in the current directory. shellcheck shell=sh
 
-# fetch_packages PACKAGE...: downloads them. The package lists are missing on a fresh machine, and old
-# ones name files that are no more.
+# fetch_packages PACKAGE...: downloads them. A fresh machine has no package lists, and old lists
+# name files that no longer exist.
 fetch_packages() {
 	apt-get -qq -o APT::Sandbox::User=root download "$@" >&2 || {
 		apt-get -qq update >&2
@@ -10,7 +10,7 @@ fetch_packages() {
 	}
 }
 
-# fetch_kernel FLAVOUR: Debian's newest kernel, unpacked in kernel/; sets $vmlinuz and $version.
+# fetch_kernel FLAVOUR: unpacks Debian's newest kernel in kernel/; sets $vmlinuz and $version.
 fetch_kernel() {
 	apt-cache show "linux-image-$1" >/dev/null 2>&1 || apt-get -qq update >&2
 	fetch_packages "$(apt-cache depends "linux-image-$1" |
@@ -23,8 +23,8 @@ fetch_kernel() {
 	depmod -b kernel "$version"
 }
 
-# add_modules MODULE...: into root/modules, decompressed (Debian 13 has .ko.xz), with what they depend
-# on; root/modules/order says in which order they are loaded.
+# add_modules MODULE...: puts modules and their dependencies into root/modules, decompressed (Debian
+# 13 has .ko.xz); root/modules/order lists them in loading order.
 add_modules() {
 	mkdir -p root/modules
 	for module; do
@@ -39,7 +39,7 @@ add_modules() {
 	done
 }
 
-# pack_initramfs: root/ becomes the file initramfs.
+# pack_initramfs: packs root/ into the file initramfs.
 pack_initramfs() {
 	(cd root && find . | cpio -o -H newc --quiet | gzip -1) >initramfs
 }

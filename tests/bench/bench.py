@@ -35,7 +35,7 @@ HUGE_MEBIBYTES = 3072
 
 
 def pin(huge_dir):
-    """The relay has the last CPU, the VMs the one before it where there are three."""
+    """The relay gets the last CPU, the VMs the one before it if there are three."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         sys.exit("bench: the relay and the VMs need a CPU each")
@@ -49,12 +49,12 @@ def _is_measured(name, cell):
 
 
 def _peers_of(group):
-    """The peers that some of these cells are measured with."""
+    """The peers with which some of these cells are measured."""
     return [(name, kind) for name, kind in PEERS if any(_is_measured(name, cell) for cell in group)]
 
 
 def _start_peers(stack, setup, machine, directory, kinds, skipped):
-    """Those that can do this setup, paused."""
+    """Starts the peers that can do this setup; returns them paused."""
     running = []
     for name, kind in kinds:
         peer = kind(name, setup, machine, directory / name)
@@ -71,7 +71,8 @@ def _start_peers(stack, setup, machine, directory, kinds, skipped):
 
 
 def _offered_pps(cell, peers, timing):
-    """What is offered to all of these peers in a cell, 0: all that goes. None where it is not known."""
+    """The load offered to all of these peers in a cell, packets a second; 0: as much as goes. None
+    if it is not known."""
     if cell.load is not cells.Load.HALF:
         return {cells.Load.SATURATED: 0, cells.Load.IDLE: IDLE_PPS}[cell.load]
     testpmd = next((peer for peer in peers if peer.name == report.TESTPMD), None)
@@ -80,8 +81,8 @@ def _offered_pps(cell, peers, timing):
 
 
 def _measure_setup(results, timing, machine, directory, skipped):
-    """Starts the peers, adds their windows to these cells' results, which have the same setup, and ends
-    the peers."""
+    """Starts the peers, adds their windows to the results of these cells, which share a setup, and
+    ends the peers."""
     setup = results[0].cell.setup
     begin = time.monotonic()
     with ExitStack() as stack:
@@ -121,7 +122,7 @@ def main():
     end_on_sigterm()
     make_cells, timing = PLANS[arguments.plan]
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
-    skipped = Counter()  # in so many starts: (setup, peer, reason)
+    skipped = Counter()  # number of starts by (setup, peer, reason)
     before = report.cpu_times()
     try:
         with hugepages(HUGE_MEBIBYTES, directory / "huge") as huge_dir:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is measured: the cells, in setups that share the same running relays."""
+"""What is measured: the cells, grouped by setups that share the same running relays."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -12,10 +12,10 @@ DIRECTIONS = ("vf_to_vm", "vm_to_vf", "both")
 
 
 class Load(Enum):
-    """How much is offered."""
-    SATURATED = "saturated"  # all that goes: the rate is measured
+    """The offered load."""
+    SATURATED = "saturated"  # as much as goes: the rate is measured
     HALF = "half"  # half of what testpmd can do: cycles per packet and latency are measured
-    IDLE = "idle"  # a probe now and then: latency is measured
+    IDLE = "idle"  # an occasional probe: latency is measured
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Cell:
     direction: str
     size: str
     load: Load = Load.SATURATED
-    control: bool = False  # measured against a second instance of testpmd too
+    control: bool = False  # also measured against a second instance of testpmd
 
     @property
     def zero_copy(self):
-        """Whether ours is measured with --zero-copy too: where long packets leave a VM."""
+        """Whether ours is also measured with --zero-copy: where long packets leave a VM."""
         return (self.direction != "vf_to_vm" and self.size in ("1500", "IMIX", "9000") and
                 self.setup.queues == 1)
 
     @property
     def many_relays(self):
-        """Whether a single relay of ours is measured too, and a loop that only copies."""
+        """Whether a single relay of ours, and a loop that only copies, are measured too."""
         return self.setup.relays > 1
 
 
@@ -44,13 +44,13 @@ def _saturated(setup, sizes, control=False):
 
 
 def _paced(setup, sizes):
-    """At half load, and the smallest packets with next to none."""
+    """Cells at half load, and the smallest packets with almost no load."""
     return [Cell(setup, direction, size, load) for direction in DIRECTIONS[:2] for size in sizes
             for load in (Load.HALF, Load.IDLE) if load is Load.HALF or size == "64"]
 
 
 def short():
-    """A minute: the commonest rings, the smallest and the largest usual packets."""
+    """Takes a minute: the most common rings, the smallest packets and the largest usual ones."""
     setup = Setup()
     return _saturated(setup, ("64", "1500"), control=True) + _paced(setup, ("64", "1500"))
 
@@ -63,7 +63,7 @@ def full():
             setup = Setup(packed, mergeable)
             cells += _saturated(setup, ("64", "256", "1500", "IMIX"), control=mergeable)
             cells += _paced(setup, ("64", "1500"))
-        # Without mergeable buffers a VM takes jumbo frames only where its frontend names an MTU,
+        # Without mergeable buffers a VM accepts jumbo frames only if its frontend sets an MTU,
         # which virtio_user does not.
         cells += _saturated(Setup(packed, jumbo=True), ("9000",))
         cells += [Cell(Setup(packed, jumbo=True, spread=True), "vf_to_vm", "9000")]
@@ -75,5 +75,5 @@ def full():
 
 
 def smoke():
-    """That the benchmark works, with all that can be measured."""
+    """Checks that the benchmark works, with all that can be measured."""
     return [*_saturated(Setup(), ("64",)), *_paced(Setup(), ("64",)), Cell(Setup(relays=2), "vm_to_vf", "1500")]

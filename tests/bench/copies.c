@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * bench-copies: what a relay would do that had nothing to do but to copy. As many rings of buffers
- * as there would be VMs, of which one after the other gets or gives a burst; the other side of each
+ * bench-copies: the work of a relay that had nothing to do but copy. It has as many rings of
+ * buffers as there would be VMs, and each in turn gets or gives a burst; the other side of each
  * copy is 32 buffers that stay in the cache.
  *
- * Says "ready", and goes on until it is killed.
+ * Prints "ready", and runs until it is killed.
  */
 
 #include <rte_memcpy.h>
@@ -24,7 +24,7 @@
 
 struct direction {
 	struct load *load;
-	char *buffers;     /* of all VMs: those of a ring, then those of the next */
+	char *buffers;     /* of all VMs, ring by ring */
 	unsigned position; /* of each ring */
 	bool from_vm;
 };
@@ -46,7 +46,7 @@ static char *buffers(const struct copies *copies, bool huge)
 		perror("bench-copies");
 		return NULL;
 	}
-	return memset(memory, 1, bytes); /* else all of it could be one page of zeros */
+	return memset(memory, 1, bytes); /* otherwise all of it could be one page of zeros */
 }
 
 static void copy_burst(struct copies *copies, struct direction *direction, unsigned vm)
@@ -68,7 +68,7 @@ static void copy_burst(struct copies *copies, struct direction *direction, unsig
 	load->received[vm * LOAD_QUEUES].packets += BURST;
 }
 
-/* One burst of each VM. Whether there is one to be copied. */
+/* Copies one burst for each VM. Returns whether there was one to copy. */
 static bool copy_round(struct copies *copies)
 {
 	bool busy = false;

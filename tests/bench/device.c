@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The VF of the benchmark, a library to be preloaded into any relay that uses DPDK's shared
- * libraries. It takes over the packet functions of net_null devices: what such a device receives
- * and sends is then as the load files say (load.h), paced, of mixed sizes and with probes. The
- * relay notices nothing; it costs the same in all of them.
+ * The VF of the benchmark: a library to preload into any relay that uses DPDK's shared libraries.
  *
- * Where our daemon is linked with DPDK statically, this is linked into a copy of it (--wrap).
+ * It replaces the packet functions of net_null devices. What such a device receives and sends is
+ * then controlled by the load files (load.h): paced, of mixed sizes and with probes. The relay does
+ * not notice, and the cost is the same in all relays. If our daemon is linked with DPDK statically,
+ * this is linked into a copy of it (--wrap).
  *
- * The files are $BENCH_VF_TO_VM and $BENCH_VM_TO_VF; $BENCH_QUEUES says how many queues a device
- * has.
+ * The files are $BENCH_VF_TO_VM and $BENCH_VM_TO_VF; $BENCH_QUEUES is the number of queues of a
+ * device.
  */
 
 #include <dlfcn.h>
@@ -32,19 +32,19 @@ struct tx_queue {
 };
 
 struct device {
-	unsigned number; /* among the devices of the benchmark */
+	unsigned number; /* number among the benchmark's devices */
 	struct rx_queue rx[LOAD_QUEUES];
 	struct tx_queue tx[LOAD_QUEUES];
 	void *rx_data[LOAD_QUEUES];
 	void *tx_data[LOAD_QUEUES];
 };
 
-/* DPDK's functions have no argument to reach these by. */
+/* Global, since DPDK's functions have no argument through which to reach these. */
 static struct load *vf_to_vm, *vm_to_vf;
 static unsigned n_queues; /* of each device */
 static struct device devices[RTE_MAX_ETHPORTS];
 
-/* As a card with RSS does: each flow has a hash of its own, which leads to this queue. */
+/* Like a card with RSS: each flow has a hash of its own, which leads to this queue. */
 static void hash(const struct rx_queue *queue, struct rte_mbuf **packets, uint16_t n, unsigned flow)
 {
 	for (uint16_t i = 0; i < n; i++) {

@@ -12,10 +12,10 @@
 
 #define PROBE_MAGIC UINT64_C(0x70726f6265363421)
 
-/* Ethernet, IPv4 and UDP, and what a probe carries. The checksums are nobody's business here. */
+/* Ethernet, IPv4 and UDP, and the contents of a probe. Nobody looks at the checksums. */
 struct frame {
 	uint8_t headers[34];
-	uint16_t source_port; /* big endian, as the rest of the headers */
+	uint16_t source_port; /* big endian, like the other headers */
 	uint8_t rest_of_udp[6];
 	uint8_t padding[6];
 	uint64_t magic;
@@ -86,7 +86,7 @@ uint16_t load_due(struct load_source *source, uint16_t max)
 	return RTE_MIN(waiting, max);
 }
 
-/* A packet's time is when it was due, so that its wait for the relay counts. */
+/* A packet's time is when it was due, so that the time it waits for the relay counts. */
 static uint64_t due_tsc(const struct load_source *source)
 {
 	if (source->cycles_per_packet <= 0)
@@ -155,7 +155,7 @@ static void time_probes(struct load *load, struct rte_mbuf **packets, uint16_t n
 	}
 }
 
-/* As whoever gets a packet does in the end. */
+/* Reads packets as their final receiver does. */
 static void read_all(struct rte_mbuf **packets, uint16_t n)
 {
 	uint64_t sum = 0;
@@ -165,7 +165,7 @@ static void read_all(struct rte_mbuf **packets, uint16_t n)
 		for (unsigned w = 0; w < packets[i]->data_len / sizeof(*words); w++)
 			sum += words[w];
 	}
-	__asm__ volatile("" : : "r"(sum)); /* somebody wants it */
+	__asm__ volatile("" : : "r"(sum)); /* keeps the compiler from dropping the loop */
 }
 
 void load_receive(struct load *load, unsigned slot, struct rte_mbuf **packets, uint16_t n)

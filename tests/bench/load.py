@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The driver's side of load.h: what is to be sent in one direction, and what was counted."""
+"""The driver's side of load.h: what is to be sent in one direction, and what has been counted."""
 
 import ctypes
 import mmap
@@ -42,8 +42,8 @@ class Load:
         self._load.size_bytes = ctypes.sizeof(_Load)
 
     def start(self, sizes, pps=0, probe_every=0, written=False, read=False):
-        """pps: of all sources together, 0 for as fast as it goes. written: the sources write all of a
-        packet, not only its headers. read: the sinks read all of it."""
+        """pps: of all sources together; 0: as fast as it goes. written: the sources write whole
+        packets, not only their headers. read: the sinks read whole packets."""
         load = self._load
         load.n_sizes = len(sizes)
         load.sizes[:len(sizes)] = sizes
@@ -60,11 +60,11 @@ class Load:
         self._load.generation += 1
 
     def stall(self, *queues):
-        """The VMs read these queues no more, and all others."""
+        """Makes the VMs read all queues but these."""
         self._load.stalled = sum(1 << queue for queue in queues)
 
     def counted(self):
-        """What has been counted so far. Takes some microseconds: with two CPUs that is the VM's time."""
+        """The counters so far. Takes some microseconds, which with two CPUs are the VM's time."""
         return Counted(_Load.from_buffer_copy(self._map), self._slots)
 
 
@@ -76,12 +76,12 @@ class Counted:
         self._slots = slots
 
     def received(self, but_queue=None):
-        """Packets, of all queues or of all but one."""
+        """Packets received, of all queues or of all but one."""
         return sum(self._load.received[slot].packets for slot in self._slots
                    if slot % QUEUES != but_queue)
 
     def due(self):
-        """Packets that were to be sent by now, whether they were or not."""
+        """Packets that were due by now, whether they were sent or not."""
         counts = (self._load.sent[slot] for slot in self._slots)
         return sum(count.packets + count.missed for count in counts)
 
@@ -100,8 +100,8 @@ def _bucket_ns(index):
 
 
 def percentiles_us(before, after, lost, lost_us, wanted=(50, 99, 99.9)):
-    """Of the probes between two snapshots of a histogram, and of those that have not arrived: the part
-    `lost` of all, which count as lost_us. None where none has arrived."""
+    """Percentiles of the probes between two snapshots of a histogram. The share `lost` of all
+    probes has not arrived, and counts as lost_us. None if no probe has arrived."""
     counts = [b - a for a, b in zip(before, after)]
     due = sum(counts) / (1 - lost)
     if due == 0:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The relays that are compared, each with its VMs: started, paused and resumed, and asked for the
-cycles that they were busy."""
+"""The relays that are compared, each with its VMs: they are started, paused and resumed, and tell
+how many cycles they were busy."""
 
 import os
 import re
@@ -23,13 +23,13 @@ START_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Setup:
-    """What the VMs and devices are like; relays are started anew for each."""
+    """What the VMs and devices are like; relays are restarted for each setup."""
     packed: bool = False
     mergeable: bool = True
     queues: int = 1
     relays: int = 1
     jumbo: bool = False
-    spread: bool = False  # jumbo frames over several buffers of a VM, as a kernel's are
+    spread: bool = False  # jumbo frames span several buffers of a VM, as with a kernel
     ring: int = 1024  # descriptors
 
     def __str__(self):
@@ -44,7 +44,8 @@ class Setup:
 
 @dataclass(frozen=True)
 class Machine:
-    """control: the CPU of everything that does not forward; vm, worker: of the VMs, of the relay."""
+    """control: the CPU of everything that does not forward; vm, worker: those of the VMs and of the
+    relay."""
     control: int
     vm: int
     worker: int
@@ -52,11 +53,11 @@ class Machine:
 
 
 class CannotRun(Exception):
-    """A peer that cannot do a setup; the reason."""
+    """A peer cannot do a setup; the reason."""
 
 
 def _max_ports():
-    """Ports that Debian's DPDK was built for."""
+    """The number of ports that Debian's DPDK was built for."""
     flags = shlex.split(run(["pkg-config", "--cflags", "libdpdk"]))
     macros = run(["cc", *flags, "-dM", "-E", "-x", "c", "/dev/null"])
     return int(re.search(r"#define RTE_MAX_ETHPORTS (\d+)", macros).group(1))
@@ -83,8 +84,8 @@ class Peer:
         return [self.directory / f"vm{relay}" for relay in range(self.setup.relays)]
 
     def with_device(self, preload=True):
-        """The beginning of a command line, in which bench-device takes the place of net_null. preload:
-        False where it is part of the program."""
+        """The beginning of a command line in which bench-device replaces net_null. preload: False
+        if it is part of the program."""
         library = build_dir() / "tests" / "bench" / "bench-device.so"
         return ["env", *([f"LD_PRELOAD={library}"] if preload else []),
                 f"BENCH_VF_TO_VM={self.vf_to_vm.path}", f"BENCH_VM_TO_VF={self.vm_to_vf.path}",
@@ -94,11 +95,11 @@ class Peer:
         raise NotImplementedError
 
     def cycles_begin(self):
-        """From here on cycles are counted."""
+        """Starts to count cycles."""
 
     def cycles_per_packet(self):
-        """TSC cycles that its worker was busy with each packet since cycles_begin(), as it counts
-        them itself."""
+        """TSC cycles that its worker was busy per packet since cycles_begin(), as it counts them
+        itself."""
         raise NotImplementedError
 
     def _start_vm(self, stack):
@@ -116,7 +117,7 @@ class Peer:
         self.tsc_hz = int(vm.expect(r"ready (\d+)", START_TIMEOUT_S).group(1))
 
     def start(self):
-        """Runs it; what it has started ends with stop(), also where this fails."""
+        """Starts the peer; what it has started ends with stop(), even if this fails."""
         if self.setup.relays > self.max_relays:
             raise CannotRun(f"{self.max_relays} relays at most")
         self._start_relay(self._stack)
@@ -135,7 +136,7 @@ class Peer:
         self._signal(signal.SIGCONT)
 
     def stop(self):
-        """Ends what start() has started; may be repeated."""
+        """Ends everything that start() has started; may be repeated."""
         try:
             self.resume()
         finally:
@@ -144,7 +145,7 @@ class Peer:
 
 
 class Ours(Peer):
-    """virtio-forwarder as it is installed: in hugepages, counting the time it is busy."""
+    """virtio-forwarder as it is installed: with hugepages, counting the time it is busy."""
 
     options = ()
 
@@ -154,7 +155,7 @@ class Ours(Peer):
 
     @staticmethod
     def _is_static():
-        """Whether its DPDK is part of it, as packages have it."""
+        """Whether DPDK is linked into it, as in packages."""
         return "librte_ethdev" not in run(["ldd", build_dir() / "bin" / "virtio-forwarder"])
 
     def sockets(self):
@@ -179,7 +180,7 @@ class Ours(Peer):
         self._pids.append(self.pid)
 
     def _busy(self):
-        """Nanoseconds busy, and packets received, both ways, in one snapshot."""
+        """Busy nanoseconds and packets received, both ways, in one snapshot."""
         stats = vioclient.stats(self._forwarder.stats_endpoint)
         packets = sum(relay.vf_to_vm.pkts_rx_from_vf + relay.vm_to_vf.pkts_rx_from_vm
                       for relay in stats.relay)
@@ -198,14 +199,14 @@ class OursZeroCopy(Ours):
 
 
 class OursAlone(Ours):
-    """A single relay, whatever the setup."""
+    """A single relay of ours, whatever the setup."""
 
     def __init__(self, name, setup, machine, directory):
         super().__init__(name, replace(setup, relays=1), machine, directory)
 
 
 class TestpmdPeer(Peer):
-    """dpdk-testpmd, port by port from its vhost driver to the device and back."""
+    """dpdk-testpmd, from each port of its vhost driver to the device and back."""
 
     max_relays = _max_ports() // 2
 
@@ -234,7 +235,7 @@ class TestpmdPeer(Peer):
 
     def cycles_per_packet(self):
         text = self._testpmd.command("show fwd stats all")
-        # Its device counts nothing: what it gave the VM was taken from there, and the other way round.
+        # Its device counts nothing: what it gave to the VM was read from it, and vice versa.
         total = text[text.index("Accumulated"):]
         packets = sum(int(re.search(pattern, total).group(1)) for pattern in
                       (r"RX-packets: (\d+)", r"TX-total: (\d+)"))
@@ -242,7 +243,7 @@ class TestpmdPeer(Peer):
 
 
 class Ovs(Peer):
-    """Open vSwitch with DPDK, a bridge for each relay, two rules from port to port."""
+    """Open vSwitch with DPDK: a bridge for each relay, with two rules from port to port."""
 
     @classmethod
     def version(cls):
@@ -267,7 +268,8 @@ class Ovs(Peer):
         self._vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *(f"other_config:{option}" for option in [
             "dpdk-init=true", f"dpdk-lcore-mask={1 << machine.control:x}",
             f"pmd-cpu-mask={1 << machine.worker:x}", f'dpdk-extra="{extra}"', *memory]))
-        # In a network namespace of its own, with which the interfaces of its bridges go: they are persistent.
+        # In a network namespace of its own, because the interfaces of its bridges are persistent
+        # and go with it.
         switch = stack.enter_context(Process(
             [*on_control, "unshare", "--net", *self.with_device(),
              "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", f"unix:{directory}/db.sock",
@@ -307,8 +309,8 @@ class Ovs(Peer):
 
 
 class Copies(Peer):
-    """No relay, but a loop that copies each packet once, from or to as many VMs' memory: what the memory
-    of the machine allows."""
+    """Not a relay but a loop that copies each packet once, from or to the memory of as many VMs:
+    the limit set by the machine's memory."""
 
     def start(self):
         huge = ["--huge"] if self.machine.huge_dir else []

@@ -6,7 +6,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
 
-BARS = 0.8  # of the distance between two cells
+BARS = 0.8  # share of the distance between two cells
 
 
 def _plot(path, unit, rows, peers):

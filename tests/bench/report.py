@@ -15,7 +15,7 @@ OURS, ZERO_COPY, ALONE, COPIES = "ours", "zero-copy", "one-relay", "copies"
 TESTPMD, OVS, CONTROL = "testpmd", "ovs", "testpmd2"
 PEERS = {OURS: "ours", ZERO_COPY: "zero copy", ALONE: "one relay", COPIES: "copying alone",
          TESTPMD: "testpmd", OVS: "OVS"}
-RATIOS = {  # a key: (head, of whom, to whom)
+RATIOS = {  # key: (column title, of whom, relative to whom)
     "vs_testpmd": ("ours ÷ testpmd", OURS, TESTPMD),
     "vs_ovs": ("ours ÷ OVS", OURS, OVS),
     "zero_copy_vs_testpmd": ("zero copy ÷ testpmd", ZERO_COPY, TESTPMD),
@@ -24,7 +24,7 @@ RATIOS = {  # a key: (head, of whom, to whom)
     "control": ("A/A", TESTPMD, CONTROL),
 }
 
-# What is shown of a cell: (key of a window, unit, whether more is better)
+# What is shown for a cell: (key of a window, unit, whether more is better)
 MEASURES = {
     Load.SATURATED: [("mpps", "Mpps", True)],
     Load.HALF: [("cycles", "cycles/packet", False), ("p50", "us p50", False),
@@ -48,7 +48,8 @@ def _governor(cpu):
 
 
 def cpu_times():
-    """Of all CPUs since boot, in ticks: (user, nice, system, idle, iowait, irq, softirq, steal)."""
+    """Times of all CPUs since boot, in ticks: (user, nice, system, idle, iowait, irq, softirq,
+    steal)."""
     return [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
 
 
@@ -69,7 +70,7 @@ def facts(machine, timing, kinds):
 
 
 def noise(before):
-    """How much of the CPUs' time the host took meanwhile."""
+    """How much of the CPUs' time the host has taken since."""
     spent = [b - a for a, b in zip(before, cpu_times())]
     return {"stolen by the host": f"{100 * spent[7] / max(1, sum(spent)):.1f} %"}
 
@@ -80,7 +81,7 @@ def _better(result, a, b, key, more):
 
 
 def rows(results):
-    """One for each cell and measure."""
+    """One row for each cell and measure."""
     for result in results:
         cell = result.cell
         for key, unit, more in MEASURES[cell.load]:

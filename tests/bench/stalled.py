@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the other queues of a VM get while it reads one of its four no more, ours and testpmd's."""
+"""What the other queues of a VM get when it stops reading one of its four: ours and testpmd's."""
 
 import os
 import statistics
@@ -19,14 +19,14 @@ from load import QUEUES  # noqa: E402
 from peers import Ours, Setup, TestpmdPeer  # noqa: E402
 
 SIZE = 64
-LOADS = (2e6, 0)  # packets a second, of all queues; 0: as fast as it goes
+LOADS = (2e6, 0)  # packets a second over all queues; 0: as fast as it goes
 ROUNDS = 7
-SETTLE_S = 0.1  # several times what a full ring may hold back its device (vf_to_vm.c)
+SETTLE_S = 0.1  # several times as long as a full ring may hold back its device (vf_to_vm.c)
 WINDOW_S = 0.3
 
 
 def _rate(load, stalled):
-    """Of the queues that are never stalled, millions of packets a second."""
+    """The rate of the queues that are never stalled, in millions of packets a second."""
     load.stall(*stalled)
     time.sleep(SETTLE_S)
     packets, start = load.counted().received(but_queue=0), time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""That the benchmark runs, with every peer, and says what it has measured. No timing is asserted."""
+"""The benchmark runs with every peer and reports what it has measured. No timing is asserted."""
 
 import json
 import os

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * bench-vm: the VMs of the benchmark, one net_virtio_user device for each, polled by one thread.
- * What they send is as the load files say (load.h); what they receive is counted and thrown away.
+ * bench-vm: the VMs of the benchmark, a net_virtio_user device each, all polled by one thread. What
+ * they send is controlled by the load files (load.h); what they receive is counted and discarded.
  *
- * Says "ready" and how many TSC cycles a second has once all devices are connected, and ends with
- * its standard input.
+ * Prints "ready" and the number of TSC cycles per second once all devices are connected. Ends when
+ * its standard input does.
  */
 
 #include <errno.h>
@@ -38,7 +38,7 @@ struct options {
 
 struct sender {
 	struct load_source source;
-	struct rte_mbuf *packets[BURST]; /* filled and not yet taken by the ring */
+	struct rte_mbuf *packets[BURST]; /* filled, not yet taken by the ring */
 	uint16_t first, n;
 };
 
@@ -117,7 +117,7 @@ static int parse(struct options *o, int argc, char **argv)
 	return 0;
 }
 
-/* All rings full both ways, and the bursts. */
+/* Enough for all rings full both ways, and for the bursts. */
 static unsigned buffers(const struct options *o)
 {
 	return o->ports * o->queues * (2 * o->queue_size + 2 * BURST) + 2 * POOL_CACHE;
@@ -131,7 +131,7 @@ static int start_eal(const struct options *o)
 		o->huge ? "--in-memory" : "--no-huge", o->huge ? "--huge-unlink" : "--no-shconf",
 		NULL};
 
-	/* A buffer takes more than its room, and the devices have rings. */
+	/* A buffer takes more than its room, and the devices have rings too. */
 	snprintf(memory, sizeof(memory), "%u",
 		(unsigned)((uint64_t)buffers(o) * (o->room_bytes + 512) >> 20) + 32 + 2 * o->ports);
 	int ret = rte_eal_init(RTE_DIM(argv) - 1, argv);
@@ -142,9 +142,11 @@ static int open_port(struct vm *vm, unsigned index)
 {
 	const struct options *o = &vm->options;
 	struct rte_eth_conf conf = {.rxmode.mtu = o->room_bytes > 2048 ? 9000 : 1500};
-	/* The driver frees what was sent two bursts later, as an operating system would, and not
-	 * when its ring is full: then the pool's cache, and so its speed, would depend on how full
-	 * the relay leaves the ring. */
+	/*
+	 * The driver frees sent packets two bursts later, as an operating system would, and not
+	 * only when its ring is full: otherwise the pool's cache, and so its speed, would depend on
+	 * how full the relay leaves the ring.
+	 */
 	const struct rte_eth_txconf tx = {.tx_free_thresh = (uint16_t)(o->queue_size - 2 * BURST)};
 	char name[32], arguments[256];
 	uint16_t port;
@@ -248,7 +250,7 @@ static void play(struct vm *vm)
 		if (input_ended())
 			return;
 		if (!vm->vf_to_vm->on && !vm->vm_to_vf->on)
-			rte_delay_us_sleep(1000); /* the CPU is shared while nothing is measured */
+			rte_delay_us_sleep(1000); /* the CPU is shared; nothing is measured now */
 	}
 }
 

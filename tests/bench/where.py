@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a worker's cycles go: each function's share of a packet, by perf's samples of the clock."""
+"""Where a worker's cycles go: the share of each function per packet, by perf's sampling of the
+clock."""
 
 import re
 import sys
@@ -20,17 +21,17 @@ from peers import Ours, Setup  # noqa: E402
 SIZES = (64, 1500)
 SETTLE_S = 0.2
 WINDOW_S = 1.5
-SHOWN = 2  # cycles a packet; what takes less is summed up
+SHOWN = 2  # cycles per packet; functions below that are summed up
 
 
 def _samples(data):
-    """Of the workers, by function."""
+    """The samples of the workers, by function."""
     text = run(["perf", "script", "-i", data, "-F", "comm,ip,sym"])
     return Counter(match.group(1) for match in re.finditer(r"^\s*\S*worker\S*\s+[0-9a-f]+ (\S+)", text, re.M))
 
 
 def _profile(peer, load, size, data):
-    """(millions of packets a second, cycles of a packet by function), saturated."""
+    """(millions of packets a second, cycles per packet by function) at saturation."""
     peer.resume()
     load.start((size,))
     time.sleep(SETTLE_S)

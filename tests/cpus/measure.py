@@ -26,13 +26,13 @@ from lib.testpmd import Testpmd, virtio_user  # noqa: E402
 from lib.vhostuser import Frontend  # noqa: E402
 
 VMS = 64
-DEVICES = 31 if stock_dpdk() else VMS  # a stock DPDK has 32 ports
+DEVICES = 31 if stock_dpdk() else VMS  # Debian's DPDK has 32 ports
 RATE_PPS = 50
 ROUNDS = 3
-TURN_S = 5  # of what is compared, so that all have their share of what the machine's host does
+TURN_S = 5  # turn of each variant, so that all get their share of what the machine's host does
 CPU_GOAL = 2.0       # % of a core, all workers together
 LATENCY_GOAL = 100   # us, p99 over busy polling
-BUSY_GOAL = 0.95     # of the rate alone
+BUSY_GOAL = 0.95     # share of the rate when alone
 
 failures = []
 
@@ -48,7 +48,7 @@ def goal(met, text):
 
 
 class Bed:
-    """Namespaces and a directory, and what runs in them."""
+    """Namespaces, a directory, and what runs in them."""
 
     def __init__(self, stack):
         self.stack = stack
@@ -64,7 +64,7 @@ class Bed:
             return f"net_af_packet{number},iface={self.veth(number).outer}"
         if kind == "tap":
             return f"net_tap{number},iface=vtap{number}"
-        return f"net_ring{number}"  # nothing that could wake anybody
+        return f"net_ring{number}"  # nothing that could wake a worker
 
     def forwarder(self, devices, *options):
         directory = Path(tempfile.mkdtemp(dir=self.directory, prefix="f"))
@@ -79,7 +79,7 @@ def bed():
 
 
 def connect_vms(forwarder, relays):
-    """Silent VMs with receive buffers, each behind a handshake of its own."""
+    """Connects silent VMs with receive buffers, each behind a handshake of its own."""
     vms = [Frontend(forwarder.socket(relay)).start() for relay in relays]
     for relay in relays:
         forwarder.wait_vm(relay)
@@ -87,7 +87,7 @@ def connect_vms(forwarder, relays):
 
 
 def cpu_seconds(pid, is_worker):
-    """Of the threads with such a name, by the scheduler's own clock."""
+    """The CPU time of the threads with such names, by the scheduler's own clock."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         if is_worker((task / "comm").read_text().strip()):
@@ -131,7 +131,7 @@ def latency_result(b, vm, netns, wire, seconds):
     with Peer(b.directory, vm=vm, netns=netns, net_device=f"net_af_packet9,iface={wire}",
               count=RATE_PPS * seconds, rate=RATE_PPS, flows=1, sizes=64, latency=True) as peer:
         peer.start()
-        time.sleep(seconds + 1)  # and not look for the result, which would take the worker's CPU
+        time.sleep(seconds + 1)  # without polling for the result, which would take the worker's CPU
         result = peer.result()
         peer.finish()
     return {direction: result[direction] for direction in ("vm_to_vf", "vf_to_vm")}
@@ -158,7 +158,7 @@ def latency_of_testpmd(seconds):
 
 
 def latency_floor(seconds):
-    """What this machine takes to wake a bare thread on the worker's CPU."""
+    """How long this machine takes to wake a bare thread on the worker's CPU."""
     writer, sleeper = default_cpus()
     samples = sorted(map(float, run(
         [build_dir() / "tests" / "cpus" / "wake", sleeper, writer, 1_000_000 // RATE_PPS,
@@ -171,7 +171,7 @@ def latency_floor(seconds):
 
 @contextmanager
 def cpus_kept_awake():
-    """Idle CPUs wait in a loop instead of halting, as with idle=poll."""
+    """Makes idle CPUs poll instead of halting, as with idle=poll."""
     with open("/dev/cpu_dma_latency", "wb", buffering=0) as latency:
         latency.write(struct.pack("i", 0))
         yield
@@ -207,7 +207,7 @@ def measure_latency(seconds):
 
 @contextmanager
 def stopped(processes):
-    """They do not run meanwhile."""
+    """Stops the processes meanwhile."""
     for process in processes:
         os.kill(process.pid, signal.SIGSTOP)
     yield
@@ -216,7 +216,7 @@ def stopped(processes):
 
 
 def rate(forwarder, seconds):
-    """Packets a second that relay 0 gives its VM."""
+    """The packets per second that relay 0 gives to its VM."""
     def sent():
         return forwarder.stats()["vf_to_vm"]["pkts_tx_to_vm"], time.monotonic()
 
@@ -227,7 +227,7 @@ def rate(forwarder, seconds):
 
 
 def busy_vm(b, forwarder):
-    """testpmd on relay 0, which takes what it can, on the control thread's CPU."""
+    """testpmd on relay 0, on the control thread's CPU; it takes as many packets as it can."""
     vm = b.stack.enter_context(Testpmd([virtio_user(forwarder.socket())],
                                        cores=default_cpus()[::-1], directory=b.directory))
     vm.command("set fwd rxonly")
@@ -237,7 +237,7 @@ def busy_vm(b, forwarder):
 
 
 def measure_busy(seconds):
-    """Of an endless source."""
+    """Measures with an endless source."""
     print(f"| relay 0 beside idle relays of | alone, Mpps | with {VMS - 1} VMs, {DEVICES - 1} devices "
           "| part |\n|---|--:|--:|--:|")
     for kind in ("af_packet", "ring"):

@@ -2,7 +2,7 @@
 
 /*
  * nap INTERVAL_US: sleeps that long as an idle worker does, in epoll_pwait2() and with the worker's
- * timer slack, again and again until it is killed. What it costs is the machine's.
+ * timer slack, again and again until it is killed. Its cost is the machine's own.
  */
 
 #include <err.h>

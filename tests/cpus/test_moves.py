@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lanes move between workers at random, again and again, while packets go both ways as fast as they
-can: none is lost, none overtakes another of its flow. `make test-cpus` makes 10,000 moves."""
+can: none is lost, and none overtakes another of its flow. `make test-cpus` makes 10,000 moves."""
 
 import os
 import random
@@ -18,7 +18,7 @@ MOVES = int(os.environ.get("VIO4WD_MOVES", 300))
 SEED = int(os.environ.get("VIO4WD_SEED", 6))
 RELAYS = 2
 CPUS = sorted(os.sched_getaffinity(0))
-WORKERS = CPUS[-2:]  # where there are only two, one is the control thread's, too
+WORKERS = CPUS[-2:]  # if there are only two, one is the control thread's too
 POLL_S = 2
 
 
@@ -46,13 +46,13 @@ class Mover(vioclient.Session):
 
 @pytest.fixture
 def sources():
-    """Relays that are kept busy without end, beside those that are watched."""
+    """Relays that are kept busy all the time, besides those that are watched."""
     return 0
 
 
 @pytest.fixture
 def forwarder(workdir, make_forwarder, sources):
-    """In the test's own network namespace, where the peers are."""
+    """In the test's own network namespace, together with the peers."""
     devices = {relay: memif_device(workdir, relay) for relay in range(RELAYS)}
     devices.update({relay: f"net_null{relay}" for relay in range(RELAYS, RELAYS + sources)})
     return make_forwarder(
@@ -64,7 +64,8 @@ def forwarder(workdir, make_forwarder, sources):
 
 @pytest.fixture
 def load(workdir, stack, forwarder):
-    """Peers at both ends of every relay, which send as fast as they can; packets have come."""
+    """Peers at both ends of every relay that send as fast as they can; on return, packets have come
+    through."""
     peers = [stack.enter_context(Peer(
         workdir, f"peer{relay}", vm=forwarder.socket(relay), net=net_socket(workdir, relay), count=0,
         flows=16, packed=relay % 2 == 1, drain_ms=20000)) for relay in range(RELAYS)]
@@ -79,7 +80,8 @@ def load(workdir, stack, forwarder):
 
 
 def end(forwarder, peers):
-    """Nothing was lost, reordered, duplicated or altered, and the daemon has counted the same."""
+    """Checks that nothing was lost, reordered, duplicated or altered, and that the daemon has
+    counted the same."""
     for peer in peers:
         peer.stop()
     for relay, peer in enumerate(peers):
@@ -104,8 +106,8 @@ def test_moves_under_load(workdir, forwarder, load):
 
 @pytest.mark.parametrize("sources", [2])
 def test_skew_is_balanced_without_loss(workdir, stack, forwarder, load, sources):
-    """All lanes on one worker, which is saturated: the scheduler's very first plan, which it makes
-    when it has seen one poll interval, relieves it."""
+    """All lanes are on one worker, which is saturated: the scheduler's very first plan, made after
+    one poll interval, relieves it."""
     sched = f"ipc://{workdir}/core_sched"
     for relay in range(RELAYS + sources):
         vioclient.core_sched(sched, UPDATE, [(relay, WORKERS[1], WORKERS[1])])

@@ -2,8 +2,8 @@
 
 /*
  * wake SLEEPER_CPU WRITER_CPU INTERVAL_US COUNT: how long this machine takes to run a thread that
- * sleeps as an idle worker does: in epoll_pwait2() on an eventfd, with the worker's timer slack.
- * Prints the microseconds from each write to the return of the call, a line each.
+ * sleeps as an idle worker does, in epoll_pwait2() on an eventfd with the worker's timer slack.
+ * Prints the microseconds from each write to the return of the call, one per line.
  */
 
 #include <err.h>
@@ -22,7 +22,7 @@
 #define NS_PER_S 1000000000
 
 static int event_fd;
-static int64_t *written_ns; /* by number of the write; handed over by the eventfd */
+static int64_t *written_ns; /* by number of the write; passed on by the eventfd */
 
 static int64_t now_ns(void)
 {
@@ -64,7 +64,7 @@ static void *sleep_and_wake(void *argument)
 		int64_t woken_ns = now_ns();
 		uint64_t writes;
 
-		/* Of writes that came together only the first has woken. */
+		/* Of several writes at once, only the first one woke us. */
 		if (read(event_fd, &writes, sizeof(writes)) < 0)
 			err(1, "eventfd");
 		printf("%.1f\n", (double)(woken_ns - written_ns[i]) / 1000);
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	for (int64_t i = 0, due_ns = now_ns(); i < sleeper.count; i++) {
 		due_ns += interval_ns;
 		while (now_ns() < due_ns)
-			sched_yield(); /* as packet-peer, whose CPU does not sleep */
+			sched_yield(); /* like packet-peer, whose CPU does not sleep */
 		written_ns[i] = now_ns();
 		if (eventfd_write(event_fd, 1) < 0)
 			err(1, "eventfd");

@@ -27,8 +27,8 @@ BLOCK = re.compile(r"(?P<before>[^\n]*)\n```sh\n(?P<commands>.*?)^```", re.S | r
 INDENTED = re.compile(r"\n\n {4,}(?P<first>\S+).*")
 COMMENT = re.compile(r"<!-- (?P<kind>run|run instead|run by|not run)(?:: (?P<text>.*))? -->")
 
-# /usr with our programs in it; /etc, /run and /tmp that nobody else sees. $1 is a directory with the
-# installed tree in `usr`, the script and room for the overlays.
+# /usr with our programs in it; /etc, /run and /tmp that nobody else sees. $1 is a directory with
+# the installed tree in `usr`, the script, and room for the overlays.
 ENTER = """set -e
 for directory in usr etc; do
     mkdir -p "$1/$directory" "$1/work-$directory"
@@ -52,7 +52,7 @@ class Block:
 
     @property
     def script(self):
-        """What is run for it here; empty where nothing is."""
+        """What is run for it here; empty if nothing is."""
         if self.kind == "run":
             return self.commands
         if self.kind == "run instead":
@@ -80,7 +80,8 @@ def test_every_block_says_what_becomes_of_it(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_commands_are_fenced(document):
-    """A block that is only indented shows something else: a picture, a part of a file, options."""
+    """A block that is only indented must show something other than commands: a picture, a part of a
+    file, options."""
     for match in INDENTED.finditer(document.read_text(encoding="utf-8")):
         first = match["first"]
         assert not (shutil.which(first) or first == "cd" or first.startswith("build")), (
@@ -96,7 +97,7 @@ def test_links_lead_somewhere(document):
 
 @pytest.fixture
 def installed(workdir):
-    """Our programs as a package lays them out, for /usr."""
+    """Our programs as a package installs them, for /usr."""
     target = workdir / "target"
     run(["meson", "install", "-C", build_dir(), "--no-rebuild", "--destdir", target], timeout=120)
     prefix = next(target.glob("**/bin/vio4wd")).parents[1]
@@ -105,7 +106,8 @@ def installed(workdir):
 
 
 def run_script(host, directory, script, timeout=120):
-    """What it starts, daemons included, ends with it, also where it does not come to its end."""
+    """Runs a script. Whatever it starts, daemons included, ends with it, even if it does not
+    complete."""
     (directory / "script").write_text(script, encoding="utf-8")
     return host.run(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
                      "--mount-proc", "sh", "-c", ENTER, "sh", directory], timeout=timeout)
@@ -117,7 +119,7 @@ def script_of(document):
         for number, block in enumerate(blocks(document)) if block.script)
 
 
-# Daemons that a document has started end with its shell.
+# Daemons started by a document end with its shell.
 END_DAEMONS = """
 end() {
     code=$?
@@ -132,7 +134,7 @@ end() {
 trap end EXIT
 """
 
-# What a document takes for granted.
+# What a document presupposes.
 PRELUDES = {
     "README.md": """
 cd /tmp

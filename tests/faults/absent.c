@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a program that uses DPDK's shared libraries: a device of which there is a file in
- * the directory named by ABSENT says that it is gone when it is asked for its counters, and takes a
- * second to refuse to be opened, as a VF whose PF is down. When it is tried is written to the file.
+ * Preloaded into a program that uses DPDK's shared libraries. A device that has a file in the
+ * directory named by ABSENT reports that it is gone when it is asked for its counters, and takes a
+ * second to refuse to be opened, like a VF whose PF is down. The times of the attempts are written
+ * to the file.
  */
 
 #define ALLOW_EXPERIMENTAL_API
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The file of a device, whose arguments may follow its name; -1 where there is none. */
+/* Opens the file of a device, whose arguments may follow its name; -1 if there is none. */
 static int open_file(const char *device)
 {
 	char path[4096];

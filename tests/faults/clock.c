@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a program: its time of day, and nothing else of its clocks, is as many seconds
- * ahead as the file named by CLOCK_AHEAD says at the moment (8 bytes, signed).
+ * Preloaded into a program: its time of day, and none of its other clocks, is ahead by as many
+ * seconds as the file named by CLOCK_AHEAD currently says (8 bytes, signed).
  */
 
 #include <fcntl.h>
@@ -32,7 +32,7 @@ int clock_gettime(clockid_t clock, struct timespec *ret_time)
 {
 	int r = syscall(SYS_clock_gettime, clock, ret_time);
 
-	/* Constructors of other libraries may come before ours. */
+	/* Constructors of other libraries may run before ours. */
 	if (r == 0 && ahead != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
 		ret_time->tv_sec += *ahead;
 	return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a program that uses DPDK's shared libraries: a device of which there is a file in
- * the directory named by SILENT does not tell its counters, and takes a second for that, as a VF
+ * Preloaded into a program that uses DPDK's shared libraries. A device that has a file in the
+ * directory named by SILENT does not report its counters, and takes a second for that, like a VF
  * whose PF does not answer.
  */
 

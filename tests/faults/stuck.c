@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a program that uses DPDK's shared libraries: its net_null devices send nothing
- * while the file named by STUCK exists, but keep the packets until they are stopped, as a card
- * without a link may.
+ * Preloaded into a program that uses DPDK's shared libraries. While the file named by STUCK exists,
+ * its net_null devices send nothing but keep the packets until they are stopped, as a card without
+ * a link may.
  */
 
 #include <dlfcn.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HELD_MAX 256 /* as many descriptors as a small card has */
+#define HELD_MAX 256 /* the descriptors of a small card */
 
 static struct {
 	struct rte_mbuf *packets[HELD_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a program that uses DPDK's shared libraries: how many queues a device's RSS table
- * names is written to the file named by TABLE.
+ * Preloaded into a program that uses DPDK's shared libraries. The number of queues in a device's
+ * RSS table is written to the file named by TABLE.
  */
 
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Devices that do not do their work, and what those are told that do."""
+"""Devices that fail, and what relays tell devices."""
 
 import os
 import struct
@@ -25,15 +25,15 @@ ROUNDS = 4
 
 
 def preload(forwarder, name, path):
-    """The module of that name goes into the daemon; its variable is that path."""
+    """Preloads the module of that name into the daemon; its variable is set to that path."""
     forwarder.argv = ["env", f"LD_PRELOAD={build_dir() / f'tests/faults/{name}.so'}",
                       f"{name.upper()}={path}", *forwarder.argv]
 
 
 def test_device_that_does_not_send(workdir, stack):
-    """With --zero-copy it keeps what lies in a VM's memory. The VM goes all the same, the device is
-    restarted, and the next VM is served, by copies until the device is attached anew. Nothing is kept for
-    ever, and the daemon stops while the device is at it."""
+    """With --zero-copy, the device keeps packets in a VM's memory. The VM leaves all the same, the
+    device is restarted, and the next VM is served, with copies until the device is attached again.
+    Nothing is kept for ever, and the daemon can stop while the device keeps packets."""
     stuck = workdir / "stuck"
     forwarder = Forwarder(workdir, {0: "net_null0"}, options=["--zero-copy"])
     preload(forwarder, "stuck", stuck)
@@ -73,8 +73,8 @@ def test_device_that_does_not_send(workdir, stack):
 
 
 def test_devices_that_do_not_tell_their_counters(workdir, stack):
-    """A scrape does not wait for all of them, but in its turn every device is asked: those that do not
-    answer have no counters then, the others have them all the time."""
+    """A scrape does not wait for all devices, but every device is asked in its turn: those that do
+    not answer have no counters, the others have theirs all the time."""
     silent = workdir / "silent"
     silent.mkdir()
     endpoint = workdir / "metrics"
@@ -85,8 +85,8 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
     stack.enter_context(forwarder)
 
     def told():
-        """The relays whose devices have counters, by a fresh view; all have their pool."""
-        time.sleep(1)  # how long a view is told
+        """The relays whose devices have counters, from a fresh view; all have their pool."""
+        time.sleep(1)  # the age that a view may have
         start = time.monotonic()
         samples = scrape(endpoint)
         assert time.monotonic() - start < 3, "several devices were waited for"
@@ -109,8 +109,9 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
 
 @pytest.mark.silent_wire
 def test_member_that_does_not_come_back(workdir, stack, wire, host):
-    """A bond serves its VM through the other member all the while, by the worker that it was moved to: also
-    while the member that is away is tried, which is ever less often and told once."""
+    """A bond serves its VM through the other member all the time, by the worker that it was moved
+    to. This also holds while the missing member is retried, which happens less and less often and
+    is logged once."""
     away = workdir / "away"
     away.mkdir()
     endpoint = workdir / "metrics"
@@ -167,7 +168,8 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
 
 
 def test_device_that_comes_after_its_vm(workdir, stack):
-    """Its RSS table is laid out for the queues that the VM has already, also where it comes again."""
+    """Its RSS table is set up for the queues that the VM already has, also when the device comes
+    back."""
     table = workdir / "table"
     forwarder = Forwarder(workdir)
     preload(forwarder, "table", table)

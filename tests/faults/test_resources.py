@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the daemon needs is not there, or runs out: it says what and goes on with what it has."""
+"""What the daemon needs is missing or runs out: it says what, and goes on with what it has."""
 
 import contextlib
 import itertools
@@ -20,13 +20,13 @@ from lib.wire import ADD, ADD_SOCK, OK, REMOVE
 
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 EXIT_FAILURE = 1
-ZEROS_S = 300  # DPDK writes zeros over all memory that is given back
-LOG_BYTES_MAX = 64 << 10  # that a fault which lasts may cause
+ZEROS_S = 300  # DPDK zeroes all memory that is returned
+LOG_BYTES_MAX = 64 << 10  # so much may a lasting fault cause
 
 
 @contextlib.contextmanager
 def mounted(kind, path, options):
-    """A file system of its own."""
+    """Mounts a file system of its own."""
     path.mkdir()
     run(["mount", "-t", kind, "-o", options, "none", path])
     try:
@@ -43,7 +43,7 @@ def all_hugepages_taken():
             taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
             taken[0] = 1
         except OSError:
-            break  # what is free is promised to others
+            break  # the free pages are reserved by others
         maps.append(taken)
     try:
         yield
@@ -53,7 +53,7 @@ def all_hugepages_taken():
 
 
 def refuses_to_start(forwarder, words):
-    """It ends by itself, with a line that says why, and takes its files with it."""
+    """The daemon must end by itself, with a line that says why, and remove its files."""
     with Process(forwarder.argv, "forwarder", log_path=forwarder.directory / "refusal.log") as process:
         code = process.wait(30)
     assert code == EXIT_FAILURE, process.output.tail()
@@ -74,10 +74,10 @@ def port_control(forwarder, op, relay, device):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)  # zeroing all that memory takes its time on a busy machine
+@pytest.mark.timeout(1200)  # zeroing all that memory takes long on a busy machine
 def test_memory_runs_out(workdir, stack):
-    """Devices are attached until there is no memory for one more. The others do not notice, and when
-    one is given back the next can be had."""
+    """Devices are attached until there is no memory for another one. The others do not notice, and
+    once one is given back the next can be attached."""
     forwarder = stack.enter_context(Forwarder(workdir, {0: memif_device(workdir)},
                                               options=["--enable-jumbo"]))
     peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
@@ -92,7 +92,7 @@ def test_memory_runs_out(workdir, stack):
         attached = relay
     assert attached >= 2 and response.status != OK
     assert re.search(r"out of memory: \d+ MiB more", response.error_code_source), response
-    # It is the same whoever asks, and changes nothing.
+    # Every request gets the same answer, and nothing changes.
     assert port_control(forwarder, ADD, attached + 1, "net_null63,size=64").status != OK
     assert port_control(forwarder, REMOVE, attached, f"net_null{attached},size=64").status == OK
     assert port_control(forwarder, ADD, attached + 1, "net_null63,size=64").status == OK
@@ -104,8 +104,8 @@ def test_memory_runs_out(workdir, stack):
 
 @contextlib.contextmanager
 def few_descriptors(pid, spare):
-    """The process may open `spare` more: the limit is a number, and there may be free ones below others
-    that are taken."""
+    """Lets the process open only `spare` more descriptors. The limit is a number, so there may be
+    free ones below others that are in use."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
     free = (number for number in itertools.count() if number not in taken)
@@ -127,8 +127,8 @@ def serve_a_vm(path):
 @pytest.mark.parametrize("spare", [
     0, 3, pytest.param(1, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long)])
 def test_descriptors_run_out(workdir, stack, spare):
-    """VMs and clients that come then are turned away or wait; those who are there are served, and so
-    is everybody when there are descriptors again."""
+    """VMs and clients that come meanwhile are turned away or wait. Those already there are served,
+    and so is everybody once there are descriptors again."""
     forwarder = stack.enter_context(Forwarder(
         workdir, {0: memif_device(workdir), 1: "net_null1,size=64"}))
     peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
@@ -162,13 +162,13 @@ def test_descriptors_run_out(workdir, stack, spare):
 
 
 def test_descriptor_limit_is_raised(workdir):
-    """The soft limit that a shell leaves is no reason to turn a VM with many queues away."""
+    """The soft limit that a shell sets does not turn away a VM with many queues."""
     forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
     forwarder.argv = ["prlimit", "--nofile=64:4096", *forwarder.argv]
     with forwarder, Frontend(forwarder.socket(), queue_pairs=32) as frontend:
         frontend.start()
         frontend.wait_frames(1)
-        assert open_files(forwarder.pid) > 128  # two eventfds a ring
+        assert open_files(forwarder.pid) > 128  # two eventfds per ring
 
 
 def port_control_or_silence(forwarder, op, relay, device):
@@ -212,7 +212,7 @@ def test_full_disk_at_start(workdir, what, option):
 
 
 def test_full_disk_for_a_new_socket(workdir, stack):
-    """ADD_SOCK says so and leaves nothing; the daemon goes on."""
+    """ADD_SOCK reports it and leaves nothing behind; the daemon goes on."""
     forwarder = stack.enter_context(Forwarder(workdir, options=["--dynamic-sockets"]))
     with full_disk(workdir / "full") as full:
         def add_sock(path):
@@ -227,7 +227,7 @@ def test_full_disk_for_a_new_socket(workdir, stack):
 
 
 def test_full_disk_for_the_log(workdir):
-    """What cannot be written is lost; the daemon is not."""
+    """What cannot be written is lost; the daemon goes on."""
     forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
     with (full_disk(workdir / "full") as full, full.joinpath("filler").open("ab") as log,
           contextlib.closing(Detached(forwarder.argv, log)) as process):

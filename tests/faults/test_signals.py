@@ -26,16 +26,16 @@ DELAY_MS = 200
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ended_while_starting(workdir, number):
-    """At whatever moment: it ends at once or in order, and leaves nothing behind."""
+    """At any moment: it ends at once or cleanly, and leaves nothing behind."""
     chance = random.Random(SEED)
     forwarder = Forwarder(workdir, {0: "net_null0,size=64"})
     for start in range(STARTS):
         with Process(forwarder.argv, f"start{start}") as process:
-            time.sleep(chance.uniform(0, 0.6))  # the moment is what is tried out
+            time.sleep(chance.uniform(0, 0.6))  # the moment is what is being tested
             for _ in range(chance.choice((1, 20))):
                 process.signal(number)
             code = process.wait(30)
-        # Before it takes signals in hand it has made nothing.
+        # It has created nothing before it handles signals.
         assert code in (0, -number), process.output.tail()
         left = [*workdir.glob("sockets/*"), *workdir.glob("*.pid"), *workdir.glob("stats"),
                 *workdir.glob("port_control")]
@@ -73,8 +73,8 @@ def more_packets(forwarder, count=2000):
 
 
 def test_signals_under_load(workdir, stack):
-    """SIGHUP is for nothing yet, SIGPIPE and SIGWINCH are no reason; stopped and continued, it goes
-    on where it was and has lost nothing."""
+    """SIGHUP has no effect yet; SIGPIPE and SIGWINCH do no harm. After being stopped and continued,
+    it goes on where it was and has lost nothing."""
     forwarder, peer = loaded(workdir, stack)
     for _ in range(200):
         for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGWINCH, signal.SIGCONT):
@@ -82,14 +82,14 @@ def test_signals_under_load(workdir, stack):
     more_packets(forwarder)
     for stopped_s in (0.01, 0.3, 1.5):
         os.kill(forwarder.pid, signal.SIGSTOP)
-        time.sleep(stopped_s)  # so long nothing is to happen
+        time.sleep(stopped_s)  # nothing must happen for so long
         os.kill(forwarder.pid, signal.SIGCONT)
         more_packets(forwarder)
     finish(forwarder, peer)
 
 
 def test_ended_while_attaching(workdir):
-    """SIGTERM with requests under way: they are answered or not, and it ends in order."""
+    """SIGTERM with requests under way: they are answered or not, and it ends cleanly."""
     chance = random.Random(SEED)
     for turn in range(TURNS):
         directory = workdir / f"turn{turn}"
@@ -99,13 +99,13 @@ def test_ended_while_attaching(workdir):
                 client = clients.enter_context(vioclient.Session(forwarder.port_control_endpoint))
                 client.send(vioclient.port_control_request(ADD, virtio_id=relay,
                                                            device=[f"net_null{relay}"]))
-            time.sleep(chance.uniform(0, 0.05))  # the moment is what is tried out
-            forwarder.stop(300)  # it finishes what it has begun
+            time.sleep(chance.uniform(0, 0.05))  # the moment is what is being tested
+            forwarder.stop(300)  # it finishes the operation that it has begun
 
 
 def check_rate(forwarder):
-    """A rate is packets over the time that they took: no less than the delay, no more than the answer
-    took. By another clock it would be nothing or anything."""
+    """A rate is packets over the time they took: at least the delay, at most the time of the
+    answer. By another clock it could be anything."""
     def passed():
         return vioclient.relay(forwarder.stats_endpoint, 0).vm_to_vf.pkts_tx_to_vf
 
@@ -114,14 +114,14 @@ def check_rate(forwarder):
     most_s = time.monotonic() - begin
     packets = passed() - before
     if rate == 0:
-        return False  # nothing came just then
+        return False  # no packet came just then
     assert rate * most_s >= 1 and rate * DELAY_MS / 1000 <= packets + 1, (rate, packets, most_s)
     return True
 
 
 def test_clock_jumps(workdir, stack):
-    """The time of day goes a year forward and back: packets, rates, delayed answers and VMs that
-    come again do not care."""
+    """The time of day jumps a year forward and back. Packets, rates, delayed answers and VMs that
+    reconnect are not affected."""
     clock = workdir / "clock"
     clock.write_bytes(bytes(8))
     forwarder, peer = loaded(workdir, stack, [
@@ -133,7 +133,7 @@ def test_clock_jumps(workdir, stack):
         wait_until(lambda: check_rate(forwarder), 60, "a rate")
         attach(forwarder, 1, "net_null1")
         detach(forwarder, 1, "net_null1")
-        os.kill(forwarder.pid, signal.SIGHUP)  # a line in the log, with the time as it is told
+        os.kill(forwarder.pid, signal.SIGHUP)  # causes a log line with a timestamp
         year = time.gmtime(time.time() + jump).tm_year
         forwarder.output.expect(f"{year}-\\S+ notice SIGHUP is ignored", 10)
     finish(forwarder, peer)

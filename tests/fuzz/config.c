@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration of both daemons, as a file or as a command line: the first line says which.
- * "file" and "sched-file" are followed by the text, "line" and "sched-line" by an argument a line.
+ * The configuration of both daemons, as a file or as a command line; the first line says which.
+ * "file" and "sched-file" are followed by the text, "line" and "sched-line" by one argument per
+ * line.
  */
 #include "config/load.h"
 #include "fuzz.h"
@@ -31,7 +32,7 @@ static unsigned count(const char *text, const char *what)
 	return n;
 }
 
-/* What config.h promises of whatever was accepted. */
+/* Checks what config.h promises about every accepted configuration. */
 static void check(const struct config *config)
 {
 	require(config->log_level >= 0 && config->log_level <= 7);
@@ -93,7 +94,7 @@ static void load_file(bool sched, struct input *input)
 static void load_line(bool sched, struct input *input)
 {
 	char *argv[ARGS_MAX + 1] = {strdup("program"), strdup("--config=/dev/null")};
-	char *given[ARGS_MAX] = {argv[0], argv[1]}; /* getopt permutes */
+	char *given[ARGS_MAX] = {argv[0], argv[1]}; /* getopt permutes these */
 	int argc = 2;
 
 	while (argc < ARGS_MAX && input->left > 0) {

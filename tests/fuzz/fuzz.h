@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the fuzzers share: a promise that is checked in every build, and the input as a row of
- * values. Behind its end an input goes on with zeros.
+ * Shared by the fuzzers: assertions that every build checks, and the input as a sequence of values.
+ * Past its end, an input continues with zeros.
  */
 
 #include <stdint.h>
@@ -57,7 +57,7 @@ static inline uint16_t input_word(struct input *input)
 	return word;
 }
 
-/* The next line, without its end; the caller's to free. A NUL byte ends it for whoever reads it. */
+/* The next line, without its end; the caller frees it. A NUL byte ends it for its reader. */
 static inline char *input_line(struct input *input)
 {
 	const uint8_t *end = input->left > 0 ? memchr(input->at, '\n', input->left) : NULL;

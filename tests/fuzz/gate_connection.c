@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Both sides of a gate as byte streams. A step is a byte: its low bits say who writes (0..2 the
- * frontend, 3 the library), the high bits how many descriptors come along, then their numbers, a
- * length (a byte) and the bytes. What comes out towards the library must be whole messages that a
- * judge who knows only them finds good; and no descriptor may be left behind.
+ * frontend, 3 the library), its high bits how many descriptors come along. Then follow the numbers
+ * of these, a length (a byte) and the bytes. What comes out towards the library must be whole
+ * messages, which a judge who knows only them accepts; and no descriptor may be left open.
  */
 #include "core/gate/gate_connection.h"
 #include "guest_fds.h"
@@ -13,7 +13,7 @@
 
 #define HEADER_BYTES sizeof(struct vhost_user_header)
 
-/* The library's end: reads messages as they come. */
+/* The library's end: reads messages as they arrive. */
 struct library {
 	int fd;
 	struct gate_rules rules;
@@ -51,7 +51,10 @@ static void write_some(int fd, struct input *input, unsigned n_fds)
 		sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Takes up to `bytes` of a message, with what descriptors come. False where nothing is there. */
+/*
+ * Reads up to `bytes` of a message, with the descriptors that come along. False if nothing is
+ * there.
+ */
 static bool read_part(struct library *library, void *to, size_t bytes)
 {
 	union {
@@ -111,7 +114,7 @@ static void hear(struct library *library)
 	}
 }
 
-/* The lowest descriptor that is free: it grows where one is left open. */
+/* The lowest free descriptor: it rises if one is left open. */
 static int lowest_free(void)
 {
 	int fd = dup(0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lives of a frontend before its judge. A message is: its request (a byte), flags (a byte, 0 for
- * the usual ones), number of descriptors and which (a byte each), the length of the payload (a
- * byte) and the payload. After each the state must be one that the packet path can live with.
+ * Lives of a frontend before its judge. A message is its request (a byte), flags (a byte, 0 for the
+ * usual ones), number of descriptors and which (a byte each), length of the payload (a byte) and
+ * the payload. After each message the state must be one that the packet path can cope with.
  */
 #include "guest_fds.h"
 #include "soundness.h"
@@ -23,7 +23,7 @@ static void say(struct gate_rules *rules, struct input *input)
 	size_t bytes = input_byte(input), wanted_min, wanted_max;
 	bytes += bytes == 255 ? input_byte(input) : 0;
 	message.header.payload_bytes = bytes;
-	/* Whoever reads messages reads no payload that is too long. */
+	/* The reader of messages does not read a payload that is too long. */
 	if (gate_rules_payload(message.header.request, &wanted_min, &wanted_max) &&
 		bytes > wanted_max)
 		return;
@@ -33,7 +33,8 @@ static void say(struct gate_rules *rules, struct input *input)
 	int r = gate_rules_check(rules, &message, fds, n_fds, &err);
 	require((r < 0) == (err.text[0] != '\0'));
 	require_sound(rules);
-	if (r < 0) /* its connection ends; but here it goes on, from a state that is sound too */
+	if (r < 0) /* its connection ends, but here it goes on from a state that must be sound too
+	            */
 		memcpy(rules, &before, sizeof(before));
 	gate_rules_check_answer(&message, &err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* The descriptors that a frontend of the fuzzers has to send. */
+/* The descriptors that the fuzzers' frontends can send. */
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -13,8 +13,10 @@
 #define GUEST_FDS 8
 #define GUEST_MEMORY_BYTES (1 << 20)
 
-/* Memory (twice), an eventfd, memory of a page, one not to be written, a socket, a device, a pipe's
- * end. */
+/*
+ * Memory (twice), an eventfd, one page of memory, read-only memory, a socket, a device, the end of
+ * a pipe.
+ */
 static inline const int *guest_fds(void)
 {
 	static int fds[GUEST_FDS];

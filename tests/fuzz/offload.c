@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest leaves to its device: a byte of what it asks for and what the device can, the
- * segment size, four lengths of pieces, the packet. Whatever is cut must be the payload again,
+ * What a guest leaves to its device: a byte for what it asks for and what the device can do, the
+ * segment size, four lengths of pieces, the packet. The segments must contain the payload again,
  * piece by piece, behind headers of the same length.
  */
 #include "core/packet/offload.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the database's updates to operations: each line is a <table-updates>, the first one the
- * initial state. What is wanted is had after each.
+ * From the database's updates to operations. Each line is a <table-updates>, the first one the
+ * initial state. After each, all that is wanted is taken as applied.
  */
 #include "control/ovsdb/ports.h"
 #include "fuzz.h"
@@ -33,7 +33,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* No two relays have the same device. */
+/* No two relays may have the same device. */
 static void check_ports(const struct port ports[RELAYS_MAX])
 {
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json_decref(update);
 		require(!update || (r < 0) == (err.text[0] != '\0'));
 		if (r < 0) {
-			initial = true; /* as the monitor asks for everything anew */
+			initial = true; /* as when the monitor asks for everything again */
 			continue;
 		}
 		initial = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A database server that says anything at all: the input is what it sends on a connection. By TCP,
- * since the directory of a unix socket is watched, and to end a watch takes the kernel a tenth of a
- * second.
+ * A database server that sends anything at all: the input is what it sends on a connection. Over
+ * TCP, since the directory of a unix socket is watched, and the kernel takes a tenth of a second to
+ * end a watch.
  */
 #include "base/log.h"
 #include "control/ovsdb/ovsdb_monitor.h"
@@ -34,11 +34,11 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 {
 	require(op->kind == OP_ADD || op->kind == OP_REMOVE);
 	require(op->relay_id >= 0 && op->relay_id < RELAYS_MAX);
-	/* Some are refused, so that they are tried again. */
+	/* Some are refused, so that they are retried. */
 	ret_result->code = op->relay_id % 5 == 4 ? EBUSY : 0;
 }
 
-/* All that can happen without waiting. Reads what the client says, too. */
+/* Does everything that can happen without waiting. Also reads what the client sends. */
 static void run(sd_event *event, int client)
 {
 	char said[4096];
@@ -48,7 +48,7 @@ static void run(sd_event *event, int client)
 			;
 }
 
-/* By a reset, so that no connection is left waiting in the kernel. */
+/* Closes with a reset, so that no connection stays in TIME_WAIT in the kernel. */
 static void hang_up(int client)
 {
 	struct linger at_once = {.l_onoff = 1};
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run(event, client);
 		ssize_t n = send(client, data + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN)
-			break; /* it has hung up */
+			break; /* the client has hung up */
 		sent += n > 0 ? (size_t)n : 0;
 	}
 	run(event, client);

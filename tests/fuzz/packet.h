@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Packets of a guest's choosing, in chained buffers that end where the packet does, so that a byte
- * read or written behind it is noticed.
+ * Packets of a guest's choosing, in chained buffers that end where the packet ends, so that an
+ * access past the end is noticed.
  */
 
 #include <rte_mbuf.h>
@@ -16,7 +16,7 @@ struct packet {
 	struct rte_mbuf pieces[PACKET_PIECES_MAX];
 };
 
-/* `data` in pieces of the given lengths; the last one takes the rest. */
+/* `data` in pieces of the given lengths; the last piece is the rest. */
 static inline struct rte_mbuf *packet_make(struct packet *packet, const uint8_t *data, size_t size,
 	const uint8_t *lengths, unsigned n_lengths)
 {
@@ -49,7 +49,7 @@ static inline void packet_free(struct packet *packet)
 		free(packet->pieces[i].buf_addr);
 }
 
-/* In one piece; the caller's to free. */
+/* The packet's bytes in one piece; the caller frees them. */
 static inline uint8_t *packet_bytes(const struct rte_mbuf *packet)
 {
 	uint8_t *bytes = malloc(packet->pkt_len + 1), *at = bytes;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* Packet buffers of DPDK's own, for what allocates them: without huge pages, devices or files. */
+/*
+ * Real packet buffers of DPDK, for code that allocates them: without huge pages, devices or files.
+ */
 
 #include <rte_eal.h>
 #include <rte_mbuf.h>
@@ -9,7 +11,9 @@
 
 #include "fuzz.h"
 
-/* For LLVMFuzzerInitialize(): starts DPDK; a pool of `buffers` of the usual size, without a cache.
+/*
+ * For LLVMFuzzerInitialize(): starts DPDK and makes a pool of `buffers` of the usual size, without
+ * a cache.
  */
 static inline struct rte_mempool *pool_make(unsigned buffers)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A driver that does anything at all with its memory and its rings, while the device takes packets
- * from them and gives packets to them. The input is a byte of options, one of the ring's size, and
- * steps, each a byte that says which (steps[]) and what the step reads. The guest's regions lie
- * side by side for the guest and apart for us, each as long as it is, so that a byte read or
- * written outside is noticed. Whatever the driver does:
+ * from them and gives packets to them. The input is a byte of options, a byte for the ring's size,
+ * and steps: a byte says which one (steps[]), followed by what the step reads. The guest's regions
+ * are adjacent for the guest and apart for us, each exactly as long as it is, so that an access
+ * outside is noticed. Whatever the driver does:
  *
  * - packets taken are whole, copied or lent, and every buffer of the pool is either in one of them
- * or back;
- * - counters and the ring's position tell the same story;
- * - the device writes where it may (the used ring alone, where it takes), nothing at all in a ring
- *   that is retired or where its position stays, and all that it writes is in the log.
+ *   or back;
+ * - counters and the ring's position agree;
+ * - the device writes only where it may (when taking, only to the used ring), nothing at all in a
+ *   ring that is retired or whose position does not move, and all its writes are in the log.
  */
 #include "core/ring/ring.h"
 #include "core/ring/ring_loans.h"
@@ -42,7 +42,7 @@ enum region { DATA, DESC, AVAIL, USED, REGIONS_N };
 struct guest {
 	struct guest_memory memory;
 	struct ring ring;
-	uint8_t *before[REGIONS_N]; /* what was in the regions before the device's turn */
+	uint8_t *before[REGIONS_N]; /* contents of the regions before the device's turn */
 	struct lender lender;
 	struct rte_mbuf *sending[LOANS_MAX]; /* LENT: what the device has not sent, */
 	unsigned n_sending;
@@ -74,7 +74,7 @@ static void add_region(struct guest *guest, uint64_t bytes)
 	require(region->host && guest->before[i]);
 }
 
-/* As the gate lets it through, see gate_rules.h. */
+/* As the gate lets it pass, see gate_rules.h. */
 static struct guest *guest_new(uint8_t options, uint8_t size)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));
@@ -127,7 +127,7 @@ static void guest_free(struct guest *guest)
 
 /* The driver's side. */
 
-/* Region, offset (2 bytes), length, the bytes: anywhere in memory. */
+/* Reads a region, an offset (2 bytes), a length and the bytes: writes anywhere in memory. */
 static void write_memory(struct guest *guest, struct input *input)
 {
 	const struct guest_region *region = &guest->memory.regions[input_byte(input) % REGIONS_N];
@@ -137,7 +137,7 @@ static void write_memory(struct guest *guest, struct input *input)
 	input_bytes(input, region->host + offset, MIN(length, region->bytes - offset));
 }
 
-/* A packed descriptor is available in this lap if it lies behind the device's position. */
+/* A packed descriptor is available in this lap if it is behind the device's position. */
 static uint16_t available_flags(const struct ring *ring, unsigned number)
 {
 	bool wrap = number >= ring->next ? ring->wrap : !ring->wrap;
@@ -146,8 +146,8 @@ static uint16_t available_flags(const struct ring *ring, unsigned number)
 }
 
 /*
- * Its number (2 bytes), where the buffer begins in memory (2 bytes), its length (2 bytes), its
- * flags (bit 3: not available), the next one's number or its id.
+ * Reads its number (2 bytes), where the buffer begins in memory (2 bytes), its length (2 bytes),
+ * its flags (bit 3: not available), and the number of the next one or the id.
  */
 static void describe_at(struct guest *guest, struct input *input, bool in_table)
 {
@@ -180,7 +180,7 @@ static void describe_entry(struct guest *guest, struct input *input)
 	describe_at(guest, input, true);
 }
 
-/* Split: a head's number goes to the available ring. */
+/* Split: puts the number of a head into the available ring. */
 static void offer(struct guest *guest, struct input *input)
 {
 	struct ring *ring = &guest->ring;
@@ -202,7 +202,7 @@ static void check_logged(const struct guest *guest, uint64_t gpa)
 		require(guest->memory.log[page / 8] & 1 << page % 8);
 }
 
-/* All that has changed lies in `region`, or anywhere in memory for REGIONS_N, and is logged. */
+/* Everything that has changed is in `region` (REGIONS_N: anywhere in memory), and is logged. */
 static void check_writes(const struct guest *guest, enum region region)
 {
 	for (unsigned i = 0; i < REGIONS_N; i++) {
@@ -225,7 +225,7 @@ static void remember(struct guest *guest)
 		memset(guest->memory.log, 0, guest->memory.log_bytes);
 }
 
-/* After a turn of the device: `was` is the ring before it. */
+/* Checks a turn of the device; `was` is the ring before it. */
 static void check_turn(
 	const struct guest *guest, const struct ring *was, uint64_t done, enum region writes)
 {
@@ -267,7 +267,7 @@ static void check_packet(const struct rte_mbuf *packet)
 	require(bytes == packet->pkt_len && pieces == packet->nb_segs);
 }
 
-/* The device sends what was lent later, see send_some(). */
+/* The device sends lent packets later, see send_some(). */
 static void keep_or_free(struct guest *guest, struct rte_mbuf **packets, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -277,14 +277,14 @@ static void keep_or_free(struct guest *guest, struct rte_mbuf **packets, unsigne
 			rte_pktmbuf_free(packets[i]);
 }
 
-/* How many packets the device has sent: the last ones, so out of order. */
+/* Reads how many packets the device has sent: the latest ones, so out of order. */
 static void send_some(struct guest *guest, struct input *input)
 {
 	for (unsigned n = input_byte(input); n > 0 && guest->n_sending > 0; n--)
 		rte_pktmbuf_free(guest->sending[--guest->n_sending]);
 }
 
-/* The rings are taken from the workers, and given again. */
+/* The workers lose the rings and get them back. */
 static void end_loans(struct guest *guest, struct input *input)
 {
 	const struct ring was = guest->ring;
@@ -295,7 +295,7 @@ static void end_loans(struct guest *guest, struct input *input)
 	check_writes(guest, guest->ring.packed ? DESC : USED);
 }
 
-/* How many packets. */
+/* Reads how many packets to take. */
 static void take(struct guest *guest, struct input *input)
 {
 	struct rte_mbuf *packets[RING_BURST];
@@ -320,7 +320,7 @@ static void take(struct guest *guest, struct input *input)
 		require((uint16_t)(guest->ring.next - was.next) == account.received.packets);
 }
 
-/* A packet of `bytes` in pieces; NULL where the pool has no more. */
+/* A packet of `bytes` in pieces; NULL if the pool is empty. */
 static struct rte_mbuf *make_packet(uint32_t bytes, uint32_t piece_bytes)
 {
 	struct rte_mbuf *packet = rte_pktmbuf_alloc(pool), *last = packet;
@@ -344,7 +344,10 @@ static struct rte_mbuf *make_packet(uint32_t bytes, uint32_t piece_bytes)
 	return packet;
 }
 
-/* How many packets, how long the first is (2 bytes), in pieces how long (2 bytes). */
+/*
+ * Reads how many packets to give, how long the first one is (2 bytes), and how long its pieces are
+ * (2 bytes).
+ */
 static void give(struct guest *guest, struct input *input)
 {
 	struct rte_mbuf *packets[RING_BURST];
@@ -376,7 +379,7 @@ static void ask_to_notify(struct guest *guest, struct input *input)
 	check_writes(guest, USED);
 }
 
-/* How many buffers the pool has left. */
+/* Reads how many buffers the pool has left. */
 static void dry_up(struct guest *guest, struct input *input)
 {
 	unsigned left = input_byte(input) % (BUFFERS + 1);

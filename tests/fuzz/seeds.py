@@ -39,7 +39,7 @@ def ring_addr(index, flags=0):
 
 
 def handshake(packed=False, pairs=1, size=256):
-    """What an honest frontend says: [(request, payload, descriptors)]."""
+    """The messages of an honest frontend: [(request, payload, descriptors)]."""
     features = FEATURES | (F_PACKED if packed else 0)
     say = [(Request.GET_FEATURES, b"", ()),
            (Request.GET_PROTOCOL_FEATURES, b"", ()),
@@ -93,7 +93,7 @@ LIVES = {
 
 
 def gate_rules(life):
-    """As gate_rules.c reads them."""
+    """The format that gate_rules.c reads."""
     out = b""
     for request, payload, fds in life:
         length = bytes([len(payload)]) if len(payload) < 255 else bytes([255, len(payload) - 255])
@@ -102,7 +102,8 @@ def gate_rules(life):
 
 
 def gate_connection(life):
-    """As gate_connection.c reads them: each message with the library's answer, where it has one."""
+    """The format that gate_connection.c reads: each message with the library's answer, if it has
+    one."""
     out = b""
     for request, payload, fds in life:
         header = struct.pack("<III", request, VERSION | NEED_REPLY, len(payload))
@@ -160,7 +161,7 @@ def ring_memory(offset, data):
 
 
 def ring_sender(options, pieces, table):
-    """Frames that leave their checksums and their segments to the device, in so many pieces."""
+    """Frames that leave checksums and segmentation to the device, in so many pieces."""
     out, offset = bytes([options, 0]), 0x800
     for number, frame in enumerate(packets().values()):
         checksum, segments = (1, 1) if number == 0 else (0, 0)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What the vhost library and the packet path take for granted of a guest, worked out anew. */
+/*
+ * What the vhost library and the packet path take for granted about a guest, derived independently.
+ */
 
 #include "core/gate/gate_rules.h"
 #include "fuzz.h"
@@ -17,7 +19,7 @@ static inline void require_in_memory(
 
 		found += from >= start && from + bytes <= end;
 	}
-	require(found == 1); /* in one region, and no two of them overlap */
+	require(found == 1); /* in one region, and no two regions overlap */
 }
 
 static inline void require_sound(const struct gate_rules *rules)

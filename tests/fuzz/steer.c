@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The steering of packets by flow: four bytes of enabled queues, four lengths of pieces, the
- * packet. Its queue is an enabled one, and the same however the packet is cut into pieces.
+ * packet. Its queue must be an enabled one, and the same however the packet is divided into pieces.
  */
 #include "core/packet/steer.h"
 #include "packet.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the kernel writes in sysfs, and the lists of devices that refer to it. The lines are: a list
- * for binding, an interface, and the texts and link targets below (missing ones stay as they are
- * made).
+ * What the kernel writes to sysfs, and the lists of devices that refer to it. The lines are a list
+ * for binding, an interface, and the texts and link targets below (missing ones keep their initial
+ * values).
  */
 #include <errno.h>
 
@@ -55,7 +55,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* Straight into the tree: a link may lead anywhere. */
+/* Directly in the tree, since a link may lead anywhere. */
 static void set_entry(unsigned i, const char *text)
 {
 	char path[256];
@@ -64,7 +64,8 @@ static void set_entry(unsigned i, const char *text)
 	unlink(path);
 	if (entries[i].link) {
 		if (symlink(text, path) < 0)
-			require(errno == ENOENT || errno == ENAMETOOLONG); /* "" and long ones */
+			require(errno == ENOENT ||
+				errno == ENAMETOOLONG); /* for "" and names that are too long */
 		return;
 	}
 	FILE *file = fopen(path, "w");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Small texts that name things: the first line is read as each of them, and written again. */
+/* Short texts that name things: the first line is parsed as each of them, and formatted again. */
 #include "base/cpu_set.h"
 #include "base/device_id.h"
 #include "base/ovsdb_endpoint.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The messages on the wire: the first byte chooses one. Requests are read as the daemon does, and
- * what it makes of a bad one; answers are read and printed as the clients do.
+ * The messages on the wire; the first byte chooses one. Requests are decoded as by the daemon,
+ * including its answer to a bad one; answers are decoded and printed as by the clients.
  */
 #include "base/text.h"
 #include "fuzz.h"
@@ -24,7 +24,7 @@ static void check_device(const struct op_device *device)
 	require(text_valid(device->bond_name));
 }
 
-/* An answer must be one that every client can read. */
+/* Every client must be able to read an answer. */
 static void answer_port_control(int r, const struct err *err)
 {
 	struct op_result result = {.code = r < 0 ? -r : 0, .err = *err};

@@ -13,11 +13,11 @@ DEB = next((ROOT / "build/package").glob("virtio-forwarder_*.deb"), None)
 DAEMON = "virtio-forwarder"
 SCHEDULER = "vio4wd_core_scheduler"
 CONFFILE = "/etc/default/virtioforwarder"
-SHIPPED = "/root/virtioforwarder"  # a copy of it as installed
+SHIPPED = "/root/virtioforwarder"  # a copy of the file as installed
 DROP_INS = f"/etc/systemd/system/{DAEMON}.service.d"
 CLIENTS = "/usr/lib64/virtio-forwarder"
 
-# For a machine that has neither libvirt nor huge pages, and may have only two CPUs.
+# For a machine with neither libvirt nor huge pages, and perhaps only two CPUs.
 SETTINGS = {
     "VIRTIOFWD_CPU_MASK": max(os.sched_getaffinity(0)),
     "VIRTIOFWD_MASTER_LCORE": min(os.sched_getaffinity(0)),
@@ -32,28 +32,28 @@ ExecStart=/usr/bin/virtio-forwarder --nodaemon=log_syslog --no-huge
 
 
 def download(tree):
-    """The package's dependencies, for install()."""
+    """Downloads the package's dependencies, for install()."""
     shutil.copy(DEB, tree.root / "root/package.deb")
     tree.run("apt-get -qq update && apt-get -qq -y install --no-install-recommends --download-only "
              "/root/package.deb", timeout=300)
 
 
 def install(tree):
-    """In the running system, without a network."""
+    """Installs the package in the running system, without a network."""
     tree.run("apt-get -q -y install --no-install-recommends /root/package.deb && "
              f"cp {CONFFILE} {SHIPPED}", timeout=300)
 
 
 class Service:
-    """One of the services. What the tests change is in DROP_INS and CONFFILE."""
+    """One of the services. The tests change it through DROP_INS and CONFFILE."""
 
     def __init__(self, tree, name=DAEMON):
         self._tree = tree
         self.name = name
 
     def configure(self, drop_ins=(NO_HUGE,), **settings):
-        """The shipped configuration with what this machine needs and more settings, the unit with
-        drop-ins."""
+        """Writes the shipped configuration with what this machine needs and further settings, and
+        the unit's drop-ins."""
         text = self._tree.run(f"cat {SHIPPED}")
         for name, value in {**SETTINGS, **settings}.items():
             text, count = re.subn(rf"^{name}=.*", f"{name}={value}", text, flags=re.M)
@@ -68,7 +68,7 @@ class Service:
         self._tree.run(f"cat >{path} <<'END'\n{text}END\n")
 
     def __call__(self, verb, check=True):
-        """systemctl VERB; returns what it prints."""
+        """Runs systemctl VERB; returns its output."""
         try:
             return self._tree.run(f"systemctl {verb} {self.name}", check=check)
         except (RuntimeError, GuestError) as error:
@@ -78,15 +78,16 @@ class Service:
         return self("is-active", check=False).strip()
 
     def pid(self):
-        """0 where it does not run."""
+        """Its process id; 0 if it does not run."""
         return int(self("show -P MainPID"))
 
     def journal(self, lines="all"):
-        """lines: of its end; a Machine takes its time for many."""
+        """lines: how many of the last ones; a Machine takes long for many."""
         return self._tree.run(f"journalctl --no-pager -n {lines} -u {self.name}")
 
     def relay(self, number=0):
-        """Its state, by the installed client, as Forwarder.stats() has it."""
+        """The state of a relay as the installed client reports it, in the form of
+        Forwarder.stats()."""
         return parse_stats(self._tree.run(
             f"{CLIENTS}/virtioforwarder_stats.py --include-inactive --delay=0 | "
             f"grep '^relay_{number}[.]'"), number)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The AppArmor profile in force, in a Debian machine with Debian's kernel: the packaged service runs,
-and nothing is denied but what must be."""
+"""The AppArmor profile in force, in a Debian machine with Debian's kernel: the packaged service
+runs, and only what must be denied is denied."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -18,11 +18,11 @@ PACKAGES = ["systemd", "systemd-sysv", "dbus", "apparmor", "linux-image-cloud-am
             "ethtool", "dnsmasq-base", "libvirt-daemon-system", "libvirt-clients", "qemu-system-x86",
             "seabios", "ipxe-qemu"]
 PROFILE = "virtio-forwarder"
-# What docs/packaging.md says.
+# The commands of docs/packaging.md.
 PUT_IN_FORCE = """cd /usr/share/doc/virtio-forwarder
 cp usr.bin.virtio-forwarder /etc/apparmor.d/
 cat libvirt-qemu.local >>/etc/apparmor.d/local/abstractions/libvirt-qemu"""
-NO_RESTART = "[Service]\nRestart=no\n"  # the first failure is told
+NO_RESTART = "[Service]\nRestart=no\n"  # so that the first failure shows
 SITE = "/etc/apparmor.d/local/usr.bin.virtio-forwarder"
 WIRE = f"""ip netns add wire
 ip link add veth0 type veth peer name veth1 netns wire
@@ -47,7 +47,7 @@ def machine(tmp_path_factory):
         netboot.write_files(tree.root / FILES.lstrip("/"))
         with Machine(Qemu.find(image), tree, tmp_path_factory.mktemp("machine")) as machine:
             machine.wait_ready()
-            machine.run("echo 0 >/proc/sys/kernel/printk_ratelimit")  # no denial is left out
+            machine.run("echo 0 >/proc/sys/kernel/printk_ratelimit")  # so that no denial is left out
             machine.run(WIRE)
             yield machine
 
@@ -61,13 +61,13 @@ def daemon(machine):
 
 
 def denied(machine):
-    """What the kernel says that it has denied."""
+    """The denials that the kernel has logged."""
     return [line for line in machine.run("dmesg").splitlines() if 'apparmor="DENIED"' in line]
 
 
 def test_the_service_is_confined(machine, daemon):
-    """By itself, since its unit says nothing about it; it comes, opens a relay's socket, answers a
-    client and goes."""
+    """It is confined by itself, since its unit does not mention the profile. It starts, opens a
+    relay's socket, answers a client and stops."""
     daemon.configure(drop_ins=[NO_RESTART], VIRTIOFWD_CPU_MASK=1, VIRTIOFWD_MASTER_LCORE=0,
                      VIRTIOFWD_STATIC_VFS=f"{DEVICE}=0")
     daemon("start")
@@ -81,7 +81,7 @@ def test_the_service_is_confined(machine, daemon):
 
 @pytest.fixture
 def server(machine):
-    """What a VM boots from, beyond the relay's device: the path of its log."""
+    """A server from which a VM boots through the relay's device: the path of its log."""
     log = "/run/netboot.log"
     machine.run("systemd-run --unit=netboot --collect --property=NetworkNamespacePath=/run/netns/wire "
                 f"--property=StandardError=truncate:{log} -- "
@@ -95,9 +95,9 @@ def server(machine):
     pytest.param("y", "--hugepages", id="daemon-is-client-hugepages"),
 ])
 def test_a_libvirt_domain(machine, daemon, server, client, memory):
-    """Under a profile that libvirt has made for it, with an addition of ours; it has its network by a
+    """Under a profile made by libvirt, with an addition of ours; it reaches its network through a
     relay."""
-    # A run before has made it for another owner.
+    # An earlier run has created it for another owner.
     machine.run("install -d -o libvirt-qemu -g kvm /tmp/virtio-forwarder")
     daemon.configure(drop_ins=[NO_RESTART], VIRTIOFWD_CPU_MASK=1, VIRTIOFWD_MASTER_LCORE=0,
                      VIRTIOFWD_SOCKET_OWNER="libvirt-qemu", VIRTIOFWD_SOCKET_GROUP="kvm",
@@ -130,8 +130,8 @@ def test_a_libvirt_domain(machine, daemon, server, client, memory):
     pytest.param(": </proc/1/mem", id="read-memory"),
 ])
 def test_what_is_forbidden(machine, deed):
-    """A shell in the daemon's place may not what the same shell may outside of it; what the daemon
-    may, it may."""
+    """A shell in place of the daemon may not do what the same shell may do outside; what the daemon
+    may do, it may."""
     machine.run(f"echo '/usr/bin/dash mr,' >{SITE} && apparmor_parser -r "
                 "/etc/apparmor.d/usr.bin.virtio-forwarder && dmesg --clear")
 

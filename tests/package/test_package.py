@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Debian package on a clean Debian with systemd as init: what it installs, how its services live
-and what they may do, that packets pass them, and that nothing is left of it. In the order of this file,
-on one system."""
+"""The Debian package on a clean Debian with systemd as init: what it installs, how its services run
+and what they may do, that they relay packets, and that nothing is left of it. In the order of this
+file, on one system."""
 
 import hashlib
 import os
@@ -23,10 +23,10 @@ SOCKETS = "/tmp/virtio-forwarder"  # as shipped
 MEMIF = memif_device("/memif", 0)
 STATIC = {"VIRTIOFWD_STATIC_VFS": f"({MEMIF}=0 net_af_packet0,iface=veth0=1)"}
 
-# What a machine writes as it runs, and where packages that are not ours are kept.
+# What a running machine writes, and where packages that are not ours are kept.
 NOT_OURS = ("/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/var/log", "/var/cache", "/var/lib/apt",
             "/var/lib/dpkg")
-# A user stays, as Debian has it: files may be left that are its own.
+# A user stays, by Debian's policy: it may still own files.
 USERS = {f"/etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow") for dash in ("", "-")}
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,7 +37,7 @@ def test_lintian():
 
 
 def files(tree):
-    """{path: (mode, owner, what is in it)} of all that a package may leave."""
+    """{path: (mode, owner, contents)} of everything that a package may leave."""
     found = {}
     for folder, folders, names in os.walk(tree.root):
         here = "/" + os.path.relpath(folder, tree.root)
@@ -97,7 +97,7 @@ def test_layout(tree):
 
 
 def test_dependencies(tree):
-    """DPDK is in it; nobody needs an interpreter."""
+    """DPDK is part of it, and no interpreter is needed."""
     depends = tree.run("dpkg-query -W -f '${Depends}' virtio-forwarder")
     print(depends)
     assert not re.search("dpdk|librte|python|perl", depends)
@@ -122,10 +122,10 @@ def test_units(tree):
 
 
 def test_a_machine_that_is_not_prepared(daemon):
-    """As it is after installation: it says what is missing, and is not started again and again."""
+    """As after installation: it says what is missing, and is not restarted again and again."""
     daemon("start", check=False)
     assert daemon.state() == "failed"
-    # CPUs 0 to 2 may be there, and a user of libvirt's is not.
+    # CPUs 0 to 2 may exist, but libvirt's user does not.
     assert re.search(r"virtioforwarder:\d+: .*(no CPU 2|libvirt-qemu)", daemon.journal())
     daemon("reset-failed")
 
@@ -160,7 +160,7 @@ def test_life(tree, daemon, scheduler):
 
 
 def test_endpoints_in_tmp(daemon, scheduler):
-    """Which both services have in common."""
+    """The directory that both services share."""
     daemon.configure(VIRTIOFWD_ZMQ_STATS_EP="ipc:///tmp/stats",
                      VIRTIOFWD_ZMQ_CORE_SCHED_EP="ipc:///tmp/core_sched")
     daemon("start")
@@ -179,7 +179,8 @@ def test_watchdog_ends_what_hangs(tree, daemon):
 
 
 def packets_pass(tree, daemon, workdir):
-    """Both ways through relay 0, and what the kernel sends to the veth pair comes to relay 1."""
+    """Packets pass both ways through relay 0, and what the kernel sends to the veth pair arrives at
+    relay 1."""
     with Peer(workdir, vm=tree.path(f"{SOCKETS}/virtio-forwarder0.sock"),
               net=net_socket("/memif", 0), netns=tree, count=PACKETS, flows=4) as peer:
         peer.start()
@@ -191,7 +192,7 @@ def packets_pass(tree, daemon, workdir):
 
 
 def test_confined_by_its_unit(tree, daemon, workdir):
-    """The units' bounds leave what it takes to relay packets."""
+    """The units' restrictions still let it relay packets."""
     daemon.configure(**STATIC)
     daemon("start")
     status = Path(f"/proc/{daemon.pid()}/status")
@@ -202,7 +203,7 @@ def test_confined_by_its_unit(tree, daemon, workdir):
 
 @pytest.fixture
 def unprivileged(tree, daemon):
-    """Starts the daemon as the drop-in has it, with more settings."""
+    """Starts the daemon with the drop-in and further settings."""
     drop_in = tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
     no_huge = re.search(r"\n(ExecStart=/.*)", drop_in)[1] + " --no-huge\n"
     tree.run(f"rm -rf {SOCKETS}")  # it is root's
@@ -217,12 +218,12 @@ def unprivileged(tree, daemon):
 
 
 def test_a_user_of_its_own(tree, daemon, unprivileged, workdir):
-    """Without root: vdevs need nothing, AF_PACKET two capabilities."""
+    """Without root: vdevs need nothing, AF_PACKET needs two capabilities."""
     unprivileged(**STATIC)
     assert tree.run(f"stat -c %U /proc/{daemon.pid()}").strip() == "virtio-forwarder"
     assert tree.run(f"stat -c %U:%G {SOCKETS}/virtio-forwarder0.sock").strip() == \
         "virtio-forwarder:kvm"
-    # Not QEMU's group: who may open these has every VM.
+    # Not QEMU's group: whoever may open these controls every VM.
     endpoints = tree.run("stat -c '%F %a %U:%G' /run/virtio-forwarder/*").splitlines()
     endpoints = [line for line in endpoints if line.startswith("socket")]
     assert len(endpoints) >= 4
@@ -230,7 +231,7 @@ def test_a_user_of_its_own(tree, daemon, unprivileged, workdir):
     packets_pass(tree, daemon, workdir)
 
 
-# Of a QEMU that libvirt has started, which has a group of its own besides.
+# For a QEMU started by libvirt, which has an additional group of its own.
 ACCEPT = """import socket
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind("virtio-forwarder0.sock")
@@ -241,7 +242,8 @@ with socket.socket(socket.AF_UNIX) as listener:
 
 
 def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
-    """What QEMU makes in the directory the daemon can use; a directory in which it cannot is told."""
+    """The daemon can use what QEMU creates in the directory; a directory in which QEMU cannot is
+    reported."""
     unprivileged(VIRTIOFWD_VHOST_CLIENT="true")
     assert tree.run(f"stat -c '%a %U:%G' {SOCKETS}").strip() == "3775 virtio-forwarder:kvm"
     kvm = int(tree.run("getent group kvm").split(":")[2])
@@ -251,7 +253,7 @@ def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
     check = re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)",
                       tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf"))[1]
     assert re.search("^ok +sockets .* can be used", tree.run(f"{check} --no-huge", check=False), re.M)
-    as_root = check[check.index("vio4wd"):]  # to whom it is no other's
+    as_root = check[check.index("vio4wd"):]  # for root it is not somebody else's
     assert re.search("^ok +sockets .* can be used", tree.run(as_root, check=False), re.M)
     daemon("stop")
     tree.run(f"chmod 755 {SOCKETS}")
@@ -262,8 +264,8 @@ def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
 
 
 def call_as_os_vif(tree, operation, device, path):
-    """os-vif's plugin runs just this, and takes the exit codes 0 and 1. Returns the code and what was
-    printed."""
+    """os-vif's plugin runs exactly this, and accepts exit codes 0 and 1. Returns the code and the
+    output."""
     said = tree.run(f"{CLIENTS}/virtioforwarder_port_control.py {operation} --pci-addr={device} "
                     f"--vhost-path={path} && echo code=0 || echo code=$?")
     text, code = re.fullmatch(r"(.*)code=(\d+)\n", said, re.S).groups()
@@ -271,7 +273,7 @@ def call_as_os_vif(tree, operation, device, path):
 
 
 def test_os_vif(tree, daemon):
-    """There is no VF here, so plugging one is refused, with a reason, and so is unplugging what is not
+    """There is no VF here, so plugging one is refused, with a reason. So is unplugging what is not
     there or belongs to another device."""
     daemon.configure(VIRTIOFWD_DYNAMIC_SOCKETS="true")
     daemon("start")
@@ -289,7 +291,8 @@ def test_os_vif(tree, daemon):
 
 
 def test_upgrade(tree, daemon):
-    """It keeps the configuration, and the running daemon until that is restarted, with the new unit."""
+    """An upgrade keeps the configuration, and the running daemon until that is restarted, with the
+    new unit."""
     daemon.configure(**STATIC)
     daemon("enable")
     daemon("start")
@@ -310,7 +313,7 @@ def test_upgrade(tree, daemon):
 
 
 def test_removal_and_purge(tree):
-    """A removal stops it and keeps the configuration; a purge leaves nothing."""
+    """Removal stops it and keeps the configuration; a purge leaves nothing."""
     daemon = Service(tree)
     daemon.configure(**STATIC)
     daemon("start")

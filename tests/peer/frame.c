@@ -12,9 +12,9 @@
 #include <string.h>
 
 /*
- * Payloads are windows into one table of random bytes; the window's even offset follows from the
- * tag. sums[i] is the sum of the table's first i 16-bit words, which makes the UDP checksum of a
- * payload of any length a subtraction.
+ * Payloads are windows into one table of random bytes; the even offset of a window follows from the
+ * tag. sums[i] is the sum of the table's first i 16-bit words, so the UDP checksum of a payload of
+ * any length is a subtraction.
  */
 #define PATTERN_OFFSETS 8192
 #define PATTERN_LEN (PATTERN_OFFSETS + FRAME_MAX_LEN)
@@ -70,7 +70,7 @@ static size_t payload_offset(const struct frame_id *id)
 	return mix(id->seq ^ ((uint64_t)id->flow << 48) ^ id->epoch) % PATTERN_OFFSETS & ~1UL;
 }
 
-/* The sum of the payload's 16-bit words, an odd last byte padded with zero. */
+/* The sum of the payload's 16-bit words; an odd last byte is padded with zero. */
 static uint32_t payload_sum(size_t offset, size_t len)
 {
 	uint32_t sum = sums[(offset + len) / 2] - sums[offset / 2];

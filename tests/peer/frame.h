@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Test frames: Ethernet, IPv4, UDP with right checksums, a tag that says which packet this is, and
- * a payload that follows from the tag. Every byte of a frame follows from its tag and length, so
- * that a receiver that knows neither the sender nor its options finds any alteration.
+ * Test frames: Ethernet, IPv4 and UDP with correct checksums, a tag that identifies the packet, and
+ * a payload that follows from the tag. Every byte of a frame follows from its tag and length, so a
+ * receiver detects any alteration without knowing the sender or its options.
  */
 
 #include <stdint.h>
@@ -16,21 +16,21 @@ enum frame_origin { FRAME_FROM_VM, FRAME_FROM_NET };
 
 struct frame_id {
 	enum frame_origin origin;
-	uint32_t epoch; /* tells one run of a sender from the next; grows */
+	uint32_t epoch; /* identifies a run of the sender; grows */
 	uint16_t flow;
 	uint64_t seq; /* within the flow, from 0 */
 };
 
 struct rte_mbuf;
 
-/* Fills the tables that the functions below read. Before any other call; not thread-safe. */
+/* Fills the tables that the functions below read. Must be called before them; not thread-safe. */
 void frame_init(void);
 
 /* Writes the frame `id` of `len` bytes (FRAME_MIN_LEN..FRAME_MAX_LEN) to `buf`. */
 void frame_write(void *buf, const struct frame_id *id, uint16_t len);
 
 /*
- * Compares a received packet with what its tag says it should be. 0: intact, *ret_id is filled;
- * -EBADMSG: altered, or not a frame of ours. Does not take the packet.
+ * Compares a received packet with what its tag says it should be. Returns 0 if it is intact, with
+ * *ret_id filled in; -EBADMSG if it is altered or not a frame of ours. The caller keeps the packet.
  */
 int frame_check(const struct rte_mbuf *packet, struct frame_id *ret_id);

@@ -40,7 +40,7 @@ static void intact_frames_pass(void **state)
 	}
 }
 
-/* The one's complement sum of a datagram with its pseudo header and checksum: all ones. */
+/* The one's complement sum of a datagram with pseudo header and checksum must be all ones. */
 static uint16_t udp_sum(const struct rte_ipv4_hdr *ip)
 {
 	uint32_t sum = rte_ipv4_phdr_cksum(ip, 0);

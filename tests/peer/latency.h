@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * How long the packets of a stream are under way, where both ends are ours. Packets are known by
- * flow and sequence number; at most LATENCY_WINDOW of a flow may be under way, or they are mistaken
- * for each other: so it is for a sender at a fixed rate.
+ * How long the packets of a stream are under way, if both ends are ours. Packets are identified by
+ * flow and sequence number. No more than LATENCY_WINDOW packets of a flow may be under way, or they
+ * are confused with each other; so this is for senders at a fixed rate.
  */
 
 #include <stdint.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * packet-peer: both far ends of a relay, or one of them, in one polling thread.
+ * packet-peer: one or both far ends of a relay, in a single polling thread.
  *
  * Prints lines of JSON: {"event": "open"} when the sockets are open, "ready" once the links are up,
- * "first" with the first packet of each sender, "link" when a link changes, "pause" when the VM
- * stops reading and when it goes on, and one line with "ok" and the results at the end.
+ * "first" at the first packet of each sender, "link" when a link changes, "pause" when the VM stops
+ * reading and when it continues, and at the end one line with "ok" and the results.
  */
 
 #include <errno.h>
@@ -26,9 +26,9 @@
 #define EXIT_FAULT 1
 #define EXIT_CANNOT_RUN 2
 #define LINK_WAIT_S 30
-#define HOUSEKEEPING_HZ 1000 /* how often stdin and the links are looked at */
+#define HOUSEKEEPING_HZ 1000 /* how often stdin and the links are checked */
 
-/* A signal handler has no argument to reach anything else by. */
+/* Global, since a signal handler has no argument through which to reach anything. */
 static volatile sig_atomic_t stop_signalled;
 
 static void on_stop(int signal)
@@ -45,7 +45,7 @@ struct peer {
 	bool vm_up;
 	bool net_up;
 	bool stopped;
-	bool leave; /* stdin ended: the caller has what it wants */
+	bool leave; /* stdin has ended: the caller needs nothing more */
 	bool paused;
 	bool pause_over;
 	uint64_t resume_tsc;
@@ -266,7 +266,7 @@ static bool report(const struct peer *peer)
 	return ok;
 }
 
-/* With --control the ports stay until the caller has looked at the relay and closes stdin. */
+/* With --control the ports stay open until the caller has looked at the relay and closes stdin. */
 static void linger(struct peer *peer)
 {
 	while (peer->options.control && !peer->leave && !stop_signalled)
@@ -307,7 +307,7 @@ int main(int argc, char **argv)
 	if (ports_open(&peer.ports, &peer.options) < 0)
 		return EXIT_CANNOT_RUN;
 	signal(SIGPIPE, SIG_IGN);        /* the relay may leave first */
-	setvbuf(stdin, NULL, _IONBF, 0); /* so that poll() sees all that was not read */
+	setvbuf(stdin, NULL, _IONBF, 0); /* so that poll() sees everything not read yet */
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	ret = play(&peer);

@@ -171,7 +171,7 @@ static const struct option table[] = {
 	{0},
 };
 
-/* Takes one option; a negative errno where its value is wrong. */
+/* Takes one option; a negative errno if its value is wrong. */
 static int take(struct options *o, enum option_id id, const char *value)
 {
 	switch (id) {
@@ -236,7 +236,7 @@ static int take(struct options *o, enum option_id id, const char *value)
 	return -EINVAL;
 }
 
-/* NULL, or what is wrong with the options as a whole. */
+/* What is wrong with the options as a whole, or NULL. */
 static const char *contradiction(const struct options *o)
 {
 	bool net = o->net_socket || o->net_device;

@@ -23,9 +23,9 @@ struct options {
 	bool net_server;
 	const char *net_device; /* "NAME,ARGUMENTS" */
 
-	bool vm_to_vf; /* generate and check this direction, as far as its ends are here */
+	bool vm_to_vf; /* generate and check this direction, as far as its ends are ours */
 	bool vf_to_vm;
-	bool reflect; /* instead: the network side sends, and checks what comes back */
+	bool reflect; /* instead, the network side sends, and checks what comes back */
 
 	uint64_t count; /* packets per direction; 0: until stopped */
 	unsigned flows;
@@ -33,16 +33,19 @@ struct options {
 	enum sizes sizes;
 	uint16_t size_bytes; /* FIXED: each frame; RANDOM: the longest */
 	uint64_t rate_pps;   /* per direction; 0: as fast as it goes */
-	uint64_t pause_at;   /* the VM stops reading after as many packets; 0: never */
+	uint64_t pause_at;   /* the VM stops reading after so many packets; 0: never */
 	unsigned pause_ms;   /* for so long */
-	bool latency;        /* is measured */
-	unsigned drain_ms;   /* silence after which what is not there is lost */
+	bool latency;        /* measure it */
+	unsigned drain_ms;   /* after so much silence, missing packets are lost */
 	unsigned cpu;
-	unsigned nap_us; /* sleep where nothing has moved; 0: only yield */
+	unsigned nap_us; /* sleep if nothing has moved; 0: only yield */
 	bool control;    /* obey commands on stdin */
 };
 
-/* 0, or the exit code: the command line was wrong and stderr says how, or --help printed. */
+/*
+ * Returns 0, or the exit code: the command line is wrong and stderr says how, or --help was
+ * printed.
+ */
 int options_parse(struct options *ret_options, int argc, char **argv);
 
 /* The longest frame that these options generate, bytes. */

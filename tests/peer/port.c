@@ -26,7 +26,7 @@ static int fail(const char *what, int error)
 	return error;
 }
 
-/* Bytes of data in one buffer of the pool that holds the longest frame. */
+/* Bytes of data in one buffer of the pool, which holds the longest frame. */
 static uint16_t frame_room(const struct options *o)
 {
 	return RTE_MAX(options_max_frame(o), RTE_MBUF_DEFAULT_DATAROOM);
@@ -36,8 +36,8 @@ static int start_eal(const struct options *o)
 {
 	char cpu[16], memory[16];
 	/*
-	 * virtio_user shares all memory with the relay, by file descriptor: one file, which
-	 * --no-huge and --single-file-segments give.
+	 * virtio_user shares all memory with the relay through one file descriptor, so it must be a
+	 * single file: --no-huge and --single-file-segments.
 	 */
 	char *argv[] = {"packet-peer", "--no-huge", "--no-shconf", "--single-file-segments",
 		"--no-pci", "--no-telemetry", "--log-level=error", "--file-prefix=packet-peer",
@@ -88,7 +88,7 @@ static int start_port(
 	return ret;
 }
 
-/* Its link state is kept by interrupt: the rings are not to be touched while the relay is away. */
+/* Its link state is updated by interrupt: the rings must not be touched while the relay is away. */
 static int open_vm(struct ports *ports, const struct options *o)
 {
 	char arguments[256];
@@ -110,7 +110,7 @@ static int open_vm(struct ports *ports, const struct options *o)
 }
 
 /*
- * The longest frame fits one memif buffer: chained buffers overrun the ring where it is nearly full
+ * The longest frame must fit one memif buffer: chained buffers overrun a ring that is nearly full
  * (DPDK 22.11), and then the link loses packets.
  */
 static int open_net(struct ports *ports, const struct options *o)

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define DUPLICATE_WAIT_MS 20 /* how long after the last packet a second copy is awaited */
+#define DUPLICATE_WAIT_MS 20 /* how long to wait for duplicates after the last packet */
 
-/* Milliseconds of the machine's uptime: a later sender has a higher one. */
+/* Milliseconds since boot, so a later sender has a higher one. */
 static uint32_t new_epoch(void)
 {
 	struct timespec now;
@@ -56,7 +56,7 @@ struct stream *stream_free(struct stream *stream)
 	return NULL;
 }
 
-/* The length of the frame `seq` of a flow, bytes: the same mix in each run. */
+/* The length of frame `seq` of a flow in bytes: the same mix in each run. */
 static uint16_t frame_length(const struct options *o, unsigned flow, uint64_t seq)
 {
 	uint32_t random = (uint32_t)((seq * MAX_FLOWS + flow) * 0x9e3779b97f4a7c15 >> 32);
@@ -73,7 +73,7 @@ static uint16_t frame_length(const struct options *o, unsigned flow, uint64_t se
 	return o->size_bytes;
 }
 
-/* How many packets may be made now, of at most `want`. */
+/* How many packets may be generated now, of at most `want`. */
 static unsigned allowance(const struct stream *stream, unsigned want, uint64_t now_tsc)
 {
 	const struct options *o = stream->options;

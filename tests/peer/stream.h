@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One direction through the relay: the sender at one of our ports, the checker at another, or one
- * of them where the other is in another process. All of it in one thread.
+ * One direction through the relay: the sender at one of our ports and the checker at another, or
+ * just one of them if the other is in another process. All of it in one thread.
  */
 
 #include <stdbool.h>
@@ -19,7 +19,7 @@
 
 struct rte_mbuf;
 
-/* Packets made and not yet taken by the port; kept in order. */
+/* Packets generated but not yet taken by the port; kept in order. */
 struct stream_queue {
 	struct rte_mbuf *packets[STREAM_BURST];
 	unsigned first;
@@ -31,11 +31,11 @@ struct stream {
 	const char *name;
 	const struct options *options;
 	struct rte_mempool *pool;
-	enum frame_origin origin; /* what its frames say */
+	enum frame_origin origin; /* the origin in its frames */
 
 	int from; /* port of the sender, -1: elsewhere */
 	bool sending;
-	uint32_t epoch;          /* of the sender, and when the checker began */
+	uint32_t epoch;          /* of the sender; also when the checker began */
 	uint64_t seq[MAX_FLOWS]; /* of the next packet */
 	struct stream_queue queues[MAX_QUEUES];
 	uint64_t made;
@@ -56,32 +56,43 @@ struct stream {
 
 	uint64_t begin_tsc; /* of the first packet sent or received */
 	uint64_t last_tsc;  /* of the last */
-	uint64_t wait_tsc;  /* silence counts from here at the earliest */
-	uint64_t stop_tsc;  /* of stream_stop(), or 0 */
+	uint64_t wait_tsc;  /* silence counts from here on at the earliest */
+	uint64_t stop_tsc;  /* when stream_stop() was called, or 0 */
 };
 
-/* One on the heap, with ports not set (-1); `options` and `pool` are borrowed. NULL: no memory. */
+/*
+ * Allocates a stream whose ports are not set (-1); `options` and `pool` are borrowed. NULL: no
+ * memory.
+ */
 struct stream *stream_new(const char *name, enum frame_origin origin, const struct options *options,
 	struct rte_mempool *pool);
-/* Gives back packets not sent. Returns NULL; NULL is allowed. */
+/* Frees packets not sent. Returns NULL; NULL is allowed. */
 struct stream *stream_free(struct stream *stream);
 
-/* Sends what the port takes now, one burst a queue at most. Returns the number of packets sent. */
+/*
+ * Sends what the port takes now, at most one burst per queue. Returns the number of packets sent.
+ */
 unsigned stream_send(struct stream *stream, uint64_t now_tsc);
 
-/* Receives and checks what is there, one burst a queue at most. Returns the number of packets. */
+/* Receives and checks what is there, at most one burst per queue. Returns the number of packets. */
 unsigned stream_receive(struct stream *stream, uint64_t now_tsc);
 
-/* Sends no more than it has made, and waits for what is under way, but no endless time. */
+/*
+ * Sends nothing beyond what it has generated, and waits for what is under way, for a bounded time.
+ */
 void stream_stop(struct stream *stream, uint64_t now_tsc);
 
 /*
- * Nothing more is awaited: all was sent and is here, or nothing moved for the options' drain time.
- * A sender elsewhere does not stop when we do; it is listened to for that time only.
+ * True if there is nothing to wait for: everything was sent and has arrived, or nothing has moved
+ * for the options' drain time. A sender elsewhere does not stop when we do; it is listened to for
+ * that time only.
  */
 bool stream_is_done(const struct stream *stream, uint64_t now_tsc);
 
-/* Packets that were sent, or, where that is not known, passed over, and did not arrive. */
+/*
+ * Packets that were sent and have not arrived; if it is not known what was sent, sequence numbers
+ * passed over.
+ */
 uint64_t stream_lost(const struct stream *stream);
 bool stream_has_fault(const struct stream *stream);
 

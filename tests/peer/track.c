@@ -19,7 +19,10 @@ static void restart(struct track *track, uint32_t epoch, uint64_t base)
 	*track = (struct track){.started = true, .epoch = epoch, .base = base, .next = base};
 }
 
-/* Moves the window so that `seq` is its last; what lies between is missing until it comes. */
+/*
+ * Moves the window so that `seq` is its last number; the numbers in between are missing until they
+ * arrive.
+ */
 static void advance(struct track *track, struct track_counts *counts, uint64_t seq)
 {
 	uint64_t gap = seq - track->next;

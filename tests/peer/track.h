@@ -2,32 +2,31 @@
 #pragma once
 
 /*
- * What became of the packets of one flow: which sequence numbers came, in which order.
+ * What has become of the packets of one flow: which sequence numbers arrived, in which order.
  *
- * An epoch is one run of the sender; a packet of a newer one starts the flow anew. Where the sender
- * was there before us, its first packet that we see sets the base: what it sent before we came is
- * not missing.
+ * An epoch is one run of the sender; a packet of a newer epoch restarts the flow. If the sender was
+ * there before us, its first packet that we see sets the base: what it sent before is not missing.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRACK_WINDOW 65536 /* packets back in which late and duplicate are told apart */
+#define TRACK_WINDOW 65536 /* so many packets back, late and duplicate ones are told apart */
 
 struct track {
 	bool started;
 	uint32_t epoch;
-	uint64_t base; /* the first sequence number that we could see */
+	uint64_t base; /* the first sequence number that we could have seen */
 	uint64_t next; /* one more than the highest seen */
 	uint64_t seen[TRACK_WINDOW /
-		      64]; /* bit seq % TRACK_WINDOW: came; of the last TRACK_WINDOW */
+		      64]; /* bit seq % TRACK_WINDOW: arrived; for the last TRACK_WINDOW */
 };
 
 struct track_counts {
 	uint64_t received;   /* each packet once, late ones too */
-	uint64_t missing;    /* sequence numbers passed over that have not come since */
-	uint64_t reordered;  /* came after a later one, or after a newer epoch began */
-	uint64_t duplicated; /* came before */
+	uint64_t missing;    /* sequence numbers passed over that have not arrived since */
+	uint64_t reordered;  /* arrived after a later one, or after a newer epoch began */
+	uint64_t duplicated; /* arrived before */
 };
 
 /* Notes the arrival of packet `seq`. `joined`: the sender was there before us. */

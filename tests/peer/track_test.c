@@ -68,7 +68,7 @@ static void the_window_forgets_what_it_passed(void **state)
 
 	note(&f, 1, 5);
 	note(&f, 1, 5 + 2 * TRACK_WINDOW - 1); /* jumps over the whole window */
-	note(&f, 1, 5 + TRACK_WINDOW);         /* was never seen, though its bit once was */
+	note(&f, 1, 5 + TRACK_WINDOW);         /* was never seen, although its bit was once set */
 	expect(&f, 3, 2 * TRACK_WINDOW - 3, 1, 0);
 }
 

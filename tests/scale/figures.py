@@ -30,8 +30,8 @@ TIMEOUT_S = 120
 
 
 def memory(huge, jumbo, relays):
-    """Start with so many static devices: seconds until ready, memory then. huge: a mount of hugetlbfs,
-    or None."""
+    """Starts the daemon with so many static devices; returns the seconds until it is ready, and its
+    memory then. huge: a mount of hugetlbfs, or None."""
     with tempfile.TemporaryDirectory(prefix="vio4wd-") as directory:
         directory = Path(directory)
         devices = {relay: memif_device(directory, relay) for relay in range(relays)}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""64 relays at once, eight of them bonds: 80 ports, which needs the DPDK of scripts/build-dpdk. Packets
-go both ways through every one."""
+"""64 relays at once, eight of them with bonds: 80 ports, which needs the DPDK of
+scripts/build-dpdk. Packets pass both ways through every relay."""
 
 import pytest
 from lib.crowd import Crowd, attach_bond
@@ -11,7 +11,7 @@ from lib.peer import assert_nothing_lost, memif_device
 
 RELAYS = range(64)
 BONDS = range(56, 64)
-RATE_PPS = 300      # each way and relay: all together what two shared CPUs carry beside 64 peers
+RATE_PPS = 300      # each way and relay; in total what two shared CPUs carry besides 64 peers
 PACKETS = 1000
 TIMEOUT_S = 120
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The endpoints that the core scheduler talks to, served by a script: relays with whatever rates, and
+"""The endpoints that the core scheduler talks to, served by a script: relays with any rates, and
 answers that are late, wrong or missing."""
 
 import threading
@@ -16,7 +16,7 @@ UPDATE = 0        # CoreSchedRequest.Op
 
 
 def zmq_ready(sockets):
-    """The names of those that have a request, after a short wait."""
+    """The names of the sockets that have a request, after a short wait."""
     poller = zmq.Poller()
     for socket in sockets.values():
         poller.register(socket, zmq.POLLIN)
@@ -30,9 +30,9 @@ class Lane:
     def __init__(self, cpu, mpps, busy=None, pinned=False):
         self.cpu = cpu
         self.mpps = mpps
-        self.busy = busy      # measured share of a core, None: not told
-        self.pinned = pinned  # told with the statistics
-        self.slices = []      # where it is split: [[CPU, measured share of a core], ...]
+        self.busy = busy      # measured share of a core; None: not reported
+        self.pinned = pinned  # reported with the statistics
+        self.slices = []      # if it is split: [[CPU, measured share of a core], ...]
 
 
 class FakeDaemon:
@@ -46,14 +46,14 @@ class FakeDaemon:
         self.cpus = cpus
         self.relays = relays
         self.pins = pins     # {relay: (cpu, cpu)}; None: no config endpoint
-        self.nodes = nodes   # {cpu: node}, told with the statistics
-        self.relay_node = relay_node  # of every relay, the same; None: not told
+        self.nodes = nodes   # {cpu: node}, reported with the statistics
+        self.relay_node = relay_node  # node of every relay; None: not reported
         self.refusal = None  # text of the answer to UPDATE
         self.garbage = set()  # endpoints that answer nonsense
         self.mute = set()    # endpoints that do not answer
-        self.updates = []    # what was asked for: [{relay: (cpu, cpu)}]
-        self.polls_before = []  # each update: n_stats then
-        self.n_stats = 0     # how often statistics were asked for
+        self.updates = []    # the requested moves: [{relay: (cpu, cpu)}]
+        self.polls_before = []  # n_stats at each update
+        self.n_stats = 0     # how often statistics were requested
         self._messages = messages
         self._thread = None
 
@@ -67,7 +67,7 @@ class FakeDaemon:
         return self
 
     def stop(self):
-        """Ends as a process does: the sockets are gone, and the counters with it."""
+        """Ends like a process: the sockets are gone, and so are the counters."""
         self._stop.set()
         self._thread.join()
 
@@ -78,7 +78,7 @@ class FakeDaemon:
         self.stop()
 
     def load(self, cpu):
-        """Million packets a second on a CPU."""
+        """Million packets per second on a CPU."""
         return sum(lane.mpps for relay in self.relays.values() for lane in relay.values()
                    if lane.cpu == cpu)
 
@@ -103,7 +103,7 @@ class FakeDaemon:
         return socket
 
     def _answer(self, socket, name):
-        """False where it does not; such a socket takes no other request."""
+        """False if it does not answer; such a socket takes no further request."""
         request = socket.recv()
         if name in self.mute:
             return False

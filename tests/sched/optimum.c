@@ -7,7 +7,7 @@
 #include "sched/policy.h"
 
 #define NODES_MAX 5000
-#define TIGHT 1.0005 /* so near the bound it is the optimum for us */
+#define TIGHT 1.0005 /* this close to the bound, it is the optimum for us */
 
 struct branch {
 	double loads[SCHED_LANES_MAX]; /* the longest first */
@@ -26,7 +26,9 @@ static int descending(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The mean, the longest load, and what the longest n_workers + 1 must share. */
+/*
+ * The largest of: the mean, the longest load, and what the longest n_workers + 1 lanes must share.
+ */
 static double lower_bound(const struct branch *branch)
 {
 	unsigned m = branch->n_workers;
@@ -51,7 +53,7 @@ static void place(struct branch *branch, unsigned next, double worst)
 		branch->best = worst;
 		return;
 	}
-	/* The least loaded worker first: the first leaf is longest-first's placement. */
+	/* The least loaded worker first, so the first leaf is the longest-first placement. */
 	bool tried[WORKERS_MAX] = {};
 	for (unsigned turn = 0; turn < branch->n_workers; turn++) {
 		unsigned to = WORKERS_MAX;

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 /*
- * The least load that the most loaded of `n_workers` can have with these `n` loads: by branch and
- * bound, or a lower bound of it (and *ret_exact false) where that takes too long.
+ * The lowest load that the most loaded of `n_workers` can have with these `n` loads, by branch and
+ * bound. If that takes too long: a lower bound of it, with *ret_exact false.
  */
 double optimum(const double *loads, unsigned n, unsigned n_workers, bool *ret_exact);

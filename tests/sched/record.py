@@ -26,8 +26,8 @@ def counters(endpoint):
 
 
 def rates(before, after):
-    """{(relay, direction): (packets, bytes, cores)} a second; counters that went back are of a relay
-    that was made anew."""
+    """{(relay, direction): (packets, bytes, cores)} per second; counters that went back belong to a
+    relay that was set up again."""
     (begin, old), (end, new) = before, after
     result = {}
     for lane, values in new.items():

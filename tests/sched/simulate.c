@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * simulate [--polls N] [--seed N] [--recording FILE RELAYS]...: plays loads to the balancing policy
- * and to greedy longest-first, and prints a Markdown table: the worst CPU's load relative to the
- * optimum, and moves an hour. It fails where the policy is worse than greedy in what it promises:
- * fewer moves altogether, and an overall nearer optimum.
+ * simulate [--polls N] [--seed N] [--recording FILE RELAYS]...: applies the balancing policy and
+ * greedy longest-first to loads, and prints a Markdown table: the worst CPU's load relative to the
+ * optimum, and moves per hour. Fails if the policy is worse than greedy in what it promises: fewer
+ * moves altogether, and closer to the optimum overall.
  */
 
 #include <math.h>
@@ -24,7 +24,7 @@
 #define POLLS_DEFAULT (3600 / POLL_INTERVAL_S)
 #define POLLS_MAX 10000
 
-/* Greedy and the policy, each from rates by the published weights and from measured load. */
+/* Greedy and the policy, each with rates by the published weights and with measured load. */
 enum contender {
 	GREEDY_WEIGHTS,
 	GREEDY_MEASURED,
@@ -52,7 +52,7 @@ struct machine {
 static const struct machine machines[] = {
 	{4, 2, 1}, {8, 4, 1}, {16, 4, 2}, {32, 8, 1}, {32, 8, 2}, {64, 16, 1}, {64, 16, 2}};
 
-/* One contender's placement, and how it fares. */
+/* The placement of one contender, and its results. */
 struct run {
 	struct sched_input input;
 	struct load_estimate estimates[SCHED_LANES_MAX];
@@ -81,7 +81,7 @@ static void set_up(struct run *run, const struct machine *machine)
 		unsigned node = i / 2 % machine->n_nodes;
 		unsigned per_node = machine->n_cpus / machine->n_nodes;
 
-		/* As lanes are attached: by their number on each worker. */
+		/* As the daemon places new lanes: by the number of lanes on each worker. */
 		input->lanes[i] = (struct sched_lane){
 			.relay_id = i / 2,
 			.direction = i % 2,
@@ -91,7 +91,7 @@ static void set_up(struct run *run, const struct machine *machine)
 	}
 }
 
-/* What a saturated CPU carries of what its lanes want. */
+/* The part that a saturated CPU carries of what its lanes want. */
 static void carried(const struct run *run, const struct traffic *traffic, double *ret_share)
 {
 	double load[WORKERS_MAX] = {};
@@ -213,7 +213,7 @@ static void play(struct world *world, const struct machine *machine, unsigned n_
 			observe(&runs[c], c, traffic);
 			decide(&runs[c], c);
 		}
-		/* What was decided by the past interval must do for the next one. */
+		/* What was decided for the past interval must do for the next one. */
 		world_next(world, traffic);
 		best = best_worst(&runs[0], machine, traffic, &exact);
 		for (unsigned c = 0; c < CONTENDERS_N; c++)
@@ -260,7 +260,7 @@ static void play_generated(struct totals *totals, unsigned n_polls, unsigned see
 	}
 }
 
-/* Once through, on several numbers of CPUs. */
+/* Plays it once, on several numbers of CPUs. */
 static void play_recording(struct totals *totals, const char *path, unsigned n_relays)
 {
 	for (unsigned n_cpus = 2; n_cpus <= n_relays && n_cpus <= 4; n_cpus *= 2) {

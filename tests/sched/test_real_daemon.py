@@ -14,7 +14,7 @@ from lib.proc import Process, run, wait_until
 TIMEOUT_S = 30
 POLL_S = 0.5
 CPUS = sorted(os.sched_getaffinity(0))
-WORKERS = CPUS[-2:]  # where there are only two, one is the control thread's, too
+WORKERS = CPUS[-2:]  # if there are only two, one is the control thread's too
 
 
 @pytest.fixture
@@ -76,13 +76,13 @@ def test_the_daemon_is_restarted(start, endpoints, stack):
 
 
 def slices_of(forwarder):
-    """{relay: [CPUs of VF to VM]}: net_null has several queues, shared out between the workers."""
+    """{relay: [CPUs of VF to VM]}: net_null has several queues, divided among the workers."""
     return {relay.id: [part.cpu for part in relay.vf_to_vm.slice]
             for relay in vioclient.stats(forwarder.stats_endpoint).relay if relay.vf_to_vm.active}
 
 
 def test_skew_is_balanced(start, endpoints, stack):
-    """All on one worker; relay 0 is pinned there. Each relay is in two slices, which go where they
+    """All on one worker, to which relay 0 is pinned. Each relay has two slices, which go where they
     fit."""
     first, second = WORKERS
     forwarder = start(4, f"--virtio-cpu=0:{first}")

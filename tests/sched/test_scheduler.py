@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vio4wd_core_scheduler against endpoints that a script serves."""
+"""vio4wd_core_scheduler with endpoints served by a script."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ SATURATED, HALF = 12.0, 5.0  # million packets a second: 98 and 41 % of a core b
 
 @pytest.fixture
 def daemon(workdir):
-    """Makes a FakeDaemon on CPUs 11 and 12, with all relays on CPU 11."""
+    """Creates a FakeDaemon on CPUs 11 and 12, with all relays on CPU 11."""
     def make(rates, **options):
         relays = {i: {VF_TO_VM: Lane(11, rate), VM_TO_VF: Lane(11, 0)}
                   for i, rate in enumerate(rates)}
@@ -65,7 +65,7 @@ def is_balanced(fake):
 
 
 def test_closed_standard_descriptors(workdir, daemon, stack):
-    """Nothing else gets their numbers."""
+    """No other file gets their numbers."""
     with daemon([1.0]) as fake:
         process = stack.enter_context(Process([*CLOSED, *argv(workdir)], "scheduler"))
         polls(fake, 1)
@@ -77,7 +77,7 @@ def test_skew_is_balanced_in_one_go_and_stays(daemon, scheduler):
     with daemon([3, 3, 3, 3]) as fake:
         log = scheduler()
         wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
-        assert fake.polls_before == [2]  # the first poll that can see rates
+        assert fake.polls_before == [2]  # the first poll that has rates
         assert is_balanced(fake)
         assert all(vm_to_vf == 11 for _, vm_to_vf in fake.updates[0].values())
         polls(fake, 5)
@@ -86,7 +86,7 @@ def test_skew_is_balanced_in_one_go_and_stays(daemon, scheduler):
 
 
 def test_new_load_is_balanced_by_the_second_poll(daemon, scheduler):
-    """The first poll sees that it is there, the next one how much it is."""
+    """The first poll sees that there is load, the next one how much."""
     with daemon([0, 0]) as fake:
         scheduler()
         polls(fake, 4)
@@ -129,7 +129,7 @@ def test_pins_of_the_statistics(daemon, scheduler):
 
 
 def test_measured_load_counts_more_than_rates(daemon, scheduler):
-    """By rates relay 0 is the load, by measurement relays 1 and 2 are."""
+    """By rates, relay 0 is the load; by measurement, relays 1 and 2 are."""
     with daemon([SATURATED, 0.01, 0.01], messages=extended) as fake:
         for relay, busy in ((0, 0.01), (1, 0.45), (2, 0.45)):
             fake.relays[relay][VF_TO_VM].busy = busy
@@ -139,7 +139,7 @@ def test_measured_load_counts_more_than_rates(daemon, scheduler):
 
 
 def test_slices_move_by_themselves(daemon, scheduler):
-    """A relay is too much for a CPU, and the daemon has split it."""
+    """A relay is too much for one CPU, and the daemon has split it."""
     with daemon([SATURATED, 0], messages=extended) as fake:
         lane = fake.relays[0][VF_TO_VM]
         lane.busy, lane.slices = 0.9, [[11, 0.3], [11, 0.3], [11, 0.3]]
@@ -162,8 +162,8 @@ def test_numa(daemon, scheduler, options, moves):
 
 @pytest.mark.parametrize("relay_node, moves", [(None, 1), (-1, 0), (1, 0)])
 def test_a_relay_of_whatever_node(daemon, scheduler, relay_node, moves):
-    """What the daemon says of it counts more than its pool's node, 0, which is also said where there is
-    no pool, or none is known."""
+    """The node reported for the relay takes precedence over its pool's node, 0, which is also
+    reported if there is no pool or its node is unknown."""
     with daemon([HALF], messages=extended, nodes={11: 1, 12: 0}, relay_node=relay_node) as fake:
         scheduler()
         polls(fake, 5)
@@ -207,11 +207,11 @@ def test_starts_before_the_daemon(daemon, scheduler):
 
 
 def test_daemon_restarts(daemon, scheduler):
-    """Once with a pause, once between two polls; each time counters and places start anew."""
+    """Once with a pause, once between two polls; counters and placement start afresh each time."""
     process = scheduler()
     with daemon([3, 3]) as fake:
         wait_until(lambda: is_balanced(fake), TIMEOUT_S, "balance")
-        polls(fake, 10)  # so that the counters are above those of the next one for a while
+        polls(fake, 10)  # so that the counters stay above those of the next one for a while
     process.expect("warning no answer from", TIMEOUT_S)
     with daemon([3, 3]) as fake:
         process.expect("virtio-forwarder is there", TIMEOUT_S)
@@ -230,7 +230,7 @@ def test_other_workers_after_a_restart(daemon, scheduler):
     with daemon([3, 3]) as fake:
         process = scheduler()
         wait_until(lambda: is_balanced(fake), TIMEOUT_S, "balance")
-        fake.cpus = [12, 13, 14]  # and a lane of a CPU that is no worker
+        fake.cpus = [12, 13, 14]  # and a lane on a CPU without a worker
         process.expect("has started anew", TIMEOUT_S)
         polls(fake, 5)
         assert len(fake.updates) == 1
@@ -314,7 +314,7 @@ def test_check(workdir):
 
 
 def test_readiness_is_told(workdir, scheduler):
-    """sd_notify, on a socket of ours."""
+    """Tests sd_notify on a socket of ours."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(workdir / "notify"))
         notify.settimeout(TIMEOUT_S)

@@ -48,7 +48,7 @@ def test_measured_load_and_sleep(workdir, stack):
     relays = {0: {VF_TO_VM: Lane(11, 1, busy=0.25)}}
     stack.enter_context(FakeDaemon(workdir, [11], relays, messages=extended, nodes={11: 0}))
     process = stack.enter_context(Process(argv(workdir), "top"))
-    # What the worker says of itself, and of its lane.
+    # What is measured for the worker and for its lane.
     process.expect(r"^CPU   11 \[\.+\]   0\.0 %  asleep   0\.0 %  1 lanes$", TIMEOUT_S)
     process.expect(r"^ +0  up -  \|  11   2\d\.\d ", TIMEOUT_S)
 
@@ -68,7 +68,7 @@ def resize(process, rows, columns):
 
 
 def screen_lines(text):
-    """The lines of the last whole picture."""
+    """The lines of the last complete picture."""
     picture = text.split("\033[H")[-2]
     return [re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", line) for line in picture.split("\n")][:-1]
 

@@ -45,7 +45,7 @@ static double draw_load(struct world *world)
 
 static void scale(struct world *world, double total)
 {
-	/* Lanes that reach the limit leave their rest to the others. */
+	/* Lanes that reach the limit leave their excess to the others. */
 	for (unsigned round = 0; round < 8; round++) {
 		double sum = 0;
 
@@ -116,7 +116,7 @@ void world_fini(struct world *world)
 	free(world->recording);
 }
 
-/* A third of the lanes trade their loads, so that the total stays. */
+/* A third of the lanes exchange their loads, so that the total stays. */
 static void shift(struct world *world)
 {
 	for (unsigned i = 0; i < world->n_lanes; i++) {
@@ -125,7 +125,7 @@ static void shift(struct world *world)
 			&world->lanes[(unsigned)(uniform(world) * world->n_lanes)];
 		double load = one->load;
 
-		if (uniform(world) >= 1.0 / 6) /* two lanes change in each trade */
+		if (uniform(world) >= 1.0 / 6) /* each exchange changes two lanes */
 			continue;
 		one->load = other->load;
 		other->load = load;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* Relays with loads that change, for the simulator: generated ones, or a recording. */
+/* Relays with changing loads for the simulator: generated ones, or a recording. */
 
 #include <stdint.h>
 
@@ -12,8 +12,8 @@
 enum world_kind {
 	WORLD_UNIFORM,  /* all lanes alike, within a factor of three */
 	WORLD_HEAVY,    /* a few lanes carry most of the load (Pareto) */
-	WORLD_SHIFTING, /* heavy, and every five minutes a third of the lanes changes */
-	WORLD_BURSTY,   /* heavy, and each lane is on and off for some polls by turns */
+	WORLD_SHIFTING, /* heavy; every five minutes a third of the lanes changes */
+	WORLD_BURSTY,   /* heavy; each lane is alternately on and off for some polls */
 	WORLD_GENERATED_N,
 	WORLD_RECORDED = WORLD_GENERATED_N,
 };
@@ -24,7 +24,7 @@ extern const char *const world_names[];
 struct traffic {
 	double packets_per_s;
 	double bytes_per_s;
-	double load; /* what it needs of a core, truly; the weights only estimate it */
+	double load; /* the share of a core it really needs; the weights only estimate it */
 };
 
 struct world {
@@ -45,14 +45,14 @@ struct world {
 	unsigned n_polls;
 };
 
-/* Lanes whose loads sum up to `total` cores in the mean. The same seed gives the same world. */
+/* Lanes whose loads add up to `total` cores on average. The same seed gives the same world. */
 void world_init(
 	struct world *world, enum world_kind kind, unsigned n_lanes, double total, uint64_t seed);
 
 /*
- * Reads lines of "packets bytes load" a second, one for each lane of a poll, lanes in the order of
- * relays, VF to VM first, and scales them to `total` cores in the mean. Exits with a message where
- * the file is wrong.
+ * Reads lines "packets bytes load" per second, one for each lane of a poll, with lanes in the order
+ * of relays and VF to VM first. Scales them to `total` cores on average. Exits with a message if
+ * the file is invalid.
  */
 void world_init_recording(struct world *world, const char *path, unsigned n_lanes, double total);
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One relay of the soak: a device that gives back what it gets (net_ring), and a VM that comes, goes
-and counts. At every rest each frame that the daemon has taken is either back, in order, or counted as
-dropped.
+"""One relay of the soak: a device that returns what it gets (net_ring), and a VM that comes, goes
+and counts.
 
-Order is that of a flow on a receive queue. Where a guest enables or disables queues the flow may go on
-on another one, and which of two queues is older is for their reader to know; but nothing of before a
-rest comes after it."""
+At every rest, each frame that the daemon has taken is either back, in order, or counted as dropped.
+Order is that of a flow on one receive queue. When a guest enables or disables queues, the flow may
+continue on another one, and only the reader of both knows which is older; but no frame from before
+a rest arrives after it."""
 
 import struct
 
@@ -25,21 +25,21 @@ class Guest:
         self.device, self.attached = f"net_ring{number}", True
         self.frontend = None
         self.offered = self.received = 0  # in all lives
-        self.withdrawn = 0                # offered and never taken
+        self.withdrawn = 0                # offered but never taken
         self._newest = {}                 # (queue sent on, received on): number of the last frame back
         self._rested = 0                  # number of the first frame after the last rest
 
     def state(self):
         return vioclient.relay(self.forwarder.stats_endpoint, self.number)
 
-    # What can be done with it.
+    # What can be done with the relay.
 
     def attach(self):
         attach(self.forwarder, self.number, self.device)
         self.attached = True
 
     def detach(self):
-        """With nothing in the device, which would be lost with it."""
+        """With an empty device: its packets would be lost with it."""
         self.rest()
         detach(self.forwarder, self.number, self.device)
         self.attached = False
@@ -65,12 +65,12 @@ class Guest:
             self.offered += 1
 
     def rest(self):
-        """Waits until all is accounted for."""
+        """Waits until all frames are accounted for."""
         self._wait(self._settled)
         self._rested = self.offered
 
     def toggle(self):
-        """Rings are disabled for a while, which holds packets back."""
+        """Disables rings for a while, which holds packets back."""
         index = self.chance.randrange(len(self.frontend.rings))
         self.frontend.enable_ring(index, False)
         self.burst()
@@ -78,7 +78,7 @@ class Guest:
         self.rest()
 
     def log(self):
-        """A migration that is given up."""
+        """A migration that is cancelled."""
         self.frontend.start_log()
         self.burst()
         self.rest()
@@ -86,7 +86,7 @@ class Guest:
         self.frontend.stop_log()
 
     def migrate(self):
-        """The rings stop under traffic and go on from there on another connection."""
+        """The rings stop under traffic and continue from there on another connection."""
         self.frontend.start_log()
         self.burst()
         bases = self.frontend.stop()
@@ -108,7 +108,7 @@ class Guest:
         self._leave()
 
     def actions(self):
-        """(action, weight) of all that is possible now."""
+        """(action, weight) of everything that is possible now."""
         device = [(self.detach, 1)] if self.attached else [(self.attach, 3)]
         if self.frontend is None:
             return [(self.boot, 12), *device]
@@ -118,7 +118,7 @@ class Guest:
     # The books.
 
     def collect(self):
-        """Takes what has come, and looks at it."""
+        """Receives what has arrived, and checks it."""
         for queue in range(self.frontend.queue_pairs):
             self.frontend.reclaim(queue)
             for _, frame in self.frontend.receive(queue):
@@ -131,8 +131,8 @@ class Guest:
                 self.received += 1
 
     def books(self, state=None):
-        """(taken from the VM, given to the VM, dropped, on the way): what we have seen, and what
-        the daemon has counted."""
+        """(taken from the VM, given to the VM, dropped, under way): what we have seen, and what the
+        daemon has counted."""
         state = state or self.state()
         out, back = (counted_in(state, direction) for direction in ("vm_to_vf", "vf_to_vm"))
         assert out.balanced() and back.balanced(), (self.number, out, back)
@@ -162,8 +162,8 @@ class Guest:
                    f"VM {'on' if there else 'off'} relay {self.number}", interval=0.005)
 
     def _leave(self):
-        """The memory stays until the daemon has said that the VM is off: then it has let go of it, and
-        what it has taken and given to the last is known."""
+        """Keeps the memory until the daemon has reported that the VM is gone: then the daemon has
+        let go of it, and the final counters are known."""
         self.frontend.connection.close()
         self._wait_vm(False)
         self._wait(self._balanced)

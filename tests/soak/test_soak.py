@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Everything at once for VIO4WD_SOAK_SECONDS: as many relays as the DPDK has ports for, VMs that come,
-are killed, migrate; devices that come and go; requests, good ones and bad ones; lanes moved at random
-and by the core scheduler; and two relays under steady load, which must not notice. Accounted to the
-packet, and what is the daemon's must not grow. VIO4WD_SEED repeats the order of things."""
+"""Everything at once for VIO4WD_SOAK_SECONDS: as many relays as the DPDK has ports for; VMs that
+come, are killed, and migrate; devices that come and go; good and bad requests; lanes moved at
+random and by the core scheduler; and two relays under steady load, which must not notice. Every
+packet is accounted for, and the daemon must not grow. VIO4WD_SEED repeats the order of events."""
 
 import collections
 import os
@@ -22,7 +22,7 @@ from lib.wire import ADD, OK, REMOVE
 SECONDS = float(os.environ.get("VIO4WD_SOAK_SECONDS", 20))
 SEED = int(os.environ.get("VIO4WD_SEED", random.SystemRandom().randrange(1 << 32)))
 RELAYS = 32 if stock_dpdk() else 64
-WATCHED = 2            # with numbered packets all the time
+WATCHED = 2            # they carry numbered packets all the time
 WATCHED_PPS = 2000     # each way
 ROUND_S = min(60.0, SECONDS / 3)
 GROWTH_KIB = 4 << 10   # RssAnon, from the end of the first round to that of the last
@@ -30,7 +30,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 
 class Requests:
-    """Requests that change nothing but where lanes run."""
+    """Requests that change nothing except where lanes run."""
 
     def __init__(self, forwarder, core_sched, chance):
         self.forwarder, self.core_sched, self.chance = forwarder, core_sched, chance
@@ -48,7 +48,7 @@ class Requests:
         assert answer.status != OK
 
     def occupied(self):
-        """A device on a relay that has one: relay 0 always has."""
+        """A device for a relay that has one already, as relay 0 always does."""
         assert self._port_control(ADD, virtio_id=0, device=["net_null9"],
                                   conditional=False).status != OK
 
@@ -66,12 +66,12 @@ class Requests:
         vioclient.exchange(endpoint, self.chance.randbytes(self.chance.randrange(200)))
 
     def slow_statistics(self):
-        """An answer that is nobody's when it comes."""
+        """An answer that comes when nobody waits for it any more."""
         with vioclient.Session(self.forwarder.stats_endpoint) as client:
             client.send(vioclient.compat.StatsRequest(delay=50).SerializeToString())
 
     def statistics(self):
-        """All relays at one moment, each balanced."""
+        """All relays at one moment; each must be balanced."""
         answer = vioclient.stats(self.forwarder.stats_endpoint)
         assert len(answer.relay) == 64
         for state in answer.relay:
@@ -120,7 +120,7 @@ class Soak:
         action()
 
     def round(self, seconds):
-        """Much happens; then everything is as at the beginning. Returns (descriptors, KiB)."""
+        """Does many things, then restores the initial state. Returns (descriptors, KiB)."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.step()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One machine with NICs for all tests; each leaves it without a VF and without a program."""
+"""One machine with NICs for all tests; each test leaves it without VFs and programs."""
 
 import shutil
 import tempfile
@@ -36,8 +36,8 @@ def nic_host(booted):
 
 @pytest.fixture
 def start(nic_host):
-    """Starts a program and waits until it is ready. All are killed after the test, one that has not become
-    ready too; their logs are in the report of a failure."""
+    """Starts a program and waits until it is ready. All programs are killed after the test, even
+    those that never became ready; their logs are in the report of a failure."""
     started = []
 
     def start(program):
@@ -45,7 +45,7 @@ def start(nic_host):
         program.wait_ready()
         return program
 
-    with ExitStack() as stack:  # ends the others, too, where one does not end
+    with ExitStack() as stack:  # ends the others even if one does not end
         yield start
         for program in reversed(started):
             stack.callback(program.kill)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Real VFs of igb cards: wire <-> VF <-> daemon <-> virtio_user, all programs but the wire on the
-machine with the cards."""
+"""Real VFs of igb cards: wire <-> VF <-> daemon <-> virtio_user. All programs except the wire run
+on the machine with the cards."""
 
 import time
 
@@ -16,7 +16,8 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.mark.ci
 def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
-    """The daemon binds what its configuration names, relays a static VF, and more come and go."""
+    """The daemon binds what its configuration names and relays a static VF, and further VFs come
+    and go."""
     pf = nic_host.PFS[0]
     vfs = nic_host.make_vfs(pf, 2)
     netdev = nic_host.netdev(pf)
@@ -39,8 +40,8 @@ def test_bind_relay_add_remove(nic_host, start_daemon, start_vm):
 
 @pytest.mark.ci
 def test_zero_copy(nic_host, start_daemon, start_vm):
-    """The VF reads what VMs send from their memory, which the IOMMU maps for it, whoever of the two comes
-    first; under traffic the one goes, then the other."""
+    """The VF reads what VMs send from their memory, which the IOMMU maps for it, whichever of the
+    two comes first. Under traffic first one of them leaves, then the other."""
     pf = nic_host.PFS[0]
     vf = nic_host.make_vfs(pf, 1)[0]
     daemon = start_daemon({0: vf}, ["--zero-copy"],
@@ -65,14 +66,14 @@ def test_zero_copy(nic_host, start_daemon, start_vm):
 
 
 def assert_vfs_released(nic_host, pf, seconds=15):
-    """sriov_numvfs 0, which waits for whoever has a VF open."""
+    """Sets sriov_numvfs to 0, which waits for whoever has a VF open."""
     nic_host.run(f"timeout {seconds} sh -c 'echo 0 >{SYSFS_PCI}/{pf}/sriov_numvfs'")
     assert nic_host.run(f"cat {SYSFS_PCI}/{pf}/sriov_numvfs").strip() == "0"
 
 
 @pytest.mark.ci
 def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
-    """Under traffic the PF takes its VFs away and makes new ones; then its driver is loaded anew."""
+    """Under traffic the PF removes its VFs and creates new ones; then its driver is reloaded."""
     pf = nic_host.PFS[0]
     vf = nic_host.make_vfs(pf, 1)[0]
     daemon = start_daemon({0: vf}, config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n")
@@ -100,7 +101,8 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
 
 
 def test_vf_comes_back_unbound(nic_host, start_daemon, start_vm):
-    """A VF that was bound by hand is made anew, as nobody's: that is told, and that it is to be bound."""
+    """A VF that was bound by hand is created anew, without a driver for DPDK: the log says so, and
+    that it has to be bound."""
     pf = nic_host.PFS[0]
     vf = nic_host.make_vfs(pf, 1)[0]
     nic_host.bind(vf, "vfio-pci")
@@ -119,8 +121,8 @@ def test_vf_comes_back_unbound(nic_host, start_daemon, start_vm):
 
 
 def test_surprise_removal(nic_host, start_daemon, start_vm):
-    """Under traffic a card is taken off the PCI bus; then the bus is scanned, and it is there again. (A VF
-    goes with its PF only: Linux has no `remove` for it.)"""
+    """Under traffic a card is removed from the PCI bus; after a rescan of the bus it is there
+    again. (A VF goes with its PF only: in Linux it has no `remove`.)"""
     card = nic_host.CARD
     daemon = start_daemon({0: card}, config=f"VIRTIOFWD_BIND_VFIO_PCI={card}\n")
     vm = start_vm(daemon, nic_host.CARD_MAC)
@@ -138,7 +140,7 @@ def test_surprise_removal(nic_host, start_daemon, start_vm):
 
 @pytest.mark.parametrize("driver", ["igb_uio", "uio_pci_generic"])
 def test_uio(nic_host, start_daemon, start_vm, driver):
-    """A VF bound to one of the UIO drivers, which want physical addresses."""
+    """A VF bound to one of the UIO drivers, which need physical addresses."""
     if driver == "igb_uio":
         module = run([SCRIPTS / "igb-uio"], timeout=600).splitlines()[-1]
         nic_host.run(f"modprobe uio && insmod {module}")
@@ -161,8 +163,8 @@ def link_ups(nic_host, netdev):
 
 
 def test_pf_is_reset(nic_host, start_daemon, start_vm):
-    """A PF that is set up or reset takes its VFs along, and igb's card of QEMU tells nobody: the VF is
-    opened anew. One that receives, after the wire was cut and mended, is left alone."""
+    """A PF that is set up or reset also resets its VFs, and QEMU's igb card tells nobody: the VF is
+    reopened. One that receives after its wire was cut and mended is left alone."""
     pf = nic_host.PFS[0]
     vf = nic_host.make_vfs(pf, 1)[0]
     netdev = nic_host.netdev(pf)
@@ -175,7 +177,7 @@ def test_pf_is_reset(nic_host, start_daemon, start_vm):
         nic_host.set_link(pf, False)
         nic_host.set_link(pf, True)
         wait_until(lambda: link_ups(nic_host, netdev) > ups, 30, "the PF's link is up")
-        pinger.wait_reply(after=time.time() + 3, timeout=60)  # it was looked at after a second
+        pinger.wait_reply(after=time.time() + 3, timeout=60)  # it was checked after a second
     assert daemon.output().count("is opened anew") == anew
     for reset in (f"ip link set {netdev} down; ip link set {netdev} up", f"ethtool -r {netdev}",
                   f"ip link set {netdev} mtu 1400"):
@@ -189,8 +191,9 @@ def test_pf_is_reset(nic_host, start_daemon, start_vm):
 
 
 def test_bond_fails_over(nic_host, start_daemon, start_vm):
-    """A bond of two VFs of different PFs: a wire is cut, a VF is taken away, and the PF of the one that is
-    left is reset: the bond is opened anew on it, with the MAC that it had from the other."""
+    """A bond of two VFs of different PFs: a wire is cut, a VF is removed, and the PF of the
+    remaining VF is reset. The bond is then reopened on that VF, with the MAC that it had from the
+    other."""
     vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
     daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
     daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
