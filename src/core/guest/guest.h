@@ -70,13 +70,16 @@ struct guest_session {
 	int vid; /* the vhost library's number for the device */
 
 	/* The vhost thread's own. Masks are of rings, by the library's numbers. */
-	unsigned running; /* driver ready: the how manyth session of the guest, from 1; else 0 */
+	unsigned running; /* number among the guest's sessions, from 1; 0: driver not ready */
 	uint64_t started;
 	uint64_t enabled;
 	uint64_t usable; /* started, and the library knows all of their addresses */
 	uint64_t fresh;  /* started since they were last loaded */
 
-	/* Written by the vhost thread, read by workers. */
+	/*
+	 * Written by the vhost thread, read by workers. A worker that retires a ring clears its
+	 * bit.
+	 */
 	_Atomic bool paused;               /* lanes leave the rings alone and keep what they hold */
 	_Atomic uint32_t vf_to_vm_enabled; /* bit q: the guest receives on queue pair q */
 	_Atomic uint32_t vm_to_vf_enabled; /* bit q: the guest sends on queue pair q */
@@ -115,14 +118,17 @@ struct guest_session {
 #define GUEST_CONNECTIONS_MAX 16 /* at a time, ending ones included; one is the session */
 
 struct guest {
-	/* Written by the vhost thread, read by workers. */
+	/*
+	 * Written by the vhost thread (by the control thread while it closes the guest), read by
+	 * workers.
+	 */
 	_Atomic(struct guest_session *) session;
 
-	/* Written by the vhost thread, read by the control thread. */
+	/* Written by the vhost thread, read by the control thread, except as noted. */
 	_Atomic bool ready;          /* there is a session, or lanes may still use its rings */
 	_Atomic unsigned n_sessions; /* begun so far */
-	_Atomic unsigned n_faults;   /* rings retired so far; written by workers as well */
-	_Atomic unsigned last_fault; /* enum ring_fault */
+	_Atomic unsigned n_faults;   /* rings retired so far; written by workers */
+	_Atomic unsigned last_fault; /* enum ring_fault; written by workers */
 	/*
 	 * The device has not sent everything that was lent, though the rings were taken away. Set
 	 * by the vhost thread, cleared by the control thread.

@@ -76,9 +76,10 @@ struct ring {
 	struct ring_loans *loans;
 
 	/*
-	 * The position. It belongs to the worker, and to the vhost thread while no worker may use
-	 * the ring. Everything before it has been used; buffers are used in the order in which they
-	 * were made available.
+	 * The position. It belongs to the worker that uses the ring (if several give packets to it,
+	 * the one that holds `giving`), and to the vhost thread while no worker may use the ring.
+	 * Everything before it has been used; buffers are used in the order in which they were made
+	 * available.
 	 */
 	uint16_t next;      /* split: free-running; packed: descriptor number */
 	uint16_t known;     /* split: buffers up to here are known to be available */
@@ -88,7 +89,7 @@ struct ring {
 	bool past;          /* packets are written past the cache now (stores.h) */
 	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
 	atomic_flag giving;
-	_Atomic uint8_t fault; /* enum ring_fault; written by the worker, read by any thread */
+	_Atomic uint8_t fault; /* enum ring_fault; the position's owner writes, any thread reads */
 };
 
 /*
@@ -111,8 +112,8 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline);
 /*
  * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
  * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
- * frees them. The next one, if any, waits for buffers. Packets that were given, and those that can
- * never be, are counted in `account` as sent and dropped. The worker.
+ * frees them. The next one, if any, waits for buffers. `account` counts packets that were given as
+ * sent, and packets that can never be given as dropped. The worker.
  */
 uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account);

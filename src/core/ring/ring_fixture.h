@@ -48,7 +48,7 @@ struct guest_memory one_region(uint8_t *memory);
 /* The buffer that will be offered next. */
 uint8_t *driver_buffer(const struct driver *driver);
 
-/* Offers the next buffer in `n` pieces. False where there are too few descriptors. */
+/* Offers the next buffer in `n` pieces. False if there are too few descriptors. */
 bool driver_offer(struct driver *driver, const uint32_t *piece_bytes, unsigned n, bool writable);
 
 /* Takes the next used buffer; tells where it is and how much was written to it. */

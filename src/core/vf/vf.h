@@ -56,8 +56,7 @@ struct vf {
 	bool chains;              /* it takes packets of several segments */
 	uint16_t lend_max;        /* segments per queue that may be lent at a time */
 	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
-	struct rte_mempool
-		*old_pool; /* owned: the pool before, with packets out perhaps; or NULL */
+	struct rte_mempool *old_pool;    /* owned; the pool before, while its packets may be out */
 	struct device_counters counters; /* as vf_read_counters() last found them */
 };
 
