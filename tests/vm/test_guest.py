@@ -172,12 +172,19 @@ def test_running_guest_has_its_network_again_in_server_mode(make_forwarder, boot
 
 @both_modes
 def test_packed_rings_go_on_with_the_next_daemon(make_forwarder, boot, wire, veth, client):
-    """QEMU does not know how far the rings have got, and reports the start."""
+    """QEMU does not know how far the rings have got: it reports the start, or where the VM was last stopped."""
     forwarder = make_forwarder({0: device(veth)}, client=client, options=["--enable-mrgbuf"])
     guest = boot(forwarder, nic={"options": ("disable-legacy=on", "packed=on")})
     for size in (16, 300, 40):  # positions before, after and anywhere in the next round
         assert wire.ping(GUEST_IP, count=size, interval=0.01) == size
         forwarder.kill()
+        forwarder.start()
+        wait_ping(wire)
+    for size in (40, 300):  # in the round of the stop, and after all of it was used
+        guest.qmp("stop")
+        guest.qmp("cont")
+        assert wire.ping(GUEST_IP, count=size, interval=0.01) == size
+        forwarder.stop()
         forwarder.start()
         wait_ping(wire)
     assert_works(wire, guest)

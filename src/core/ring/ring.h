@@ -134,11 +134,12 @@ void ring_ask_to_notify(struct ring *ring, bool on);
 
 /*
  * Corrects the position of a packed ring that has been started, if its descriptors disprove the
- * position that the frontend gave; true if it did. QEMU forgets how far such a ring has got when
- * its backend dies, and reports the start. We mark buffers as used one by one and in order, so the
- * used flags of all descriptors before the position differ from those behind it (virtio 1.2,
- * 2.8.1). Chains of several descriptors are an exception, and some of them leave the same marks as
- * single ones: not for guests that may make such chains. The vhost thread.
+ * position that the frontend gave; true if it did. QEMU does not learn how far such a ring has got
+ * when its backend goes away. It reports the position that it heard last: that of the VM's last
+ * stop or migration, or the start. Buffers are marked as used one by one and in order, and a driver
+ * that offers a buffer again leaves the used flag as it is. So the used flags of all descriptors
+ * before the position differ from those behind it (virtio 1.2, 2.8.1). Chains of several
+ * descriptors are an exception: not for guests that may make many of them. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 

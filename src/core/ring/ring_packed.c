@@ -191,25 +191,40 @@ static bool is_start(const struct ring *ring)
 	return ring->next == 0 && ring->wrap;
 }
 
+/*
+ * True if the buffer that ends at the ring's position is a chain, of which this place is the second
+ * descriptor. Only the first descriptor of a chain is marked as used.
+ */
+static bool is_in_last_chain(const struct ring *ring, struct place place)
+{
+	uint16_t n = 0;
+
+	while (n < ring->size - 1 &&
+		flags_at(ring, (place.number + n) % ring->size) & VRING_DESC_F_NEXT)
+		n++;
+	n++;
+	bool wraps = place.number + n >= ring->size;
+	return (place.number + n) % ring->size == ring->next && (place.wrap ^ wraps) == ring->wrap;
+}
+
 bool ring_packed_find_position(struct ring *ring)
 {
 	const bool first = flags_at(ring, 0) & F_USED;
 	uint16_t turn = ring->size; /* the first descriptor whose used flag is not `first` */
-	bool passed = false;        /* one at or behind the position has been used in its round */
 
 	for (uint16_t i = 0; i < ring->size; i++) {
-		uint16_t flags = flags_at(ring, i);
-		bool used = flags & F_USED, available = flags & F_AVAIL;
+		bool used = flags_at(ring, i) & F_USED;
 
 		if (used != first)
 			turn = RTE_MIN(turn, i);
 		else if (turn < i)
 			return false; /* chains have left their marks */
-		passed |= i >= ring->next && used == ring->wrap && available == used;
 	}
 	struct place place =
 		turn == ring->size ? (struct place){0, !first} : (struct place){turn, first};
-	if (!(is_start(ring) || passed) || (place.number == ring->next && place.wrap == ring->wrap))
+	if (place.number == ring->next && place.wrap == ring->wrap)
+		return false;
+	if (!is_start(ring) && is_in_last_chain(ring, place))
 		return false;
 	ring->next = place.number;
 	ring->wrap = place.wrap;

@@ -412,6 +412,73 @@ static void finds_the_position_of_a_packed_ring(void **state)
 	bench_free(bench);
 }
 
+/* The guest gets one buffer back, and offers another. */
+static void use_one(struct bench *bench)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	assert_int_equal(bench_take(bench, 1), 1);
+	rte_pktmbuf_free(bench->packets[0]);
+	assert_true(driver_take_used(&bench->driver, &buffer, &written));
+	assert_true(bench_send(bench, 100, 1, 0));
+}
+
+/*
+ * Every position that a frontend may remember from an earlier stop, however far the ring has got
+ * since, with few and with all descriptors offered. A position that could be the end of a chain of
+ * two is believed.
+ */
+static void corrects_an_old_position_of_a_packed_ring(void **state)
+{
+	static const unsigned offered[] = {1, SIZE / 2, SIZE};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++) {
+		struct bench *bench = bench_new(true);
+		struct ring *ring = &bench->ring;
+		while (bench->driver.n_free + offered[i] > SIZE)
+			assert_true(bench_send(bench, 100, 1, 0));
+
+		for (unsigned used = 0; used < 5 * SIZE; used++, use_one(bench)) {
+			const uint16_t next = ring->next;
+			const bool wrap = ring->wrap;
+			for (unsigned old = 1; old < 2 * SIZE; old++) {
+				const unsigned right = next + (wrap ? 0 : SIZE);
+				if (old == right || old == (right + 1) % (2 * SIZE))
+					continue;
+				ring->next = old % SIZE;
+				ring->wrap = old < SIZE;
+				assert_true(ring_packed_find_position(ring));
+				assert_int_equal(ring->next, next);
+				assert_int_equal(ring->wrap, wrap);
+			}
+		}
+		bench_free(bench);
+	}
+}
+
+/* The last buffer was a chain: the marks alone would have the ring go on inside it. */
+static void believes_the_end_of_a_chain(void **state)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned n = 2; n <= 3; n++) {
+		struct bench *bench = bench_new(true);
+		for (unsigned sent = 0; sent < 3; sent++)
+			assert_true(bench_send(bench, 100, 1, 0));
+		assert_true(bench_send(bench, 100, n, 0));
+		assert_int_equal(bench_take(bench, 4), 4);
+		rte_pktmbuf_free_bulk(bench->packets, 4);
+		assert_false(ring_packed_find_position(&bench->ring));
+		while (driver_take_used(&bench->driver, &buffer, &written))
+			;
+		assert_true(bench_send(bench, 100, 1, 0));
+		assert_false(ring_packed_find_position(&bench->ring));
+		bench_free(bench);
+	}
+}
+
 /* The descriptors of a chain cannot be told from ones that were never used. */
 static void leaves_a_ring_of_chains_alone(void **state)
 {
@@ -444,6 +511,8 @@ int main(void)
 		cmocka_unit_test(calls_when_asked),
 		cmocka_unit_test(calls_when_asked_packed),
 		cmocka_unit_test(finds_the_position_of_a_packed_ring),
+		cmocka_unit_test(corrects_an_old_position_of_a_packed_ring),
+		cmocka_unit_test(believes_the_end_of_a_chain),
 		cmocka_unit_test(leaves_a_ring_of_chains_alone),
 	};
 
