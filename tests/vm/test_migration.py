@@ -249,6 +249,16 @@ def test_other_backends(machines, wire, workdir, kinds):
     assert moving.guest.ping(WIRE_IP) == 5
 
 
+def test_packed_rings_to_a_tap(machines, wire):
+    """QEMU goes on in a ring by itself where the daemon says that buffers are used next."""
+    moving = machines(("forwarder", "tap"), options=("packed=on",))
+    assert wire.ping(GUEST_IP, count=100, interval=0.005) == 100
+    moving.move()
+    wait_until(lambda: wire.ping(GUEST_IP, count=1, wait=1), 20, "the guest answers")
+    assert wire.ping(GUEST_IP, count=600, interval=0.005) == 600  # more than a round
+    assert moving.guest.ping(WIRE_IP) == 5
+
+
 @pytest.mark.ci
 def test_cancelled(machines, wire, workdir):
     """Nothing changes, and the next attempt succeeds."""

@@ -249,9 +249,11 @@ static int step(struct gate_connection *connection, struct err *err)
 		r = receive(connection, connection->library_fd, false, err);
 		if (r == 1)
 			r = gate_rules_check_answer(&connection->message, err) < 0 ? -EPROTO : 1;
-		if (r == 1)
+		if (r == 1) {
+			gate_rules_complete_answer(&connection->rules, &connection->message);
 			enter(connection,
 				connection->answer_wanted ? GATE_ANSWER_ONWARD : GATE_REQUEST);
+		}
 		break;
 	case GATE_ANSWER_ONWARD:
 		r = transmit(connection, connection->frontend_fd);

@@ -516,6 +516,14 @@ int gate_rules_check_answer(const struct vhost_user_message *answer, struct err 
 		request != NULL ? request->name : "unknown request");
 }
 
+void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer)
+{
+	uint32_t *position = &answer->payload.ring.number;
+
+	if (answer->header.request == VHOST_USER_GET_VRING_BASE && is_packed(rules))
+		*position = (*position & UINT16_MAX) | *position << 16;
+}
+
 static unsigned descriptors_expected(
 	const struct request *request, const struct vhost_user_message *message)
 {

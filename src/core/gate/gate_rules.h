@@ -81,6 +81,13 @@ bool gate_rules_answered(uint32_t request);
  */
 int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err);
 
+/*
+ * Adds to an answer what the library leaves out: for a packed ring, where buffers are used next
+ * (vhost-user, "Vring descriptor indices for packed virtqueues"). A ring that has been stopped has
+ * given all buffers back, so that is where the next one is available.
+ */
+void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer);
+
 /* True if any ring of this connection runs. */
 bool gate_rules_running(const struct gate_rules *rules);
 

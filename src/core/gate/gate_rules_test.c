@@ -13,6 +13,7 @@
 #include <sys/timerfd.h>
 
 #include <cmocka.h>
+#include <linux/virtio_config.h>
 
 #include "core/gate/gate_rules.h"
 
@@ -503,6 +504,26 @@ static void refusals_end_connections(void **state)
 	assert_int_equal(gate_rules_check_answer(&answer, &err), -EPROTO);
 }
 
+/* The library tells half of a packed ring's position. */
+static void position_is_told_in_full(void **state)
+{
+	struct gate_rules rules = {.featured = true};
+	struct vhost_user_message answer = {
+		.header = {VHOST_USER_GET_VRING_BASE, VHOST_USER_VERSION | VHOST_USER_REPLY, 8},
+		.payload.ring = {.index = 1, .number = 0x8012}};
+
+	gate_rules_complete_answer(&rules, &answer);
+	assert_int_equal(answer.payload.ring.number, 0x8012);
+	rules.features = 1ULL << VIRTIO_F_RING_PACKED;
+	gate_rules_complete_answer(&rules, &answer);
+	assert_int_equal(answer.payload.ring.number, 0x80128012);
+	assert_int_equal(answer.payload.ring.index, 1);
+	answer.header.request = VHOST_USER_GET_FEATURES;
+	answer.payload.number = 0x8012;
+	gate_rules_complete_answer(&rules, &answer);
+	assert_int_equal(answer.payload.number, 0x8012);
+}
+
 #define BED_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -525,6 +546,7 @@ int main(void)
 		BED_TEST(logs_are_checked),
 		BED_TEST(only_what_was_negotiated),
 		cmocka_unit_test(answers_are_known),
+		cmocka_unit_test(position_is_told_in_full),
 		cmocka_unit_test(refusals_end_connections),
 	};
 
