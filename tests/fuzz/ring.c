@@ -23,6 +23,7 @@
 #define GPA 0x100000ULL
 #define DATA_BYTES 0x4000
 #define PAGE_BYTES 4096
+#define GIVE_PAST (1 << 7)
 #define LOG_BYTES 36           /* up to the highest address */
 #define PACKET_BYTES_MAX 65557 /* what an IP packet may have, with Ethernet and two tags */
 
@@ -345,15 +346,17 @@ static struct rte_mbuf *make_packet(uint32_t bytes, uint32_t piece_bytes)
 }
 
 /*
- * Reads how many packets to give, how long the first one is (2 bytes), and how long its pieces are
- * (2 bytes).
+ * Reads how many packets to give (bit 7: past the cache), how long the first one is (2 bytes), and
+ * how long its pieces are (2 bytes).
  */
 static void give(struct guest *guest, struct input *input)
 {
 	struct rte_mbuf *packets[RING_BURST];
 	struct burst_account account = {0};
 	struct ring was = guest->ring;
-	uint16_t n, wanted = input_byte(input) % (RING_BURST + 1);
+	const uint8_t how = input_byte(input);
+	const bool past = how & GIVE_PAST;
+	uint16_t n, wanted = (how & ~GIVE_PAST) % (RING_BURST + 1);
 	uint32_t bytes = 1 + input_word(input) % 20000, piece_bytes = 1 + input_word(input);
 
 	for (n = 0; n < wanted; n++) {
@@ -363,7 +366,7 @@ static void give(struct guest *guest, struct input *input)
 		bytes = 1 + bytes * 5 % 9001;
 	}
 	remember(guest);
-	uint16_t done = ring_give(&guest->ring, false, packets, n, &account);
+	uint16_t done = ring_give(&guest->ring, past, packets, n, &account);
 	require(done <= n && account.sent.packets + count_dropped(&account) == done);
 	for (unsigned i = 0; i < n; i++)
 		check_packet(packets[i]);

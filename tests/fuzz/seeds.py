@@ -151,6 +151,7 @@ def offload():
 
 RING_WRITE, RING_DESCRIBE, RING_ENTRY, RING_OFFER, RING_TAKE, RING_GIVE, RING_NOTIFY = range(7)
 RING_SENT, RING_END = 8, 9
+RING_GIVE_PAST = 1 << 7
 RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED, RING_LENT = 1, 2, 4, 32, 64, 128
 NEXT, WRITABLE, INDIRECT = 1, 2, 4
 
@@ -183,15 +184,15 @@ def ring_sender(options, pieces, table):
                         RING_TAKE, 32, RING_END])
 
 
-def ring_receiver(options, length):
+def ring_receiver(options, length, past):
     """Buffers of that length, and packets of several lengths for them, twice around the ring."""
     out = bytes([options, 0])
     for turn in range(4):
         for number in range(turn % 2 * 16, 16 + turn % 2 * 16):
             out += struct.pack("<BHHHBB", RING_DESCRIBE, number, 256 * number, length, WRITABLE, number)
             out += bytes([RING_OFFER, number])
-        out += struct.pack("<BBHH", RING_GIVE, 5, 60 + 300 * turn, 0xffff)
-        out += struct.pack("<BBHHBB", RING_GIVE, 20, 60, 20, RING_NOTIFY, turn)
+        out += struct.pack("<BBHH", RING_GIVE, 5 | past, 60 + 300 * turn, 0xffff)
+        out += struct.pack("<BBHHBB", RING_GIVE, 20 | past, 60, 20, RING_NOTIFY, turn)
     return out
 
 
@@ -203,8 +204,8 @@ def ring():
     for (kind, packed), (name, more) in itertools.product(kinds.items(), options.items()):
         for pieces, table in ((1, False), (2, False), (2, True), (4, True)):
             out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
-        for length in (40, 512, 2048):
-            out[f"receive.{kind}{name}.{length}"] = ring_receiver(packed | more, length)
+        for length, past in itertools.product((40, 512, 2048), (0, RING_GIVE_PAST)):
+            out[f"receive.{kind}{name}.{length}.{past}"] = ring_receiver(packed | more, length, past)
     return out
 
 
