@@ -126,7 +126,7 @@ struct guest {
 
 	/* Written by the vhost thread, read by the control thread, except as noted. */
 	_Atomic bool ready;          /* there is a session, or lanes may still use its rings */
-	_Atomic unsigned n_sessions; /* begun so far */
+	_Atomic unsigned n_sessions; /* begun so far; read by workers as well */
 	_Atomic unsigned n_faults;   /* rings retired so far; written by workers */
 	_Atomic unsigned last_fault; /* enum ring_fault; written by workers */
 	/*

@@ -71,6 +71,7 @@ struct vf_to_vm {
 	struct steer steer;
 	struct backlog backlog;
 	struct stores stores;
+	unsigned session_number; /* of the guest's sessions, the one that stores are measured for */
 	/*
 	 * For each ring, while packets wait for it: the TSC when its share became full; 0: it has
 	 * not been full.

@@ -185,8 +185,8 @@ static uint32_t buffers(const struct guest_session *session, uint32_t enabled)
 }
 
 /*
- * The guest has enabled other rings: packets that wait for rings no longer enabled go to those that
- * are.
+ * The guest has enabled other rings, or is another VM: packets that wait for rings no longer
+ * enabled go to those that are.
  */
 static void steer_again(struct vf_to_vm *lane, uint32_t enabled, struct guest_session *session,
 	struct burst_account *account)
@@ -320,8 +320,12 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 		return discard(lane);
 	const bool had_waiting = lane->backlog.waiting != 0, timed = stores_measure(&lane->stores);
 	const uint64_t begin = timed ? rte_rdtsc() : 0;
-	if (unlikely(enabled != lane->steer.enabled))
+	const unsigned number =
+		atomic_load_explicit(&lane->lane.guest->n_sessions, memory_order_relaxed);
+	if (unlikely(enabled != lane->steer.enabled || number != lane->session_number)) {
+		lane->session_number = number;
 		steer_again(lane, enabled, session, &account);
+	}
 	if (had_waiting)
 		deliver_all_waiting(lane, session, &account);
 
