@@ -6,6 +6,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.hugepages import hugepages
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
+from lib.proc import WaitTimeout
 
 MEBIBYTES = 128
 PACKETS = 20_000
@@ -32,3 +33,10 @@ def test_packets_pass(workdir, stack, huge_dir):
         assert_nothing_lost(forwarder, peer.result(TIMEOUT_S))
         forwarder.stop()  # before the peer leaves, see memif_device()
         assert peer.finish() == 0
+
+
+def test_pages_are_reserved_by_one_at_a_time(workdir, huge_dir):
+    """What runs the tests here, for the others on this machine."""
+    with (pytest.raises(WaitTimeout, match="another run"),
+          hugepages(MEBIBYTES, workdir / "more", wait_s=0.1)):
+        pass
