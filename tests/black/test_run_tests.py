@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The totals of the tests are the last line, even if tests fail, are ended or cannot start."""
 
+import json
 import os
 import shutil
 import signal
@@ -40,6 +41,20 @@ def test_ended(workdir, tool):
     assert "FAILED unit: ended by SIGTERM" in process.output.text
     assert "check    not run" in process.output.text
     assert (workdir / "test-summary").read_text(encoding="ascii") == f"{last}\n"
+
+
+def test_skipped(workdir, tool):
+    """Also a test of a program whose other tests have passed."""
+    (workdir / "meson-logs").mkdir()
+    said = ("[ RUN      ] a\nno luck\n[  SKIPPED ] a\n[ RUN      ] b\n[       OK ] b\n"
+            "[  SKIPPED ] 1 test(s), listed below:\n[  SKIPPED ] a\n")
+    (workdir / "report").write_text(json.dumps(
+        {"name": "x", "result": "OK", "duration": 1, "stdout": said}) + "\n", encoding="ascii")
+    env = tool("meson", f"cp {workdir}/report {workdir}/meson-logs/unit.json")
+    output = subprocess.run([SCRIPTS / "run-tests", "unit"], env=env, stdout=subprocess.PIPE, text=True,
+                            timeout=TIMEOUT_S, check=True).stdout
+    assert f"SKIPPED {workdir.name} x.a: no luck\n" in output
+    assert output.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"
 
 
 @pytest.mark.parametrize("script, last", [
