@@ -125,3 +125,14 @@ def test_removed_under_a_vm(daemon, workdir, mode, moment):
     settled(daemon, files)
     assert memory_kib(daemon.pid) < memory + GROWTH_KIB
     assert not vioclient.relay(daemon.stats_endpoint, 0).active
+
+
+def test_new_socket_of_a_relay_that_had_a_vm(daemon, workdir):
+    """What the log said of the VM on the socket before is not held against this one's."""
+    for path in workdir / "first.sock", workdir / "second.sock":
+        daemon.done(ADD_SOCK, device=[DEVICE], vhost_path=str(path), socket_mode=SERVER)
+        with Frontend(path) as frontend:
+            frontend.start()
+            wait_until(lambda: f"VM attached to {path}" in daemon.output.text, 20, "the VM")
+            assert f"VM detached from {path}" not in daemon.output.text
+            daemon.done(REMOVE_SOCK, vhost_path=str(path))

@@ -169,8 +169,10 @@ def test_bond(static, mode):
     static.done(ADD, **bond)
     static.refused(ADD, conditional=False, **bond)
     # A member belongs to one bond, a name to one bond.
-    static.refused(ADD, virtio_id=5, device=["net_null1"])
-    static.refused(ADD, virtio_id=5, device=["net_null8", "net_null9"], name="net_bonding0")
+    for taken in ({"device": ["net_null1"]},
+                  {"device": ["net_null8", "net_null9"], "name": "net_bonding0"}):
+        code, reason = static.refused(ADD, virtio_id=5, **taken)
+        assert code == errno.EBUSY and "relay 4" in reason
     assert static.devices() == {4: "net_bonding0"}
     static.done(REMOVE, virtio_id=4, name="net_bonding0")
     static.done(ADD, virtio_id=5, device=["net_null1"])  # free again
@@ -299,7 +301,7 @@ def test_dynamic_sockets(dynamic):
     assert dynamic.devices() == {0: "net_null0", 1: "net_null1"}
 
     dynamic.done(REMOVE_SOCK, conditional=False, **same)
-    assert not path.exists()
+    assert not path.exists() and not dynamic.relay(0).HasField("ident")
     dynamic.done(REMOVE_SOCK, **same)
     assert dynamic.refused(REMOVE_SOCK, conditional=False, **same)[0] == errno.ENOENT
     dynamic.done(REMOVE_SOCK, device=["net_null1"])
