@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/number.h"
+#include "host/names.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -103,6 +105,15 @@ static bool is_bound_to(const char *sysfs, const struct pci_addr *addr, const ch
 	return host_pci_driver(sysfs, addr, now) == 0 && !strcmp(now, driver);
 }
 
+/* The interface goes with its driver. A name that cannot be remembered does not prevent binding. */
+static void remember_name(const char *sysfs, const struct pci_addr *addr, const char *text)
+{
+	struct err err = {""};
+
+	if (host_name_remember(sysfs, addr, &err) < 0)
+		log_warning("%s: %s", text, err.text);
+}
+
 /* Lets the kernel choose a driver again, without an override. */
 static void undo(const char *sysfs, const char *text)
 {
@@ -119,6 +130,7 @@ static int rebind(const char *sysfs, const struct pci_addr *addr, const char *te
 	r = sysfs_write(driver, FUNCTION "/driver_override", sysfs, text);
 	if (r < 0)
 		return write_failed(r, text, driver, err);
+	remember_name(sysfs, addr, text);
 	if (host_pci_driver(sysfs, addr, old) == 0)
 		r = sysfs_write(text, DRIVERS "/%s/unbind", sysfs, old);
 	if (r >= 0)
@@ -249,9 +261,12 @@ static int append_netdev(const char *sysfs, char *entry, struct addr_array *arra
 	if (!sysfs_netdev_name_valid(entry))
 		return err_set(
 			err, EINVAL, "\"%s\" is neither a PCI address nor an interface", entry);
-	if (!sysfs_exists("%s/class/net/%s", sysfs, entry))
+	if (!sysfs_exists("%s/class/net/%s", sysfs, entry)) {
+		if (!colon && host_name_find(sysfs, entry, &addr) == 0)
+			return append(array, &addr, err);
 		return err_set(err, ENODEV,
 			"there is no interface %s; ip link shows those there are", entry);
+	}
 	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
 		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
 	if (!host_pci_is_pf(sysfs, &addr) && !colon &&

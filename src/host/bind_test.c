@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "host/bind.h"
+#include "host/netdev.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/sysfs_fixture.h"
@@ -36,12 +37,21 @@ static void link_driver(const char *addr, const char *driver)
 	fake_sysfs_link(&kernel.fs, path, target);
 }
 
-static void unlink_driver(const char *addr)
+/* Its interface goes with the driver. */
+static void unlink_driver(const char *addr_text)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], netdev[IFNAMSIZ];
+	struct pci_addr addr;
 
-	snprintf(path, sizeof(path), "%s/devices/pci0000:00/%s/driver", kernel.fs.root, addr);
+	snprintf(path, sizeof(path), "%s/devices/pci0000:00/%s/driver", kernel.fs.root, addr_text);
 	unlink(path);
+	pci_addr_parse(addr_text, &addr);
+	if (host_pci_netdev(kernel.fs.root, &addr, netdev) < 0)
+		return;
+	snprintf(path, sizeof(path), "class/net/%s", netdev);
+	fake_sysfs_remove(&kernel.fs, path);
+	snprintf(path, sizeof(path), "devices/pci0000:00/%s/net", addr_text);
+	fake_sysfs_remove(&kernel.fs, path);
 }
 
 int __wrap_sysfs_write(const char *text, const char *fmt, ...)
@@ -141,6 +151,71 @@ static void a_vf_by_its_own_interface(void **state)
 	assert_string_equal(kernel.reports, "0000:01:10.1=1 ");
 }
 
+/* The VF that an interface's name stands for. */
+static void expect_vf(const char *netdev, const char *addr)
+{
+	char text[PCI_ADDR_TEXT_SIZE];
+	struct err err = {""};
+	struct host_vf vf;
+
+	if (host_vf_from_netdev(kernel.fs.root, netdev, &vf, &err) < 0)
+		fail_msg("%s: %s", netdev, err.text);
+	pci_addr_format(&vf.addr, text);
+	assert_string_equal(text, addr);
+}
+
+static void expect_no_vf(const char *netdev)
+{
+	struct host_vf vf;
+
+	assert_int_equal(host_vf_from_netdev(kernel.fs.root, netdev, &vf, NULL), -ENODEV);
+}
+
+static void a_bound_vf_keeps_its_name(void **state)
+{
+	struct pci_addr addr = {0, 1, 0x10, 1};
+
+	assert_int_equal(bind_list("ens3v1"), 0);
+	expect_vf("ens3v1", "0000:01:10.1");
+	assert_int_equal(bind_list("ens3v1"), 0);
+	assert_string_equal(kernel.reports, "0000:01:10.1=0 ");
+	assert_int_equal(bind_list("ens3v1:1"), -ENODEV);
+
+	/* not once a driver of the kernel has it, whatever its interface is called now */
+	assert_int_equal(host_unbind_device(kernel.fs.root, &addr, NULL), 1);
+	expect_no_vf("ens3v1");
+	assert_int_equal(bind_list("ens3v1"), -ENODEV);
+	fake_sysfs_netdev(&kernel.fs, "web", "0000:01:10.1", NULL, NULL);
+	assert_int_equal(bind_list("web"), 0);
+	expect_vf("web", "0000:01:10.1");
+
+	fake_sysfs_remove(&kernel.fs, "bus/pci/devices/0000:01:10.1");
+	expect_no_vf("web");
+}
+
+static void a_name_means_who_had_it_last(void **state)
+{
+	assert_int_equal(bind_list("ens3v1"), 0);
+	fake_sysfs_remove(&kernel.fs, "class/net/ens3v2");
+	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.2/net");
+	fake_sysfs_netdev(&kernel.fs, "ens3v1", "0000:01:10.2", NULL, NULL);
+	expect_vf("ens3v1", "0000:01:10.2"); /* who has it */
+	assert_int_equal(bind_list("ens3v1"), 0);
+	expect_vf("ens3v1", "0000:01:10.2");
+	expect_no_vf("ens3v2");
+}
+
+static void binding_goes_on_where_no_name_can_be_kept(void **state)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/run", kernel.fs.base);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(bind_list("ens3v1"), 0);
+	assert_driver("0000:01:10.1", "vfio-pci");
+	expect_no_vf("ens3v1");
+}
+
 static void bad_entries_do_not_stop_the_rest(void **state)
 {
 	assert_int_equal(
@@ -209,6 +284,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_TREE(every_form_is_bound_once),
 		IN_TREE(a_vf_by_its_own_interface),
+		IN_TREE(a_bound_vf_keeps_its_name),
+		IN_TREE(a_name_means_who_had_it_last),
+		IN_TREE(binding_goes_on_where_no_name_can_be_kept),
 		IN_TREE(bad_entries_do_not_stop_the_rest),
 		IN_TREE(driver_not_loaded),
 		IN_TREE(no_iommu),

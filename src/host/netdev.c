@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/names.h"
 #include "host/port_name.h"
 #include "host/sysfs.h"
 
@@ -184,15 +185,17 @@ int host_vf_from_netdev(
 
 	if (!sysfs_netdev_name_valid(netdev))
 		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
-	if (!sysfs_exists(NETDEV, sysfs, netdev))
-		return err_set(err, ENODEV,
-			"there is no interface %s (yet); a VF that vfio-pci has is named by its "
-			"representor or its PCI address",
-			netdev);
-	if (sysfs_link_pci(&addr, NETDEV "/device/physfn", sysfs, netdev) < 0)
+	if (!sysfs_exists(NETDEV, sysfs, netdev)) {
+		if (host_name_find(sysfs, netdev, &addr) < 0)
+			return err_set(err, ENODEV,
+				"there is no interface %s (yet); a VF that was bound to vfio-pci "
+				"by others is named by its representor or its PCI address",
+				netdev);
+	} else if (sysfs_link_pci(&addr, NETDEV "/device/physfn", sysfs, netdev) < 0) {
 		return representor_vf(sysfs, netdev, ret_vf, err);
-	if (sysfs_link_pci(&addr, NETDEV "/device", sysfs, netdev) < 0)
+	} else if (sysfs_link_pci(&addr, NETDEV "/device", sysfs, netdev) < 0) {
 		return err_set(err, EINVAL, "interface %s has a physfn but no PCI device", netdev);
+	}
 	r = host_vf_from_pci(sysfs, &addr, ret_vf, err);
 	return r < 0 ? err_prefix(err, r, "interface %s", netdev) : 0;
 }

@@ -212,7 +212,7 @@ static void test_devices_that_only_root_binds(void **state)
 	const struct host_needs needs = {.bind_vfio_pci = "05:08.2"};
 
 	fake_sysfs_pci(&fs, "0000:05:08.2", "igbvf", 22);
-	assert_int_equal(chmod(fs.root, 0755), 0);
+	assert_int_equal(chmod(fs.base, 0755), 0);
 	require_root();
 	assert_int_equal(setresuid(65534, 65534, 0), 0);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
@@ -310,13 +310,13 @@ static void test_directory(void **state)
 	look_at_directory("/proc/version/x", 0, true);
 	assert_found("2 sockets: socket directory /proc/version/x: /proc/version is no directory");
 
-	snprintf(path, sizeof(path), "%s/sockets", fs.root); /* the tree is 0700 */
+	snprintf(path, sizeof(path), "%s/sockets", fs.base); /* the tree is 0700 */
 	assert_int_equal(mkdir(path, 0755), 0);
 	look_at_directory(path, 65534, false);
 	assert_found("2 sockets: socket directory /tmp/fake-sysfs-");
 	assert_found(": owner and mode of /tmp/fake-sysfs-");
 	assert_found(" keep out someone, as whom VMs run");
-	assert_int_equal(chmod(fs.root, 0755), 0);
+	assert_int_equal(chmod(fs.base, 0755), 0);
 	look_at_directory(path, 65534, false);
 	assert_found("can be used by someone");
 	assert_not_found("2 ");
@@ -339,8 +339,8 @@ static void test_directory_that_cannot_be_made(void **state)
 	char path[PATH_MAX];
 
 	require_root();
-	snprintf(path, sizeof(path), "%s/sockets", fs.root);
-	assert_int_equal(chmod(fs.root, 0755), 0);
+	snprintf(path, sizeof(path), "%s/sockets", fs.base);
+	assert_int_equal(chmod(fs.base, 0755), 0);
 	assert_int_equal(seteuid(DAEMON_UID), 0);
 	look_at_directory(path, 65534, true);
 	assert_int_equal(seteuid(0), 0);
@@ -366,10 +366,10 @@ static void test_directory_of_a_group(void **state)
 	char path[PATH_MAX];
 
 	require_root();
-	snprintf(path, sizeof(path), "%s/sockets", fs.root);
+	snprintf(path, sizeof(path), "%s/sockets", fs.base);
 	assert_int_equal(mkdir(path, 0770), 0);
 	assert_int_equal(chmod(path, 0770), 0);
-	assert_int_equal(chmod(fs.root, 0755), 0);
+	assert_int_equal(chmod(fs.base, 0755), 0);
 	look_at_directory(path, DAEMON_UID, true);
 	assert_found("keep out someone");
 	assert_int_equal(chown(path, 0, 4711), 0);
@@ -392,18 +392,18 @@ static void test_directory_of_another(void **state)
 	char path[PATH_MAX];
 
 	require_root();
-	snprintf(path, sizeof(path), "%s/sockets", fs.root);
+	snprintf(path, sizeof(path), "%s/sockets", fs.base);
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_int_equal(chown(path, 4711, 4711), 0);
-	assert_int_equal(chmod(fs.root, 01777), 0);
+	assert_int_equal(chmod(fs.base, 01777), 0);
 	look_at_directory(path, 0, true);
 	assert_found("2 sockets: directory /tmp/fake-sysfs-");
 	assert_found("belongs to user 4711");
 
-	assert_int_equal(chmod(fs.root, 0755), 0); /* only root may create directories in it */
+	assert_int_equal(chmod(fs.base, 0755), 0); /* only root may create directories in it */
 	look_at_directory(path, 0, true);
 	assert_found("0 sockets: ");
-	assert_int_equal(chmod(fs.root, 01777), 0);
+	assert_int_equal(chmod(fs.base, 01777), 0);
 	assert_int_equal(chown(path, 0, 0), 0);
 	look_at_directory(path, 0, true);
 	assert_not_found("2 ");

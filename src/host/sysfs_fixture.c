@@ -38,8 +38,11 @@ void fake_sysfs_init(struct fake_sysfs *fs)
 	static const char *const drivers[] = {"igbvf", "mlx5_core", "nfp", "vfio-pci"};
 	char path[PATH_MAX];
 
-	strcpy(fs->root, "/tmp/fake-sysfs-XXXXXX");
-	require(mkdtemp(fs->root));
+	strcpy(fs->base, "/tmp/fake-sysfs-XXXXXX");
+	require(mkdtemp(fs->base));
+	snprintf(fs->root, sizeof(fs->root), "%s/sys", fs->base);
+	snprintf(path, sizeof(path), "%s/run", fs->base);
+	require(mkdir(path, 0755) == 0);
 	fake_sysfs_set(fs, "bus/pci/drivers_probe", "%s", "");
 	for (unsigned i = 0; i < ARRAY_SIZE(drivers); i++) {
 		snprintf(path, sizeof(path), "bus/pci/drivers/%s/unbind", drivers[i]);
@@ -54,7 +57,7 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 
 void fake_sysfs_fini(struct fake_sysfs *fs)
 {
-	require(nftw(fs->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0);
+	require(nftw(fs->base, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 void fake_sysfs_remove(struct fake_sysfs *fs, const char *path)

@@ -11,10 +11,14 @@
 #include "base/util.h"
 
 struct fake_sysfs {
-	char root[64];
+	char base[64]; /* a directory of mode 0700: the tree, "run", and what a test puts there */
+	char root[80]; /* in it */
 };
 
-/* Creates an empty tree below /tmp, with the drivers igbvf, mlx5_core, nfp and vfio-pci loaded. */
+/*
+ * Creates an empty tree, in a directory of its own below /tmp, with the drivers igbvf, mlx5_core,
+ * nfp and vfio-pci loaded.
+ */
 void fake_sysfs_init(struct fake_sysfs *fs);
 
 /* Removes the tree. */

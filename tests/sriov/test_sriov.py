@@ -120,6 +120,26 @@ def test_vf_comes_back_unbound(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+def test_vf_by_its_own_interface(nic_host, start_daemon):
+    """The interface of a VF goes when a daemon binds the VF. The VF can be added by that name all the same,
+    in the next daemon, too; and given back to the kernel's driver."""
+    pf = nic_host.PFS[0]
+    nic_host.run("modprobe igbvf")
+    vf = nic_host.make_vfs(pf, 2)[1]
+    name = nic_host.netdev(vf)
+    for _ in range(2):
+        daemon = start_daemon(options=["--zmq-port-control-ep=false", "--ipc"],
+                              config=f"VIRTIOFWD_BIND_VFIO_PCI={nic_host.netdev(pf)}\n")
+        assert nic_host.run(f"ls /sys/class/net/{name} 2>/dev/null || true") == ""
+        nic_host.run(f"echo add_port {name} >/tmp/vio_cmd.new; mv /tmp/vio_cmd.new /tmp/vio_cmd")
+        daemon.wait_output(f"add_port {name}: done, relay 1, device {vf}", 30)
+        daemon.wait_state("DPDK_READY", relay=1)
+        daemon.stop()
+    nic_host.run(f"{program('vio4wd')} vf unbind {name}")
+    assert nic_host.driver(vf) == "igbvf"
+    nic_host.run("rmmod igbvf")
+
+
 def test_surprise_removal(nic_host, start_daemon, start_vm):
     """Under traffic a card is removed from the PCI bus; after a rescan of the bus it is there
     again. (A VF goes with its PF only: in Linux it has no `remove`.)"""

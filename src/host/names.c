@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host/names.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/directory.h"
+#include "host/pci.h"
+#include "host/sysfs.h"
+#include "host/usable.h"
+
+#define DIRECTORY "%.*s/run/virtio-forwarder"
+#define DIRECTORY_MODE 0755
+#define NAME DIRECTORY "/netdev-%s"
+
+/* The length of the path of the directory that sysfs is in. */
+static int root_length(const char *sysfs)
+{
+	return (int)(strrchr(sysfs, '/') - sysfs);
+}
+
+/* Replaces the former link of the name. */
+static int make_link(
+	const char *sysfs, const char *netdev, const struct pci_addr *addr, struct err *err)
+{
+	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX], function[PATH_MAX];
+
+	snprintf(path, sizeof(path), DIRECTORY, root_length(sysfs), sysfs);
+	int r = directory_make(path, DIRECTORY_MODE, err);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), NAME, root_length(sysfs), sysfs, netdev);
+	pci_addr_format(addr, text);
+	snprintf(function, sizeof(function), "%s/bus/pci/devices/%s", sysfs, text);
+	unlink(path);
+	if (symlink(function, path) < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err)
+{
+	char netdev[IFNAMSIZ];
+	struct host_vf vf;
+
+	if (host_vf_from_pci(sysfs, addr, &vf, NULL) < 0 ||
+		host_pci_netdev(sysfs, addr, netdev) < 0)
+		return 0;
+	int r = make_link(sysfs, netdev, addr, err);
+	return r < 0 ? err_prefix(err, r, "its interface's name %s is not remembered", netdev) : 0;
+}
+
+int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr)
+{
+	char driver[HOST_DRIVER_SIZE];
+	struct pci_addr addr;
+
+	if (!sysfs_netdev_name_valid(netdev) ||
+		sysfs_link_pci(&addr, NAME, root_length(sysfs), sysfs, netdev) < 0 ||
+		host_pci_driver(sysfs, &addr, driver) < 0 || !host_driver_is_userspace(driver))
+		return -ENOENT;
+	*ret_addr = addr;
+	return 0;
+}
