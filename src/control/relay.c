@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/relay_internal.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "control/placement.h"
 #include "core/dpdk/eal.h"
 #include "core/dpdk/epoch.h"
-#include "core/dpdk/hugepages.h"
 #include "core/guest/guest_dma.h"
 #include "core/vf/port.h"
 #include "host/pci.h"
@@ -19,21 +15,6 @@
 #define FAULTS_LOGGED 3 /* of a VM in one go; see log_limit_pass() */
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
-
-/* Logs an event of a relay, with its present device and socket. */
-#define log_relay_event(relay, name_, ...)                                                   \
-	log_event_at(LOG_INFO,                                                               \
-		&(struct log_event){.name = (name_),                                         \
-			.relay = (int)(relay)->id,                                           \
-			.device = relay_has_device(relay) ? relay_device_name(relay) : NULL, \
-			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL},     \
-		__VA_ARGS__)
-
-static const char *relay_device_name(const struct relay *relay)
-{
-	return relay->device.bond_name[0] != '\0' ? relay->device.bond_name
-	                                          : relay->device.members[0].text;
-}
 
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
@@ -60,32 +41,11 @@ void relay_fini(struct relay *relay)
 	drain_lanes(relay);
 }
 
-static void retract_lanes(struct relay *relay)
+void relay_retract_lanes(struct relay *relay)
 {
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < SLICES_MAX; i++)
 			workers_retract(relay->env->workers, relay_lane(relay, d, i));
-}
-
-/*
- * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
- * does not send its packets in time is restarted and lent nothing from then on; otherwise its VM
- * could cause restarts again and again.
- */
-static void recall_loans(struct relay *relay)
-{
-	struct err err;
-
-	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX))
-		return;
-	relay->vf->lending = LENDS_NOTHING;
-	if (vf_restart(relay->vf, &err) < 0)
-		log_error("relay %u: %s; remove and add it", relay->id, err.text);
-	else
-		log_warning("relay %u: device %s has not sent what lies in the memory of the VM on "
-			    "%s, and was restarted (is its link up?); packets are copied until it "
-			    "is attached anew",
-			relay->id, relay_device_name(relay), relay->guest->path);
 }
 
 int relay_node(const struct relay *relay)
@@ -110,23 +70,7 @@ static void grant_direction(struct relay *relay, enum direction direction)
 	}
 }
 
-bool relay_map_memory(struct relay *relay)
-{
-	struct err err;
-
-	if (relay->guest == NULL || relay->vf == NULL || relay->vf->lending != LENDS_ASYNCHRONOUSLY)
-		return false;
-	int r = guest_dma_map(relay->guest, &err);
-	if (r < 0 && log_limit_pass(&relay->fault_limit))
-		log_warning("relay %u: %s", relay->id, err.text);
-	if (r == GUEST_DMA_DONE)
-		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
-			relay->id, relay_device_name(relay), relay->guest->path);
-	return r != GUEST_DMA_NOTHING;
-}
-
-/* Sets up the device's RSS table for the queues that the guest has now, unless it is so already. */
-static void spread(struct relay *relay)
+void relay_spread(struct relay *relay)
 {
 	if (relay->guest == NULL || relay->vf == NULL)
 		return;
@@ -137,11 +81,7 @@ static void spread(struct relay *relay)
 	relay->n_spread = n_queues;
 }
 
-/*
- * Grants the lanes that have something to poll to workers, with the present ends. n_spread is
- * reset, since a device that has been opened or restarted has its driver's default RSS table.
- */
-static void grant_lanes(struct relay *relay)
+void relay_grant_lanes(struct relay *relay)
 {
 	relay->n_slices = relay->vf != NULL
 	                          ? MIN(relay->vf->n_queues, workers_count(relay->env->workers))
@@ -150,8 +90,9 @@ static void grant_lanes(struct relay *relay)
 		grant_direction(relay, VF_TO_VM);
 	if (relay->guest != NULL)
 		grant_direction(relay, VM_TO_VF);
+	/* A device that was opened or restarted has its driver's default RSS table. */
 	relay->n_spread = 0;
-	spread(relay);
+	relay_spread(relay);
 	sd_event_source_set_enabled(relay->env->mapping, SD_EVENT_ON);
 }
 
@@ -168,7 +109,7 @@ static struct holders suspend_lanes(struct relay *relay)
 	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned i = 0; i < SLICES_MAX; i++)
 			holders.workers[d][i] = relay_lane(relay, d, i)->worker;
-	retract_lanes(relay);
+	relay_retract_lanes(relay);
 	return holders;
 }
 
@@ -225,8 +166,7 @@ static int open_device(
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
-/* Moves the packet pool of a device, on which no lane runs, to the node of the VM's memory. */
-static void move_pool(const struct relay *relay, struct vf *vf, int node)
+void relay_move_pool(const struct relay *relay, struct vf *vf, int node)
 {
 	struct err err;
 
@@ -244,8 +184,8 @@ static void move_pool(const struct relay *relay, struct vf *vf, int node)
 static void take_over_device(struct relay *relay, struct vf *vf)
 {
 	if (relay->guest != NULL)
-		move_pool(relay, vf, guest_numa_node(relay->guest));
-	retract_lanes(relay);
+		relay_move_pool(relay, vf, guest_numa_node(relay->guest));
+	relay_retract_lanes(relay);
 	relay->vf = vf;
 }
 
@@ -263,7 +203,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	relay->device = *device;
 	vf_read_mac(vf, relay->device.bond_mac); /* the VM keeps it, whichever members are there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
-	grant_lanes(relay);
+	relay_grant_lanes(relay);
 	log_relay_event(
 		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
 	return 0;
@@ -272,7 +212,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 /* Retracts the lanes from the device and closes it. */
 static void close_device(struct relay *relay)
 {
-	retract_lanes(relay);
+	relay_retract_lanes(relay);
 	drain_lanes(relay);
 	if (relay->vf == NULL)
 		return;
@@ -291,7 +231,7 @@ void relay_detach(struct relay *relay)
 		relay_device_name(relay));
 	close_device(relay);
 	relay->device = (struct op_device){0};
-	grant_lanes(relay);
+	relay_grant_lanes(relay);
 }
 
 /*
@@ -340,7 +280,7 @@ void relay_lose(struct relay *relay, unsigned member)
 		last = last && relay->members[i].away;
 	if (last) {
 		close_device(relay);
-		grant_lanes(relay);
+		relay_grant_lanes(relay);
 	} else {
 		take_member_out(relay, id);
 	}
@@ -362,7 +302,7 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 	if (r < 0)
 		return r;
 	take_over_device(relay, vf);
-	grant_lanes(relay);
+	relay_grant_lanes(relay);
 	return 0;
 }
 
@@ -379,52 +319,6 @@ int relay_resume(struct relay *relay, unsigned member, struct err *err)
 	log_relay_event(
 		relay, "device-resumed", "relay %u: device %s is back", relay->id, id->text);
 	return 0;
-}
-
-int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
-{
-	const struct relay_env *env = relay->env;
-	struct guest_options options = {
-		.relay_id = relay->id,
-		.client = mode == SOCKET_MODE_CLIENT ||
-	                  (mode == SOCKET_MODE_DEFAULT && env->config->vhost_client),
-		.mergeable = env->config->mrgbuf,
-		.tso = env->config->tso,
-		.zero_copy = env->config->zero_copy,
-		.uid = env->config->socket_uid,
-		.gid = env->config->socket_gid,
-		.epoch = workers_epoch(env->workers),
-		.keeper = env->keeper,
-		.changed = env->guest_changed,
-		.userdata = env->userdata,
-	};
-	struct guest *guest;
-
-	int r = guest_open(&guest, path, &options, err);
-	if (r < 0)
-		return err_prefix(err, r, "relay %u", relay->id);
-	retract_lanes(relay);
-	relay->guest = guest;
-	relay->n_sessions_seen = relay->n_faults_seen = 0;
-	relay->ready_seen = false;
-	relay->migration_seen = false;
-	grant_lanes(relay);
-	return 0;
-}
-
-void relay_close_socket(struct relay *relay)
-{
-	if (relay->guest == NULL)
-		return;
-	retract_lanes(relay);
-	recall_loans(relay);
-	relay->guest = guest_close(relay->guest);
-	grant_lanes(relay);
-}
-
-const char *relay_socket(const struct relay *relay)
-{
-	return relay->guest != NULL ? relay->guest->path : "";
 }
 
 void relay_move(struct relay *relay, enum direction direction, unsigned slice, unsigned worker)
@@ -444,104 +338,4 @@ void relay_tap(struct relay *relay, enum direction direction, struct tap *taps)
 			taps != NULL ? &taps[i] : NULL, memory_order_release);
 	if (taps == NULL)
 		epoch_synchronize(workers_epoch(relay->env->workers), "end a capture");
-}
-
-static void log_migration(struct relay *relay, bool migrates)
-{
-	if (migrates && !relay->migration_seen)
-		log_relay_event(relay, "migration-started",
-			"relay %u: the VM on %s is being migrated away", relay->id,
-			relay->guest->path);
-	if (!migrates && relay->migration_seen)
-		log_relay_event(relay, "migration-ended",
-			"relay %u: the migration of the VM on %s is over", relay->id,
-			relay->guest->path);
-	relay->migration_seen = migrates;
-}
-
-/* Limited, since a VM may come back and break the rules again as often as it likes. */
-static void log_faults(struct relay *relay)
-{
-	unsigned n_faults = atomic_load(&relay->guest->n_faults);
-
-	if (n_faults != relay->n_faults_seen && log_limit_pass(&relay->fault_limit))
-		log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
-			    "so far: %u, each until the VM's driver sets it up again",
-			relay->id, relay->guest->path,
-			ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
-	relay->n_faults_seen = n_faults;
-}
-
-static void log_guest(struct relay *relay)
-{
-	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
-	bool ready = guest_ready(relay->guest);
-	bool returned = n_sessions != relay->n_sessions_seen;
-
-	if (relay->ready_seen && (!ready || returned))
-		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
-			relay->guest->path);
-	if (ready && (!relay->ready_seen || returned))
-		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
-			relay->guest->path);
-	relay->n_sessions_seen = n_sessions;
-	relay->ready_seen = ready;
-	log_migration(relay, ready && guest_migrates(relay->guest));
-	log_faults(relay);
-}
-
-static bool has_remote_lane(struct relay *relay, int node)
-{
-	for (unsigned d = 0; d < DIRECTIONS_N; d++)
-		for (unsigned i = 0; i < relay->n_slices; i++) {
-			int worker = relay_lane(relay, d, i)->worker;
-			if (worker >= 0 && placement_is_remote(relay->env->placement, worker, node))
-				return true;
-		}
-	return false;
-}
-
-/*
- * When a VM has just connected: moves the lanes and the packet pool to the node of its memory if
- * they are on another one. Packets that the device receives during its restart are lost.
- */
-static void follow_memory(struct relay *relay)
-{
-	int node = guest_numa_node(relay->guest);
-	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
-
-	if (node < 0)
-		return;
-	if (relay->vf != NULL && hugepages_node(node) != node)
-		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
-			 "node %d, where there are workers",
-			relay->id, node, relay->vf->socket);
-	if (!pool_moves && !has_remote_lane(relay, node))
-		return;
-	retract_lanes(relay);
-	if (pool_moves)
-		move_pool(relay, relay->vf, node);
-	grant_lanes(relay);
-}
-
-void relay_recall(struct relay *relay)
-{
-	if (relay->guest == NULL || !atomic_exchange(&relay->guest->unsent, false))
-		return;
-	retract_lanes(relay);
-	recall_loans(relay);
-	guest_dma_unmap(relay->guest);
-	grant_lanes(relay);
-}
-
-void relay_follow_guest(struct relay *relay)
-{
-	if (relay->guest == NULL)
-		return;
-	bool has_come = guest_ready(relay->guest) &&
-	                atomic_load(&relay->guest->n_sessions) != relay->n_sessions_seen;
-	log_guest(relay);
-	if (has_come)
-		follow_memory(relay);
-	spread(relay);
 }

@@ -1,9 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* Shared by relay.c (life cycle) and relay_stats.c (statistics). */
+/*
+ * Shared by relay.c (lanes and device), relay_guest.c (socket and VM) and relay_stats.c
+ * (statistics).
+ */
 
+#include "base/log.h"
 #include "control/relay.h"
+
+/* Logs an event of a relay, with its present device and socket. */
+#define log_relay_event(relay, name_, ...)                                                   \
+	log_event_at(LOG_INFO,                                                               \
+		&(struct log_event){.name = (name_),                                         \
+			.relay = (int)(relay)->id,                                           \
+			.device = relay_has_device(relay) ? relay_device_name(relay) : NULL, \
+			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL},     \
+		__VA_ARGS__)
+
+/* Of the device that the relay has: the bond's name, or the device as text. */
+static inline const char *relay_device_name(const struct relay *relay)
+{
+	return relay->device.bond_name[0] != '\0' ? relay->device.bond_name
+	                                          : relay->device.members[0].text;
+}
 
 static inline struct lane *relay_lane(struct relay *relay, enum direction direction, unsigned slice)
 {
@@ -15,3 +35,18 @@ static inline struct lane *relay_lane(struct relay *relay, enum direction direct
  * unknown.
  */
 int relay_node(const struct relay *relay);
+
+/* Takes all lanes from the workers. Afterwards the relay's ends may be exchanged. */
+void relay_retract_lanes(struct relay *relay);
+
+/* Grants the lanes that have something to poll to workers, with the present ends. */
+void relay_grant_lanes(struct relay *relay);
+
+/* Sets up the device's RSS table for the queues that the guest has now, unless it is so already. */
+void relay_spread(struct relay *relay);
+
+/*
+ * Moves the packet pool of a device, on which no lane runs, to the node of the VM's memory, unless
+ * it is there. A failure is logged; the pool stays.
+ */
+void relay_move_pool(const struct relay *relay, struct vf *vf, int node);

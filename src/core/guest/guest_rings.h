@@ -13,7 +13,7 @@
  * never take them.
  *
  * A device that does not send is not waited for longer than LOANS_SETTLE_MS. The guest then gets
- * its buffers back all the same, and the control thread restarts the device (relay.c).
+ * its buffers back all the same, and the control thread restarts the device (relay_guest.c).
  *
  * Which rings are started and enabled is noted from the messages themselves: the library only tells
  * of rings that are both.

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/relay_internal.h"
+
+#include "control/placement.h"
+#include "core/dpdk/hugepages.h"
+#include "core/guest/guest_dma.h"
+
+/*
+ * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
+ * does not send its packets in time is restarted and lent nothing from then on; otherwise its VM
+ * could cause restarts again and again.
+ */
+static void recall_loans(struct relay *relay)
+{
+	struct err err;
+
+	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX))
+		return;
+	relay->vf->lending = LENDS_NOTHING;
+	if (vf_restart(relay->vf, &err) < 0)
+		log_error("relay %u: %s; remove and add it", relay->id, err.text);
+	else
+		log_warning("relay %u: device %s has not sent what lies in the memory of the VM on "
+			    "%s, and was restarted (is its link up?); packets are copied until it "
+			    "is attached anew",
+			relay->id, relay_device_name(relay), relay->guest->path);
+}
+
+int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
+{
+	const struct relay_env *env = relay->env;
+	struct guest_options options = {
+		.relay_id = relay->id,
+		.client = mode == SOCKET_MODE_CLIENT ||
+	                  (mode == SOCKET_MODE_DEFAULT && env->config->vhost_client),
+		.mergeable = env->config->mrgbuf,
+		.tso = env->config->tso,
+		.zero_copy = env->config->zero_copy,
+		.uid = env->config->socket_uid,
+		.gid = env->config->socket_gid,
+		.epoch = workers_epoch(env->workers),
+		.keeper = env->keeper,
+		.changed = env->guest_changed,
+		.userdata = env->userdata,
+	};
+	struct guest *guest;
+
+	int r = guest_open(&guest, path, &options, err);
+	if (r < 0)
+		return err_prefix(err, r, "relay %u", relay->id);
+	relay_retract_lanes(relay);
+	relay->guest = guest;
+	relay->n_sessions_seen = relay->n_faults_seen = 0;
+	relay->ready_seen = false;
+	relay->migration_seen = false;
+	relay_grant_lanes(relay);
+	return 0;
+}
+
+void relay_close_socket(struct relay *relay)
+{
+	if (relay->guest == NULL)
+		return;
+	relay_retract_lanes(relay);
+	recall_loans(relay);
+	relay->guest = guest_close(relay->guest);
+	relay_grant_lanes(relay);
+}
+
+const char *relay_socket(const struct relay *relay)
+{
+	return relay->guest != NULL ? relay->guest->path : "";
+}
+
+bool relay_map_memory(struct relay *relay)
+{
+	struct err err;
+
+	if (relay->guest == NULL || relay->vf == NULL || relay->vf->lending != LENDS_ASYNCHRONOUSLY)
+		return false;
+	int r = guest_dma_map(relay->guest, &err);
+	if (r < 0 && log_limit_pass(&relay->fault_limit))
+		log_warning("relay %u: %s", relay->id, err.text);
+	if (r == GUEST_DMA_DONE)
+		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
+			relay->id, relay_device_name(relay), relay->guest->path);
+	return r != GUEST_DMA_NOTHING;
+}
+
+static void log_migration(struct relay *relay, bool migrates)
+{
+	if (migrates && !relay->migration_seen)
+		log_relay_event(relay, "migration-started",
+			"relay %u: the VM on %s is being migrated away", relay->id,
+			relay->guest->path);
+	if (!migrates && relay->migration_seen)
+		log_relay_event(relay, "migration-ended",
+			"relay %u: the migration of the VM on %s is over", relay->id,
+			relay->guest->path);
+	relay->migration_seen = migrates;
+}
+
+/* Limited, since a VM may come back and break the rules again as often as it likes. */
+static void log_faults(struct relay *relay)
+{
+	unsigned n_faults = atomic_load(&relay->guest->n_faults);
+
+	if (n_faults != relay->n_faults_seen && log_limit_pass(&relay->fault_limit))
+		log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
+			    "so far: %u, each until the VM's driver sets it up again",
+			relay->id, relay->guest->path,
+			ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
+	relay->n_faults_seen = n_faults;
+}
+
+static void log_guest(struct relay *relay)
+{
+	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
+	bool ready = guest_ready(relay->guest);
+	bool returned = n_sessions != relay->n_sessions_seen;
+
+	if (relay->ready_seen && (!ready || returned))
+		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
+			relay->guest->path);
+	if (ready && (!relay->ready_seen || returned))
+		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
+			relay->guest->path);
+	relay->n_sessions_seen = n_sessions;
+	relay->ready_seen = ready;
+	log_migration(relay, ready && guest_migrates(relay->guest));
+	log_faults(relay);
+}
+
+static bool has_remote_lane(struct relay *relay, int node)
+{
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < relay->n_slices; i++) {
+			int worker = relay_lane(relay, d, i)->worker;
+			if (worker >= 0 && placement_is_remote(relay->env->placement, worker, node))
+				return true;
+		}
+	return false;
+}
+
+/*
+ * When a VM has just connected: moves the lanes and the packet pool to the node of its memory if
+ * they are on another one. Packets that the device receives during its restart are lost.
+ */
+static void follow_memory(struct relay *relay)
+{
+	int node = guest_numa_node(relay->guest);
+	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
+
+	if (node < 0)
+		return;
+	if (relay->vf != NULL && hugepages_node(node) != node)
+		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
+			 "node %d, where there are workers",
+			relay->id, node, relay->vf->socket);
+	if (!pool_moves && !has_remote_lane(relay, node))
+		return;
+	relay_retract_lanes(relay);
+	if (pool_moves)
+		relay_move_pool(relay, relay->vf, node);
+	relay_grant_lanes(relay);
+}
+
+void relay_recall(struct relay *relay)
+{
+	if (relay->guest == NULL || !atomic_exchange(&relay->guest->unsent, false))
+		return;
+	relay_retract_lanes(relay);
+	recall_loans(relay);
+	guest_dma_unmap(relay->guest);
+	relay_grant_lanes(relay);
+}
+
+void relay_follow_guest(struct relay *relay)
+{
+	if (relay->guest == NULL)
+		return;
+	bool has_come = guest_ready(relay->guest) &&
+	                atomic_load(&relay->guest->n_sessions) != relay->n_sessions_seen;
+	log_guest(relay);
+	if (has_come)
+		follow_memory(relay);
+	relay_spread(relay);
+}
