@@ -33,7 +33,6 @@
 #include "host/usable.h"
 
 #define PROGRAM "virtio-forwarder"
-#define EXIT_USAGE 2
 /* Set in the environment of the program in VIRTIOFWD_BINARY, which may start this one again. */
 #define BINARY_STARTED "VIRTIOFWD_BINARY_STARTED"
 

@@ -12,7 +12,6 @@
 #include "base/err.h"
 
 #define EXIT_REFUSED 1
-#define EXIT_USAGE 2
 
 /*
  * The main function of a client: argv[0] is its name for help and messages. `compatible`: it was

@@ -18,7 +18,6 @@
 #include "bin/sched/scheduler.h"
 
 #define PROGRAM "vio4wd_core_scheduler"
-#define EXIT_USAGE 2
 #define TIMER_ACCURACY_US 1000
 
 static void block_signals(void)
