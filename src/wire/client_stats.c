@@ -145,7 +145,7 @@ int client_stats(const char *endpoint, const struct stats_request *request,
 	int r;
 
 	wire.relay = relays;
-	for (uint32_t id = 0; id < RELAYS_MAX && request->relays != UINT64_MAX; id++)
+	for (uint32_t id = 0; id < RELAYS_MAX && request->relays != STATS_RELAYS_ALL; id++)
 		if (request->relays >> id & 1)
 			relays[wire.n_relay++] = id;
 	wire.has_include_inactive = wire.has_delay = true;

@@ -32,7 +32,7 @@ int stats_request_decode(const void *data, size_t length, struct stats_request *
 			if (wire->relay[i] < RELAYS_MAX)
 				request.relays |= UINT64_C(1) << wire->relay[i];
 		if (wire->n_relay == 0)
-			request.relays = UINT64_MAX;
+			request.relays = STATS_RELAYS_ALL;
 		*ret_request = request;
 	}
 	virtioforwarder__stats_request__free_unpacked(wire, NULL);

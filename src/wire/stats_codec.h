@@ -12,9 +12,10 @@
 #include "wire/message.h"
 
 #define STATS_RELAYS_LISTED_MAX 64
+#define STATS_RELAYS_ALL UINT64_MAX
 
 struct stats_request {
-	uint64_t relays; /* bit i: relay i is requested */
+	uint64_t relays; /* bit i: relay i is requested; or STATS_RELAYS_ALL */
 	bool include_inactive;
 	unsigned delay_ms;
 };

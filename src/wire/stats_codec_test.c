@@ -20,7 +20,7 @@ static void test_request(void **state)
 	uint8_t many[2 + 65];
 
 	assert_int_equal(stats_request_decode("", 0, &request), 0);
-	assert_true(request.relays == UINT64_MAX);
+	assert_true(request.relays == STATS_RELAYS_ALL);
 	assert_true(request.include_inactive);
 	assert_int_equal(request.delay_ms, 0);
 
@@ -164,7 +164,7 @@ static void check_workers(const Response *response)
 static void test_response(void **state)
 {
 	struct relay_rates rates[3] = {};
-	struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	struct stats_request request = {.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	Response *response;
 
 	rates[1].vm_to_vf.received_packets = 12.5;

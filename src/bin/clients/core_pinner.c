@@ -129,7 +129,7 @@ static void print_json_map(const struct stats_reply *reply)
 int core_pinner_main(int argc, char **argv, bool compatible)
 {
 	struct arguments arguments = {};
-	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	const struct stats_request request = {.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	struct stats_reply *reply;
 	struct err err = {};
 

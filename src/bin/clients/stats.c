@@ -197,7 +197,7 @@ static void print_relay(const struct relay_stats *relay, const struct relay_rate
 int stats_main(int argc, char **argv, bool compatible)
 {
 	struct arguments arguments = {
-		.request = {.relays = UINT64_MAX, .delay_ms = DELAY_DEFAULT_MS},
+		.request = {.relays = STATS_RELAYS_ALL, .delay_ms = DELAY_DEFAULT_MS},
 		.all_relays = true,
 	};
 	struct stats_reply *reply;

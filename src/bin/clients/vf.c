@@ -175,7 +175,7 @@ static json_t *line_json(const struct line *line)
 
 static int list(const char *program, const struct arguments *arguments)
 {
-	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	const struct stats_request request = {.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	_cleanup_free_ struct host_vf *vfs = NULL;
 	struct stats_reply *reply = NULL;
 	json_t *table = json_array();

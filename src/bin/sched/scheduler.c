@@ -70,7 +70,7 @@ static void learn_pins(struct scheduler *scheduler)
 /* Reads the daemon's workers and statistics. Returns 0 or a negative errno. */
 static int observe(struct scheduler *scheduler)
 {
-	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	const struct stats_request request = {.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	const struct config_sched *config = scheduler->config;
 	struct stats_reply *reply;
 	struct cpu_set workers;

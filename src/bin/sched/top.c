@@ -90,7 +90,7 @@ static void guess_workers(struct top *top)
 
 static int sample(struct top *top, struct err *err)
 {
-	const struct stats_request request = {.relays = UINT64_MAX, .include_inactive = true};
+	const struct stats_request request = {.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	struct stats_reply *reply;
 	int r = client_stats(top->options.stats_endpoint, &request, &reply, err);
 

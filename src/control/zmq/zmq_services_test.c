@@ -218,7 +218,8 @@ static void test_stats(void **state)
 		stats_service_new(&service, &test->fixture.endpoint, snapshot, test, NULL), 0);
 	test->packets = 1000;
 	test->packets_step = 100;
-	test->request = (struct stats_request){.relays = UINT64_MAX, .include_inactive = true};
+	test->request =
+		(struct stats_request){.relays = STATS_RELAYS_ALL, .include_inactive = true};
 	run(test, ask_stats);
 	assert_int_equal(test->r, 0);
 	assert_int_equal(test->stats->n, 2);
@@ -283,7 +284,7 @@ static void test_stats_many_delayed(void **state)
 		(n_answered += take_answers(clients, ARRAY_SIZE(clients))) >= 3);
 	assert_int_equal(n_answered, 3);
 
-	test->request = (struct stats_request){.relays = UINT64_MAX};
+	test->request = (struct stats_request){.relays = STATS_RELAYS_ALL};
 	run(test, ask_stats);
 	assert_int_equal(test->r, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(clients); i++)
