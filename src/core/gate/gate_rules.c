@@ -37,7 +37,7 @@ static bool is_packed(const struct gate_rules *rules)
 
 bool gate_rules_running(const struct gate_rules *rules)
 {
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
+	for (unsigned i = 0; i < RINGS_MAX; i++)
 		if (rules->rings[i].started)
 			return true;
 	return false;
@@ -102,7 +102,7 @@ static int check_startable(
 
 static struct gate_ring *find_ring(struct gate_rules *rules, uint64_t index)
 {
-	return index < GATE_RINGS_MAX ? &rules->rings[index] : NULL;
+	return index < RINGS_MAX ? &rules->rings[index] : NULL;
 }
 
 /*
@@ -147,7 +147,7 @@ static int check_set_protocol_features(struct gate_rules *rules,
 static int check_reset_owner(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++)
+	for (unsigned i = 0; i < RINGS_MAX; i++)
 		if (rules->rings[i].size != 0)
 			return refuse(err, "a reset before the rings are stopped");
 	*rules = (struct gate_rules){0};
@@ -231,7 +231,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 				return refuse(err, "regions that overlap");
 		}
 	}
-	for (unsigned i = 0; i < GATE_RINGS_MAX; i++) {
+	for (unsigned i = 0; i < RINGS_MAX; i++) {
 		int r = rules->rings[i].started
 		                ? check_addresses(rules, memory, &rules->rings[i], err)
 		                : 0;

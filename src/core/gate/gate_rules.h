@@ -22,8 +22,6 @@
 #include "base/limits.h"
 #include "core/gate/vhost_user.h"
 
-#define GATE_RINGS_MAX (2 * QUEUE_PAIRS_MAX)
-
 /*
  * The sizes of a ring that are accepted, in descriptors. The minimum: if a driver claims more
  * buffers than its ring has, the library takes a burst of 32 all the same, and records it in a
@@ -54,7 +52,7 @@ struct gate_rules {
 	struct vhost_user_memory memory;
 	struct gate_file files[VHOST_USER_REGIONS_MAX]; /* of the regions */
 	struct gate_file log_file;                      /* inode 0: none */
-	struct gate_ring rings[GATE_RINGS_MAX];
+	struct gate_ring rings[RINGS_MAX];
 };
 
 /*

@@ -316,7 +316,7 @@ static void sizes_are_checked(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(never); i++)
 		assert_true(say_ring(bed, VHOST_USER_SET_VRING_NUM, 0, never[i]) < 0);
 	assert_true(say_ring(bed, VHOST_USER_SET_VRING_NUM, 0, 100) < 0);
-	assert_true(say_ring(bed, VHOST_USER_SET_VRING_NUM, GATE_RINGS_MAX, 256) < 0);
+	assert_true(say_ring(bed, VHOST_USER_SET_VRING_NUM, RINGS_MAX, 256) < 0);
 	assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_NUM, 0, GATE_RING_SIZE_MIN), 0);
 	assert_int_equal(say_ring(bed, VHOST_USER_SET_VRING_NUM, 0, GATE_RING_SIZE_MAX), 0);
 }
@@ -377,7 +377,7 @@ static void expect_bad_anywhere(struct bed *bed)
 		{.desc = UVA, .avail = UVA, .used = UVA + 2},
 		{.desc = UINT64_MAX - 15, .avail = UVA, .used = UVA},
 		{.flags = 2, .desc = UVA, .avail = UVA, .used = UVA},
-		{.index = GATE_RINGS_MAX, .desc = UVA, .avail = UVA, .used = UVA},
+		{.index = RINGS_MAX, .desc = UVA, .avail = UVA, .used = UVA},
 	};
 
 	expect_bad_addrs(bed, bad, ARRAY_SIZE(bad));
@@ -440,7 +440,7 @@ static void only_eventfds_call(void **state)
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, pipes[0]) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, pipes[1]) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, bed->memory_fd) < 0);
-	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, GATE_RINGS_MAX, bed->event_fd) < 0);
+	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, RINGS_MAX, bed->event_fd) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 1ULL << 32, bed->event_fd) < 0);
 	close(pipes[0]);
 	close(pipes[1]);

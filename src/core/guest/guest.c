@@ -153,7 +153,7 @@ static void free_loans(struct guest *guest)
 	bool all = true;
 
 	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
-		for (unsigned ring = 0; ring < 2 * QUEUE_PAIRS_MAX; ring++)
+		for (unsigned ring = 0; ring < RINGS_MAX; ring++)
 			all &= ring_loans_free(guest->connections[i].rings[ring].loans);
 	if (!all)
 		log_error("relay %u: its device has not sent packets of the VM that was on %s; "

@@ -112,7 +112,7 @@ struct guest_session {
 	uint64_t features;        /* as negotiated: bits VIRTIO_NET_F_... */
 	unsigned max_frame_bytes; /* longest frame that its receive buffers hold, without FCS */
 	struct guest_memory memory;
-	struct ring rings[2 * QUEUE_PAIRS_MAX]; /* by the library's numbers */
+	struct ring rings[RINGS_MAX]; /* by the library's numbers */
 };
 
 #define GUEST_CONNECTIONS_MAX 16 /* at a time, ending ones included; one is the session */

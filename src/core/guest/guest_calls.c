@@ -5,8 +5,6 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
-#define RINGS_N (2 * QUEUE_PAIRS_MAX)
-
 void guest_calls_watch(struct guest *guest, struct guest_session *session, unsigned ring)
 {
 	pthread_mutex_lock(&guest->calls_mutex);
@@ -48,7 +46,7 @@ static void empty(int fd)
 
 enum gate_calls guest_calls_relieve(void *userdata)
 {
-	struct pollfd calls[GUEST_CONNECTIONS_MAX * RINGS_N];
+	struct pollfd calls[GUEST_CONNECTIONS_MAX * RINGS_MAX];
 	enum gate_calls found = GATE_NO_CALLS;
 	struct guest *guest = userdata;
 	unsigned n = 0;

@@ -23,10 +23,10 @@ static int set_up(void **state)
 	pthread_mutex_init(&bed->guest.calls_mutex, NULL);
 	bed->call = eventfd(0, EFD_CLOEXEC);
 	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
-		for (unsigned ring = 0; ring < 2 * QUEUE_PAIRS_MAX; ring++)
+		for (unsigned ring = 0; ring < RINGS_MAX; ring++)
 			bed->guest.connections[i].rings[ring].call_fd = -1;
 	bed->guest.connections[0].rings[1].call_fd = bed->call;
-	bed->guest.connections[3].rings[2 * QUEUE_PAIRS_MAX - 1].call_fd = bed->call;
+	bed->guest.connections[3].rings[RINGS_MAX - 1].call_fd = bed->call;
 	*state = bed;
 	return 0;
 }
@@ -53,7 +53,7 @@ static void watched_from_the_beginning_to_the_end(void **state)
 
 	assert_int_equal(guest_calls_relieve(guest), GATE_NO_CALLS);
 	guest_calls_watch(guest, &guest->connections[0], 1);
-	guest_calls_watch(guest, &guest->connections[3], 2 * QUEUE_PAIRS_MAX - 1);
+	guest_calls_watch(guest, &guest->connections[3], RINGS_MAX - 1);
 	assert_int_equal(guest_calls_relieve(guest), GATE_CALLS);
 	for (unsigned i = 0; i < 3; i++) {
 		fill_up(bed);

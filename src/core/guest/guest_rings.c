@@ -15,7 +15,6 @@
 #include "core/guest/guest_dma.h"
 #include "core/ring/ring_loans.h"
 
-#define RINGS_N (2 * QUEUE_PAIRS_MAX)
 #define F_PROTOCOL_FEATURES (1ULL << VHOST_USER_F_PROTOCOL_FEATURES)
 
 void guest_rings_reset(struct guest_session *session)
@@ -63,7 +62,7 @@ static unsigned ring_of(const struct guest_message *message)
 
 static void set_bit(uint64_t *mask, unsigned bit, bool on)
 {
-	if (bit >= RINGS_N)
+	if (bit >= RINGS_MAX)
 		return;
 	if (on)
 		*mask |= 1ULL << bit;
@@ -101,7 +100,7 @@ static bool has_sent(struct guest_session *session)
 {
 	bool sent = true;
 
-	for (unsigned i = 0; i < RINGS_N; i++)
+	for (unsigned i = 0; i < RINGS_MAX; i++)
 		sent &= session->rings[i].loans == NULL || ring_loans_sent(session->rings[i].loans);
 	return sent;
 }
@@ -157,7 +156,7 @@ static void note_start(struct guest_session *session, unsigned i)
 {
 	uint64_t features;
 
-	if (i >= RINGS_N)
+	if (i >= RINGS_MAX)
 		return;
 	set_bit(&session->started, i, true);
 	set_bit(&session->fresh, i, true);
@@ -265,7 +264,7 @@ static void publish_rings(struct guest_session *session)
 {
 	uint64_t sound = 0;
 
-	for (unsigned i = 0; i < RINGS_N; i++)
+	for (unsigned i = 0; i < RINGS_MAX; i++)
 		set_bit(&sound, i, ring_fault(&session->rings[i]) == RING_SOUND);
 	sound &= session->usable;
 	atomic_store(&session->vf_to_vm_enabled, queue_pairs(sound & session->enabled, 0));
