@@ -80,7 +80,7 @@ struct vhost_user_log {
 };
 
 struct vhost_user_header {
-	uint32_t request;
+	uint32_t request; /* enum vhost_user_request */
 	uint32_t flags;
 	uint32_t payload_bytes;
 };

@@ -90,9 +90,9 @@ static enum rte_vhost_msg_result before_message(int vid, void *context)
 	struct guest_session *session = find_connection_of(vid, &guest);
 
 	/* The library itself would promise more queue pairs than a relay has. */
-	if (message->request == VHOST_USER_GET_QUEUE_NUM) {
+	if (message->header.request == VHOST_USER_GET_QUEUE_NUM) {
 		message->number = QUEUE_PAIRS_MAX;
-		message->payload_bytes = sizeof(message->number);
+		message->header.payload_bytes = sizeof(message->number);
 		return RTE_VHOST_MSG_RESULT_REPLY;
 	}
 	if (session != NULL)
@@ -108,7 +108,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *context)
 
 	if (session == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	if (message->request == VHOST_USER_SEND_RARP) {
+	if (message->header.request == VHOST_USER_SEND_RARP) {
 		/*
 		 * A lane makes the announcement, as the library itself would, and not before the
 		 * library has handled the message.

@@ -55,7 +55,7 @@ static bool changes_rings(uint32_t request)
 
 static unsigned ring_of(const struct guest_message *message)
 {
-	return message->request == VHOST_USER_SET_VRING_KICK
+	return message->header.request == VHOST_USER_SET_VRING_KICK
 	               ? message->number & VHOST_USER_RING_MASK
 	               : (uint32_t)message->number;
 }
@@ -134,21 +134,21 @@ void guest_rings_forget_memory(struct guest *guest, struct guest_session *sessio
 void guest_rings_before(
 	struct guest *guest, struct guest_session *session, const struct guest_message *message)
 {
-	if (!changes_rings(message->request))
+	if (!changes_rings(message->header.request))
 		return;
 	if (is_published(guest, session)) {
 		atomic_store(&session->paused, true);
 		guest_rings_end(guest, session, "pause the rings of a VM");
 	}
-	if (message->request == VHOST_USER_SET_MEM_TABLE)
+	if (message->header.request == VHOST_USER_SET_MEM_TABLE)
 		guest_dma_forbid(guest, session);
-	else if (message->request == VHOST_USER_RESET_OWNER)
+	else if (message->header.request == VHOST_USER_RESET_OWNER)
 		guest_rings_forget_memory(guest, session);
-	if (message->request == VHOST_USER_SET_VRING_ENABLE)
+	if (message->header.request == VHOST_USER_SET_VRING_ENABLE)
 		set_bit(&session->enabled, ring_of(message), message->number >> 32 != 0);
-	else if (message->request == VHOST_USER_GET_VRING_BASE)
+	else if (message->header.request == VHOST_USER_GET_VRING_BASE)
 		set_bit(&session->started, ring_of(message), false);
-	else if (message->request == VHOST_USER_RESET_OWNER)
+	else if (message->header.request == VHOST_USER_RESET_OWNER)
 		session->started = session->enabled = 0;
 }
 
@@ -307,13 +307,13 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 void guest_rings_after(
 	struct guest *guest, struct guest_session *session, const struct guest_message *message)
 {
-	if (!changes_rings(message->request))
+	if (!changes_rings(message->header.request))
 		return;
-	if (message->request == VHOST_USER_SET_VRING_KICK)
+	if (message->header.request == VHOST_USER_SET_VRING_KICK)
 		note_start(session, ring_of(message));
 	if (is_published(guest, session))
 		guest_rings_load(guest, session);
-	else if (message->request == VHOST_USER_SET_MEM_TABLE)
+	else if (message->header.request == VHOST_USER_SET_MEM_TABLE)
 		follow_memory(guest, session);
 	guest->options.changed(guest->options.userdata);
 }

@@ -24,6 +24,8 @@
 
 #include <stdint.h>
 
+#include "core/gate/vhost_user.h"
+
 struct guest;
 struct guest_session;
 
@@ -32,9 +34,7 @@ struct guest_session;
  * layout.
  */
 struct guest_message {
-	uint32_t request; /* enum vhost_user_request */
-	uint32_t flags;
-	uint32_t payload_bytes;
+	struct vhost_user_header header;
 	uint64_t number; /* most payloads are a number or begin with two of 32 bits */
 } __attribute__((packed));
 
