@@ -17,11 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/direction.h"
 #include "base/err.h"
 #include "base/limits.h"
 
 #define CAPTURE_VERSION 1
-#define CAPTURE_DIRECTIONS 2 /* 0 is VF to VM, 1 is VM to VF */
 #define CAPTURE_SNAPLEN_MAX 65535
 #define CAPTURE_RING_BYTES (2u << 20) /* a power of two */
 #define CAPTURE_RECORD_ALIGN 8u
@@ -53,7 +53,7 @@ struct capture_rings {
 };
 
 struct capture_memory {
-	struct capture_rings directions[CAPTURE_DIRECTIONS]; /* only those asked for have memory */
+	struct capture_rings directions[DIRECTIONS_N]; /* only those asked for have memory */
 };
 
 struct capture_record {

@@ -19,7 +19,6 @@
 #define CLIENTS_MAX 16
 #define TIMEOUT_US 5000000
 
-static_assert(CAPTURE_DIRECTIONS == DIRECTIONS_N && VF_TO_VM == 0, "directions as in the request");
 static_assert(sizeof(struct capture_rings) % 4096 == 0, "a direction can be mapped alone");
 
 struct capture {

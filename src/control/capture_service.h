@@ -11,8 +11,8 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/direction.h"
 #include "base/err.h"
-#include "core/lane/workers.h"
 #include "core/packet/tap.h"
 
 struct capture_service;

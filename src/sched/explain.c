@@ -5,9 +5,9 @@
 
 #define VERDICT_SIZE 128
 
-static const char *const direction_names[SCHED_DIRECTIONS_N] = {
-	[SCHED_VF_TO_VM] = "VF to VM",
-	[SCHED_VM_TO_VF] = "VM to VF",
+static const char *const direction_names[DIRECTIONS_N] = {
+	[VF_TO_VM] = "VF to VM",
+	[VM_TO_VF] = "VM to VF",
 };
 
 static const char *const reason_names[] = {

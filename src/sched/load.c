@@ -12,12 +12,12 @@
 static const struct {
 	double per_mpps;
 	double per_mbps;
-} weights[SCHED_DIRECTIONS_N] = {
-	[SCHED_VF_TO_VM] = {0.0795, 8.2e-5},
-	[SCHED_VM_TO_VF] = {0.082, 9.3e-5},
+} weights[DIRECTIONS_N] = {
+	[VF_TO_VM] = {0.0795, 8.2e-5},
+	[VM_TO_VF] = {0.082, 9.3e-5},
 };
 
-double load_from_rates(enum sched_direction direction, double packets_per_s, double bytes_per_s)
+double load_from_rates(enum direction direction, double packets_per_s, double bytes_per_s)
 {
 	return weights[direction].per_mpps * packets_per_s * 1e-6 +
 	       weights[direction].per_mbps * bytes_per_s * 1e-6;

@@ -11,7 +11,7 @@
 #include "sched/policy.h"
 
 /* The share of one core that a lane with this traffic needs, by the published weights. */
-double load_from_rates(enum sched_direction direction, double packets_per_s, double bytes_per_s);
+double load_from_rates(enum direction direction, double packets_per_s, double bytes_per_s);
 
 /*
  * A smoothed load. Noise is averaged away, but a step is believed at once: a sample far outside the

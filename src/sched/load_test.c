@@ -10,10 +10,10 @@
 
 static void the_published_weights(void **state)
 {
-	assert_float_equal(load_from_rates(SCHED_VM_TO_VF, 1e6, 0), 0.082, 1e-9);
-	assert_float_equal(load_from_rates(SCHED_VM_TO_VF, 0, 1e6), 9.3e-5, 1e-9);
-	assert_float_equal(load_from_rates(SCHED_VF_TO_VM, 1e6, 0), 0.0795, 1e-9);
-	assert_float_equal(load_from_rates(SCHED_VF_TO_VM, 2e6, 3e6), 0.159 + 24.6e-5, 1e-9);
+	assert_float_equal(load_from_rates(VM_TO_VF, 1e6, 0), 0.082, 1e-9);
+	assert_float_equal(load_from_rates(VM_TO_VF, 0, 1e6), 9.3e-5, 1e-9);
+	assert_float_equal(load_from_rates(VF_TO_VM, 1e6, 0), 0.0795, 1e-9);
+	assert_float_equal(load_from_rates(VF_TO_VM, 2e6, 3e6), 0.159 + 24.6e-5, 1e-9);
 }
 
 static void the_first_sample_is_taken_as_it_is(void **state)

@@ -29,16 +29,15 @@
 
 #include <stdbool.h>
 
+#include "base/direction.h"
 #include "base/limits.h"
 
-#define SCHED_LANES_MAX (2 * RELAYS_MAX * SLICES_MAX)
+#define SCHED_LANES_MAX (DIRECTIONS_N * RELAYS_MAX * SLICES_MAX)
 
 #define SCHED_MOVE_COST 0.01   /* what a move must gain, in cores */
 #define SCHED_REMOTE_COST 0.05 /* cost of a lane on another node than its own, in cores */
 #define SCHED_RELIEF_MIN 0.05  /* what a plan must gain, in cores */
 #define SCHED_SATURATED 0.95   /* load of a worker that is about to lose packets */
-
-enum sched_direction { SCHED_VF_TO_VM, SCHED_VM_TO_VF, SCHED_DIRECTIONS_N };
 
 struct sched_worker {
 	unsigned cpu;
@@ -47,7 +46,7 @@ struct sched_worker {
 
 struct sched_lane {
 	unsigned relay_id;
-	enum sched_direction direction;
+	enum direction direction;
 	unsigned slice;    /* 0..n_slices-1 */
 	unsigned n_slices; /* of the direction; 0 or 1: not split */
 	unsigned worker;   /* runs it; an index into the workers */

@@ -64,7 +64,7 @@ void world_init(
 	for (unsigned i = 0; i < n_lanes; i++) {
 		struct lane_model *lane = &world->lanes[i];
 
-		lane->direction = i % 2 ? SCHED_VM_TO_VF : SCHED_VF_TO_VM;
+		lane->direction = i % 2 ? VM_TO_VF : VF_TO_VM;
 		lane->load = draw_load(world);
 		lane->packet_size = 64 + uniform(world) * 1450;
 		lane->cost = exp(COST_SPREAD * normal(world));

@@ -33,7 +33,7 @@ struct world {
 	unsigned poll;
 	unsigned n_lanes;
 	struct lane_model {
-		enum sched_direction direction;
+		enum direction direction;
 		double load;        /* the mean, while the lane is on */
 		double packet_size; /* bytes */
 		double cost;        /* true cost / cost by the published weights */

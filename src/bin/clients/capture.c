@@ -23,7 +23,7 @@
 #define PACKETS_A_LOOK 256 /* between two checks of the clock and for signals */
 #define DURATION_MAX_S 86400
 
-static const char *const directions[CAPTURE_DIRECTIONS] = {"vf-to-vm", "vm-to-vf"};
+static const char *const directions[DIRECTIONS_N] = {"vf-to-vm", "vm-to-vf"};
 
 enum {
 	KEY_ENDPOINT = 256,
@@ -60,15 +60,15 @@ struct capture {
 	struct capture_source *source;
 	struct bpf_program filter; /* no instruction: everything */
 	FILE *out;
-	uint32_t interfaces[CAPTURE_DIRECTIONS]; /* interface numbers in the file */
-	uint64_t seen[CAPTURE_DIRECTIONS];
+	uint32_t interfaces[DIRECTIONS_N]; /* interface numbers in the file */
+	uint64_t seen[DIRECTIONS_N];
 	uint64_t written;
 };
 
 static void set_directions(struct arguments *arguments, const char *text, struct argp_state *state)
 {
 	arguments->request.directions = 0;
-	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++)
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		if (strcmp(text, directions[d]) == 0 || strcmp(text, "both") == 0)
 			arguments->request.directions |= 1u << d;
 	if (arguments->request.directions == 0)
@@ -188,7 +188,7 @@ static void begin_file(struct capture *capture)
 	uint32_t n = 0;
 
 	pcapng_begin(capture->out, "vio4wd capture");
-	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++) {
+	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
 		char name[32], description[64];
 
 		if (!(request->directions & 1u << d))
@@ -275,8 +275,8 @@ static void finish(struct capture *capture, const char *program)
 	uint64_t lost = 0;
 
 	/* At most one full ring per direction, since a busy relay refills them meanwhile. */
-	write_packets(capture, CAPTURE_DIRECTIONS * CAPTURE_RING_BYTES / 64);
-	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++) {
+	write_packets(capture, DIRECTIONS_N * CAPTURE_RING_BYTES / 64);
+	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
 		if (!(capture->arguments->request.directions & 1u << d))
 			continue;
 		uint64_t lost_here = capture_source_lost(capture->source, d);
@@ -328,7 +328,7 @@ int capture_main(int argc, char **argv, bool compatible)
 		.endpoint = CAPTURE_ENDPOINT,
 		.file = "-",
 		.request = {.version = CAPTURE_VERSION,
-			.directions = (1u << CAPTURE_DIRECTIONS) - 1,
+			.directions = (1u << DIRECTIONS_N) - 1,
 			.snaplen = CAPTURE_SNAPLEN_MAX},
 	};
 	struct capture capture = {.arguments = &arguments};

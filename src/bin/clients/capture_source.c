@@ -23,7 +23,7 @@ struct capture_source {
 	int socket;
 	struct capture_memory *memory;
 	unsigned n;
-	struct ring rings[CAPTURE_DIRECTIONS * SLICES_MAX];
+	struct ring rings[DIRECTIONS_N * SLICES_MAX];
 	uint8_t data[CAPTURE_SNAPLEN_MAX];
 };
 
@@ -118,7 +118,7 @@ int capture_source_open(struct capture_source **ret_source, const char *endpoint
 		capture_source_free(source);
 		return r;
 	}
-	for (unsigned d = 0; d < CAPTURE_DIRECTIONS; d++)
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned s = 0; request->directions & 1u << d && s < SLICES_MAX; s++)
 			source->rings[source->n++] = (struct ring){
 				.direction = d, .shared = &source->memory->directions[d].slices[s]};

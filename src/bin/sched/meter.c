@@ -75,7 +75,7 @@ static double per_second(const struct meter *meter, uint64_t before, uint64_t no
 	return now > before && passed_ns > 0 ? (double)(now - before) * 1e9 / (double)passed_ns : 0;
 }
 
-struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_direction direction)
+struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum direction direction)
 {
 	const struct relay_stats *relay = &meter->now->relays[i], *old;
 	const struct direction_stats *before, *now = meter_direction(relay, direction);
@@ -94,7 +94,7 @@ struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_di
 }
 
 static double slice_load(
-	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice)
+	const struct meter *meter, unsigned i, enum direction direction, unsigned slice)
 {
 	const struct relay_stats *relay = &meter->now->relays[i], *old;
 
@@ -106,8 +106,7 @@ static double slice_load(
 	       1e9;
 }
 
-double meter_load(
-	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice)
+double meter_load(const struct meter *meter, unsigned i, enum direction direction, unsigned slice)
 {
 	struct lane_rate rate = meter_lane(meter, i, direction);
 

@@ -44,9 +44,9 @@ static inline bool meter_has_rates(const struct meter *meter)
 }
 
 static inline const struct direction_stats *meter_direction(
-	const struct relay_stats *relay, enum sched_direction direction)
+	const struct relay_stats *relay, enum direction direction)
 {
-	return direction == SCHED_VF_TO_VM ? &relay->vf_to_vm : &relay->vm_to_vf;
+	return direction == VF_TO_VM ? &relay->vf_to_vm : &relay->vm_to_vf;
 }
 
 /*
@@ -61,13 +61,12 @@ static inline int meter_cpu(const struct direction_stats *stats, unsigned slice)
  * The rates of the relay now->relays[i], or of the worker now->workers[i]; all 0 if there are none
  * yet.
  */
-struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum sched_direction direction);
+struct lane_rate meter_lane(const struct meter *meter, unsigned i, enum direction direction);
 
 /*
  * The share of a core that a direction has used, or a slice of it if it is split: as measured, or
  * else by the published weights. 0 if there are no rates yet.
  */
-double meter_load(
-	const struct meter *meter, unsigned i, enum sched_direction direction, unsigned slice);
+double meter_load(const struct meter *meter, unsigned i, enum direction direction, unsigned slice);
 
 struct worker_rate meter_worker(const struct meter *meter, unsigned i);

@@ -7,7 +7,7 @@
 #include "host/numa.h"
 #include "host/sysfs.h"
 
-static void add_samples(struct observer *observer, unsigned i, enum sched_direction direction)
+static void add_samples(struct observer *observer, unsigned i, enum direction direction)
 {
 	const struct relay_stats *relay = &observer->meter.now->relays[i];
 	const struct direction_stats *stats = meter_direction(relay, direction);
@@ -35,7 +35,7 @@ bool observer_take(struct observer *observer, const struct cpu_set *workers,
 		memset(observer->pinned, 0, sizeof(observer->pinned));
 	} else if (meter_has_rates(&observer->meter)) {
 		for (unsigned i = 0; i < reply->n; i++)
-			for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+			for (unsigned d = 0; d < DIRECTIONS_N; d++)
 				add_samples(observer, i, d);
 	}
 	return continues;
@@ -69,7 +69,7 @@ static void look_at_workers(const struct observer *observer, struct sched_input 
 }
 
 static void look_at_lane(const struct observer *observer, const struct relay_stats *relay,
-	enum sched_direction direction, unsigned slice, struct sched_input *input)
+	enum direction direction, unsigned slice, struct sched_input *input)
 {
 	const struct direction_stats *stats = meter_direction(relay, direction);
 	for (unsigned worker = 0; worker < input->n_workers; worker++)
@@ -89,7 +89,7 @@ static void look_at_lane(const struct observer *observer, const struct relay_sta
 static void look_at_relay(
 	const struct observer *observer, const struct relay_stats *relay, struct sched_input *input)
 {
-	for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
 		for (unsigned slice = 0; slice < meter_direction(relay, d)->n_slices; slice++)
 			look_at_lane(observer, relay, d, slice, input);
 }

@@ -9,7 +9,7 @@
 struct observer {
 	struct meter meter;
 	struct cpu_set workers;
-	struct load_estimate estimates[RELAYS_MAX][SCHED_DIRECTIONS_N][SLICES_MAX];
+	struct load_estimate estimates[RELAYS_MAX][DIRECTIONS_N][SLICES_MAX];
 	bool pinned[RELAYS_MAX]; /* according to the config endpoint */
 };
 

@@ -95,7 +95,7 @@ static int observe(struct scheduler *scheduler)
 /* Sets the CPU of a lane in the move. A direction's own CPU is that of its first slice. */
 static void set_cpu(struct core_move *move, const struct sched_lane *lane, unsigned cpu)
 {
-	bool vf_to_vm = lane->direction == SCHED_VF_TO_VM;
+	bool vf_to_vm = lane->direction == VF_TO_VM;
 	struct slice_cpus *slices = vf_to_vm ? &move->vf_to_vm_slices : &move->vm_to_vf_slices;
 
 	if (lane->slice == 0)

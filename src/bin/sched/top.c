@@ -80,7 +80,7 @@ static void guess_workers(struct top *top)
 		if (now->workers[i].cpu < CPU_SET_MAX)
 			cpu_set_add(&top->workers, now->workers[i].cpu);
 	for (unsigned i = 0; i < now->n; i++)
-		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++) {
+		for (unsigned d = 0; d < DIRECTIONS_N; d++) {
 			int cpu = meter_direction(&now->relays[i], d)->cpu;
 
 			if (cpu >= 0 && cpu < CPU_SET_MAX)

@@ -34,7 +34,7 @@ struct worker_view {
 };
 
 static void add_direction(struct worker_view *view, const struct meter *meter, unsigned i,
-	enum sched_direction direction, unsigned cpu)
+	enum direction direction, unsigned cpu)
 {
 	const struct direction_stats *stats = meter_direction(&meter->now->relays[i], direction);
 
@@ -51,7 +51,7 @@ static struct worker_view view_worker(const struct meter *meter, unsigned cpu)
 	struct worker_view view = {};
 
 	for (unsigned i = 0; i < meter->now->n; i++)
-		for (unsigned d = 0; d < SCHED_DIRECTIONS_N; d++)
+		for (unsigned d = 0; d < DIRECTIONS_N; d++)
 			add_direction(&view, meter, i, d, cpu);
 	for (unsigned i = 0; i < meter->now->n_workers; i++) {
 		struct worker_rate rate = meter_worker(meter, i);
@@ -84,7 +84,7 @@ static void add_worker(struct page *page, const struct meter *meter, unsigned cp
 }
 
 static void format_lane(
-	const struct meter *meter, unsigned i, enum sched_direction direction, char ret_text[64])
+	const struct meter *meter, unsigned i, enum direction direction, char ret_text[64])
 {
 	const struct direction_stats *stats = meter_direction(&meter->now->relays[i], direction);
 	struct lane_rate rate = meter_lane(meter, i, direction);
@@ -104,8 +104,8 @@ static void add_relay(struct page *page, const struct meter *meter, unsigned i)
 	const struct relay_stats *relay = &meter->now->relays[i];
 	char line[LINE_SIZE], to_vm[64], to_vf[64];
 
-	format_lane(meter, i, SCHED_VF_TO_VM, to_vm);
-	format_lane(meter, i, SCHED_VM_TO_VF, to_vf);
+	format_lane(meter, i, VF_TO_VM, to_vm);
+	format_lane(meter, i, VM_TO_VF, to_vf);
 	snprintf(line, sizeof(line), "%5u  %-2s %-2s |%s |%s", relay->id,
 		relay->vf_to_vm.active ? "up" : "-", relay->vm_to_vf.active ? "up" : "-", to_vm,
 		to_vf);
@@ -114,8 +114,8 @@ static void add_relay(struct page *page, const struct meter *meter, unsigned i)
 
 static double packet_rate(const struct meter *meter, unsigned i)
 {
-	return meter_lane(meter, i, SCHED_VF_TO_VM).packets_per_s +
-	       meter_lane(meter, i, SCHED_VM_TO_VF).packets_per_s;
+	return meter_lane(meter, i, VF_TO_VM).packets_per_s +
+	       meter_lane(meter, i, VM_TO_VF).packets_per_s;
 }
 
 /* Relays in use, the busiest first. */

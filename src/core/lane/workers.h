@@ -19,13 +19,12 @@
 #include <stdbool.h>
 
 #include "base/cpu_set.h"
+#include "base/direction.h"
 #include "base/err.h"
 #include "core/lane/lane.h"
 
 struct epoch;
 struct workers;
-
-enum direction { VF_TO_VM, VM_TO_VF, DIRECTIONS_N };
 
 /* How a worker has spent its time so far; in the rest it polled in vain. */
 struct worker_times {
