@@ -145,7 +145,7 @@ def bridge(wire):
 
 @pytest.fixture
 def machines(qemu, image, workdir, stack, host, wire, bridge):
-    def machines(kinds=("forwarder", "forwarder"), queues=1, options=(), daemon=None):
+    def machines(kinds=("forwarder", "forwarder"), queues=1, options=(), daemon=None, qemu=qemu):
         places = [Place(kind, name, workdir, stack, host, wire, daemon)
                   for kind, name in zip(kinds, "AB", strict=True)]
         return Machines(places, qemu, image, workdir, stack, queues, options)
@@ -249,9 +249,9 @@ def test_other_backends(machines, wire, workdir, kinds):
     assert moving.guest.ping(WIRE_IP) == 5
 
 
-def test_packed_rings_to_a_tap(machines, wire):
-    """QEMU goes on in a ring by itself where the daemon says that buffers are used next."""
-    moving = machines(("forwarder", "tap"), options=("packed=on",))
+def test_packed_rings_to_a_tap(machines, qemu_backports, wire):
+    """QEMU itself goes on in the rings, where the daemon says that buffers are used next."""
+    moving = machines(("forwarder", "tap"), options=("packed=on",), qemu=qemu_backports)
     assert wire.ping(GUEST_IP, count=100, interval=0.005) == 100
     moving.move()
     wait_until(lambda: wire.ping(GUEST_IP, count=1, wait=1), 20, "the guest answers")
