@@ -191,41 +191,105 @@ static bool is_start(const struct ring *ring)
 	return ring->next == 0 && ring->wrap;
 }
 
+/* The place of a descriptor whose used flag says that the device will use it next. */
+static struct place unused_place(const struct ring *ring, uint16_t number)
+{
+	return (struct place){number, !(flags_at(ring, number) & F_USED)};
+}
+
+/* How far it is from one descriptor on to another. */
+static uint16_t distance(const struct ring *ring, uint16_t from, uint16_t to)
+{
+	return to >= from ? to - from : to + ring->size - from;
+}
+
+#define TURNS_MAX 3
+
+/*
+ * Finds the descriptors whose used flag differs from that of the one before them, seen from the
+ * same round. Returns how many, TURNS_MAX + 1 for more.
+ */
+static unsigned find_turns(const struct ring *ring, uint16_t turns[TURNS_MAX])
+{
+	bool before = !(flags_at(ring, ring->size - 1) & F_USED);
+	unsigned n = 0;
+
+	for (uint16_t i = 0; i < ring->size; i++) {
+		bool used = flags_at(ring, i) & F_USED;
+		if (used != before) {
+			if (n == TURNS_MAX)
+				return n + 1;
+			turns[n++] = i;
+		}
+		before = used;
+	}
+	return n;
+}
+
+/*
+ * Finds the hole that a backend leaves if it dies while it gives back a burst: the first buffer is
+ * not marked as used yet, and those behind it are. False if these turns are no such hole.
+ */
+static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
+	struct place *ret_hole, struct place *ret_end)
+{
+	for (unsigned i = 0; i < TURNS_MAX; i++) {
+		uint16_t hole = turns[i], run = turns[(i + 1) % TURNS_MAX],
+			 end = turns[(i + 2) % TURNS_MAX];
+
+		*ret_hole = unused_place(ring, hole);
+		if (distance(ring, hole, run) == 1 && distance(ring, run, end) < ring->size / 2 &&
+			is_available(flags_at(ring, hole), ret_hole->wrap)) {
+			*ret_end = unused_place(ring, end);
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * True if the buffer that ends at the ring's position is a chain, of which this place is the second
  * descriptor. Only the first descriptor of a chain is marked as used.
  */
 static bool is_in_last_chain(const struct ring *ring, struct place place)
 {
-	uint16_t n = 0;
+	uint16_t n = 1;
 
-	while (n < ring->size - 1 &&
-		flags_at(ring, (place.number + n) % ring->size) & VRING_DESC_F_NEXT)
+	while (n < ring->size &&
+		flags_at(ring, (place.number + n - 1) % ring->size) & VRING_DESC_F_NEXT)
 		n++;
-	n++;
 	bool wraps = place.number + n >= ring->size;
 	return (place.number + n) % ring->size == ring->next && (place.wrap ^ wraps) == ring->wrap;
 }
 
+/*
+ * The driver looks no further than the hole, so it has seen none of the burst. The buffer in the
+ * hole is given back empty.
+ */
+static void close_hole(struct ring *ring, struct place hole)
+{
+	const struct used used = {.id = ring->packed_desc[hole.number].id, .n_slots = 1};
+
+	use_descriptor(ring, hole, &used);
+}
+
 bool ring_packed_find_position(struct ring *ring)
 {
-	const bool first = flags_at(ring, 0) & F_USED;
-	uint16_t turn = ring->size; /* the first descriptor whose used flag is not `first` */
+	uint16_t turns[TURNS_MAX];
+	struct place place, hole = {0};
+	unsigned n = find_turns(ring, turns);
+	bool has_hole = n == TURNS_MAX;
 
-	for (uint16_t i = 0; i < ring->size; i++) {
-		bool used = flags_at(ring, i) & F_USED;
-
-		if (used != first)
-			turn = RTE_MIN(turn, i);
-		else if (turn < i)
-			return false; /* chains have left their marks */
-	}
-	struct place place =
-		turn == ring->size ? (struct place){0, !first} : (struct place){turn, first};
+	if (n == 1)
+		place = unused_place(ring, turns[0]);
+	else if (!has_hole || !find_hole(ring, turns, &hole, &place))
+		return false; /* chains have left their marks */
 	if (place.number == ring->next && place.wrap == ring->wrap)
 		return false;
 	if (!is_start(ring) && is_in_last_chain(ring, place))
 		return false;
+	if (has_hole)
+		close_hole(ring, hole);
 	ring->next = place.number;
 	ring->wrap = place.wrap;
 	return true;

@@ -457,6 +457,47 @@ static void corrects_an_old_position_of_a_packed_ring(void **state)
 	}
 }
 
+/*
+ * The backend was killed while it gave back a burst: the first buffer, which is marked last, is not
+ * marked yet. The next backend goes on behind the burst, and the driver gets all of its buffers.
+ */
+static void goes_on_after_a_torn_burst(void **state)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned many = 2; many < RING_BURST; many++) {
+		struct bench *bench = bench_new(true);
+		struct ring *ring = &bench->ring;
+		while (bench_send(bench, 100, 1, 0))
+			;
+
+		for (unsigned burst = 0; burst < 2 * SIZE; burst++) {
+			const uint16_t first = ring->next;
+			const uint16_t flags = ring->packed_desc[first].flags;
+			assert_int_equal(bench_take(bench, many), many);
+			rte_pktmbuf_free_bulk(bench->packets, many);
+			const uint16_t next = ring->next;
+			const bool wrap = ring->wrap;
+
+			ring->packed_desc[first].flags = flags;
+			ring->next = 0;
+			ring->wrap = true;
+			if (next != 0 || !wrap)
+				assert_true(ring_packed_find_position(ring));
+			else
+				ring->packed_desc[first].flags ^= 1 << VRING_PACKED_DESC_F_USED;
+			assert_int_equal(ring->next, next);
+			assert_int_equal(ring->wrap, wrap);
+			for (unsigned i = 0; i < many; i++) {
+				assert_true(driver_take_used(&bench->driver, &buffer, &written));
+				assert_true(bench_send(bench, 100, 1, 0));
+			}
+		}
+		bench_free(bench);
+	}
+}
+
 /* The last buffer was a chain: the marks alone would have the ring go on inside it. */
 static void believes_the_end_of_a_chain(void **state)
 {
@@ -512,6 +553,7 @@ int main(void)
 		cmocka_unit_test(calls_when_asked_packed),
 		cmocka_unit_test(finds_the_position_of_a_packed_ring),
 		cmocka_unit_test(corrects_an_old_position_of_a_packed_ring),
+		cmocka_unit_test(goes_on_after_a_torn_burst),
 		cmocka_unit_test(believes_the_end_of_a_chain),
 		cmocka_unit_test(leaves_a_ring_of_chains_alone),
 	};
