@@ -102,33 +102,48 @@ static int claim(
 	return 0;
 }
 
+static bool same_device(const struct port *a, const struct port *b)
+{
+	return a->set && b->set && !strcmp(a->device.text, b->device.text);
+}
+
 struct claimant {
 	struct row *row;
-	bool first; /* it has its relay now, and must not lose it to another row */
+	struct port port;
+	int relay_id;      /* that it asks for; or a negative errno: it asks for none */
+	unsigned has_part; /* how much of what it asks for it has now: the relay, the device */
 };
 
+static struct claimant claimant_from_row(
+	struct row *row, const struct port have[RELAYS_MAX], const char *sysfs, bool look_again)
+{
+	struct claimant claimant = {.row = row};
+
+	row->problem.text[0] = '\0';
+	claimant.relay_id = find_port(row, sysfs, look_again, &claimant.port, &row->problem);
+	for (int i = 0; i < RELAYS_MAX && claimant.relay_id >= 0; i++) {
+		if (!have[i].set || strcmp(have[i].interface, row->name) != 0)
+			continue;
+		claimant.has_part += i == claimant.relay_id;
+		claimant.has_part += same_device(&have[i], &claimant.port);
+	}
+	return claimant;
+}
+
+/* Rows that have what they ask for come first, so that no other row takes it from them. */
 static int compare_claimants(const void *left, const void *right)
 {
 	const struct claimant *a = left, *b = right;
 
-	if (a->first != b->first)
-		return a->first ? -1 : 1;
+	if (a->has_part != b->has_part)
+		return a->has_part > b->has_part ? -1 : 1;
 	return strcmp(a->row->name, b->row->name);
-}
-
-static bool has_port(const struct port have[RELAYS_MAX], const char *interface)
-{
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (have[i].set && !strcmp(have[i].interface, interface))
-			return true;
-	return false;
 }
 
 void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], const char *sysfs,
 	bool look_again, struct port ret_want[RELAYS_MAX])
 {
 	_cleanup_free_ struct claimant *claimants = calloc(rows->n + 1, sizeof(*claimants));
-	struct port port;
 	int r;
 
 	if (!claimants) { /* change nothing */
@@ -137,23 +152,16 @@ void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], cons
 	}
 	memset(ret_want, 0, RELAYS_MAX * sizeof(*ret_want));
 	for (unsigned i = 0; i < rows->n; i++)
-		claimants[i] =
-			(struct claimant){&rows->rows[i], has_port(have, rows->rows[i].name)};
+		claimants[i] = claimant_from_row(&rows->rows[i], have, sysfs, look_again);
 	qsort(claimants, rows->n, sizeof(*claimants), compare_claimants);
 	for (unsigned i = 0; i < rows->n; i++) {
 		struct row *row = claimants[i].row;
 
-		row->problem.text[0] = '\0';
-		r = find_port(row, sysfs, look_again, &port, &row->problem);
+		r = claimants[i].relay_id;
 		if (r >= 0)
-			r = claim(ret_want, (unsigned)r, &port, &row->problem);
+			r = claim(ret_want, (unsigned)r, &claimants[i].port, &row->problem);
 		row->retry = r == -ENODEV;
 	}
-}
-
-static bool same_device(const struct port *a, const struct port *b)
-{
-	return a->set && b->set && !strcmp(a->device.text, b->device.text);
 }
 
 unsigned ports_diff(const struct port have[RELAYS_MAX], const struct port want[RELAYS_MAX],

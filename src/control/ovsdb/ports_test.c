@@ -258,6 +258,40 @@ static void who_has_a_relay_keeps_it(void **state)
 	expect_problem(bed, "eth2", "eth0", false);
 }
 
+/* A row that has a relay and asks for what another row has does not get it, whatever its name. */
+static void who_has_a_relay_takes_no_other(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true, INTERFACES(ROW("u0", "eth0", MARK) "," ROW("u1", "eth1", MARK)));
+	follow(bed, false);
+	take(bed, false, INTERFACES(ROW("u0", "eth0", MARK ",['virtio_forwarder_id','1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 0 0000:05:08.0;");
+	expect_problem(bed, "eth0", "relay 1 is claimed by interface eth1", false);
+	take(bed, false, INTERFACES(ROW("u0", "eth0", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 0 0000:05:08.0;");
+
+	take(bed, false,
+		INTERFACES(ROW("u0", "eth0", MARK ",['virtio_forwarder_device','05:08.1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "remove 0 0000:05:08.0;");
+	expect_problem(bed, "eth0", "relay 1 is claimed by interface eth1", false);
+	take(bed, false, INTERFACES(ROW("u0", "eth0", MARK)));
+	follow(bed, false);
+
+	/* the other row may move meanwhile, and keeps its device or its relay */
+	take(bed, false,
+		INTERFACES(ROW("u0", "eth0",
+			MARK ",['virtio_forwarder_id','9'],['virtio_forwarder_device','05:08.1'"
+			     "]") "," ROW("u1", "eth1", MARK ",['virtio_forwarder_id','7']")));
+	follow(bed, false);
+	assert_string_equal(
+		bed->log, "remove 0 0000:05:08.0;remove 1 0000:05:08.1;add 7 0000:05:08.1;");
+	expect_problem(bed, "eth0", "device 0000:05:08.1 is claimed by interface eth1", false);
+}
+
 static void a_row_waits_for_its_vf_and_keeps_it(void **state)
 {
 	struct bed *bed = *state;
@@ -352,6 +386,7 @@ int main(void)
 		IN_BED(ids_and_devices_may_be_named),
 		IN_BED(bad_rows_harm_no_others),
 		IN_BED(who_has_a_relay_keeps_it),
+		IN_BED(who_has_a_relay_takes_no_other),
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
 		IN_BED(a_long_ident_is_cut_between_characters),
 		IN_BED(malformed_updates_are_refused),
