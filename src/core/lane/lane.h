@@ -12,6 +12,7 @@
  * everything else only the owner may touch, except as noted.
  */
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,8 +24,11 @@
 #include "core/packet/stash.h"
 #include "core/packet/steer.h"
 #include "core/packet/tap.h"
+#include "core/ring/ring.h"
 #include "core/ring/ring_loans.h"
 #include "core/ring/stores.h"
+
+static_assert(LANE_BURST <= RING_BURST, "a ring takes a lane's burst in one call, and gives one");
 
 struct guest;
 struct guest_session;
