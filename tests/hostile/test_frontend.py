@@ -8,6 +8,7 @@ import pytest
 
 from lib import vioclient
 from lib.packet_socket import PacketSocket
+from lib.peer import assert_counted
 from lib.proc import wait_until
 from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_PROTOCOL, LOG_PAGE, P_STATUS, Connection,
                            Frontend, Request, u64)
@@ -16,6 +17,7 @@ from lib.wire import ADD, OK
 
 ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 RARP = 0x8035
+BACKLOG_PACKETS = 512  # that may wait for one ring while the others move: see backlog.h
 GUEST_MAC, WIRE_MAC = bytes.fromhex("020000000002"), bytes.fromhex("020000000001")
 
 pytestmark = pytest.mark.silent_wire
@@ -189,6 +191,26 @@ def test_disabled_transmit_ring_sends_nothing(attach, wire_socket, forwarder):
     frontend.wait_frames(1)
 
 
+def test_disabled_transmit_ring_is_emptied(attach, forwarder):
+    """As vhost-user demands: its frames are dropped and counted, while another ring sends."""
+    frontend = attach(queue_pairs=2)
+    frontend.enable_ring(1, False)
+    before = forwarder.stats(0)["vm_to_vf"]
+    frontend.send(frame(1000))
+    frontend.send(frame(1001), queue=1)  # its kick wakes the worker
+
+    def grown(counter):
+        return forwarder.stats(0)["vm_to_vf"][counter] - before[counter]
+
+    def returned():
+        frontend.reclaim(0)
+        frontend.reclaim(1)
+        return frontend.under_way() == 0
+
+    wait_until(returned, 5, "both frames are returned")
+    assert_counted(lambda: (grown("pkts_tx_to_vf"), grown("pkts_dropped_vf_not_connected")), (1, 1))
+
+
 def test_disabled_receive_ring_is_not_written(attach, wire_socket, forwarder):
     frontend = attach()
     frontend.enable_ring(0, False)
@@ -335,22 +357,27 @@ def test_latest_of_two_frontends_is_served(attach, wire_socket, forwarder):
     forwarder.wait_vm(0, attached=False)
 
 
-def test_the_first_of_two_frontends_is_served_again(attach, wire_socket, forwarder):
-    """Whoever else has connected, by mistake or on purpose, and left."""
-    def attached(times):
-        wait_until(lambda: forwarder.output.text.count("VM attached") >= before + times, 20,
-                   f"attached {times} times")
+def test_the_latest_of_those_that_are_left_is_served(attach, wire_socket, forwarder):
+    """Whoever else has connected, by mistake or on purpose, and left. Each change is logged."""
+    def said(what):
+        return forwarder.output.text.count(f"VM {what}")
 
-    before = forwarder.output.text.count("VM attached")
-    first = attach()
-    attached(1)
-    second = attach()
-    attached(2)
-    assert_frames_pass(second, wire_socket, count=8)
-    second.connection.close()
-    attached(3)
-    assert_frames_pass(first, wire_socket, count=8)
-    first.connection.close()
+    before = {what: said(what) for what in ("attached", "detached")}
+
+    def attached(times):
+        wait_until(lambda: said("attached") >= before["attached"] + times, 20, f"attached {times} times")
+        assert said("detached") == before["detached"] + times - 1
+
+    frontends = []
+    for number in range(3):
+        frontends.append(attach())
+        attached(number + 1)
+    for number in range(2):
+        assert_frames_pass(frontends[-1], wire_socket, count=8)
+        frontends.pop().connection.close()
+        attached(number + 4)
+    assert_frames_pass(frontends[0], wire_socket, count=8)
+    frontends[0].connection.close()
     forwarder.wait_vm(0, attached=False)
 
 
@@ -388,9 +415,9 @@ def test_only_enabled_queues_are_used(attach, wire_socket):
     assert sorted(wire_socket.wait_frames(2, ETHERTYPE)) == sorted([frame(1), frame(3)])
 
 
-def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket):
-    """One receive ring has no buffers left: the others get all their frames, and in the end it gets
-    its own."""
+def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket, forwarder):
+    """One receive ring has no buffers left: the others get all their frames, even when its share of the
+    backlog is full and its own are dropped. In the end, it gets those that have waited."""
     frontend = attach(queue_pairs=4, queue_size=256)
     sent, queue_of = set(spread(wire_socket)), {}
 
@@ -416,10 +443,33 @@ def test_stalled_queue_holds_back_its_own_flows_only(attach, wire_socket):
             wire_socket.send(data)
         wait_for(round_of_them, stalled=2)
         left -= len(round_of_them)
-    for _ in range(10):
-        for data in others + its_own[:2]:
+    for _ in range(2 * BACKLOG_PACKETS // len(its_own)):
+        for data in others + its_own:
             wire_socket.send(data)
         wait_for(others, stalled=2)
         assert 2 not in queue_of.values()
+    dropped = vioclient.relay(forwarder.stats_endpoint, 0).vf_to_vm.pkts_dropped_vm_queue_full
+    assert 0 < dropped < 2 * BACKLOG_PACKETS
     frontend.post(2, count=64)
     wait_for(its_own[:2])
+
+
+def test_frames_that_wait_for_a_queue_that_is_disabled(attach, wire_socket, forwarder):
+    """They go to the queues that are left, and none is lost."""
+    frontend = attach(queue_pairs=4, queue_size=64)
+    received, sent = [], 0
+
+    def receive():
+        for queue in range(4):
+            received.extend(frontend.receive(queue, repost=queue != 2))
+        return len(received)
+
+    def waiting():
+        return vioclient.relay(forwarder.stats_endpoint, 0).vf_to_vm.backlog_packets
+
+    for _ in range(4):
+        sent += len(spread(wire_socket))
+        wait_until(lambda: receive() + waiting() == sent, 10, "the frames are there or wait")
+    assert waiting() > 0
+    frontend.enable(2, False)
+    wait_until(lambda: receive() == sent, 10, "all frames")
