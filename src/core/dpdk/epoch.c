@@ -3,6 +3,7 @@
 
 #include <rte_malloc.h>
 #include <rte_rcu_qsbr.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -63,21 +64,37 @@ void epoch_quiescent(struct epoch *epoch, unsigned reader)
 
 uint64_t epoch_token(struct epoch *epoch)
 {
-	return rte_rcu_qsbr_start(epoch->qsbr);
+	uint64_t token = rte_rcu_qsbr_start(epoch->qsbr);
+
+	/* What has been taken out must be gone before we look at who is online. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return token;
 }
 
+static bool has_passed(const struct epoch *epoch, unsigned reader, uint64_t token)
+{
+	uint64_t count = __atomic_load_n(&epoch->qsbr->qsbr_cnt[reader].cnt, __ATOMIC_ACQUIRE);
+
+	return count == __RTE_QSBR_CNT_THR_OFFLINE || count >= token;
+}
+
+/*
+ * Not rte_rcu_qsbr_check(): all its callers share the highest token that one of them saw pass, and
+ * a reader that was offline when that one looked may be online now, behind this token.
+ */
 bool epoch_passed(struct epoch *epoch, uint64_t token)
 {
-	return rte_rcu_qsbr_check(epoch->qsbr, token, false) != 0;
+	for (unsigned i = 0; i < epoch->n_readers; i++)
+		if (!has_passed(epoch, i, token))
+			return false;
+	return true;
 }
 
 /* Logs which readers have not passed yet; nothing if all have by now. */
 static void log_wait(const struct epoch *epoch, uint64_t token, const char *why)
 {
 	for (unsigned i = 0; i < epoch->n_readers; i++) {
-		uint64_t count = __atomic_load_n(&epoch->qsbr->qsbr_cnt[i].cnt, __ATOMIC_RELAXED);
-
-		if (count != __RTE_QSBR_CNT_THR_OFFLINE && count < token)
+		if (!has_passed(epoch, i, token))
 			log_error("the worker on CPU %u has not finished an iteration for %d s; "
 				  "still waiting to %s",
 				epoch->cpus[i], ALARM_S, why);
