@@ -15,14 +15,18 @@
 /* DPDK has one log stream per process, so this state is the process's too. */
 static struct {
 	FILE *stream;
-	pthread_mutex_t mutex; /* protects what follows: any thread of DPDK's may log */
-	bool capturing;
-	char last[LINE_SIZE];
+	pthread_mutex_t mutex;  /* protects what follows: any thread of DPDK's may log */
 	struct log_limit limit; /* guests can make vhost log */
 } dpdk_log = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.limit = LOG_LIMIT(50),
 };
+
+/* Of one thread: meanwhile others may complain about other things. */
+static _Thread_local struct {
+	bool on;
+	char last[LINE_SIZE];
+} capture;
 
 /* DPDK numbers severities from 1 (emergency) to 8 (debug). */
 static int severity_of_current_message(void)
@@ -43,11 +47,11 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 	if (length == 0)
 		return size;
 
-	pthread_mutex_lock(&dpdk_log.mutex);
-	if (dpdk_log.capturing && severity <= LOG_WARNING) {
-		strcpy(dpdk_log.last, line);
+	if (capture.on && severity <= LOG_WARNING) {
+		strcpy(capture.last, line);
 		severity = LOG_DEBUG;
 	}
+	pthread_mutex_lock(&dpdk_log.mutex);
 	if (log_enabled(severity) && log_limit_pass(&dpdk_log.limit))
 		log_at(severity, "DPDK: %s", line);
 	pthread_mutex_unlock(&dpdk_log.mutex);
@@ -78,16 +82,12 @@ void dpdk_log_close(void)
 
 void dpdk_log_capture_start(void)
 {
-	pthread_mutex_lock(&dpdk_log.mutex);
-	dpdk_log.capturing = true;
-	dpdk_log.last[0] = '\0';
-	pthread_mutex_unlock(&dpdk_log.mutex);
+	capture.on = true;
+	capture.last[0] = '\0';
 }
 
 const char *dpdk_log_capture_end(void)
 {
-	pthread_mutex_lock(&dpdk_log.mutex);
-	dpdk_log.capturing = false;
-	pthread_mutex_unlock(&dpdk_log.mutex);
-	return dpdk_log.last;
+	capture.on = false;
+	return capture.last;
 }

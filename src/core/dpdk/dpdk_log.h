@@ -16,9 +16,9 @@ int dpdk_log_open(int max_severity, struct err *err);
 void dpdk_log_close(void);
 
 /*
- * Between the two calls, warnings and errors of DPDK are kept and written as debug messages only.
- * The second call returns the last of them without its newline, or "" if there was none; the text
- * stays valid until the next start. Control thread.
+ * Between the two calls, what this thread has DPDK warn of is kept and written as debug messages
+ * only. The second call returns the last of them without its newline, or "" if there was none; the
+ * text stays valid until the thread's next start. Any thread.
  */
 void dpdk_log_capture_start(void);
 const char *dpdk_log_capture_end(void);
