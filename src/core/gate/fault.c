@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/gate/fault.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <rte_memory.h>
+#include <rte_pause.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -14,9 +16,16 @@
 
 #define FAULTS_MAX 64 /* not taken yet; more are handled, but not reported */
 
+static void on_bus_error(int signal, siginfo_t *info, void *context);
+
 static struct {
 	int event_fd; /* -1: not open */
-	struct sigaction previous;
+	int maps_fd;  /* /proc/self/maps; there may be no descriptor left when it is needed */
+	atomic_flag reading_maps;
+	struct sigaction ours, previous;
+	/* What somebody else has asked for meanwhile, by sigaction(). */
+	struct sigaction other;
+	atomic_bool has_other;
 	/*
 	 * A slot is written by the thread that had the fault, after it has taken the slot's number,
 	 * and read by fault_take().
@@ -27,7 +36,11 @@ static struct {
 	} slots[FAULTS_MAX];
 	atomic_uint next_in;
 	unsigned next_out;
-} faults = {.event_fd = -1};
+} faults = {
+	.event_fd = -1,
+	.reading_maps = ATOMIC_FLAG_INIT,
+	.ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO},
+};
 
 /* What matters of a line of /proc/self/maps. */
 struct mapping {
@@ -99,13 +112,15 @@ static bool next_mapping(struct reader *reader, struct mapping *ret_mapping)
 
 static bool find_mapping(uintptr_t address, struct mapping *ret_mapping)
 {
-	struct reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
+	struct reader reader = {.fd = faults.maps_fd};
 	bool found = false;
 
-	while (reader.fd >= 0 && !found && next_mapping(&reader, ret_mapping))
+	while (atomic_flag_test_and_set(&faults.reading_maps))
+		rte_pause();
+	lseek(reader.fd, 0, SEEK_SET);
+	while (!found && next_mapping(&reader, ret_mapping))
 		found = address >= ret_mapping->start && address < ret_mapping->end;
-	if (reader.fd >= 0)
-		close(reader.fd);
+	atomic_flag_clear(&faults.reading_maps);
 	return found;
 }
 
@@ -125,7 +140,7 @@ static bool replace(uintptr_t address)
 {
 	struct mapping mapping;
 
-	if (rte_mem_virt2memseg_list((void *)address) != NULL || !find_mapping(address, &mapping))
+	if (!find_mapping(address, &mapping))
 		return false;
 	if (mapping.inode == 0)
 		return true; /* another thread has replaced it at the same time */
@@ -138,27 +153,75 @@ static bool replace(uintptr_t address)
 	return true;
 }
 
+static int system_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
+{
+	static int (*_Atomic next)(int, const struct sigaction *, struct sigaction *);
+
+	if (next == NULL)
+		next = dlsym(RTLD_NEXT, "sigaction");
+	return next(signal, action, ret_old);
+}
+
+/* The error is in DPDK's own memory: it goes to whoever expects one, or ends the process. */
+static void pass_on(int signal, siginfo_t *info, void *context)
+{
+	if (!atomic_load(&faults.has_other))
+		system_sigaction(SIGBUS, &faults.previous, NULL);
+	else if (faults.other.sa_flags & SA_SIGINFO)
+		faults.other.sa_sigaction(signal, info, context);
+	else
+		faults.other.sa_handler(signal);
+}
+
 static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	if (info->si_code != BUS_ADRERR || !replace((uintptr_t)info->si_addr))
-		sigaction(SIGBUS, &faults.previous, NULL); /* it happens again, by default */
+	if (info->si_code != BUS_ADRERR)
+		system_sigaction(SIGBUS, &faults.previous, NULL); /* it happens again, by default */
+	else if (rte_mem_virt2memseg_list(info->si_addr) != NULL)
+		pass_on(signal, info, context);
+	else if (!replace((uintptr_t)info->si_addr))
+		system_sigaction(SIGBUS, &faults.previous, NULL);
 	errno = saved_errno;
+}
+
+/*
+ * In place of libc's. DPDK installs a handler of its own whenever it gets a hugepage, for all
+ * threads, which jumps back to where it touched that page. If a guest's memory vanished just then,
+ * a worker would jump onto the stack of another thread. So others' handlers for SIGBUS get what
+ * happens in DPDK's own memory, and nothing else. Any thread; DPDK's calls exclude each other.
+ */
+int sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
+{
+	if (signal != SIGBUS || faults.event_fd < 0)
+		return system_sigaction(signal, action, ret_old);
+	const struct sigaction old = atomic_load(&faults.has_other) ? faults.other : faults.ours;
+	if (action != NULL) {
+		atomic_store(&faults.has_other, false);
+		faults.other = *action;
+		atomic_store(&faults.has_other, action->sa_sigaction != on_bus_error);
+	}
+	if (ret_old != NULL)
+		*ret_old = old;
+	return 0;
 }
 
 int fault_open(struct err *err)
 {
-	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+	int maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
-	faults.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (faults.event_fd < 0)
-		return err_set(err, errno, "eventfd(): %s", strerror(errno));
-	if (sigaction(SIGBUS, &action, &faults.previous) < 0) {
-		int r = err_set(err, errno, "sigaction(): %s", strerror(errno));
-		fault_close();
+	if (maps_fd < 0)
+		return err_set(err, errno, "/proc/self/maps: %s", strerror(errno));
+	int event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (event_fd < 0) {
+		int r = err_set(err, errno, "eventfd(): %s", strerror(errno));
+		close(maps_fd);
 		return r;
 	}
+	system_sigaction(SIGBUS, &faults.ours, &faults.previous);
+	faults.maps_fd = maps_fd;
+	faults.event_fd = event_fd;
 	return 0;
 }
 
@@ -168,9 +231,10 @@ void fault_close(void)
 
 	if (faults.event_fd < 0)
 		return;
-	sigaction(SIGBUS, &faults.previous, NULL);
+	system_sigaction(SIGBUS, &faults.previous, NULL);
 	while (fault_take(&fault))
 		;
+	close(faults.maps_fd);
 	close(faults.event_fd);
 	faults.event_fd = -1;
 }

@@ -5,16 +5,20 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
+#include <rte_malloc.h>
 
 #include "core/gate/fault.h"
+#include "core/packet/packet_fixture.h"
 
 #define PAGES 4
 #define PAGE_BYTES 4096
@@ -152,6 +156,75 @@ static void threads_fault_at_the_same_time(void **state)
 	fault_close();
 }
 
+static sigjmp_buf in_own_memory;
+
+static void jump_back(int signal)
+{
+	siglongjmp(in_own_memory, 1);
+}
+
+/*
+ * As DPDK does while it gets a hugepage: its handler is for its own memory. What a guest takes away
+ * meanwhile is replaced as ever.
+ */
+static void handlers_of_others_get_errors_of_dpdk_only(void **state)
+{
+	struct sigaction action = {.sa_handler = jump_back}, old, mine;
+	struct shared shared = share(MAP_SHARED);
+	struct fault fault;
+	volatile bool jumped = false;
+	char *page = rte_malloc(NULL, 3 * PAGE_BYTES, PAGE_BYTES);
+
+	assert_non_null(page);
+	open_handler();
+	assert_int_equal(sigaction(SIGBUS, &action, &old), 0);
+	assert_int_equal(ftruncate(shared.fd, 0), 0);
+	shared.bytes[0] = 'x';
+	assert_true(fault_take(&fault));
+	assert_int_equal(fault.inode, shared.st.st_ino);
+
+	assert_ptr_equal(mmap(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_FIXED, shared.fd, 0),
+		page + PAGE_BYTES);
+	if (sigsetjmp(in_own_memory, 1) == 0)
+		page[PAGE_BYTES] = 'x';
+	else
+		jumped = true;
+	assert_true(jumped);
+	assert_false(fault_take(&fault));
+
+	assert_int_equal(sigaction(SIGBUS, &old, &mine), 0);
+	assert_ptr_equal(mine.sa_handler, jump_back);
+	assert_int_equal(sigaction(SIGBUS, NULL, &mine), 0);
+	assert_ptr_equal(mine.sa_sigaction, old.sa_sigaction);
+
+	assert_ptr_equal(mmap(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		page + PAGE_BYTES);
+	rte_free(page);
+	unshare_all(&shared);
+	fault_close();
+}
+
+/* It may be guests' eventfds and memory that have used them up. */
+static void works_without_a_descriptor_left(void **state)
+{
+	struct shared shared = share(MAP_SHARED);
+	struct rlimit limit, none;
+	struct fault fault;
+
+	open_handler();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){0, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(ftruncate(shared.fd, 0), 0);
+	shared.bytes[0] = 'x';
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(fault_take(&fault));
+	unshare_all(&shared);
+	fault_close();
+}
+
 /* How a child ends that touches a private mapping of a truncated file, or is sent the signal. */
 static int end_of_child(bool sent)
 {
@@ -160,6 +233,8 @@ static int end_of_child(bool sent)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		fault_close(); /* it knows the parent's mappings */
+		open_handler();
 		struct shared shared = share(MAP_PRIVATE);
 		if (sent)
 			raise(SIGBUS);
@@ -186,8 +261,10 @@ int main(void)
 		cmocka_unit_test(truncated_memory_reads_as_zeros),
 		cmocka_unit_test(every_file_is_told),
 		cmocka_unit_test(threads_fault_at_the_same_time),
+		cmocka_unit_test(handlers_of_others_get_errors_of_dpdk_only),
+		cmocka_unit_test(works_without_a_descriptor_left),
 		cmocka_unit_test(other_bus_errors_end_the_process),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
 }
