@@ -6,7 +6,7 @@
  *
  * A flow always goes to the same queue, so it keeps its order. Only queues that the guest has
  * enabled are used, whichever these are. A flow is identified by the device's RSS hash if there is
- * one, otherwise by a hash of ours over addresses, protocol and ports, which is the same for both
+ * one, otherwise by a hash of ours over addresses and ports, which is the same for both
  * directions of a connection. Fragments go by addresses alone, because not all of them have the
  * ports.
  *
