@@ -86,10 +86,7 @@ static int read_request(
 		if (r < 0)
 			return r;
 		break;
-	case VIRTIOFORWARDER__CORE_SCHED_REQUEST__OP__GET_EAL_CORES:
-		if (wire->n_relay_cpu_map > 0)
-			return err_set(
-				err, EINVAL, "GET_EAL_CORES takes no relay_cpu_map: leave it out");
+	case VIRTIOFORWARDER__CORE_SCHED_REQUEST__OP__GET_EAL_CORES: /* ignores relay_cpu_map */
 		request.op = CORE_SCHED_GET_EAL_CORES;
 		break;
 	default: /* protobuf-c accepts numbers that the enum does not have */

@@ -19,12 +19,15 @@ typedef Virtioforwarder__PortControlResponse Response;
 #define BOND_MODE_MAX 6
 
 enum need {
-	REFUSED,
+	IGNORED,
 	OPTIONAL,
 	REQUIRED,
 };
 
-/* What each operation uses, in the order of enum op_kind, which is also that of the wire. */
+/*
+ * What each operation uses, in the order of enum op_kind, which is also that of the wire. What it
+ * does not use is ignored, since callers fill optional fields from defaults.
+ */
 static const struct op_shape {
 	const char *name;
 	enum need relay;
@@ -34,11 +37,11 @@ static const struct op_shape {
 	enum need ident;
 	bool members_by_name; /* a bond's name suffices */
 } shapes[] = {
-	[OP_ADD] = {"ADD", REQUIRED, REQUIRED, REFUSED, REFUSED, OPTIONAL, false},
-	[OP_REMOVE] = {"REMOVE", REQUIRED, REQUIRED, REFUSED, REFUSED, REFUSED, true},
-	[OP_ADD_SOCK] = {"ADD_SOCK", REFUSED, REQUIRED, REQUIRED, OPTIONAL, OPTIONAL, false},
-	[OP_REMOVE_SOCK] = {"REMOVE_SOCK", REFUSED, OPTIONAL, OPTIONAL, REFUSED, REFUSED, true},
-	[OP_QUERY_PCI] = {"QUERY_PCI", REFUSED, REFUSED, REQUIRED, REFUSED, REFUSED, false},
+	[OP_ADD] = {"ADD", REQUIRED, REQUIRED, IGNORED, IGNORED, OPTIONAL, false},
+	[OP_REMOVE] = {"REMOVE", REQUIRED, REQUIRED, IGNORED, IGNORED, IGNORED, true},
+	[OP_ADD_SOCK] = {"ADD_SOCK", IGNORED, REQUIRED, REQUIRED, OPTIONAL, OPTIONAL, false},
+	[OP_REMOVE_SOCK] = {"REMOVE_SOCK", IGNORED, OPTIONAL, OPTIONAL, IGNORED, IGNORED, true},
+	[OP_QUERY_PCI] = {"QUERY_PCI", IGNORED, IGNORED, REQUIRED, IGNORED, IGNORED, false},
 };
 
 static_assert((int)OP_ADD == (int)VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__ADD, "op");
@@ -53,9 +56,13 @@ static int check_need(
 {
 	if (need == REQUIRED && !given)
 		return err_set(err, EINVAL, "%s needs %s", op, field);
-	if (need == REFUSED && given)
-		return err_set(err, EINVAL, "%s takes no %s: leave it out", op, field);
 	return 0;
+}
+
+/* The text of a field; NULL if it is not used or absent, and an empty one is as good as absent. */
+static const char *used_text(enum need need, const char *text)
+{
+	return need != IGNORED && text && *text ? text : NULL;
 }
 
 /* Copies a string that must be non-empty, printable and shorter than `size` to ret_text. */
@@ -144,17 +151,20 @@ static int read_device(const Request *wire, const struct op_shape *shape,
 	struct op_device *ret_device, struct err *err)
 {
 	struct op_device device = {.bond_mode = BOND_MODE_DEFAULT};
-	bool given = wire->n_pci_addrs || wire->n_device || wire->name;
+	const char *name = used_text(shape->device, wire->name);
+	bool given = wire->n_pci_addrs || wire->n_device || name;
 	int r;
 
+	if (shape->device == IGNORED)
+		return 0;
 	r = check_need(shape->device, given, shape->name, "device (pci_addrs or device)", err);
 	if (r < 0)
 		return r;
 	r = read_members(wire, &device, err);
 	if (r < 0)
 		return r;
-	if (wire->name) {
-		r = read_bond_name(wire->name, device.bond_name, err);
+	if (name) {
+		r = read_bond_name(name, device.bond_name, err);
 		if (r < 0)
 			return r;
 		if (device.n_members == 1)
@@ -170,15 +180,11 @@ static int read_device(const Request *wire, const struct op_shape *shape,
 			"with " BOND_PREFIX,
 			device.n_members);
 	}
-	if (wire->has_mode) {
-		if (wire->mode > BOND_MODE_MAX)
-			return err_set(err, EINVAL, "bond mode %u is out of 0-%d", wire->mode,
-				BOND_MODE_MAX);
-		if (!wire->name)
-			return err_set(err, EINVAL,
-				"mode is for bonds: give the bond's name, or leave mode out");
+	if (wire->has_mode && wire->mode > BOND_MODE_MAX)
+		return err_set(
+			err, EINVAL, "bond mode %u is out of 0-%d", wire->mode, BOND_MODE_MAX);
+	if (wire->has_mode && name)
 		device.bond_mode = wire->mode;
-	}
 	*ret_device = device;
 	return 0;
 }
@@ -193,33 +199,31 @@ static int read_relay_id(
 	if (wire->has_virtio_id && wire->virtio_id >= RELAYS_MAX)
 		return err_set(err, EINVAL, "virtio_id %u is out of 0-%d", wire->virtio_id,
 			RELAYS_MAX - 1);
-	*ret_relay_id = wire->has_virtio_id ? (int)wire->virtio_id : -1;
+	*ret_relay_id = wire->has_virtio_id && shape->relay != IGNORED ? (int)wire->virtio_id : -1;
 	return 0;
 }
 
 static int read_vhost_path(const Request *wire, const struct op_shape *shape,
 	char ret_path[static SOCKET_PATH_SIZE], struct err *err)
 {
-	int r = check_need(shape->vhost_path, wire->vhost_path, shape->name, "vhost_path", err);
+	const char *path = used_text(shape->vhost_path, wire->vhost_path);
+	int r = check_need(shape->vhost_path, path, shape->name, "vhost_path", err);
 
-	if (r < 0 || !wire->vhost_path)
+	if (r < 0 || !path)
 		return r;
-	r = read_text(wire->vhost_path, "vhost_path", ret_path, SOCKET_PATH_SIZE, err);
+	r = read_text(path, "vhost_path", ret_path, SOCKET_PATH_SIZE, err);
 	if (r < 0)
 		return r;
-	if (wire->vhost_path[0] != '/')
-		return err_set(err, EINVAL, "vhost_path '%s' is not absolute", wire->vhost_path);
+	if (path[0] != '/')
+		return err_set(err, EINVAL, "vhost_path '%s' is not absolute", path);
 	return 0;
 }
 
 static int read_socket_mode(const Request *wire, const struct op_shape *shape,
 	enum socket_mode *ret_mode, struct err *err)
 {
-	int r = check_need(
-		shape->socket_mode, wire->has_socket_mode, shape->name, "socket_mode", err);
-
-	if (r < 0 || !wire->has_socket_mode)
-		return r;
+	if (shape->socket_mode == IGNORED || !wire->has_socket_mode)
+		return 0;
 	switch (wire->socket_mode) {
 	case VIRTIOFORWARDER__PORT_CONTROL_REQUEST__SOCKET_MODE__SERVER:
 		*ret_mode = SOCKET_MODE_SERVER;
@@ -236,11 +240,9 @@ static int read_socket_mode(const Request *wire, const struct op_shape *shape,
 static int read_ident(const Request *wire, const struct op_shape *shape,
 	char ret_ident[static IDENT_SIZE], struct err *err)
 {
-	int r = check_need(shape->ident, wire->ident, shape->name, "ident", err);
+	const char *ident = used_text(shape->ident, wire->ident);
 
-	if (r < 0 || !wire->ident)
-		return r;
-	return read_text(wire->ident, "ident", ret_ident, IDENT_SIZE, err);
+	return ident ? read_text(ident, "ident", ret_ident, IDENT_SIZE, err) : 0;
 }
 
 static int read_request(const Request *wire, struct op *ret_op, struct err *err)

@@ -177,6 +177,49 @@ static void test_sockets(void **state)
 	assert_int_equal(op.socket_mode, SOCKET_MODE_SERVER);
 }
 
+/* Callers fill optional fields from defaults: what an operation does not use changes nothing. */
+static void test_surplus_fields(void **state)
+{
+	static const struct sketch plain[] = {
+		{.op = ADD, .n_pci = 1, .relay = SET(1)},
+		{.op = REMOVE, .n_pci = 1, .relay = SET(1)},
+		{.op = REMOVE, .relay = SET(1), .name = "net_bonding0"},
+		{.op = ADD_SOCK, .n_pci = 1, .path = "/a"},
+		{.op = REMOVE_SOCK, .n_pci = 1},
+		{.op = REMOVE_SOCK, .path = "/a"},
+		{.op = QUERY_PCI, .path = "/a"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+		struct sketch empty = plain[i], full = plain[i];
+		bool takes_socket_mode = plain[i].op == ADD_SOCK;
+		bool takes_ident = plain[i].op == ADD || plain[i].op == ADD_SOCK;
+		bool takes_path = plain[i].op != ADD && plain[i].op != REMOVE;
+		struct op expected, op;
+
+		memset(&expected, 0, sizeof(expected));
+		memset(&op, 0, sizeof(op));
+		assert_int_equal(decode(&plain[i], &expected, NULL), 0);
+		empty.name = empty.name ? empty.name : "";
+		empty.path = empty.path ? empty.path : "";
+		empty.ident = "";
+		assert_int_equal(decode(&empty, &op, NULL), 0);
+		assert_memory_equal(&op, &expected, sizeof(op));
+
+		full.relay = full.relay.set ? full.relay : (struct number)SET(0);
+		full.mode = full.name ? full.mode : (struct number)SET(0);
+		full.socket_mode = takes_socket_mode ? full.socket_mode : (struct number)SET(1);
+		full.ident = takes_ident ? full.ident : "x";
+		full.path = takes_path ? full.path : "/b";
+		if (full.op == QUERY_PCI) {
+			full.n_pci = 1;
+			full.name = "net_bonding0";
+		}
+		assert_int_equal(decode(&full, &op, NULL), 0);
+		assert_memory_equal(&op, &expected, sizeof(op));
+	}
+}
+
 /* 108 and 128 bytes: one too many for a socket path and for an ident. */
 #define TEN "/123456789"
 #define PATH_108 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/1234567"
@@ -198,7 +241,7 @@ static const struct sketch breaches[] = {
 	{.op = ADD, .n_pci = 1, .relay = SET(1), .name = "net_bonding0", .reason = "one device"},
 	{.op = ADD, .relay = SET(1), .name = "net_bonding0", .reason = "devices of bond"},
 	{.op = ADD, .n_pci = 2, .relay = SET(1), .name = "bond0", .reason = "starts with"},
-	{.op = ADD, .n_pci = 2, .relay = SET(1), .name = "", .reason = "name is empty"},
+	{.op = ADD, .n_pci = 2, .relay = SET(1), .name = "", .reason = "no name"},
 	{.op = ADD,
 		.n_pci = 2,
 		.relay = SET(1),
@@ -216,7 +259,7 @@ static const struct sketch breaches[] = {
 		.name = "net_bonding0",
 		.mode = SET(7),
 		.reason = "mode 7"},
-	{.op = ADD, .n_pci = 1, .relay = SET(1), .mode = SET(1), .reason = "mode is for bonds"},
+	{.op = ADD, .n_pci = 1, .relay = SET(1), .mode = SET(7), .reason = "mode 7"},
 	{.op = ADD,
 		.n_pci = 2,
 		.relay = SET(1),
@@ -233,19 +276,14 @@ static const struct sketch breaches[] = {
 	{.op = ADD, .relay = SET(1), .n_device = 1, .device = {"eth0"}, .reason = "eth0"},
 	{.op = ADD, .relay = SET(1), .n_device = 1, .device = {"net_null0\t"}, .reason = "control"},
 	{.op = ADD, .relay = SET(1), .n_device = 1, .device = {"net_bonding0"}, .reason = "bond"},
-	{.op = ADD, .n_pci = 1, .relay = SET(1), .path = "/a", .reason = "no vhost_path"},
-	{.op = ADD, .n_pci = 1, .relay = SET(1), .socket_mode = SET(0), .reason = "no socket_mode"},
-	{.op = ADD, .n_pci = 1, .relay = SET(1), .ident = "", .reason = "ident is empty"},
 	{.op = ADD, .n_pci = 1, .relay = SET(1), .ident = "a\x01", .reason = "ident"},
 	{.op = ADD, .n_pci = 1, .relay = SET(1), .ident = IDENT_128, .reason = "longer than 127"},
 	{.op = REMOVE, .n_pci = 1, .reason = "virtio_id"},
 	{.op = REMOVE, .relay = SET(1), .reason = "device"},
-	{.op = REMOVE, .n_pci = 1, .relay = SET(1), .ident = "x", .reason = "no ident"},
-	{.op = REMOVE, .n_pci = 1, .relay = SET(1), .path = "/a", .reason = "no vhost_path"},
 	{.op = ADD_SOCK, .n_pci = 1, .reason = "vhost_path"},
 	{.op = ADD_SOCK, .path = "/a", .reason = "device"},
-	{.op = ADD_SOCK, .n_pci = 1, .path = "/a", .relay = SET(1), .reason = "no virtio_id"},
-	{.op = ADD_SOCK, .n_pci = 1, .path = "", .reason = "vhost_path is empty"},
+	{.op = ADD_SOCK, .n_pci = 1, .path = "", .reason = "needs vhost_path"},
+	{.op = ADD_SOCK, .n_pci = 1, .path = "/a", .relay = SET(64), .reason = "virtio_id 64"},
 	{.op = ADD_SOCK, .n_pci = 1, .path = "a.sock", .reason = "not absolute"},
 	{.op = ADD_SOCK, .n_pci = 1, .path = "/a\n", .reason = "control"},
 	{.op = ADD_SOCK, .n_pci = 1, .path = "/\xff", .reason = "UTF-8"},
@@ -256,12 +294,9 @@ static const struct sketch breaches[] = {
 		.socket_mode = SET(2),
 		.reason = "socket_mode 2"},
 	{.op = REMOVE_SOCK, .reason = "vhost_path or a device"},
-	{.op = REMOVE_SOCK, .path = "/a", .socket_mode = SET(1), .reason = "no socket_mode"},
-	{.op = REMOVE_SOCK, .path = "/a", .relay = SET(1), .reason = "no virtio_id"},
+	{.op = REMOVE_SOCK, .path = "", .name = "", .reason = "vhost_path or a device"},
 	{.op = QUERY_PCI, .reason = "vhost_path"},
-	{.op = QUERY_PCI, .path = "/a", .n_pci = 1, .reason = "no device"},
-	{.op = QUERY_PCI, .path = "/a", .name = "net_bonding0", .reason = "no device"},
-	{.op = QUERY_PCI, .path = "/a", .relay = SET(1), .reason = "no virtio_id"},
+	{.op = QUERY_PCI, .path = "", .n_pci = 1, .reason = "vhost_path"},
 };
 
 static void test_breaches(void **state)
@@ -365,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_add),
 		cmocka_unit_test(test_bond),
 		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_surplus_fields),
 		cmocka_unit_test(test_breaches),
 		cmocka_unit_test(test_edges_of_length),
 		cmocka_unit_test(test_bytes),

@@ -83,7 +83,7 @@ def test_truncated_and_mutated_messages(unmoved):
     """Slightly broken versions of an honest request: each is answered, and none is executed."""
     rng = random.Random(2)
     request = vioclient.extended.PortControlRequest(
-        op=ADD, virtio_id=64, name="net_bonding0", vhost_path="/tmp/x", ident="x",
+        op=ADD, virtio_id=64, name="bond0", vhost_path="/tmp/x", ident="x",
         device=["net_null0", "net_null1"]).SerializeToString()
     with zmq.Context() as context, context.socket(zmq.REQ) as client:
         client.linger = 0

@@ -62,7 +62,6 @@ struct arguments {
 	const char *endpoint;
 	struct client_options options;
 	bool has_operation;
-	bool has_mode;
 	struct op op;
 };
 
@@ -84,8 +83,8 @@ static void set_operation(struct arguments *arguments, const char *name, struct 
 static void set_text(
 	char *ret_text, size_t size, const char *option, const char *text, struct argp_state *state)
 {
-	if (!*text || strlen(text) >= size)
-		argp_error(state, "--%s takes 1 to %zu characters", option, size - 1);
+	if (strlen(text) >= size)
+		argp_error(state, "--%s takes at most %zu characters", option, size - 1);
 	snprintf(ret_text, size, "%s", text);
 }
 
@@ -114,14 +113,6 @@ static void set_socket_mode(struct op *op, const char *text, struct argp_state *
 		argp_error(state, "--socket-mode: '%s' is neither server nor client", text);
 }
 
-static void check(const struct arguments *arguments, struct argp_state *state)
-{
-	if (!arguments->has_operation)
-		argp_error(state, "which operation?");
-	if (arguments->has_mode && !arguments->op.device.bond_name[0])
-		argp_error(state, "--mode is for bonds: give --name too");
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -145,7 +136,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_MODE:
 		op->device.bond_mode = client_number("--mode", value, 0, 6, state);
-		arguments->has_mode = true;
 		return 0;
 	case KEY_SOCKET_MODE:
 		set_socket_mode(op, value, state);
@@ -163,7 +153,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		set_operation(arguments, value, state);
 		return 0;
 	case ARGP_KEY_END:
-		check(arguments, state);
+		if (!arguments->has_operation)
+			argp_error(state, "which operation?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -178,7 +169,8 @@ static const char description[] =
 	"remove-sock  give back the relay of --vhost-path, of a device, or of both\n"
 	"query        print the device that --vhost-path serves\n"
 	"\n"
-	"A bond is several --pci-addr or --device and a --name; its name is enough to remove it.\n"
+	"A bond is several --pci-addr or --device and a --name; to remove it, name it without its "
+	"devices.\n"
 	"Exit code: 0 done, 1 refused or no answer within 2 s, 2 bad usage.";
 
 static const struct argp argp = {
