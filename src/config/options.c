@@ -78,7 +78,8 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
 		.parse = value_text, AT(bind_vfio_pci),
 		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
-		.detail = "A network interface stands for all its VFs, with :n for the first n.",
+		.detail = "A PF's network interface stands for all its VFs, with :n for the first n; a "
+			"VF's interface or representor stands for that VF.",
 	},
 	[OPT_VFIO_VF_TOKEN] = {
 		DAEMON,

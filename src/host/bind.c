@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "host/names.h"
+#include "host/netdev.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -244,6 +245,21 @@ static int append_vfs(const char *sysfs, const char *netdev, const struct pci_ad
 	return r;
 }
 
+static int append_representor(const char *sysfs, const char *netdev, bool counted,
+	struct addr_array *array, struct err *err)
+{
+	struct host_vf vf;
+	int r;
+
+	if (counted)
+		return err_set(err, EINVAL,
+			"%s is the representor of one VF: leave out the count, or name the PF's "
+			"interface",
+			netdev);
+	r = host_vf_from_netdev(sysfs, netdev, &vf, err);
+	return r < 0 ? r : append(array, &vf.addr, err);
+}
+
 static int append_netdev(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
 {
 	char *colon = strchr(entry, ':');
@@ -267,6 +283,8 @@ static int append_netdev(const char *sysfs, char *entry, struct addr_array *arra
 		return err_set(err, ENODEV,
 			"there is no interface %s; ip link shows those there are", entry);
 	}
+	if (host_netdev_is_representor(sysfs, entry))
+		return append_representor(sysfs, entry, colon != NULL, array, err);
 	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
 		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
 	if (!host_pci_is_pf(sysfs, &addr) && !colon &&

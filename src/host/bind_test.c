@@ -151,6 +151,21 @@ static void a_vf_by_its_own_interface(void **state)
 	assert_string_equal(kernel.reports, "0000:01:10.1=1 ");
 }
 
+/* Its `device` is the PF, so it must not be taken for the PF's interface. */
+static void a_vf_by_its_representor(void **state)
+{
+	fake_sysfs_netdev(&kernel.fs, "rep2", "0000:01:00.0", "aa", "pf0vf2");
+	assert_int_equal(bind_list("rep2"), 0);
+	assert_string_equal(kernel.reports, "0000:01:10.2=1 ");
+	fake_sysfs_netdev(&kernel.fs, "rep9", "0000:01:00.0", "aa", "pf0vf9");
+	assert_int_equal(bind_list("rep9,rep2:2"), -ENODEV);
+	assert_string_equal(kernel.reports, "rep9=-19 rep2:2=-22 ");
+	/* the uplink has a phys_port_name too */
+	fake_sysfs_netdev(&kernel.fs, "uplink", "0000:01:00.0", "aa", "p0");
+	assert_int_equal(bind_list("uplink:1"), 0);
+	assert_string_equal(kernel.reports, "0000:01:10.0=1 ");
+}
+
 /* The VF that an interface's name stands for. */
 static void expect_vf(const char *netdev, const char *addr)
 {
@@ -284,6 +299,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_TREE(every_form_is_bound_once),
 		IN_TREE(a_vf_by_its_own_interface),
+		IN_TREE(a_vf_by_its_representor),
 		IN_TREE(a_bound_vf_keeps_its_name),
 		IN_TREE(a_name_means_who_had_it_last),
 		IN_TREE(binding_goes_on_where_no_name_can_be_kept),

@@ -156,20 +156,39 @@ static int find_pf(const char *sysfs, const char *netdev, const struct port_name
 	return 0;
 }
 
-static int representor_vf(
-	const char *sysfs, const char *netdev, struct host_vf *ret_vf, struct err *err)
+/* Reads phys_port_name; -EINVAL if it is no representor's. */
+static int read_port_name(
+	const char *sysfs, const char *netdev, struct port_name *ret_name, struct err *err)
 {
 	char text[IFNAMSIZ + 16] = "";
-	struct port_name name;
-	struct pci_addr pf;
-	int r;
 
 	sysfs_read(text, sizeof(text), NETDEV "/phys_port_name", sysfs, netdev);
-	if (port_name_parse(text, &name) < 0)
+	if (port_name_parse(text, ret_name) < 0)
 		return err_set(err, EINVAL,
 			"interface %s is neither a VF's nor a VF's representor (phys_port_name is "
 			"\"%s\")",
 			netdev, text);
+	return 0;
+}
+
+bool host_netdev_is_representor(const char *sysfs, const char *netdev)
+{
+	struct port_name name;
+
+	return !sysfs_exists(NETDEV "/device/physfn", sysfs, netdev) &&
+	       read_port_name(sysfs, netdev, &name, NULL) == 0;
+}
+
+static int representor_vf(
+	const char *sysfs, const char *netdev, struct host_vf *ret_vf, struct err *err)
+{
+	struct port_name name;
+	struct pci_addr pf;
+	int r;
+
+	r = read_port_name(sysfs, netdev, &name, err);
+	if (r < 0)
+		return r;
 	r = find_pf(sysfs, netdev, &name, &pf, err);
 	if (r < 0)
 		return r;

@@ -18,6 +18,9 @@
 #include "base/err.h"
 #include "host/pci.h"
 
+/* True if the interface's phys_port_name says that it is a VF's representor. */
+bool host_netdev_is_representor(const char *sysfs, const char *netdev);
+
 /*
  * The VF of the interface `netdev`, which may be any text. `sysfs` is the root of the tree
  * ("/sys"). Does not block. Returns 0, or with the reason in err:
