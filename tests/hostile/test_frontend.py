@@ -19,6 +19,7 @@ ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 RARP = 0x8035
 BACKLOG_PACKETS = 512  # that may wait for one ring while the others move: see backlog.h
 GUEST_MAC, WIRE_MAC = bytes.fromhex("020000000002"), bytes.fromhex("020000000001")
+NOWHERE = 1 << 50  # outside the guest's memory
 
 pytestmark = pytest.mark.silent_wire
 
@@ -473,3 +474,23 @@ def test_frames_that_wait_for_a_queue_that_is_disabled(attach, wire_socket, forw
     assert waiting() > 0
     frontend.enable(2, False)
     wait_until(lambda: receive() == sent, 10, "all frames")
+
+
+@pytest.mark.parametrize("sends", [True, False], ids=["sends", "receives"])
+def test_ring_that_is_given_up(attach, wire_socket, forwarder, sends):
+    """The log says why, and the other ring goes on."""
+    frontend = attach(queue_size=64)
+    ring = frontend.tx() if sends else frontend.rx()
+    ring.offer([(NOWHERE, 100, not sends)])
+    ring.notify()
+    if not sends:
+        for number in range(frontend.queue_size):
+            wire_socket.send(frame(number, source=WIRE_MAC))
+    wait_until(lambda: "broke the rules of a ring (a buffer outside the guest's memory)"
+               in forwarder.output.text, 5, "the reason")
+    if sends:
+        wire_socket.send(frame(1, source=WIRE_MAC))
+        frontend.wait_frames(1)
+    else:
+        frontend.send(frame(1))
+        frontend.wait_sent()
