@@ -118,13 +118,14 @@ static void all_headers(void **state)
 	static const unsigned pieces[] = {0, 256, 1001};
 	static const uint16_t bursts[] = {1, 3, BURST};
 
-	for (unsigned kind = 0; kind < 3 * 2 * 3 * 2; kind++) {
+	for (unsigned kind = 0; kind < 5 * 2 * 3 * 2; kind++) {
 		struct shape shape = {
-			.n_tags = kind % 3,
-			.ipv6 = kind / 3 % 2,
-			.extension = kind / 6 % 3,
-			.ip_option_bytes = kind / 6 % 3 * 20,
-			.tcp_option_bytes = kind / 18 * 12,
+			.n_tags = kind % 5,
+			.q_only = kind % 2,
+			.ipv6 = kind / 5 % 2,
+			.extension = kind / 10 % 3,
+			.ip_option_bytes = kind / 10 % 3 * 20,
+			.tcp_option_bytes = kind / 30 * 12,
 			.source = 1,
 			.destination = 2,
 			.source_port = 40000,

@@ -2,10 +2,10 @@
 #include "core/packet/net_header.h"
 
 #include <rte_mbuf.h>
-#include <rte_net.h>
 #include <string.h>
 
 #include "core/packet/offload.h"
+#include "core/packet/parse.h"
 
 static bool read_checksum(const struct virtio_net_hdr *header, struct rte_mbuf *packet,
 	const struct rte_net_hdr_lens *lengths, uint32_t l4_type)
@@ -44,9 +44,7 @@ static bool read_segmentation(
 bool net_header_read(const struct virtio_net_hdr *header, struct rte_mbuf *packet)
 {
 	struct rte_net_hdr_lens lengths = {0};
-	uint32_t type = rte_net_get_ptype(
-		packet, &lengths, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
-	uint32_t l4_type = type & RTE_PTYPE_L4_MASK;
+	uint32_t l4_type = parse_headers(packet, &lengths) & RTE_PTYPE_L4_MASK;
 
 	packet->tx_offload = 0;
 	if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&

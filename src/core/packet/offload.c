@@ -2,9 +2,10 @@
 #include "core/packet/offload.h"
 
 #include <rte_ip.h>
-#include <rte_net.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+
+#include "core/packet/parse.h"
 
 /* Not by rte_raw_cksum_mbuf(): in DPDK 22.11 it sums wrongly after an mbuf of odd length. */
 uint16_t offload_l4_checksum(const struct rte_mbuf *packet, uint32_t offset)
@@ -37,8 +38,7 @@ struct headers {
 static bool parse(const struct rte_mbuf *packet, struct headers *ret_headers)
 {
 	struct rte_net_hdr_lens *lengths = &ret_headers->lengths;
-	uint32_t type = rte_net_get_ptype(
-		packet, lengths, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
+	uint32_t type = parse_headers(packet, lengths);
 	uint32_t l4_type = type & RTE_PTYPE_L4_MASK;
 
 	if (l4_type != RTE_PTYPE_L4_TCP && l4_type != RTE_PTYPE_L4_UDP)

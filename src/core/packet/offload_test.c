@@ -52,13 +52,14 @@ static void for_all_shapes(void (*check)(const struct shape *shape))
 	static const unsigned payloads[] = {0, 1, 2, 1447, 1448, 8001};
 	static const unsigned pieces[] = {0, 1200, 1201};
 
-	for (unsigned kind = 0; kind < 3 * 2 * 2 * 4; kind++) {
+	for (unsigned kind = 0; kind < 5 * 2 * 2 * 4; kind++) {
 		struct shape shape = {
-			.n_tags = kind % 3,
-			.udp = kind / 3 % 2,
-			.ipv6 = kind / 6 % 2,
-			.extension = kind / 12,
-			.ip_option_bytes = kind / 12 * 12,
+			.n_tags = kind % 5,
+			.q_only = kind % 2,
+			.udp = kind / 5 % 2,
+			.ipv6 = kind / 10 % 2,
+			.extension = kind / 20,
+			.ip_option_bytes = kind / 20 * 12,
 			.tcp_option_bytes = 12,
 			.source = 1,
 			.destination = 2,

@@ -117,7 +117,7 @@ static void write_ethernet(uint8_t *frame, const struct shape *shape)
 
 	memcpy(frame, addresses, sizeof(addresses));
 	for (unsigned tag = shape->n_tags; tag > 0; tag--, type += TAG_BYTES) {
-		put16(type, tag == 2 ? 0x88a8 : 0x8100);
+		put16(type, tag > 1 && !shape->q_only ? 0x88a8 : 0x8100);
 		put16(type + 2, 100 + tag);
 	}
 	put16(type, shape->ipv6 ? 0x86dd : 0x0800);

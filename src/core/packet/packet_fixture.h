@@ -22,7 +22,8 @@ enum extension {
 
 /* What a packet looks like; 0 is the plain form of everything. */
 struct shape {
-	unsigned n_tags; /* 1: 802.1Q, 2: 802.1ad around it */
+	unsigned n_tags; /* 1: 802.1Q; 2 and more: 802.1ad around it, or */
+	bool q_only;     /* 802.1Q, too */
 	bool ipv6;
 	unsigned ip_option_bytes; /* IPv4, a multiple of 4 */
 	enum extension extension; /* IPv6 */

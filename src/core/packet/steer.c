@@ -4,7 +4,8 @@
 #include <rte_ether.h>
 #include <rte_hash_crc.h>
 #include <rte_ip.h>
-#include <rte_net.h>
+
+#include "core/packet/parse.h"
 
 void steer_set(struct steer *steer, uint32_t enabled)
 {
@@ -65,8 +66,7 @@ static uint32_t ports_hash(const struct rte_mbuf *packet, uint32_t offset, uint3
 uint32_t steer_flow_hash(const struct rte_mbuf *packet)
 {
 	struct rte_net_hdr_lens lengths;
-	uint32_t type = rte_net_get_ptype(
-		packet, &lengths, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
+	uint32_t type = parse_headers(packet, &lengths);
 	uint32_t l4 = type & RTE_PTYPE_L4_MASK, hash;
 
 	if (RTE_ETH_IS_IPV4_HDR(type)) {

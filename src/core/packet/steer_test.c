@@ -71,11 +71,12 @@ static void device_hash_goes_first(void **state)
 static struct shape make_shape(unsigned kind)
 {
 	return (struct shape){
-		.n_tags = kind % 3,
-		.ipv6 = kind / 3 % 2,
-		.udp = kind / 6 % 2,
-		.extension = kind / 12 ? HOP_BY_HOP : NO_EXTENSION,
-		.ip_option_bytes = kind / 12 * 8,
+		.n_tags = kind % 5,
+		.q_only = kind % 2,
+		.ipv6 = kind / 5 % 2,
+		.udp = kind / 10 % 2,
+		.extension = kind / 20 ? HOP_BY_HOP : NO_EXTENSION,
+		.ip_option_bytes = kind / 20 * 8,
 		.source = 1,
 		.destination = 2,
 		.source_port = 40000,
@@ -83,7 +84,7 @@ static struct shape make_shape(unsigned kind)
 	};
 }
 
-#define KINDS 24
+#define KINDS 40
 
 static void flow_is_what_the_packets_share(void **state)
 {
@@ -123,7 +124,7 @@ static void both_directions_hash_alike(void **state)
 static void fragments_go_by_addresses(void **state)
 {
 	for (unsigned kind = 0; kind < 2; kind++) {
-		struct shape shape = make_shape(kind ? 9 : 6), first = shape, last = shape;
+		struct shape shape = make_shape(kind ? 15 : 10), first = shape, last = shape;
 
 		first.fragment = 0x2000;
 		last.fragment = 0x2000 | 185;
