@@ -187,6 +187,25 @@ def test_half_made_bond_is_undone(static):
     static.done(ADD, virtio_id=4, device=["net_null0", "net_null1"], name="net_bonding0")
 
 
+def test_delayed_answers_at_a_stop(workdir):
+    """Who waits for rates when the daemon stops gets those so far, and the log no error."""
+    daemon = Daemon(workdir).start()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.connect(daemon.stats_endpoint)
+        for delay in 600_000, 0:
+            client.send_multipart([b"", compat.StatsRequest(delay=delay).SerializeToString()])
+        answers = []
+        for stop in False, True:  # the second request's answer shows that the first one waits
+            if stop:
+                daemon.stop()
+            assert client.poll(10_000)
+            answers.append(compat.StatsResponse.FromString(client.recv_multipart()[1]))
+    assert [answer.status for answer in answers] == [STATS_OK] * 2
+    assert [len(answer.relay) for answer in answers] == [RELAYS] * 2
+    assert " error " not in daemon.output.tail()
+
+
 # As callers send them that give every optional field a default.
 SURPLUS = {"virtio_id": 0, "mode": 1, "name": ""}
 

@@ -213,12 +213,9 @@ struct stats_service *stats_service_free(struct stats_service *service)
 {
 	if (!service)
 		return NULL;
-	for (unsigned i = 0; i < STATS_DELAYED_MAX; i++) {
-		if (!service->delayed[i])
-			continue;
-		zmq_request_drop(service->delayed[i]->request);
-		delayed_free(service->delayed[i]);
-	}
+	for (unsigned i = 0; i < STATS_DELAYED_MAX; i++)
+		if (service->delayed[i])
+			delayed_finish(service->delayed[i]);
 	zmq_service_free(service->zmq);
 	sd_event_unref(service->event);
 	free(service);

@@ -21,5 +21,5 @@ typedef void stats_snapshot(void *userdata, struct stats_view *ret_view);
 int stats_service_new(struct stats_service **ret_service, const struct zmq_endpoint *endpoint,
 	stats_snapshot *snapshot, void *userdata, struct err *err);
 
-/* Requests that are still waiting get no answer. */
+/* Requests that are still waiting are answered, with the rates so far: `snapshot` is called. */
 struct stats_service *stats_service_free(struct stats_service *service);

@@ -56,7 +56,7 @@ static void try_again(struct zmq_service *service)
 {
 	int r = sd_event_source_set_enabled(service->again, SD_EVENT_ONESHOT);
 
-	if (r < 0)
+	if (r < 0 && r != -ESTALE) /* -ESTALE: the loop has ended, nothing more is received */
 		log_error("%s endpoint: event loop: %s", service->name, strerror(-r));
 }
 
