@@ -20,13 +20,14 @@ static const char *const severity_names[] = {
 
 /*
  * Global, because every module logs, and so do callbacks of libraries that carry no context.
- * Written by log_open() only, before there are other threads; except `syslog`.
+ * Written by log_open() only, before there are other threads; except the atomic ones.
  */
 static struct {
 	int max_severity;
 	bool journal; /* stderr is connected to the journal */
 	const char *name;
-	atomic_bool syslog; /* instead of to stderr */
+	atomic_bool syslog;
+	atomic_bool left_stderr; /* for syslog */
 } sink = {.max_severity = LOG_INFO, .name = "?"};
 
 /* True if systemd has connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
@@ -51,6 +52,11 @@ void log_to_syslog(void)
 {
 	openlog(sink.name, LOG_PID, LOG_DAEMON);
 	atomic_store(&sink.syslog, true);
+}
+
+void log_leave_stderr(void)
+{
+	atomic_store(&sink.left_stderr, atomic_load(&sink.syslog));
 }
 
 bool log_enabled(int severity)
@@ -136,7 +142,7 @@ _printf_(3, 0) static void write_line(
 		return;
 	if (atomic_load(&sink.syslog))
 		syslog(severity, "%s", text);
-	else
+	if (!atomic_load(&sink.left_stderr))
 		write_stderr(severity, text);
 }
 

@@ -21,8 +21,11 @@
  */
 void log_open(const char *name, int max_severity);
 
-/* From now on, lines that do not go to the journal go to syslog instead of stderr. Any thread. */
+/* From now on, lines that do not go to the journal go to syslog and to stderr. Any thread. */
 void log_to_syslog(void);
+
+/* From now on, lines that go to syslog do not go to stderr any more. Any thread. */
+void log_leave_stderr(void);
 
 /* True if a message of that severity would be written. Any thread. */
 bool log_enabled(int severity);

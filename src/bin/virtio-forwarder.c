@@ -215,10 +215,7 @@ static void stop(struct daemon *daemon)
 
 static void become_ready(struct daemon *daemon)
 {
-	const struct config *config = daemon->config;
-
-	if (!config->foreground || config->log_syslog)
-		log_to_syslog();
+	log_leave_stderr();
 	log_event_at(LOG_NOTICE, &(struct log_event){.name = "ready", .relay = -1},
 		"ready: version %s, %s", PROJECT_VERSION, eal_version());
 	sd_notify(0, "READY=1");
@@ -240,6 +237,8 @@ int main(int argc, char **argv)
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
 	log_open(PROGRAM, daemon.config->log_level);
+	if (!daemon.config->foreground || daemon.config->log_syslog)
+		log_to_syslog();
 	become_binary(daemon.config->binary, argv);
 	for (unsigned i = 0; i < daemon.config->n_notices; i++)
 		log_notice("%s", daemon.config->notices[i]);

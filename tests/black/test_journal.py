@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Under systemd, events of relays go to the journal as entries with fields; otherwise the same text
-goes to stderr."""
+goes to stderr, or to syslog."""
 
+import os
 import re
+import signal
 import socket
 
 import pytest
 
 from lib.forwarder import Forwarder
 from lib.peer import memif_device
-from lib.proc import Process
+from lib.proc import Process, run, wait_until
 from lib.vhostuser import Frontend
 
 # $JOURNAL_STREAM is how systemd says that stderr is the journal's; its socket is in a /run of our
@@ -25,8 +27,24 @@ exec "$@"
 """
 
 
+# A /dev of our own, with the fake syslogd's socket.
+START_SYSLOG = """\
+set -e
+mkdir -p "$1/dev"
+mount -t tmpfs none "$1/dev"
+for name in null urandom; do
+    touch "$1/dev/$name"
+    mount --bind "/dev/$name" "$1/dev/$name"
+done
+ln -s "$1/socket" "$1/dev/log"
+mount --rbind "$1/dev" /dev
+shift
+exec "$@"
+"""
+
+
 class Journal:
-    """A fake journald: the datagrams that arrive at its socket."""
+    """A fake journald or syslogd: the datagrams that arrive at its socket."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -37,6 +55,13 @@ class Journal:
 
     def close(self):
         self._socket.close()
+
+    def lines_until(self, text):
+        """The datagrams up to the one that holds the text."""
+        lines = []
+        while not lines or text not in lines[-1]:
+            lines.append(self._socket.recv(65536).decode())
+        return lines
 
     def wait_event(self, name):
         """The next entry of that event, as {field: value}."""
@@ -92,3 +117,23 @@ def test_the_same_text_on_stderr(workdir, stack):
     forwarder = stack.enter_context(Forwarder(workdir, {3: device}))
     assert re.search(rf" info relay 3: device {re.escape(device)} attached\n",
                      forwarder.output.text)
+
+
+@pytest.mark.parametrize("option", ["--nodaemon=log_syslog", None], ids=["foreground", "background"])
+def test_syslog_has_the_start(workdir, journal, option):
+    """What the log says while the daemon starts reaches syslog, and so does why it does not start."""
+    argv = [argument for argument in Forwarder(workdir).argv if argument != "--nodaemon"]
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START_SYSLOG, "sh",
+            journal.directory, *argv, *([option] if option else [])]
+    pid_file = workdir / "virtio-forwarder.pid"
+    with Process(argv, "daemon", log_path=workdir / "daemon.log"):
+        lines = journal.lines_until("ready: ")
+        assert any("port control over ZeroMQ" in line for line in lines[:-1]), lines
+        assert all(line.startswith("<") and "virtio-forwarder[" in line for line in lines), lines
+        try:
+            assert "runs already" in run(argv, check=False)  # stderr has it too
+            journal.lines_until("runs already")
+        finally:
+            pid = int(pid_file.read_text(encoding="ascii"))
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not pid_file.exists(), 30, "the daemon to end")
