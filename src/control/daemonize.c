@@ -3,8 +3,47 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+/* Ends the child by the signal that has arrived, and then this process. */
+_Noreturn static void stop_child(pid_t child, int signals, const sigset_t *stops)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) == sizeof(info)) {
+		kill(child, (int)info.ssi_signo);
+		waitpid(child, NULL, 0);
+		signal((int)info.ssi_signo, SIG_DFL);
+		raise((int)info.ssi_signo);
+		sigprocmask(SIG_UNBLOCK, stops, NULL);
+	}
+	_exit(EXIT_FAILURE);
+}
+
+_Noreturn static void wait_until_ready(pid_t child, int ready_fd)
+{
+	sigset_t stops;
+	char ready;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTERM);
+	sigaddset(&stops, SIGINT);
+	struct pollfd fds[] = {
+		{.fd = signalfd(-1, &stops, SFD_CLOEXEC), .events = POLLIN},
+		{.fd = ready_fd, .events = POLLIN},
+	};
+	while (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno == EINTR)
+		;
+	if (fds[0].revents & POLLIN)
+		stop_child(child, fds[0].fd, &stops);
+	/* End of file instead of a byte means that the child died; it has said why. */
+	_exit(read(ready_fd, &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
 
 int daemonize_start(struct daemonize *daemonize, struct err *err)
 {
@@ -19,10 +58,8 @@ int daemonize_start(struct daemonize *daemonize, struct err *err)
 		return err_set(err, errno, "fork: %s", strerror(errno));
 	}
 	if (pid > 0) {
-		char ready;
 		close(fds[1]);
-		/* End of file instead of a byte means that the child died; it has said why. */
-		_exit(read(fds[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+		wait_until_ready(pid, fds[0]);
 	}
 	close(fds[0]);
 	daemonize->ready_fd = fds[1];

@@ -6,8 +6,9 @@
 /*
  * Goes into the background: a child continues in a session of its own, with / as its working
  * directory. The original process waits until the child is ready and exits with 0; if the child
- * dies before that, it exits with 1, and the child has printed the reason. Must be called before
- * any thread is created.
+ * dies before that, it exits with 1, and the child has printed the reason. A SIGTERM or SIGINT to
+ * the waiting process ends the child, and then that process. Must be called before any thread is
+ * created, with both signals blocked.
  */
 struct daemonize {
 	int ready_fd; /* -1: in the foreground */

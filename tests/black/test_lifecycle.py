@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import stat
+import subprocess
 import time
 
 import pytest
@@ -202,6 +203,29 @@ def test_closed_standard_descriptors(workdir):
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 30, "the daemon to end")
     assert not pid_file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_while_it_starts(workdir, number):
+    """Who stops the process that waits for the daemon's start stops the daemon, which ends cleanly."""
+    devices = {relay: f"net_null{relay}" for relay in range(16)}  # so that the start takes a while
+    argv = [argument for argument in Forwarder(workdir, devices).argv if argument != "--nodaemon"]
+    pid_file = workdir / "virtio-forwarder.pid"
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as starter:
+        wait_until(lambda: pid_file.exists() and pid_file.read_text(encoding="ascii").strip(), 30,
+                   "the daemon's pid", interval=0.001)
+        pid = int(pid_file.read_text(encoding="ascii"))
+        os.kill(pid, signal.SIGSTOP)
+        assert starter.poll() is None
+        starter.send_signal(number)
+        os.kill(pid, signal.SIGCONT)
+        try:
+            assert starter.wait(60) == -number
+            assert not pid_file.exists()
+        finally:
+            if pid_file.exists():
+                os.kill(pid, signal.SIGTERM)
+                wait_until(lambda: not pid_file.exists(), 30, "the daemon to end")
 
 
 def test_socket_directory(start_forwarder):
