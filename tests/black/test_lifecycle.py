@@ -2,10 +2,13 @@
 """VMs and daemons that come, go and die under load: the relay serves the next one, nothing grows,
 and the neighbour never notices."""
 
+import errno
 import grp
 import os
 import pwd
+import re
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -288,6 +291,24 @@ def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, sla
     with pytest.raises(AssertionError):
         forwarder.start()
     assert f"symbolic link {forwarder.socket_dir}{slash} belongs to user 4711" in forwarder.output.tail()
+
+
+def test_unreachable_socket_of_a_vm(start_forwarder):
+    """In client mode the log says, once, why a VM's socket cannot be connected to, also if there was
+    none before."""
+    forwarder = start_forwarder((), client=True)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(forwarder.socket(1)))
+        other.listen()
+        other.settimeout(30)
+        other.accept()[0].close()  # the daemon has tried all sockets by now
+        forwarder.socket(0).symlink_to(forwarder.socket(0))
+        warning = f"{forwarder.socket(0)}: cannot connect: {os.strerror(errno.ELOOP)}"
+        forwarder.output.expect(re.escape(warning), 30)
+        for _ in range(3):  # it goes on trying
+            other.accept()[0].close()
+    assert forwarder.output.tail().count(warning) == 1
+    forwarder.socket(0).unlink()
 
 
 def test_another_program_as_the_service(workdir, stack, monkeypatch):

@@ -24,7 +24,7 @@ struct gate {
 	uint64_t closed_until_ms;
 	bool closed;           /* by gate_hang_up() */
 	enum gate_calls calls; /* at the last look */
-	bool rejected;         /* the last attempt to connect failed: no second warning */
+	bool rejected;         /* warned that it cannot connect, and has not since */
 };
 
 static unsigned count_connections(const struct gate *gate)
@@ -133,11 +133,13 @@ static void try_to_connect(struct gate *gate)
 	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
 		return;
 	int fd = connect_to(gate->path);
-	if (fd >= 0)
+	if (fd >= 0) {
 		admit(gate, fd);
-	else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected)
+		gate->rejected = false;
+	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected) {
 		log_warning("vhost-user socket %s: cannot connect: %s", gate->path, strerror(-fd));
-	gate->rejected = fd < 0;
+		gate->rejected = true;
+	}
 }
 
 static struct pollfd *add(struct pollfd *next, int fd, short events)
