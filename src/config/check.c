@@ -309,8 +309,7 @@ static int check_endpoints(
 
 		if (!endpoint)
 			continue;
-		if (!config->allow_tcp_endpoints && strncmp(endpoint, "ipc://", 6) != 0 &&
-			strncmp(endpoint, "inproc://", 9) != 0)
+		if (!config->allow_tcp_endpoints && strncmp(endpoint, "ipc://", 6) != 0)
 			return refuse(sources, all[i].id, err,
 				"'%s' would let anyone on the network control the daemon, without "
 				"a "

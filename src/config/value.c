@@ -86,6 +86,7 @@ int value_endpoint(
 	const struct config_option *option, const char *text, void *target, struct err *err)
 {
 	static const char ipc[] = "ipc://";
+	static const char inproc[] = "inproc://";
 	const size_t ipc_length = strlen(ipc);
 	const char *scheme_end = strstr(text, "://");
 	int as_bool = value_as_bool(text);
@@ -96,6 +97,11 @@ int value_endpoint(
 		return err_set(err, EINVAL,
 			"'%s' is neither an endpoint (%s) nor a boolean (true, false)", text,
 			option->when_true);
+	if (strncmp(text, inproc, strlen(inproc)) == 0)
+		return err_set(err, EINVAL,
+			"'%s' is within one process, so nobody else could reach it; write "
+			"ipc:///directory/file",
+			text);
 	if (strncmp(text, ipc, ipc_length) != 0)
 		return store(option, text, target, err);
 	/* No relative path, and no abstract socket, which no file mode protects. */

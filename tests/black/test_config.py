@@ -144,6 +144,7 @@ OPTIONS = {
     "token": (["-t1"], ["--vfio-vf-token: ", "UUID", UUID]),
     "endpoint": (["-zstats"], ["--zmq-stats-ep: ", "'stats'", "ipc:///"]),
     "endpoint-abstract": (["-zipc://@stats"], ["--zmq-stats-ep: ", "absolute path"]),
+    "endpoint-inproc": (["-zinproc://x"], ["--zmq-stats-ep: ", "inproc://x", "ipc:///"]),
     "endpoint-tcp": (["-Ztcp://127.0.0.1:5555"],
                      ["--zmq-port-control-ep: ", "without a password", "--allow-tcp-endpoints"]),
     "endpoint-twice": (["-zipc:///run/x", "-Zipc:///run/x"], ["--zmq-stats-ep: ", "ipc:///run/x",
