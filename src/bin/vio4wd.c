@@ -3,6 +3,7 @@
 /* All clients in one program: `vio4wd COMMAND`, or a link with the compatible name of a client. */
 
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +41,11 @@ static void usage(FILE *out)
 	fprintf(out, "\n`vio4wd COMMAND --help` tells more.\n");
 }
 
-static int finish(int code)
+static int finish(const char *program, int code)
 {
 	/* A full disk or a closed pipe is a failure too. */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
-		perror("vio4wd: cannot write the output");
+		fprintf(stderr, "%s: cannot write the output: %s\n", program, strerror(errno));
 		return EXIT_REFUSED;
 	}
 	return code;
@@ -60,17 +61,17 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].compatible_name && strcmp(name, commands[i].compatible_name) == 0) {
 			argv[0] = (char *)name;
-			return finish(commands[i].main(argc, argv, true));
+			return finish(name, commands[i].main(argc, argv, true));
 		}
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		usage(stdout);
-		return finish(0);
+		return finish("vio4wd", 0);
 	}
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0) {
 			snprintf(program, sizeof(program), "vio4wd %s", commands[i].name);
 			argv[1] = program;
-			return finish(commands[i].main(argc - 1, argv + 1, false));
+			return finish(program, commands[i].main(argc - 1, argv + 1, false));
 		}
 	if (argc > 1)
 		fprintf(stderr, "vio4wd: there is no command '%s'\n\n", argv[1]);

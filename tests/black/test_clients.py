@@ -380,12 +380,14 @@ def test_stats_usage(arguments):
     assert (code, out) == (USAGE, "") and "--help" in err
 
 
-def test_output_that_cannot_be_written(static):
+@pytest.mark.parametrize("name", [[STATS], ["vio4wd", "stats"]], ids=" ".join)
+def test_output_that_cannot_be_written(static, name):
     with open("/dev/full", "w", encoding="ascii") as full:
         result = subprocess.run(
-            [program(STATS), "--stats-ep", static.stats_endpoint, "--include-inactive"],
+            [program(name[0]), *name[1:], "--stats-ep", static.stats_endpoint, "--include-inactive"],
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert result.returncode == REFUSED and "No space left" in result.stderr
+    assert (result.returncode, result.stderr) == (
+        REFUSED, f"{' '.join(name)}: cannot write the output: No space left on device\n")
 
 
 # Core pinner, config
