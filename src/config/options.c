@@ -174,7 +174,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_NO_HUGE] = {
 		DAEMON,
 		.long_name = "no-huge", FLAG, AT(no_huge),
-		.help = "use no hugepages, for trials",
+		.help = "use no hugepages, for trials; there are 2 GiB then",
 		.detail = "Slower, and devices that need DMA do not work.",
 	},
 	[OPT_SAME_NUMA] = {

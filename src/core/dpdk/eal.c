@@ -14,9 +14,6 @@
 
 #define ARGUMENTS_MAX 24
 
-/* Without huge pages: enough for 64 relays. Reserved at start; pages are taken as they are used. */
-#define NO_HUGE_MIB "2048"
-
 /* DPDK's own heap, before any device: measured, and rounded up to a huge page. */
 #define EAL_BYTES (8ULL << 20)
 
@@ -103,7 +100,7 @@ int eal_start(const struct eal_options *options, struct err *err)
 	char *argv[ARGUMENTS_MAX];
 	int argc = 0;
 	_cleanup_free_ char *lcores = lcores_argument(options);
-	char huge_dir[300], memory[256], token[64], prefix[64];
+	char huge_dir[300], memory[256], token[64], prefix[64], no_huge_mib[16];
 
 	if (lcores == NULL)
 		return err_set(err, ENOMEM, "out of memory");
@@ -130,7 +127,8 @@ int eal_start(const struct eal_options *options, struct err *err)
 		argv[argc++] = "--no-huge";
 		argv[argc++] = "--iova-mode=va";
 		argv[argc++] = "-m";
-		argv[argc++] = NO_HUGE_MIB;
+		snprintf(no_huge_mib, sizeof(no_huge_mib), "%d", NO_HUGE_MIB);
+		argv[argc++] = no_huge_mib;
 	}
 	if (options->vfio_vf_token != NULL) {
 		snprintf(token, sizeof(token), "--vfio-vf-token=%s", options->vfio_vf_token);

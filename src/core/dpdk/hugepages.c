@@ -108,8 +108,10 @@ int hugepages_require(uint64_t bytes, int node, struct err *err)
 int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 {
 	if (page_bytes == 0)
-		return err_set(err, ENOMEM, "out of memory: %" PRIu64 " MiB more are needed",
-			(bytes >> 20) + 1);
+		return err_set(err, ENOMEM,
+			"out of memory: %" PRIu64 " MiB more are needed, and --no-huge has %d MiB "
+			"in all; use hugepages instead",
+			(bytes >> 20) + 1, NO_HUGE_MIB);
 
 	char folder[128];
 	long needed = (long)((bytes + page_bytes - 1) / page_bytes);

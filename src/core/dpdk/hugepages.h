@@ -13,6 +13,9 @@
 #include "base/err.h"
 #include "base/numa.h"
 
+/* The memory without huge pages. Reserved at start; pages are taken as they are used. */
+#define NO_HUGE_MIB 2048
+
 /*
  * Chooses the hugetlbfs mount whose pages the daemon uses; "": ordinary pages (--no-huge). Once,
  * before anything else here. Fails if `dir` is not a hugetlbfs or cannot be written to.
@@ -30,6 +33,7 @@ int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
  * Fills in the error for a failed allocation of `bytes` on NUMA node `socket` (-1: any): how many
- * pages it needs, how many are free, and the command that adds them. Returns -ENOMEM.
+ * pages it needs, how many are free, and the command that adds them; or, with ordinary pages, that
+ * there are no more. Returns -ENOMEM.
  */
 int hugepages_missing(uint64_t bytes, int socket, struct err *err);
