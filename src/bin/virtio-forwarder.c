@@ -247,7 +247,10 @@ int main(int argc, char **argv)
 
 	r = start(&daemon, &err);
 	if (r < 0) {
-		log_error("%s", err.text);
+		log_error("%s%s", err.text,
+			r == -EMFILE
+				? "; raise the limit: ulimit -n, or LimitNOFILE= of the service"
+				: "");
 		stop(&daemon);
 		return EXIT_FAILURE;
 	}

@@ -2,6 +2,7 @@
 """What the daemon needs is missing or runs out: it says what, and goes on with what it has."""
 
 import contextlib
+import errno
 import itertools
 import mmap
 import os
@@ -66,6 +67,17 @@ def test_no_hugepages(workdir):
         forwarder = Forwarder(workdir, huge=True, options=[f"--huge-dir={workdir}/huge"])
         refuses_to_start(forwarder, ["huge pages", "nr_hugepages"])
         assert not list((workdir / "huge").iterdir())
+
+
+def test_few_descriptors_at_the_start(workdir):
+    """The log tells how there can be more, where opening one fails."""
+    argv = Forwarder(workdir).argv
+    ends = []
+    for limit in range(24, 72, 8):
+        ends.append(run(["prlimit", f"--nofile={limit}:{limit}", "--", *argv], check=False)
+                    .splitlines()[-1])
+    too_many = [end for end in ends if os.strerror(errno.EMFILE) in end]
+    assert too_many and all("LimitNOFILE=" in end for end in too_many), ends
 
 
 def port_control(forwarder, op, relay, device):
