@@ -288,8 +288,11 @@ static int append_netdev(const char *sysfs, char *entry, struct addr_array *arra
 	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
 		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
 	if (!host_pci_is_pf(sysfs, &addr) && !colon &&
-		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry))
-		return append(array, &addr, err);
+		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry)) {
+		struct host_vf vf;
+		int r = host_vf_from_netdev(sysfs, entry, &vf, err);
+		return r < 0 ? r : append(array, &vf.addr, err);
+	}
 	return append_vfs(sysfs, entry, &addr, count, array, err);
 }
 

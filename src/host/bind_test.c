@@ -208,15 +208,21 @@ static void a_bound_vf_keeps_its_name(void **state)
 	expect_no_vf("web");
 }
 
-static void a_name_means_who_had_it_last(void **state)
+/* The kernel gives a name that counts to the next interface. */
+static void a_bound_vf_keeps_its_name_from_others(void **state)
 {
+	struct err err = {""};
+	struct host_vf vf;
+
 	assert_int_equal(bind_list("ens3v1"), 0);
 	fake_sysfs_remove(&kernel.fs, "class/net/ens3v2");
 	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.2/net");
 	fake_sysfs_netdev(&kernel.fs, "ens3v1", "0000:01:10.2", NULL, NULL);
-	expect_vf("ens3v1", "0000:01:10.2"); /* who has it */
-	assert_int_equal(bind_list("ens3v1"), 0);
-	expect_vf("ens3v1", "0000:01:10.2");
+	assert_int_equal(host_vf_from_netdev(kernel.fs.root, "ens3v1", &vf, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "0000:01:10.1"));
+	assert_non_null(strstr(err.text, "0000:01:10.2"));
+	assert_int_equal(bind_list("01:10.2"), 0);
+	expect_vf("ens3v1", "0000:01:10.1");
 	expect_no_vf("ens3v2");
 }
 
@@ -301,7 +307,7 @@ int main(void)
 		IN_TREE(a_vf_by_its_own_interface),
 		IN_TREE(a_vf_by_its_representor),
 		IN_TREE(a_bound_vf_keeps_its_name),
-		IN_TREE(a_name_means_who_had_it_last),
+		IN_TREE(a_bound_vf_keeps_its_name_from_others),
 		IN_TREE(binding_goes_on_where_no_name_can_be_kept),
 		IN_TREE(bad_entries_do_not_stop_the_rest),
 		IN_TREE(driver_not_loaded),

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/directory.h"
 #include "host/pci.h"
@@ -21,12 +23,17 @@ static int root_length(const char *sysfs)
 	return (int)(strrchr(sysfs, '/') - sysfs);
 }
 
-/* Replaces the former link of the name. */
+/* Replaces the link that the name had. */
 static int make_link(
 	const char *sysfs, const char *netdev, const struct pci_addr *addr, struct err *err)
 {
 	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX], function[PATH_MAX];
+	struct pci_addr other;
 
+	if (host_name_find(sysfs, netdev, &other) == 0 && !pci_addr_equal(&other, addr)) {
+		pci_addr_format(&other, text);
+		return err_set(err, EEXIST, "%s had it, and is still bound", text);
+	}
 	snprintf(path, sizeof(path), DIRECTORY, root_length(sysfs), sysfs);
 	int r = directory_make(path, DIRECTORY_MODE, err);
 	if (r < 0)
@@ -52,13 +59,25 @@ int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct er
 	return r < 0 ? err_prefix(err, r, "its interface's name %s is not remembered", netdev) : 0;
 }
 
+/* True if the link is root's or our own: the directory may be the account's of a daemon. */
+static bool is_trusted(const char *sysfs, const char *netdev)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), NAME, root_length(sysfs), sysfs, netdev);
+	return lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
+}
+
 int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr)
 {
 	char driver[HOST_DRIVER_SIZE];
 	struct pci_addr addr;
+	struct host_vf vf;
 
-	if (!sysfs_netdev_name_valid(netdev) ||
+	if (!sysfs_netdev_name_valid(netdev) || !is_trusted(sysfs, netdev) ||
 		sysfs_link_pci(&addr, NAME, root_length(sysfs), sysfs, netdev) < 0 ||
+		host_vf_from_pci(sysfs, &addr, &vf, NULL) < 0 ||
 		host_pci_driver(sysfs, &addr, driver) < 0 || !host_driver_is_userspace(driver))
 		return -ENOENT;
 	*ret_addr = addr;

@@ -13,14 +13,15 @@
 #include "base/pci_addr.h"
 
 /*
- * Remembers the name of the function's interface, before it is unbound; of a name that several
- * functions have had, the last one. A function without an interface is no error. Any thread, one at
- * a time. Returns 0, or a negative errno with the name and the reason in err.
+ * Remembers the name of the function's interface, before it is unbound. A name that a VF has left
+ * is given to the next one by the kernel, if it counts (eth2): the first keeps it as long as it is
+ * bound. A function without an interface is no error. Any thread, one at a time. Returns 0, or a
+ * negative errno with the name and the reason in err.
  */
 int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err);
 
 /*
- * The function that had an interface of this name, while a userspace driver has it; -ENOENT where
- * there is none. The caller has looked for a present interface of that name first. Any thread.
+ * The VF that had an interface of this name, while a userspace driver has it; -ENOENT if there is
+ * none. Any thread.
  */
 int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr);

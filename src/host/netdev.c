@@ -199,7 +199,8 @@ static int representor_vf(
 int host_vf_from_netdev(
 	const char *sysfs, const char *netdev, struct host_vf *ret_vf, struct err *err)
 {
-	struct pci_addr addr;
+	char text[PCI_ADDR_TEXT_SIZE], other_text[PCI_ADDR_TEXT_SIZE];
+	struct pci_addr addr, other;
 	int r;
 
 	if (!sysfs_netdev_name_valid(netdev))
@@ -214,6 +215,13 @@ int host_vf_from_netdev(
 		return representor_vf(sysfs, netdev, ret_vf, err);
 	} else if (sysfs_link_pci(&addr, NETDEV "/device", sysfs, netdev) < 0) {
 		return err_set(err, EINVAL, "interface %s has a physfn but no PCI device", netdev);
+	} else if (host_name_find(sysfs, netdev, &other) == 0 && !pci_addr_equal(&addr, &other)) {
+		pci_addr_format(&addr, text);
+		pci_addr_format(&other, other_text);
+		return err_set(err, EEXIST,
+			"interface %s is VF %s, but VF %s, which is bound, was %s before; name "
+			"them by representors or PCI addresses",
+			netdev, text, other_text, netdev);
 	}
 	r = host_vf_from_pci(sysfs, &addr, ret_vf, err);
 	return r < 0 ? err_prefix(err, r, "interface %s", netdev) : 0;

@@ -218,15 +218,16 @@ def test_stop_while_it_starts(workdir, number):
         wait_until(lambda: pid_file.exists() and pid_file.read_text(encoding="ascii").strip(), 30,
                    "the daemon's pid", interval=0.001)
         pid = int(pid_file.read_text(encoding="ascii"))
-        os.kill(pid, signal.SIGSTOP)
-        assert starter.poll() is None
-        starter.send_signal(number)
-        os.kill(pid, signal.SIGCONT)
         try:
+            os.kill(pid, signal.SIGSTOP)
+            assert starter.poll() is None
+            starter.send_signal(number)
+            os.kill(pid, signal.SIGCONT)
             assert starter.wait(60) == -number
             assert not pid_file.exists()
         finally:
             if pid_file.exists():
+                os.kill(pid, signal.SIGCONT)
                 os.kill(pid, signal.SIGTERM)
                 wait_until(lambda: not pid_file.exists(), 30, "the daemon to end")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
+from lib.hugepages import alone
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
@@ -39,18 +40,19 @@ def mounted(kind, path, options):
 @contextlib.contextmanager
 def all_hugepages_taken():
     page, maps = 2 << 20, []
-    while int(FREE_PAGES.read_text()) > 0:
+    with alone():
+        while int(FREE_PAGES.read_text()) > 0:
+            try:
+                taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
+                taken[0] = 1
+            except OSError:
+                break  # the free pages are reserved by others
+            maps.append(taken)
         try:
-            taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
-            taken[0] = 1
-        except OSError:
-            break  # the free pages are reserved by others
-        maps.append(taken)
-    try:
-        yield
-    finally:
-        for taken in maps:
-            taken.close()
+            yield
+        finally:
+            for taken in maps:
+                taken.close()
 
 
 def refuses_to_start(forwarder, words):

@@ -32,7 +32,7 @@ def _locked(fd):
 
 
 @contextmanager
-def _alone(wait_s):
+def alone(wait_s=WAIT_S):
     """Holds a lock of the whole machine: another checkout must not count the same free pages. The lock is
     on the kernel's directory, so no file is left behind."""
     fd = os.open(PAGES, os.O_RDONLY | os.O_DIRECTORY)
@@ -62,7 +62,7 @@ def hugepages(mebibytes, mount_point, wait_s=WAIT_S):
     if not os.access(PAGES / "nr_hugepages", os.W_OK):
         yield None
         return
-    with _alone(wait_s), _reserved(mebibytes) as enough:
+    with alone(wait_s), _reserved(mebibytes) as enough:
         if not enough:
             yield None
             return
