@@ -238,7 +238,7 @@ static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
 			 end = turns[(i + 2) % TURNS_MAX];
 
 		*ret_hole = unused_place(ring, hole);
-		if (distance(ring, hole, run) == 1 && distance(ring, run, end) < ring->size / 2 &&
+		if (distance(ring, hole, run) == 1 && distance(ring, run, end) < ring->size - 2 &&
 			is_available(flags_at(ring, hole), ret_hole->wrap)) {
 			*ret_end = unused_place(ring, end);
 			return true;
@@ -249,27 +249,41 @@ static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
 
 /*
  * True if the buffer that ends at the ring's position is a chain, of which this place is the second
- * descriptor. Only the first descriptor of a chain is marked as used.
+ * descriptor. Only the first descriptor of a chain is marked as used; it gets the id of the last.
+ * The others stay as the driver has written them.
  */
 static bool is_in_last_chain(const struct ring *ring, struct place place)
 {
-	uint16_t n = 1;
+	const struct vring_packed_desc *desc = ring->packed_desc;
+	uint16_t first = (place.number + ring->size - 1) % ring->size, last = first;
+	uint16_t flags = VRING_DESC_F_NEXT;
 
-	while (n < ring->size &&
-		flags_at(ring, (place.number + n - 1) % ring->size) & VRING_DESC_F_NEXT)
-		n++;
-	bool wraps = place.number + n >= ring->size;
-	return (place.number + n) % ring->size == ring->next && (place.wrap ^ wraps) == ring->wrap;
+	for (uint16_t n = 0; n < ring->size && flags & VRING_DESC_F_NEXT; n++) {
+		last = place.number;
+		flags = flags_at(ring, last);
+		if (!is_available(flags, place.wrap))
+			return false;
+		if (++place.number == ring->size)
+			place = (struct place){0, !place.wrap};
+	}
+	return place.number == ring->next && place.wrap == ring->wrap &&
+	       desc[last].id == desc[first].id;
 }
 
 /*
- * The driver looks no further than the hole, so it has seen none of the burst. The buffer in the
- * hole is given back empty.
+ * Gives back the torn burst empty: a packet of several buffers may have lost its last ones. The
+ * driver looks no further than the hole, so it has seen none of it.
  */
-static void close_hole(struct ring *ring, struct place hole)
+static void close_hole(struct ring *ring, struct place hole, struct place end)
 {
 	const struct used used = {.id = ring->packed_desc[hole.number].id, .n_slots = 1};
 
+	for (uint16_t i = (hole.number + 1) % ring->size; i != end.number;
+		i = (i + 1) % ring->size) {
+		ring->packed_desc[i].len = 0;
+		if (ring->memory->log != NULL)
+			log_descriptor(ring, &ring->packed_desc[i]);
+	}
 	use_descriptor(ring, hole, &used);
 }
 
@@ -289,7 +303,7 @@ bool ring_packed_find_position(struct ring *ring)
 	if (!is_start(ring) && is_in_last_chain(ring, place))
 		return false;
 	if (has_hole)
-		close_hole(ring, hole);
+		close_hole(ring, hole, place);
 	ring->next = place.number;
 	ring->wrap = place.wrap;
 	return true;
