@@ -123,7 +123,7 @@ static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *pa
 	segment->l3_len = packet->l3_len;
 	segment->l4_len = packet->l4_len;
 	bool ipv4 = packet->ol_flags & RTE_MBUF_F_TX_IPV4;
-	if (device_checksum && offload_device_understands(ipv4, packet->l3_len))
+	if (device_checksum && offload_device_understands(ipv4, packet->l2_len, packet->l3_len))
 		segment->ol_flags =
 			RTE_MBUF_F_TX_TCP_CKSUM | (ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 	finish_ip(segment, ipv4, gso->n_cut);

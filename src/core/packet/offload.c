@@ -55,7 +55,8 @@ static bool parse(const struct rte_mbuf *packet, struct headers *ret_headers)
 
 static bool device_understands(const struct headers *headers)
 {
-	return offload_device_understands(headers->ipv4, headers->lengths.l3_len);
+	return offload_device_understands(
+		headers->ipv4, headers->lengths.l2_len, headers->lengths.l3_len);
 }
 
 /* Copies the lengths to where drivers and gso.h look for them. False if they do not fit there. */

@@ -13,6 +13,7 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <stdbool.h>
@@ -29,14 +30,17 @@ static inline bool offload_needed(const struct rte_mbuf *packet)
 	return packet->ol_flags & (RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 }
 
+/* An Ethernet header with two tags: devices that parse headers by themselves promise no more. */
+#define DEVICE_L2_BYTES_MAX (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+
 /*
- * True if a device may be asked for a checksum behind an IP header of this length. Drivers compute
+ * True if a device may be asked for a checksum behind headers of these lengths. Drivers compute
  * the pseudo-header from the fixed IPv6 header alone: they find neither the end of a chain of
  * extension headers nor the final destination in it.
  */
-static inline bool offload_device_understands(bool ipv4, unsigned ip_bytes)
+static inline bool offload_device_understands(bool ipv4, unsigned l2_bytes, unsigned ip_bytes)
 {
-	return ipv4 || ip_bytes == sizeof(struct rte_ipv6_hdr);
+	return l2_bytes <= DEVICE_L2_BYTES_MAX && (ipv4 || ip_bytes == sizeof(struct rte_ipv6_hdr));
 }
 
 /*
