@@ -233,7 +233,9 @@ class PackedRing(Ring):
 
     @property
     def base(self):
-        return self.used_next | self.used_wrap << 15
+        """Where a buffer is available next, and above it where one is used next."""
+        position = self.used_next | self.used_wrap << 15
+        return position | position << 16
 
     def _flags(self):
         return PACKED_AVAIL if self.wrap else PACKED_USED
