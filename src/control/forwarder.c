@@ -18,7 +18,7 @@
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
 
-#define DISCARD_PACKETS 4096 /* one burst and one cache for each worker of a large machine */
+#define DISCARD_PACKETS 4096 /* a burst for each of the most workers; they are freed at once */
 #define DISCARD_BYTES 2048
 
 /*
@@ -147,7 +147,7 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 			-1, err);
 	if (r == 0)
 		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
-			-1, err);
+			0, -1, err);
 	if (r == 0)
 		r = fault_open(err);
 	if (r == 0)

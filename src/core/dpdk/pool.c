@@ -16,11 +16,11 @@ uint64_t pool_bytes(unsigned n, unsigned room_bytes)
 }
 
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
-	int socket, struct err *err)
+	unsigned cache, int socket, struct err *err)
 {
 	socket = hugepages_node(socket);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		name, n, POOL_CACHE, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
+		name, n, cache, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
 
 	if (pool == NULL && rte_errno == ENOMEM)
 		return hugepages_missing(pool_bytes(n, room_bytes), socket, err);
@@ -29,6 +29,14 @@ int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, uns
 			rte_strerror(rte_errno));
 	*ret_pool = pool;
 	return 0;
+}
+
+void pool_flush(struct rte_mempool *pool, unsigned lcore)
+{
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(pool, lcore);
+
+	if (cache != NULL)
+		rte_mempool_cache_flush(cache, pool);
 }
 
 void pool_destroy(struct rte_mempool *pool)

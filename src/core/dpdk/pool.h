@@ -17,13 +17,23 @@ struct rte_mempool;
 
 #define POOL_CACHE 256 /* packets that a worker keeps at hand, warm in its cache */
 
+/* So many may be in the cache of a worker that takes or frees packets of a pool. */
+#define POOL_CACHED_MAX (POOL_CACHE * 3 / 2)
+
 /*
  * Creates a pool of `n` packets of `room_bytes` each (without the headroom), called `name`, on NUMA
- * node `socket` (-1: any) or the one that hugepages_node() gives for it. On failure the error says
+ * node `socket` (-1: any) or the one that hugepages_node() gives for it. Each thread that uses it
+ * keeps `cache` of them at hand: POOL_CACHE, or 0. On failure the error says
  * which huge pages are missing and how to add them.
  */
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
-	int socket, struct err *err);
+	unsigned cache, int socket, struct err *err);
+
+/*
+ * Returns to all threads what one of DPDK's has at hand. That thread does not use the pool now, or
+ * is the calling one.
+ */
+void pool_flush(struct rte_mempool *pool, unsigned lcore);
 
 /*
  * Frees the pool. All packets must be back: a pool with packets out is a bug; it is logged, and the

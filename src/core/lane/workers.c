@@ -171,9 +171,19 @@ void workers_grant(
 	struct plan *plan = next_plan(&workers->workers[worker]);
 
 	assert(lane->worker < 0 && plan->n < LANES_MAX);
+	if (lane->vf != NULL)
+		vf_flush_cache(lane->vf, rte_lcore_id());
 	plan->places[plan->n++] = (struct place){direction, lane};
 	lane->worker = worker;
 	publish(workers, &workers->workers[worker], plan);
+}
+
+static bool runs_lane_of(const struct plan *plan, const struct vf *vf)
+{
+	for (unsigned i = 0; i < plan->n; i++)
+		if (plan->places[i].lane->vf == vf)
+			return true;
+	return false;
 }
 
 void workers_retract(struct workers *workers, struct lane *lane)
@@ -191,4 +201,6 @@ void workers_retract(struct workers *workers, struct lane *lane)
 	plan->n = kept;
 	publish(workers, worker, plan);
 	lane->worker = -1;
+	if (lane->vf != NULL && !runs_lane_of(plan, lane->vf))
+		vf_flush_cache(lane->vf, worker->lcore);
 }

@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 #include <string.h>
 
+#include "base/direction.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/dpdk/dpdk_log.h"
@@ -19,12 +20,11 @@
 #include "core/vf/packet_sockets.h"
 #include "core/vf/port.h"
 
-#define RING_SIZE 1024      /* descriptors of a single queue; fewer if the device has fewer */
-#define RINGS_TOTAL 2048    /* descriptors of all queues of one direction */
-#define SEGMENT_BYTES 2048  /* packet bytes in one buffer */
-#define TAGS_BYTES (2 * 4)  /* two VLAN tags, beyond the MTU and the Ethernet header */
-#define WORKERS_PER_RELAY 2 /* whose pool caches may hold packets */
-#define LENT_PART 2         /* lent segments may take 1/LENT_PART of a transmit queue */
+#define RING_SIZE 1024     /* descriptors of a single queue; fewer if the device has fewer */
+#define RINGS_TOTAL 2048   /* descriptors of all queues of one direction */
+#define SEGMENT_BYTES 2048 /* packet bytes in one buffer */
+#define TAGS_BYTES (2 * 4) /* two VLAN tags, beyond the MTU and the Ethernet header */
+#define LENT_PART 2        /* lent segments may take 1/LENT_PART of a transmit queue */
 
 static unsigned ring_size(unsigned n_queues)
 {
@@ -33,13 +33,15 @@ static unsigned ring_size(unsigned n_queues)
 
 /*
  * Enough for full rings, the backlog of packets for the guest, the bursts in the lanes, and the
- * workers' caches.
+ * caches of the workers that run them: one for each lane at most.
  */
 static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
 {
-	unsigned lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
+	unsigned lanes = DIRECTIONS_N * MIN(n_queues, (unsigned)SLICES_MAX);
+	unsigned in_lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
 
-	return n_queues * (ring_rx + ring_tx) + lanes + WORKERS_PER_RELAY * POOL_CACHE * 3 / 2;
+	return n_queues * (ring_rx + ring_tx) + in_lanes +
+	       MIN(lanes, rte_lcore_count()) * POOL_CACHED_MAX;
 }
 
 static unsigned frame_bytes(unsigned mtu)
@@ -187,7 +189,7 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 	if (vf->pool == NULL)
 		r = pool_create(&vf->pool, pool_name,
 			packets_needed(vf->n_queues, ring_rx, ring_tx), room_bytes(&info, vf->mtu),
-			vf->socket, err);
+			POOL_CACHE, vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
 

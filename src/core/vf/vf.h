@@ -124,5 +124,11 @@ bool vf_pool_is_remote(const struct vf *vf, int numa_node);
  */
 int vf_move_pool(struct vf *vf, int numa_node, struct err *err);
 
+/*
+ * Returns to the device's pool what a thread of DPDK's has at hand of it, where nobody else could
+ * get at it. That thread runs no lane of the device, or is the calling one.
+ */
+void vf_flush_cache(struct vf *vf, unsigned lcore);
+
 /* The packet memory that a device usually needs, in bytes, for a check before the start. */
 uint64_t vf_memory_bytes(void);

@@ -39,7 +39,14 @@ static int copy_pool(const struct rte_mempool *pool, int numa_node, struct rte_m
 		pool->name[length] == '@' ? "" : "@");
 	return pool_create(ret_pool, name, pool->size,
 		rte_pktmbuf_data_room_size((struct rte_mempool *)pool) - RTE_PKTMBUF_HEADROOM,
-		numa_node, err);
+		POOL_CACHE, numa_node, err);
+}
+
+void vf_flush_cache(struct vf *vf, unsigned lcore)
+{
+	pool_flush(vf->pool, lcore);
+	if (vf->old_pool != NULL)
+		pool_flush(vf->old_pool, lcore);
 }
 
 int vf_move_pool(struct vf *vf, int numa_node, struct err *err)
