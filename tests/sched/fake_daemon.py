@@ -33,6 +33,7 @@ class Lane:
         self.busy = busy      # measured share of a core; None: not reported
         self.pinned = pinned  # reported with the statistics
         self.slices = []      # if it is split: [[CPU, measured share of a core], ...]
+        self.busy_before_s = 0  # of each slice, before this daemon was asked
 
 
 class FakeDaemon:
@@ -149,7 +150,7 @@ class FakeDaemon:
             if lane.busy is not None:
                 state.busy_ns = int(lane.busy * elapsed * 1e9)
             for cpu, busy in lane.slices:
-                state.slice.add(cpu=cpu, busy_ns=int(busy * elapsed * 1e9))
+                state.slice.add(cpu=cpu, busy_ns=int((busy * elapsed + lane.busy_before_s) * 1e9))
 
     def _core_sched(self, data):
         request = self._messages.CoreSchedRequest.FromString(data)

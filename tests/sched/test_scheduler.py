@@ -151,6 +151,19 @@ def test_slices_move_by_themselves(daemon, scheduler):
         assert len(fake.updates) == 1
 
 
+def test_what_slices_did_before_is_no_load(daemon, scheduler):
+    """A device of several queues comes back: its slices were busy for a day before it went."""
+    with daemon([0], messages=extended) as fake:
+        fake.relays.update({relay: {VF_TO_VM: Lane(cpu, HALF), VM_TO_VF: Lane(cpu, 0)}
+                            for relay, cpu in ((1, 11), (2, 12))})
+        scheduler()
+        polls(fake, 4)
+        lane = fake.relays[0][VF_TO_VM]
+        lane.busy_before_s, lane.busy, lane.slices = 86400, 0.04, [[11, 0.02], [11, 0.02]]
+        polls(fake, 4)
+        assert not fake.updates
+
+
 @pytest.mark.parametrize("options, moves", [((), 0), (("--global-numa-opt",), 1)])
 def test_numa(daemon, scheduler, options, moves):
     """Memory and CPU 11 on node 0, CPU 12 on node 1."""

@@ -97,11 +97,16 @@ static double slice_load(
 	const struct meter *meter, unsigned i, enum direction direction, unsigned slice)
 {
 	const struct relay_stats *relay = &meter->now->relays[i], *old;
+	const struct direction_stats *before;
 
 	old = meter->before ? find_relay(meter->before, relay->id) : NULL;
 	if (!old)
 		return 0;
-	return per_second(meter, meter_direction(old, direction)->slices[slice].busy_ns,
+	/* A slice that was not told of before has been busy since the start of the daemon. */
+	before = meter_direction(old, direction);
+	if (before->n_slices < 2 || slice >= before->n_slices)
+		return 0;
+	return per_second(meter, before->slices[slice].busy_ns,
 		       meter_direction(relay, direction)->slices[slice].busy_ns) /
 	       1e9;
 }
