@@ -250,15 +250,16 @@ static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
 /*
  * True if the buffer that ends at the ring's position is a chain, of which this place is the second
  * descriptor. Only the first descriptor of a chain is marked as used; it gets the id of the last.
- * The others stay as the driver has written them.
+ * The others stay as the driver has written them. A chain of two is not recognised: its second
+ * descriptor looks like the next buffer, to which Linux gives the id that has just come back.
  */
 static bool is_in_last_chain(const struct ring *ring, struct place place)
 {
 	const struct vring_packed_desc *desc = ring->packed_desc;
 	uint16_t first = (place.number + ring->size - 1) % ring->size, last = first;
-	uint16_t flags = VRING_DESC_F_NEXT;
+	uint16_t flags = VRING_DESC_F_NEXT, n;
 
-	for (uint16_t n = 0; n < ring->size && flags & VRING_DESC_F_NEXT; n++) {
+	for (n = 0; n < ring->size && flags & VRING_DESC_F_NEXT; n++) {
 		last = place.number;
 		flags = flags_at(ring, last);
 		if (!is_available(flags, place.wrap))
@@ -266,7 +267,7 @@ static bool is_in_last_chain(const struct ring *ring, struct place place)
 		if (++place.number == ring->size)
 			place = (struct place){0, !place.wrap};
 	}
-	return place.number == ring->next && place.wrap == ring->wrap &&
+	return n > 1 && place.number == ring->next && place.wrap == ring->wrap &&
 	       desc[last].id == desc[first].id;
 }
 

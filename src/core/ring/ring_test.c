@@ -430,7 +430,7 @@ static void use_one(struct bench *bench)
  */
 static void corrects_an_old_position_of_a_packed_ring(void **state)
 {
-	static const unsigned offered[] = {2, SIZE / 2, SIZE};
+	static const unsigned offered[] = {1, 2, SIZE / 2, SIZE};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++) {
 		struct bench *bench = bench_new(true);
@@ -442,6 +442,9 @@ static void corrects_an_old_position_of_a_packed_ring(void **state)
 			use_one(bench);
 			const uint16_t next = ring->next;
 			const bool wrap = ring->wrap;
+			const uint16_t id = ring->packed_desc[next].id;
+			/* As Linux does: the id that has come back last. */
+			ring->packed_desc[next].id = ring->packed_desc[(next + SIZE - 1) % SIZE].id;
 			for (unsigned old = 1; old < 2 * SIZE; old++) {
 				const unsigned right = next + (wrap ? 0 : SIZE);
 				if (old == right)
@@ -452,6 +455,9 @@ static void corrects_an_old_position_of_a_packed_ring(void **state)
 				assert_int_equal(ring->next, next);
 				assert_int_equal(ring->wrap, wrap);
 			}
+			ring->packed_desc[next].id = id;
+			ring->next = next;
+			ring->wrap = wrap;
 		}
 		bench_free(bench);
 	}
@@ -506,23 +512,21 @@ static void goes_on_after_a_torn_burst(void **state)
 /* The last buffer was a chain: the marks alone would have the ring go on inside it. */
 static void believes_the_end_of_a_chain(void **state)
 {
+	struct bench *bench = bench_new(true);
 	uint8_t *buffer;
 	uint32_t written;
 
-	for (unsigned n = 2; n <= 3; n++) {
-		struct bench *bench = bench_new(true);
-		for (unsigned sent = 0; sent < 3; sent++)
-			assert_true(bench_send(bench, 100, 1, 0));
-		assert_true(bench_send(bench, 100, n, 0));
-		assert_int_equal(bench_take(bench, 4), 4);
-		rte_pktmbuf_free_bulk(bench->packets, 4);
-		assert_false(ring_packed_find_position(&bench->ring));
-		while (driver_take_used(&bench->driver, &buffer, &written))
-			;
+	for (unsigned sent = 0; sent < 3; sent++)
 		assert_true(bench_send(bench, 100, 1, 0));
-		assert_false(ring_packed_find_position(&bench->ring));
-		bench_free(bench);
-	}
+	assert_true(bench_send(bench, 100, 3, 0));
+	assert_int_equal(bench_take(bench, 4), 4);
+	rte_pktmbuf_free_bulk(bench->packets, 4);
+	assert_false(ring_packed_find_position(&bench->ring));
+	while (driver_take_used(&bench->driver, &buffer, &written))
+		;
+	assert_true(bench_send(bench, 100, 1, 0));
+	assert_false(ring_packed_find_position(&bench->ring));
+	bench_free(bench);
 }
 
 /* The descriptors of a chain cannot be told from ones that were never used. */
@@ -533,7 +537,7 @@ static void leaves_a_ring_of_chains_alone(void **state)
 	uint32_t written;
 
 	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
-		bench_send(bench, 100, 2, 0);
+		bench_send(bench, 100, 3, 0);
 		assert_int_equal(bench_take(bench, 1), 1);
 		rte_pktmbuf_free(bench->packets[0]);
 		assert_true(driver_take_used(&bench->driver, &buffer, &written));
