@@ -3,11 +3,11 @@
 
 /* Sizes that are fixed by the compatibility contract or by the system. */
 
-#define RELAYS_MAX 64                   /* relay ids 0..63 */
-#define BOND_MEMBERS_MAX 8              /* devices in a bond */
-#define SLICES_MAX 8                    /* of one direction of a relay, one per device queue */
-#define WORKERS_MAX 128                 /* worker CPUs: RTE_MAX_LCORE of the usual DPDK builds */
-#define QUEUE_PAIRS_MAX 32              /* virtio queue pairs of a VM */
+#define RELAYS_MAX 64      /* relay ids 0..63 */
+#define BOND_MEMBERS_MAX 8 /* devices in a bond */
+#define SLICES_MAX 8       /* of one direction of a relay, one per device queue */
+#define WORKERS_MAX 127    /* worker CPUs: DPDK has 128 threads, one is the control thread */
+#define QUEUE_PAIRS_MAX 32 /* virtio queue pairs of a VM */
 #define RINGS_MAX (2 * QUEUE_PAIRS_MAX) /* rings of a VM */
 #define DEVICE_MEMORY_BYTES (12 << 20)  /* hugepages that an attached device needs, about */
 #define SOCKET_PATH_SIZE 108            /* sun_path, with its NUL */
