@@ -21,8 +21,8 @@
 #include "base/pid_file.h"
 #include "base/standard_fds.h"
 #include "config/config.h"
-#include "control/accept_guard.h"
 #include "control/daemonize.h"
+#include "control/descriptor_reserve.h"
 #include "control/forwarder.h"
 #include "control/services.h"
 #include "control/watchdog.h"
@@ -172,7 +172,7 @@ static int start(struct daemon *daemon, struct err *err)
 		.log_level = config->log_level,
 	};
 
-	int r = accept_guard_init();
+	int r = descriptor_reserve_init();
 	if (r < 0)
 		return err_set(err, -r, "/dev/null: %s", strerror(-r));
 	r = pid_file_take(&daemon->pid_file, config->pid_dir, err);
