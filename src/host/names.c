@@ -13,14 +13,23 @@
 #include "host/sysfs.h"
 #include "host/usable.h"
 
-#define DIRECTORY "%.*s/run/virtio-forwarder"
+#define DIRECTORY "run/virtio-forwarder"
 #define DIRECTORY_MODE 0755
-#define NAME DIRECTORY "/netdev-%s"
 
-/* The length of the path of the directory that sysfs is in. */
-static int root_length(const char *sysfs)
+/* Writes the path of something in the directory that sysfs is in. */
+static void write_path(
+	char ret_path[static PATH_MAX], const char *sysfs, const char *prefix, const char *name)
 {
-	return (int)(strrchr(sysfs, '/') - sysfs);
+	const char *last = strrchr(sysfs, '/');
+	size_t root = last != NULL ? (size_t)(last + 1 - sysfs) : 0;
+
+	snprintf(ret_path, PATH_MAX, "%s", sysfs);
+	snprintf(ret_path + root, PATH_MAX - root, "%s%s", prefix, name);
+}
+
+static void write_link_path(char ret_path[static PATH_MAX], const char *sysfs, const char *netdev)
+{
+	write_path(ret_path, sysfs, DIRECTORY "/netdev-", netdev);
 }
 
 /* Replaces the link that the name had. */
@@ -34,11 +43,11 @@ static int make_link(
 		pci_addr_format(&other, text);
 		return err_set(err, EEXIST, "%s had it, and is still bound", text);
 	}
-	snprintf(path, sizeof(path), DIRECTORY, root_length(sysfs), sysfs);
+	write_path(path, sysfs, DIRECTORY, "");
 	int r = directory_make(path, DIRECTORY_MODE, err);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), NAME, root_length(sysfs), sysfs, netdev);
+	write_link_path(path, sysfs, netdev);
 	pci_addr_format(addr, text);
 	snprintf(function, sizeof(function), "%s/bus/pci/devices/%s", sysfs, text);
 	unlink(path);
@@ -60,23 +69,22 @@ int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct er
 }
 
 /* True if the link is root's or our own: the directory may be the account's of a daemon. */
-static bool is_trusted(const char *sysfs, const char *netdev)
+static bool is_trusted(const char *path)
 {
-	char path[PATH_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof(path), NAME, root_length(sysfs), sysfs, netdev);
 	return lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
 }
 
 int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr)
 {
-	char driver[HOST_DRIVER_SIZE];
+	char driver[HOST_DRIVER_SIZE], path[PATH_MAX];
 	struct pci_addr addr;
 	struct host_vf vf;
 
-	if (!sysfs_netdev_name_valid(netdev) || !is_trusted(sysfs, netdev) ||
-		sysfs_link_pci(&addr, NAME, root_length(sysfs), sysfs, netdev) < 0 ||
+	write_link_path(path, sysfs, netdev);
+	if (!sysfs_netdev_name_valid(netdev) || !is_trusted(path) ||
+		sysfs_link_pci(&addr, "%s", path) < 0 ||
 		host_vf_from_pci(sysfs, &addr, &vf, NULL) < 0 ||
 		host_pci_driver(sysfs, &addr, driver) < 0 || !host_driver_is_userspace(driver))
 		return -ENOENT;
