@@ -2,34 +2,44 @@
 #include "control/descriptor_reserve.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Global, since the C library's functions have no argument for it. */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static int reserve = -1;
+/*
+ * Of epoll's kind, so that epoll_create() can hand it out. Global, since the C library's functions
+ * have no argument for it.
+ */
+static atomic_int reserve = -1;
 
-static int open_reserve(void)
+static int open_epoll(void)
 {
-	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return (int)syscall(SYS_epoll_create1, EPOLL_CLOEXEC);
+}
+
+/* Opens a new reserve if there is none, and a descriptor is left. */
+static void refill(void)
+{
+	int none = -1;
+
+	if (atomic_load(&reserve) >= 0)
+		return;
+	int fd = open_epoll();
+	if (fd >= 0 && !atomic_compare_exchange_strong(&reserve, &none, fd))
+		close(fd);
+}
+
+static int take(void)
+{
+	return atomic_exchange(&reserve, -1);
 }
 
 int descriptor_reserve_init(void)
 {
-	reserve = open_reserve();
-	return reserve < 0 ? -errno : 0;
-}
-
-/* The next descriptor that this thread opens has its number, unless another thread is quicker. */
-static void release(void)
-{
-	if (reserve >= 0)
-		close(reserve);
-	reserve = -1;
+	refill();
+	return atomic_load(&reserve) < 0 ? -errno : 0;
 }
 
 static int accept_by_system(int fd, struct sockaddr *addr, socklen_t *addr_bytes, int flags)
@@ -41,28 +51,30 @@ int accept4(int fd, struct sockaddr *addr, socklen_t *addr_bytes, int flags)
 {
 	int client = accept_by_system(fd, addr, addr_bytes, flags);
 
-	if (client >= 0 || errno != EMFILE)
+	if (client >= 0) {
+		refill();
 		return client;
-	pthread_mutex_lock(&mutex);
-	release();
+	}
+	if (errno != EMFILE)
+		return -1;
+	close(take());
 	client = accept_by_system(fd, NULL, NULL, SOCK_CLOEXEC);
 	if (client >= 0)
 		close(client);
-	reserve = open_reserve();
-	pthread_mutex_unlock(&mutex);
+	refill();
 	errno = ECONNABORTED;
 	return -1;
 }
 
 int epoll_create(int size)
 {
-	int fd = (int)syscall(SYS_epoll_create1, 0);
+	int fd = open_epoll();
 
-	if (fd >= 0 || errno != EMFILE)
-		return fd;
-	pthread_mutex_lock(&mutex);
-	release();
-	fd = (int)syscall(SYS_epoll_create1, 0);
-	pthread_mutex_unlock(&mutex);
-	return fd; /* accept4() opens a new reserve as soon as it can */
+	if (fd >= 0) {
+		refill();
+	} else if (errno == EMFILE) {
+		fd = take();
+		errno = EMFILE;
+	}
+	return fd;
 }

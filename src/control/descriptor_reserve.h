@@ -10,9 +10,9 @@
  *   returns -1, ECONNABORTED.
  * - epoll_create(): DPDK's interrupt thread closes its descriptor and opens another one whenever a
  *   VF comes or goes, and aborts if somebody else has taken the number in between. It gets the
- *   reserve.
+ *   reserve itself.
  *
- * Any thread.
+ * Both open a new reserve as soon as a descriptor is free. Any thread.
  */
 
 /*
