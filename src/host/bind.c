@@ -263,8 +263,9 @@ static int append_representor(const char *sysfs, const char *netdev, bool counte
 static int append_netdev(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
 {
 	char *colon = strchr(entry, ':');
+	char text[PCI_ADDR_TEXT_SIZE];
+	struct pci_addr addr, other;
 	unsigned count = 0;
-	struct pci_addr addr;
 
 	if (colon) {
 		*colon = '\0';
@@ -292,6 +293,13 @@ static int append_netdev(const char *sysfs, char *entry, struct addr_array *arra
 		struct host_vf vf;
 		int r = host_vf_from_netdev(sysfs, entry, &vf, err);
 		return r < 0 ? r : append(array, &vf.addr, err);
+	}
+	if (!colon && host_name_find(sysfs, entry, &other) == 0) {
+		pci_addr_format(&other, text);
+		return err_set(err, EEXIST,
+			"%s is a PF's interface, but VF %s, which is bound, had the name before: "
+			"use addresses, or %s:n for n VFs of the PF",
+			entry, text, entry);
 	}
 	return append_vfs(sysfs, entry, &addr, count, array, err);
 }

@@ -226,6 +226,17 @@ static void a_bound_vf_keeps_its_name_from_others(void **state)
 	expect_no_vf("ens3v2");
 }
 
+/* Not all VFs of a PF are bound for the name of one of another's. */
+static void a_pf_with_the_name_of_a_bound_vf(void **state)
+{
+	assert_int_equal(bind_list("ens3v1"), 0);
+	fake_sysfs_netdev(&kernel.fs, "ens3v1", "0000:01:00.0", NULL, NULL);
+	assert_int_equal(bind_list("ens3v1"), -EEXIST);
+	assert_driver("0000:01:10.2", "igbvf");
+	assert_int_equal(bind_list("ens3v1:2"), 0);
+	assert_driver("0000:01:10.0", "vfio-pci");
+}
+
 static void binding_goes_on_where_no_name_can_be_kept(void **state)
 {
 	char path[PATH_MAX];
@@ -308,6 +319,7 @@ int main(void)
 		IN_TREE(a_vf_by_its_representor),
 		IN_TREE(a_bound_vf_keeps_its_name),
 		IN_TREE(a_bound_vf_keeps_its_name_from_others),
+		IN_TREE(a_pf_with_the_name_of_a_bound_vf),
 		IN_TREE(binding_goes_on_where_no_name_can_be_kept),
 		IN_TREE(bad_entries_do_not_stop_the_rest),
 		IN_TREE(driver_not_loaded),

@@ -7,14 +7,23 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "host/names.h"
 #include "host/netdev.h"
+
+/* True if the row's VF had this name and is bound: who has it now is a newcomer. */
+static bool keeps_its_name(const struct row *row, const char *sysfs)
+{
+	struct pci_addr addr;
+
+	return host_name_find(sysfs, row->name, &addr) == 0 && pci_addr_equal(&addr, &row->vf.addr);
+}
 
 /* The VF that the interface stands for. An earlier answer holds as long as there is no new one. */
 static int resolve_interface(struct row *row, const char *sysfs, bool look_again, struct err *err)
 {
 	int r;
 
-	if (row->resolved && !look_again)
+	if (row->resolved && (!look_again || keeps_its_name(row, sysfs)))
 		return 0;
 	r = host_vf_from_netdev(sysfs, row->name, &row->vf, row->resolved ? NULL : err);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "control/ovsdb/ports.h"
+#include "host/names.h"
 #include "host/sysfs_fixture.h"
 
 struct bed {
@@ -332,6 +333,31 @@ static void a_row_waits_for_its_vf_and_keeps_it(void **state)
 	assert_string_equal(bed->log, "remove 9 0000:05:09.1;add 0 0000:05:08.0;");
 }
 
+/* Binding has freed the name of the row's VF, and the kernel has given it to another. */
+static void a_bound_vf_stays_its_rows(void **state)
+{
+	struct bed *bed = *state;
+	struct pci_addr addr;
+
+	fake_sysfs_pci(&bed->fs, "0000:05:09.1", "igbvf", 9);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
+	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.1", NULL, NULL);
+	take(bed, true, INTERFACES(ROW("u9", "eth9", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 9 0000:05:09.1;");
+	assert_int_equal(pci_addr_parse("0000:05:09.1", &addr), 0);
+	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	fake_sysfs_remove(&bed->fs, "class/net/eth9");
+	fake_sysfs_remove(&bed->fs, "devices/pci0000:00/0000:05:09.1/driver");
+	fake_sysfs_link(
+		&bed->fs, "devices/pci0000:00/0000:05:09.1/driver", "bus/pci/drivers/vfio-pci");
+
+	fake_sysfs_netdev(&bed->fs, "x", NULL, "aa", "pf0vf0");
+	fake_sysfs_link(&bed->fs, "class/net/eth9", "devices/virtual/net/x");
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+}
+
 #define LONG_UUID                                                   \
 	"{'Interface':{'much longer than any identifier of a row':" \
 	"{'new':{'name':'x','external_ids':['map',[]]}}}}"
@@ -389,6 +415,7 @@ int main(void)
 		IN_BED(who_has_a_relay_takes_no_other),
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
 		IN_BED(a_long_ident_is_cut_between_characters),
+		IN_BED(a_bound_vf_stays_its_rows),
 		IN_BED(malformed_updates_are_refused),
 	};
 
