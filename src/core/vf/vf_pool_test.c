@@ -19,7 +19,7 @@ static struct vf *open_ring(void)
 	struct op_device device = {.n_members = 1};
 	const struct vf_options options = {.relay_id = 3, .mtu = 1500};
 	struct err err = {};
-	struct vf *vf;
+	struct vf *vf = NULL;
 
 	if (device_id_parse("net_ring0", &device.members[0], &err) < 0 ||
 		vf_open(&vf, &device, &options, &err) < 0)
