@@ -283,13 +283,10 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 /* True for a VF of this PF that we drive ourselves, not the kernel. */
 static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *pf)
 {
-	char driver[HOST_DRIVER_SIZE], text[PCI_ADDR_TEXT_SIZE];
+	char driver[HOST_DRIVER_SIZE];
 	struct pci_addr its_pf;
 
-	if (!id->is_pci)
-		return false;
-	pci_addr_format(&id->pci, text);
-	return sysfs_link_pci(&its_pf, SYSFS_ROOT "/bus/pci/devices/%s/physfn", text) == 0 &&
+	return id->is_pci && host_pci_physfn(SYSFS_ROOT, &id->pci, &its_pf) == 0 &&
 	       pci_addr_equal(&its_pf, pf) && host_pci_driver(SYSFS_ROOT, &id->pci, driver) == 0 &&
 	       host_driver_kind(driver) != HOST_DRIVER_BIFURCATED;
 }

@@ -143,6 +143,13 @@ static int is_wanted(const struct host_vf *vf, void *userdata)
 	return 1;
 }
 
+int host_pci_physfn(const char *sysfs, const struct pci_addr *addr, struct pci_addr *ret_pf)
+{
+	char text[PCI_ADDR_TEXT_SIZE];
+
+	return sysfs_link_pci(ret_pf, FUNCTION "/physfn", sysfs, text_of(addr, text));
+}
+
 int host_vf_from_pci(
 	const char *sysfs, const struct pci_addr *addr, struct host_vf *ret_vf, struct err *err)
 {
@@ -152,7 +159,7 @@ int host_vf_from_pci(
 	text_of(addr, text);
 	if (!sysfs_exists(FUNCTION, sysfs, text))
 		return err_set(err, ENODEV, "there is no PCI device %s (yet)", text);
-	if (sysfs_link_pci(&vf.pf, FUNCTION "/physfn", sysfs, text) < 0)
+	if (host_pci_physfn(sysfs, addr, &vf.pf) < 0)
 		return err_set(err, EINVAL, "%s is no VF of a PF of this host", text);
 	if (for_each_vf(sysfs, &vf.pf, is_wanted, &vf) == 0)
 		return err_set(err, ENODEV, "no link virtfnN of %s leads to its VF %s (yet)",
@@ -163,12 +170,11 @@ int host_vf_from_pci(
 
 unsigned host_vf_link_ups(const char *sysfs, const struct pci_addr *vf)
 {
-	char text[PCI_ADDR_TEXT_SIZE], netdev[IFNAMSIZ];
+	char netdev[IFNAMSIZ];
 	struct pci_addr pf;
 	int n;
 
-	if (sysfs_link_pci(&pf, FUNCTION "/physfn", sysfs, text_of(vf, text)) < 0 ||
-		host_pci_netdev(sysfs, &pf, netdev) < 0 ||
+	if (host_pci_physfn(sysfs, vf, &pf) < 0 || host_pci_netdev(sysfs, &pf, netdev) < 0 ||
 		sysfs_read_int(&n, "%s/class/net/%s/carrier_up_count", sysfs, netdev) < 0)
 		return 0;
 	return (unsigned)n;

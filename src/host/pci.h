@@ -44,6 +44,9 @@ int host_pci_netdev(
 /* True for a function that can have VFs. */
 bool host_pci_is_pf(const char *sysfs, const struct pci_addr *addr);
 
+/* The PF of a VF; a negative errno if the function is none. */
+int host_pci_physfn(const char *sysfs, const struct pci_addr *addr, struct pci_addr *ret_pf);
+
 /* The VF at an address; -ENODEV if there is none now, -EINVAL if the function is not a VF. */
 int host_vf_from_pci(
 	const char *sysfs, const struct pci_addr *addr, struct host_vf *ret_vf, struct err *err);

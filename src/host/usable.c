@@ -160,22 +160,22 @@ static int check_file(const char *path, const char *text, struct err *err)
 		err, errno, "device %s: %s cannot be opened: %s", text, path, strerror(errno));
 }
 
-static int check_token(
-	const char *sysfs, const char *text, const struct host_use *use, struct err *err)
+static int check_token(const char *sysfs, const struct pci_addr *addr, const char *text,
+	const struct host_use *use, struct err *err)
 {
-	char driver[HOST_DRIVER_SIZE], pf[PCI_ADDR_TEXT_SIZE];
-	struct pci_addr addr;
+	char driver[HOST_DRIVER_SIZE], pf_text[PCI_ADDR_TEXT_SIZE];
+	struct pci_addr pf;
 
-	if (sysfs_link_pci(&addr, "%s/bus/pci/devices/%s/physfn", sysfs, text) < 0 ||
-		host_pci_driver(sysfs, &addr, driver) < 0 || strcmp(driver, "vfio-pci") != 0)
+	if (host_pci_physfn(sysfs, addr, &pf) < 0 || host_pci_driver(sysfs, &pf, driver) < 0 ||
+		strcmp(driver, "vfio-pci") != 0)
 		return 0;
-	pci_addr_format(&addr, pf);
+	pci_addr_format(&pf, pf_text);
 	return err_set(err, EACCES,
 		"device %s: its PF %s is bound to vfio-pci, and the VF token that VFIO wants then "
 		"is "
 		"%s; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the PF's "
 		"program has",
-		text, pf, use->vf_token ? "not the one configured here" : "not configured");
+		text, pf_text, use->vf_token ? "not the one configured here" : "not configured");
 }
 
 static bool may_lock_memory(void)
@@ -216,7 +216,7 @@ static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr 
 	snprintf(path, sizeof(path), "%s/vfio/%d", dev, group);
 	int r = check_file(path, text, err);
 	if (r == 0)
-		r = check_token(sysfs, text, use, err);
+		r = check_token(sysfs, addr, text, use, err);
 	if (r == 0)
 		r = check_locked_memory(text, err);
 	return r;
