@@ -245,18 +245,13 @@ static int append_vfs(const char *sysfs, const char *netdev, const struct pci_ad
 	return r;
 }
 
-static int append_representor(const char *sysfs, const char *netdev, bool counted,
-	struct addr_array *array, struct err *err)
+/* Of a VF's own interface, or its representor. */
+static int append_vf(
+	const char *sysfs, const char *netdev, struct addr_array *array, struct err *err)
 {
 	struct host_vf vf;
-	int r;
+	int r = host_vf_from_netdev(sysfs, netdev, &vf, err);
 
-	if (counted)
-		return err_set(err, EINVAL,
-			"%s is the representor of one VF: leave out the count, or name the PF's "
-			"interface",
-			netdev);
-	r = host_vf_from_netdev(sysfs, netdev, &vf, err);
 	return r < 0 ? r : append(array, &vf.addr, err);
 }
 
@@ -284,16 +279,19 @@ static int append_netdev(const char *sysfs, char *entry, struct addr_array *arra
 		return err_set(err, ENODEV,
 			"there is no interface %s; ip link shows those there are", entry);
 	}
-	if (host_netdev_is_representor(sysfs, entry))
-		return append_representor(sysfs, entry, colon != NULL, array, err);
+	if (host_netdev_is_representor(sysfs, entry)) {
+		if (colon)
+			return err_set(err, EINVAL,
+				"%s is the representor of one VF: leave out the count, or name the "
+				"PF's interface",
+				entry);
+		return append_vf(sysfs, entry, array, err);
+	}
 	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
 		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
 	if (!host_pci_is_pf(sysfs, &addr) && !colon &&
-		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry)) {
-		struct host_vf vf;
-		int r = host_vf_from_netdev(sysfs, entry, &vf, err);
-		return r < 0 ? r : append(array, &vf.addr, err);
-	}
+		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry))
+		return append_vf(sysfs, entry, array, err);
 	if (!colon && host_name_find(sysfs, entry, &other) == 0) {
 		pci_addr_format(&other, text);
 		return err_set(err, EEXIST,
