@@ -162,27 +162,33 @@ static int system_sigaction(int signal, const struct sigaction *action, struct s
 	return next(signal, action, ret_old);
 }
 
-/* The error is in DPDK's own memory: it goes to whoever expects one, or ends the process. */
-static void pass_on(int signal, siginfo_t *info, void *context)
+/* The error is in DPDK's own memory: true if somebody expected one. */
+static bool pass_on(int signal, siginfo_t *info, void *context)
 {
 	if (!atomic_load(&faults.has_other))
-		system_sigaction(SIGBUS, &faults.previous, NULL);
-	else if (faults.other.sa_flags & SA_SIGINFO)
+		return false;
+	if (faults.other.sa_flags & SA_SIGINFO)
 		faults.other.sa_sigaction(signal, info, context);
 	else
 		faults.other.sa_handler(signal);
+	return true;
+}
+
+static bool handle(int signal, siginfo_t *info, void *context)
+{
+	if (info->si_code != BUS_ADRERR)
+		return false;
+	if (rte_mem_virt2memseg_list(info->si_addr) != NULL)
+		return pass_on(signal, info, context);
+	return replace((uintptr_t)info->si_addr);
 }
 
 static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	if (info->si_code != BUS_ADRERR)
+	if (!handle(signal, info, context))
 		system_sigaction(SIGBUS, &faults.previous, NULL); /* it happens again, by default */
-	else if (rte_mem_virt2memseg_list(info->si_addr) != NULL)
-		pass_on(signal, info, context);
-	else if (!replace((uintptr_t)info->si_addr))
-		system_sigaction(SIGBUS, &faults.previous, NULL);
 	errno = saved_errno;
 }
 
