@@ -282,8 +282,7 @@ static void close_hole(struct ring *ring, struct place hole, struct place end)
 	for (uint16_t i = (hole.number + 1) % ring->size; i != end.number;
 		i = (i + 1) % ring->size) {
 		ring->packed_desc[i].len = 0;
-		if (ring->memory->log != NULL)
-			log_descriptor(ring, &ring->packed_desc[i]);
+		log_descriptor(ring, &ring->packed_desc[i]);
 	}
 	use_descriptor(ring, hole, &used);
 }
