@@ -174,7 +174,7 @@ static int start(struct daemon *daemon, struct err *err)
 
 	int r = descriptor_reserve_init();
 	if (r < 0)
-		return err_set(err, -r, "/dev/null: %s", strerror(-r));
+		return err_set(err, -r, "no descriptor to keep in reserve: %s", strerror(-r));
 	r = pid_file_take(&daemon->pid_file, config->pid_dir, err);
 	if (r == 0 && !config->foreground)
 		r = daemonize_start(&daemon->daemonize, err);
