@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lib.forwarder import Forwarder  # noqa: E402
+from lib.hugepages import hugepages  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
 from lib.ovsdb import Database  # noqa: E402
 
@@ -50,6 +51,15 @@ def stack(workdir):
     """Context managers entered here are exited after the test, in reverse order."""
     with ExitStack() as exit_stack:
         yield exit_stack
+
+
+@pytest.fixture
+def huge_dir(request, workdir, stack):
+    """A hugetlbfs with as many MEBIBYTES free as the test's module says."""
+    mount_point = stack.enter_context(hugepages(request.module.MEBIBYTES, workdir / "huge"))
+    if mount_point is None:
+        pytest.skip("the kernel has no huge pages to give")
+    return mount_point
 
 
 @pytest.fixture

@@ -13,14 +13,6 @@ PACKETS = 20_000
 TIMEOUT_S = 60
 
 
-@pytest.fixture
-def huge_dir(workdir, stack):
-    mount_point = stack.enter_context(hugepages(MEBIBYTES, workdir / "huge"))
-    if mount_point is None:
-        pytest.skip("the kernel has no huge pages to give")
-    return mount_point
-
-
 def test_packets_pass(workdir, stack, huge_dir):
     forwarder = stack.enter_context(Forwarder(
         workdir, {0: memif_device(workdir)}, huge=True,

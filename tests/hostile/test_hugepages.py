@@ -9,7 +9,6 @@ import time
 import pytest
 
 from lib.forwarder import Forwarder
-from lib.hugepages import hugepages
 from lib.vhostuser import Frontend, Request, vring_state
 
 MEBIBYTES = 256
@@ -18,10 +17,7 @@ RINGS = 64
 
 
 @pytest.fixture
-def forwarder(workdir, stack):
-    huge_dir = stack.enter_context(hugepages(MEBIBYTES, workdir / "huge"))
-    if huge_dir is None:
-        pytest.skip("the kernel has no huge pages to give")
+def forwarder(workdir, stack, huge_dir):
     return stack.enter_context(Forwarder(
         workdir, {0: "net_null0"}, huge=True,
         options=["--enable-mrgbuf", f"--huge-dir={huge_dir}"]))
