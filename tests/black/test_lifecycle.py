@@ -67,7 +67,7 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
     network = make_peer("network", net=net_socket(workdir, 0))
     network.start()
 
-    files, settled_kib = open_files(forwarder.pid), None
+    files, settled = open_files(forwarder.pid), None
     for kill in range(KILLS):
         vm = make_peer(f"vm{kill}", vm=forwarder.socket(0), server=client, packed=bool(kill % 2))
         vm.start()
@@ -76,12 +76,14 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
         vm.kill()
         wait_active(forwarder, 0, False)
         if kill == SETTLED_AFTER:
-            settled_kib = memory_kib(forwarder.pid)
+            settled = holds(forwarder)
 
     # The VM is reported gone a moment before the last of its descriptors is closed.
     wait_until(lambda: open_files(forwarder.pid) == files, 10, "the VM's descriptors closed")
-    # Just noise, however many kills there were.
-    assert memory_kib(forwarder.pid) <= settled_kib + growth_allowed_kib(4096)
+    # Just noise, however many kills there were. Without hugepages, DPDK's memory grows whenever more
+    # of the pool's buffers are in use at a time than ever before: this much is no leak yet.
+    anonymous_kib, all_kib = (now - then for now, then in zip(holds(forwarder), settled, strict=True))
+    assert anonymous_kib <= growth_allowed_kib(1024) and all_kib <= growth_allowed_kib(16 * 1024)
 
     network.stop()
     neighbour.stop()
@@ -90,6 +92,11 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
     assert_consistent(forwarder, victims)
     forwarder.stop()
     assert neighbour.finish() == 0
+
+
+def holds(forwarder):
+    """KiB of anonymous memory, and of all."""
+    return memory_kib(forwarder.pid, "RssAnon"), memory_kib(forwarder.pid)
 
 
 def assert_consistent(forwarder, victims):
