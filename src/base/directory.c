@@ -2,6 +2,7 @@
 #include "base/directory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <linux/limits.h>
 #include <stdbool.h>
@@ -10,14 +11,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int directory_make(const char *path, mode_t mode, struct err *err)
+/* Without the slashes at its end, since with them open() and lstat() follow a link. */
+static void copy_name(char ret_name[static PATH_MAX], const char *path)
 {
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	snprintf(ret_name, PATH_MAX, "%.*s", (int)length, path);
+}
+
+/*
+ * Sets mode and owner of a directory that was just made, or removes it. By its descriptor: the name
+ * may lead elsewhere by now.
+ */
+static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
+{
+	_cleanup_close_ int fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (mkdir(path, mode) == 0) {
-		if (chmod(path, mode) < 0)
-			return err_set(err, errno, "directory %s: %s", path, strerror(errno));
-		return 1;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	if (fchmod(fd, mode) == 0 && fchown(fd, uid, gid) == 0)
+		return 0;
+	int r = -errno;
+	rmdir(name);
+	return r;
+}
+
+int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	copy_name(name, path);
+	if (mkdir(name, mode) == 0) {
+		int r = set_access(name, mode, uid, gid);
+		return r == 0 ? 1
+		              : err_set(err, -r,
+					"directory %s: its mode and owner cannot be set: %s", path,
+					strerror(-r));
 	}
 	if (errno != EEXIST)
 		return err_set(
@@ -53,13 +88,10 @@ static int check_owner(const char *kind, const char *path, const struct stat *st
 int directory_check_owner(const char *path, uid_t uid, struct err *err)
 {
 	char name[PATH_MAX], parent[PATH_MAX];
-	size_t length = strlen(path);
 	struct stat link, st;
 	int r = 0;
 
-	while (length > 1 && path[length - 1] == '/') /* with it lstat() follows links */
-		length--;
-	snprintf(name, sizeof(name), "%.*s", (int)length, path);
+	copy_name(name, path);
 	if (lstat(name, &link) < 0 || stat(path, &st) < 0)
 		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
 	if (S_ISLNK(link.st_mode))

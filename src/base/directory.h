@@ -6,10 +6,12 @@
 #include "base/err.h"
 
 /*
- * Makes one directory with this mode, whatever the umask, unless it exists. 1 if it was made; 0 if
- * it existed, and is left as it is; or a negative errno, with an error that names it. Any thread.
+ * Makes one directory with this mode, whatever the umask, and this owner and group ((uid_t)-1,
+ * (gid_t)-1: those of the process), unless it exists. If somebody puts another directory or a link
+ * in its place meanwhile, that does not get them. 1 if it was made; 0 if it existed, and is left as
+ * it is; or a negative errno, with an error that names it; then it is not left behind. Any thread.
  */
-int directory_make(const char *path, mode_t mode, struct err *err);
+int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err);
 
 /*
  * Refuses (-EPERM) a directory for VMs' sockets that anybody could have made before the daemon did,

@@ -2,10 +2,14 @@
 #include "base/unix_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#define MODE 0660
 
 int unix_socket_probe(const char *path)
 {
@@ -23,7 +27,8 @@ int unix_socket_probe(const char *path)
 	return -errno;
 }
 
-int unix_socket_claim(const char *path, struct err *err)
+/* Frees the path, unless it is in use. */
+static int claim(const char *path, struct err *err)
 {
 	const size_t size = sizeof(((struct sockaddr_un *)NULL)->sun_path);
 	struct stat st;
@@ -48,4 +53,66 @@ int unix_socket_claim(const char *path, struct err *err)
 		return err_set(
 			err, errno, "cannot remove the stale socket %s: %s", path, strerror(errno));
 	return 0;
+}
+
+/*
+ * Sets mode and owner of the file that bind() has made. By a descriptor: the name may lead
+ * elsewhere by now. The mode comes first, since it is the owner's to change.
+ */
+static int give(
+	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char link[32];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
+		return err_set(err, EPERM,
+			"%s: somebody has put another file in place of the new socket: let only "
+			"the daemon write to the directory",
+			path);
+	*ret_file = (struct unix_socket_file){.device = st.st_dev, .inode = st.st_ino};
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (chmod(link, MODE) == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+		return 0;
+	int r = err_set(
+		err, errno, "%s: its mode and owner cannot be set: %s", path, strerror(errno));
+	unix_socket_remove(path, ret_file);
+	return r;
+}
+
+int unix_socket_bind(
+	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct unix_socket_file file;
+
+	int r = claim(path, err);
+	if (r < 0)
+		return r;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, errno, "cannot open a socket: %s", strerror(errno));
+	strcpy(addr.sun_path, path);
+	/* bind() makes the file with this mode minus the umask, so never with more than it. */
+	if (fchmod(fd, MODE) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		r = err_set(err, errno, "cannot bind %s: %s", path, strerror(errno));
+	else
+		r = give(path, uid, gid, &file, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*ret_file = file;
+	return fd;
+}
+
+void unix_socket_remove(const char *path, const struct unix_socket_file *file)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
+		unlink(path);
 }

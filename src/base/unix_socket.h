@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/err.h"
+
+/* A socket's file, whatever its name. */
+struct unix_socket_file {
+	dev_t device;
+	ino_t inode;
+};
 
 /*
  * 0 if somebody listens on the socket, or a negative errno: -ECONNREFUSED if it is a socket on
@@ -11,8 +19,18 @@
 int unix_socket_probe(const char *path);
 
 /*
- * Frees `path` for a listening socket. A file that a dead process left is removed. A socket on
- * which somebody listens and a file that is not a socket are left alone and refused (-EADDRINUSE,
- * -EEXIST). Creates nothing.
+ * Makes a socket that is bound to `path` but does not listen yet; its file has mode 0660, whatever
+ * the umask, and this owner and group ((uid_t)-1, (gid_t)-1: those of the process). A socket file
+ * that a dead process left is replaced. A socket on which somebody listens and a file that is not a
+ * socket are left alone and refused (-EADDRINUSE, -EEXIST). Whoever may write to the directory can
+ * put something else in place of the new file at any time: that is refused too (-EPERM), and no
+ * other file gets the mode or the owner.
+ *
+ * Returns the descriptor (non-blocking, closed by exec), which the caller owns, or a negative
+ * errno. Any thread; does not block.
  */
-int unix_socket_claim(const char *path, struct err *err);
+int unix_socket_bind(
+	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err);
+
+/* Removes the file that unix_socket_bind() made, unless another one has taken its name. */
+void unix_socket_remove(const char *path, const struct unix_socket_file *file);

@@ -2,25 +2,20 @@
 #include "control/ipc_listener.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/directory.h"
 #include "base/unix_socket.h"
 
-#define SOCKET_MODE 0660
 #define DIRECTORY_MODE 0755
 
 struct ipc_listener {
 	int fd;
-	bool bound;
-	struct sockaddr_un addr;
-	dev_t device; /* of the file that we created */
-	ino_t inode;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct unix_socket_file file;
 };
 
 /* Creates the directories above the socket. */
@@ -41,7 +36,7 @@ static int make_parents(const char *path, struct err *err)
 		if (kept != '/' && kept != '\0')
 			continue;
 		*c = '\0';
-		r = directory_make(directory, DIRECTORY_MODE, err);
+		r = directory_make(directory, DIRECTORY_MODE, -1, -1, err);
 		if (r < 0)
 			return r;
 		*c = kept;
@@ -50,53 +45,28 @@ static int make_parents(const char *path, struct err *err)
 	}
 }
 
-static int open_socket(struct ipc_listener *listener, struct err *err)
-{
-	const char *path = listener->addr.sun_path;
-	struct stat st;
-
-	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd < 0)
-		return err_set(err, errno, "cannot open a socket: %s", strerror(errno));
-	/*
-	 * bind() creates the file with this mode minus the umask; chmod() then sets the whole mode.
-	 */
-	if (fchmod(listener->fd, SOCKET_MODE) < 0 ||
-		bind(listener->fd, (struct sockaddr *)&listener->addr, sizeof(listener->addr)) < 0)
-		return err_set(err, errno, "cannot bind %s: %s", path, strerror(errno));
-	listener->bound = true;
-	if (lstat(path, &st) < 0)
-		return err_set(err, errno, "%s: %s", path, strerror(errno));
-	listener->device = st.st_dev;
-	listener->inode = st.st_ino;
-	if (chmod(path, SOCKET_MODE) < 0)
-		return err_set(err, errno, "%s: %s", path, strerror(errno));
-	if (listen(listener->fd, SOMAXCONN) < 0)
-		return err_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
-	return 0;
-}
-
 int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struct err *err)
 {
 	struct ipc_listener *listener;
 	int r;
 
-	if (strlen(path) >= sizeof(listener->addr.sun_path))
+	if (strlen(path) >= sizeof(listener->path))
 		return err_set(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes", path,
-			sizeof(listener->addr.sun_path) - 1);
+			sizeof(listener->path) - 1);
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return err_set(err, ENOMEM, "out of memory");
-	listener->fd = -1;
-	listener->addr.sun_family = AF_UNIX;
-	strcpy(listener->addr.sun_path, path);
+	strcpy(listener->path, path);
 
 	r = make_parents(path, err);
 	if (r >= 0)
-		r = unix_socket_claim(path, err);
-	if (r >= 0)
-		r = open_socket(listener, err);
+		r = listener->fd = unix_socket_bind(path, -1, -1, &listener->file, err);
 	if (r < 0) {
+		free(listener);
+		return r;
+	}
+	if (listen(listener->fd, SOMAXCONN) < 0) {
+		r = err_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
 		ipc_listener_free(listener);
 		return r;
 	}
@@ -116,13 +86,9 @@ void ipc_listener_give_fd(struct ipc_listener *listener)
 
 struct ipc_listener *ipc_listener_free(struct ipc_listener *listener)
 {
-	struct stat st;
-
 	if (!listener)
 		return NULL;
-	if (listener->bound && lstat(listener->addr.sun_path, &st) == 0 &&
-		st.st_dev == listener->device && st.st_ino == listener->inode)
-		unlink(listener->addr.sun_path);
+	unix_socket_remove(listener->path, &listener->file);
 	if (listener->fd >= 0)
 		close(listener->fd);
 	free(listener);

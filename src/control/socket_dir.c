@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/socket_dir.h"
 
-#include <errno.h>
-#include <string.h>
-
 #include "base/directory.h"
 #include "base/log.h"
 
@@ -14,12 +11,9 @@ int socket_dir_make(const struct config *config, struct err *err)
 	bool of_group = vms.makes_sockets && vm_account_is_group(&vms);
 	struct err reason;
 
-	int made = directory_make(dir, of_group ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, err);
-	if (made < 0)
-		return err_prefix(err, made, "sockets");
-	if (made > 0 && chown(dir, vms.uid, vms.gid) < 0)
-		return err_set(err, errno, "socket directory %s: %s", dir, strerror(errno));
-	int r = made > 0 ? 0 : directory_check_owner(dir, vms.uid, err);
+	int made = directory_make(
+		dir, of_group ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, vms.uid, vms.gid, err);
+	int r = made == 0 ? directory_check_owner(dir, vms.uid, err) : made;
 	if (r < 0)
 		return err_prefix(err, r, "sockets");
 	if (vm_account_may_use(&vms, dir, &reason) < 0)

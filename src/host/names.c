@@ -44,7 +44,7 @@ static int make_link(
 		return err_set(err, EEXIST, "%s had it, and is still bound", text);
 	}
 	write_path(path, sysfs, DIRECTORY, "");
-	int r = directory_make(path, DIRECTORY_MODE, err);
+	int r = directory_make(path, DIRECTORY_MODE, -1, -1, err);
 	if (r < 0)
 		return r;
 	write_link_path(path, sysfs, netdev);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/unix_socket.h"
@@ -19,7 +18,8 @@ struct gate {
 	struct gatekeeper *keeper;
 	struct gate_options options;
 	char path[SOCKET_PATH_SIZE];
-	int listen_fd;                                             /* -1 in client mode */
+	int listen_fd;                /* -1 in client mode */
+	struct unix_socket_file file; /* of the socket, in server mode */
 	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
 	uint64_t closed_until_ms;
 	bool closed;           /* by gate_hang_up() */
@@ -60,25 +60,17 @@ static void shut_out(struct gate *gate, const char *why)
 	gate->closed_until_ms = gate_now_ms() + BANISH_MS;
 }
 
-static int open_socket(struct err *err)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd >= 0 ? fd : err_set(err, errno, "socket(): %s", strerror(errno));
-}
-
 static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = open_socket(NULL);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		int r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	int r = -errno;
+	cleanup_closep(&fd);
+	return r;
 }
 
 static int connect_to_library(const struct gate *gate)
@@ -234,29 +226,19 @@ bool gate_relieve(struct gate *gate)
 	return true;
 }
 
-/* The socket gets its owner before it listens, so that nobody else can be the first to connect. */
+/* The socket has its owner before it listens, so that nobody else can be the first to connect. */
 static int listen_on(struct gate *gate, struct err *err)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = unix_socket_bind(
+		gate->path, gate->options.uid, gate->options.gid, &gate->file, err);
 
-	int r = unix_socket_claim(gate->path, err);
-	if (r < 0)
-		return err_prefix(err, r, "vhost-user socket");
-	gate->listen_fd = open_socket(err);
-	if (gate->listen_fd < 0)
-		return gate->listen_fd;
-	strcpy(addr.sun_path, gate->path);
-	if (bind(gate->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return err_set(err, errno, "vhost-user socket %s cannot be opened: %s", gate->path,
-			strerror(errno));
-	if (chown(gate->path, gate->options.uid, gate->options.gid) < 0 ||
-		chmod(gate->path, 0660) < 0)
-		r = err_set(err, errno, "vhost-user socket %s: cannot be given to its owner: %s",
-			gate->path, strerror(errno));
-	else if (listen(gate->listen_fd, BACKLOG) < 0)
-		r = err_set(err, errno, "vhost-user socket %s: %s", gate->path, strerror(errno));
-	if (r < 0)
-		unlink(gate->path);
+	if (fd < 0)
+		return err_prefix(err, fd, "vhost-user socket");
+	gate->listen_fd = fd;
+	if (listen(fd, BACKLOG) == 0)
+		return 0;
+	int r = err_set(err, errno, "vhost-user socket %s: %s", gate->path, strerror(errno));
+	unix_socket_remove(gate->path, &gate->file);
 	return r;
 }
 
@@ -283,7 +265,7 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 			err_set(err, -r, "vhost-user socket %s: all %d are in use", gate->path,
 				RELAYS_MAX);
 		if (r < 0 && !options->client)
-			unlink(gate->path);
+			unix_socket_remove(gate->path, &gate->file);
 	}
 	if (r < 0) {
 		cleanup_closep(&gate->listen_fd);
@@ -306,7 +288,7 @@ void gate_hang_up(struct gate *gate)
 	gatekeeper_changed(gate->keeper);
 	pthread_mutex_unlock(&gate->keeper->mutex);
 	if (!gate->options.client)
-		unlink(gate->path);
+		unix_socket_remove(gate->path, &gate->file);
 }
 
 struct gate *gate_close(struct gate *gate)
