@@ -4,19 +4,29 @@
 #include "base/directory.h"
 #include "base/log.h"
 
+/* What the daemon makes sockets in is its own: who can write there can replace them. */
+static int make(const char *dir, const struct vm_account *vms, struct err *err)
+{
+	if (!vms->makes_sockets)
+		return directory_make(dir, DIRECTORY_OF_OWNER, -1, -1, err);
+	return directory_make(dir,
+		vm_account_is_group(vms) ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, vms->uid,
+		vms->gid, err);
+}
+
 int socket_dir_make(const struct config *config, struct err *err)
 {
 	const struct vm_account vms = socket_dir_account(config);
 	const char *dir = config->socket_dir;
-	bool of_group = vms.makes_sockets && vm_account_is_group(&vms);
 	struct err reason;
 
-	int made = directory_make(
-		dir, of_group ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, vms.uid, vms.gid, err);
-	int r = made == 0 ? directory_check_owner(dir, vms.uid, err) : made;
+	int r = make(dir, &vms, err);
+	if (r == 0)
+		r = directory_check_owner(dir, vms.uid, err);
 	if (r < 0)
 		return err_prefix(err, r, "sockets");
-	if (vm_account_may_use(&vms, dir, &reason) < 0)
+	if (vm_account_may_use(&vms, dir, &reason) < 0 ||
+		(!config->dynamic_sockets && vm_account_cannot_replace(&vms, dir, &reason) < 0))
 		log_warning("%s", reason.text);
 	return 0;
 }

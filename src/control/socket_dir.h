@@ -18,9 +18,10 @@ static inline struct vm_account socket_dir_account(const struct config *config)
 }
 
 /*
- * Creates the directory of the sockets, owned by the account that creates sockets in it. An
- * existing directory is left as it is, since others may use it too. Refuses (-EPERM) a directory
- * that anybody could have created, and logs a warning if VMs cannot use it. Control thread; may
- * block while groups are looked up.
+ * Creates the directory of the sockets, owned by the account that creates sockets in it: the VMs'
+ * in client mode, else the daemon's. An existing directory is left as it is, since others may use
+ * it too. Refuses (-EPERM) a directory that anybody could have created, and logs a warning if VMs
+ * cannot use it, or can replace the daemon's sockets in it. Control thread; may block while groups
+ * are looked up.
  */
 int socket_dir_make(const struct config *config, struct err *err);

@@ -351,6 +351,8 @@ void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool o
 			"there is no user %s, so that only root is sure to have them: name QEMU's "
 			"with VIRTIOFWD_SOCKET_OWNER (on RHEL qemu)",
 			vms->owner);
+	else if (!optional && vm_account_cannot_replace(vms, dir, &err) < 0)
+		say(&out, HOST_WARNING, "%s", err.text);
 	else
 		say(&out, HOST_OK, "%s %s %s", dir, made ? "can be used by" : "is made for",
 			vms->owner);

@@ -64,7 +64,8 @@ void host_check_cpus(
 
 /*
  * Checks that VMs can use the sockets' directory, or that this process can create it if it is
- * missing. `optional`: sockets may be elsewhere, so problems are only warnings.
+ * missing; warns if they can replace sockets that the daemon makes there. `optional`: sockets may
+ * be elsewhere, so there is no such warning, and problems are only warnings.
  */
 void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool optional,
 	host_finding *report, void *userdata);

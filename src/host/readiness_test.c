@@ -325,13 +325,33 @@ static void test_directory(void **state)
 	assert_found("chown someone /tmp/fake-sysfs-");
 }
 
+/* VMs that can write where the daemon makes the sockets can take their names. */
+static void test_directory_in_which_vms_can_replace_sockets(void **state)
+{
+	static const char replaced[] = "can put something else in place of the daemon's sockets";
+
+	look_at_directory("/tmp", 65534, false);
+	assert_found("1 sockets: socket directory /tmp: someone, as whom VMs run");
+	assert_found(replaced);
+	look_at_directory("/tmp", 65534, true);
+	assert_found("0 sockets: ");
+	look_at_directory("/tmp", 0, false);
+	assert_found("0 sockets: ");
+	look_at_directory("/tmp", -1, false);
+	assert_not_found(replaced);
+	look_at_directory("/", 65534, false);
+	assert_found("0 sockets: ");
+}
+
 /* With dynamic sockets, the sockets may be elsewhere. */
 static void test_directory_that_may_not_be_needed(void **state)
 {
 	optional = true;
 	look_at_directory("/nonexistent/x/y", 0, true);
-	optional = false;
 	assert_found("1 sockets: socket directory /nonexistent/x/y: /nonexistent: No such file");
+	look_at_directory("/tmp", 65534, false);
+	assert_found("0 sockets: ");
+	optional = false;
 }
 
 static void test_directory_that_cannot_be_made(void **state)
@@ -415,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
 		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
 		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_nobody),
+		TEST(test_directory_in_which_vms_can_replace_sockets),
 		TEST(test_directory_that_may_not_be_needed),
 		TEST(test_directory_that_cannot_be_made), TEST(test_directory_of_a_group),
 		TEST(test_directory_of_another)};

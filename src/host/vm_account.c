@@ -47,28 +47,35 @@ static bool may(const struct vm_account *vms, const struct stat *st, unsigned bi
 	return group == others ? group : are_in_group(vms, st->st_gid) ? group : others;
 }
 
+static void describe(const struct vm_account *vms, char *ret_text, size_t size)
+{
+	if (vm_account_is_group(vms))
+		snprintf(ret_text, size, "the group %s, as which VMs run (VIRTIOFWD_SOCKET_GROUP)",
+			vms->group);
+	else
+		snprintf(
+			ret_text, size, "%s, as whom VMs run (VIRTIOFWD_SOCKET_OWNER)", vms->owner);
+}
+
 /* `above`: the parent directory that keeps them out; NULL: it is `dir` itself. */
 static int keeps_out(
 	const struct vm_account *vms, const char *dir, const char *above, struct err *err)
 {
-	const bool is_group = vm_account_is_group(vms);
 	char who[128];
 
-	if (is_group)
-		snprintf(who, sizeof(who),
-			"the group %s, as which VMs run (VIRTIOFWD_SOCKET_GROUP)", vms->group);
-	else
-		snprintf(who, sizeof(who), "%s, as whom VMs run (VIRTIOFWD_SOCKET_OWNER)",
-			vms->owner);
+	describe(vms, who, sizeof(who));
 	if (above != NULL)
 		return err_set(err, EACCES, "socket directory %s: owner and mode of %s keep out %s",
 			dir, above, who);
-	if (is_group)
+	if (!vms->makes_sockets)
+		return err_set(err, EACCES,
+			"socket directory %s: its owner and mode keep out %s: chmod a+x %s", dir,
+			who, dir);
+	if (vm_account_is_group(vms))
 		return err_set(err, EACCES,
 			"socket directory %s: its group and mode keep out %s: chgrp %s %s; chmod "
 			"%o %s",
-			dir, who, vms->group, dir,
-			vms->makes_sockets ? DIRECTORY_OF_GROUP : DIRECTORY_OF_OWNER, dir);
+			dir, who, vms->group, dir, DIRECTORY_OF_GROUP, dir);
 	return err_set(err, EACCES,
 		"socket directory %s: its owner and mode keep out %s: chown %s %s", dir, who,
 		vms->owner, dir);
@@ -96,4 +103,21 @@ int vm_account_may_use(const struct vm_account *vms, const char *dir, struct err
 			return keeps_out(vms, dir, last ? NULL : part, err);
 	}
 	return 0;
+}
+
+int vm_account_cannot_replace(const struct vm_account *vms, const char *dir, struct err *err)
+{
+	char who[128];
+	struct stat st;
+
+	if (vms->makes_sockets || vms->uid == 0 || vms->uid == (uid_t)-1 || stat(dir, &st) < 0 ||
+		!may(vms, &st, MAKE_FILES))
+		return 0;
+	describe(vms, who, sizeof(who));
+	return err_set(err, EPERM,
+		"socket directory %s: %s, can put something else in place of the daemon's sockets, "
+		"which can keep it from starting: let VIRTIOFWD_SOCKET_DIR be a directory that "
+		"only "
+		"the daemon can write to",
+		dir, who);
 }

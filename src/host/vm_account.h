@@ -36,3 +36,10 @@ bool vm_account_is_group(const struct vm_account *vms);
  * thread, but one at a time.
  */
 int vm_account_may_use(const struct vm_account *vms, const char *dir, struct err *err);
+
+/*
+ * Checks by owner and mode that VMs which do not create the sockets cannot replace those that the
+ * daemon creates in a directory. Returns 0, also if the account is unknown or root, or there is no
+ * such directory; or -EPERM; err has the remedy. May block and be called as above.
+ */
+int vm_account_cannot_replace(const struct vm_account *vms, const char *dir, struct err *err);

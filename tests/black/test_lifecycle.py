@@ -239,31 +239,49 @@ def test_stop_while_it_starts(workdir, number):
                 wait_until(lambda: not pid_file.exists(), 30, "the daemon to end")
 
 
-def test_socket_directory(start_forwarder):
-    """The owner of the sockets can reach them, whatever the daemon's umask. If an existing
-    directory keeps it out, the log says so, with the remedy."""
+@modes
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+def test_socket_directory(start_forwarder, client):
+    """The owner of the sockets can reach them, whatever the daemon's umask, and write to their
+    directory only where it makes them. If an existing directory keeps it out, the log says so, with
+    the remedy."""
     user, group = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
-    forwarder = start_forwarder((), options=[
+    owner = (user.pw_uid, group.gr_gid)
+    forwarder = start_forwarder((), client=client, options=[
         f"--vhost-username={user.pw_name}", f"--vhost-groupname={group.gr_name}"])
     directory = forwarder.socket_dir
-    remedy = f"chown nobody {directory}"
-    assert remedy not in forwarder.output.tail()
+    remedy = f"chown nobody {directory}" if client else f"chmod a+x {directory}"
+    assert (remedy in forwarder.output.tail()) == client  # it is root's
     forwarder.stop()
     directory.chmod(0o700)
     forwarder.start()
     assert remedy in forwarder.output.tail()
     forwarder.stop()
+    assert access(directory) == (0, 0, 0o700)
     directory.rmdir()
     umask = os.umask(0o027)
     try:
         forwarder.start()
     finally:
         os.umask(umask)
-    found = directory.stat()
-    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (user.pw_uid, 0o755)
-    found = forwarder.socket(0).stat()
-    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (
-        user.pw_uid, group.gr_gid, 0o660)
+    assert remedy not in forwarder.output.tail()
+    assert access(directory) == (*(owner if client else (0, 0)), 0o755)
+    if client:
+        return
+    assert access(forwarder.socket(0)) == (*owner, 0o660)
+    assert "can put something else" not in forwarder.output.tail()
+    forwarder.stop()
+    os.chown(directory, *owner)  # as if the daemon had been in client mode before
+    forwarder.start()
+    assert f"{directory}: nobody, as whom VMs run (VIRTIOFWD_SOCKET_OWNER), can put something else in " \
+        "place of the daemon's sockets" in forwarder.output.tail()
+    assert access(directory) == (*owner, 0o755)
+
+
+def access(path):
+    """(owner, group, mode)"""
+    found = path.stat()
+    return found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")

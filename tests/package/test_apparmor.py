@@ -97,8 +97,7 @@ def server(machine):
 def test_a_libvirt_domain(machine, daemon, server, client, memory):
     """Under a profile made by libvirt, with an addition of ours; it reaches its network through a
     relay."""
-    # An earlier run has created it for another owner.
-    machine.run("install -d -o libvirt-qemu -g kvm /tmp/virtio-forwarder")
+    machine.run("rm -rf /tmp/virtio-forwarder")  # an earlier run has created it for another owner
     daemon.configure(drop_ins=[NO_RESTART], VIRTIOFWD_CPU_MASK=1, VIRTIOFWD_MASTER_LCORE=0,
                      VIRTIOFWD_SOCKET_OWNER="libvirt-qemu", VIRTIOFWD_SOCKET_GROUP="kvm",
                      VIRTIOFWD_VHOST_CLIENT=client, VIRTIOFWD_STATIC_VFS=f"{DEVICE}=0")
