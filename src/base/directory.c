@@ -80,8 +80,8 @@ static int check_owner(const char *kind, const char *path, const struct stat *st
 	if (is_trusted(st, uid) || (is_trusted(&above, uid) && !(above.st_mode & S_IWOTH)))
 		return 0;
 	return err_set(err, EPERM,
-		"%s %s belongs to user %u, who can have made it to be taken for a VM; remove it, "
-		"or give it to who owns the sockets",
+		"%s %s belongs to user %u, who can replace the sockets in it; remove it, give it "
+		"to the sockets' owner, or use another directory",
 		kind, path, st->st_uid);
 }
 

@@ -14,8 +14,8 @@
 int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err);
 
 /*
- * Refuses (-EPERM) a directory for VMs' sockets that anybody could have made before the daemon did,
- * as in /tmp: its owner, or the owner of a symbolic link to it, decides what the sockets in it are.
+ * Refuses (-EPERM) a directory for sockets that anybody could have made before the daemon did, as
+ * in /tmp: its owner, or the owner of a symbolic link to it, decides what the sockets in it are.
  * Trusted owners are root, this process's user and `uid` (-1: no other). Any thread.
  */
 int directory_check_owner(const char *path, uid_t uid, struct err *err);

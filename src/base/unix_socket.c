@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include "base/directory.h"
 
 #define MODE 0660
 
@@ -115,4 +119,13 @@ void unix_socket_remove(const char *path, const struct unix_socket_file *file)
 
 	if (lstat(path, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
 		unlink(path);
+}
+
+int unix_socket_check_directory(const char *path, struct err *err)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	int r = directory_check_owner(dirname(copy), -1, err);
+	return r < 0 ? err_prefix(err, r, "%s", path) : 0;
 }

@@ -34,3 +34,10 @@ int unix_socket_bind(
 
 /* Removes the file that unix_socket_bind() made, unless another one has taken its name. */
 void unix_socket_remove(const char *path, const struct unix_socket_file *file);
+
+/*
+ * Refuses (-EPERM) a socket whose directory anybody could have made (directory_check_owner()),
+ * since its owner can listen in place of this process. -ENOENT if there is no such directory. Any
+ * thread.
+ */
+int unix_socket_check_directory(const char *path, struct err *err);

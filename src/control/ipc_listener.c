@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "base/directory.h"
+#include "base/log.h"
 #include "base/unix_socket.h"
 
 #define DIRECTORY_MODE 0755
@@ -48,6 +49,7 @@ static int make_parents(const char *path, struct err *err)
 int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struct err *err)
 {
 	struct ipc_listener *listener;
+	struct err reason;
 	int r;
 
 	if (strlen(path) >= sizeof(listener->path))
@@ -59,6 +61,8 @@ int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struc
 	strcpy(listener->path, path);
 
 	r = make_parents(path, err);
+	if (r >= 0 && unix_socket_check_directory(path, &reason) < 0)
+		log_warning("endpoint %s", reason.text);
 	if (r >= 0)
 		r = listener->fd = unix_socket_bind(path, -1, -1, &listener->file, err);
 	if (r < 0) {

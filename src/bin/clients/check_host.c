@@ -2,8 +2,10 @@
 
 /* Reports what this host lacks to run the daemon as configured. Works on the host itself. */
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/pid_file.h"
 #include "base/unix_socket.h"
@@ -153,6 +155,21 @@ static void check_backends(const struct config *config, bool running, struct fin
 	}
 }
 
+/* Checks that nobody else can take the place of the daemon at its endpoints. */
+static void check_endpoints(const struct config *config, struct findings *findings)
+{
+	const char *const endpoints[] = {config->zmq_port_control_ep, config->zmq_stats_ep,
+		config->zmq_core_sched_ep, config->zmq_config_ep, config->metrics_ep,
+		config->capture_ep};
+	static const char ipc[] = "ipc://";
+	struct err err;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(endpoints); i++)
+		if (endpoints[i] != NULL && strncmp(endpoints[i], ipc, strlen(ipc)) == 0 &&
+			unix_socket_check_directory(endpoints[i] + strlen(ipc), &err) == -EPERM)
+			add_finding(findings, "endpoints", HOST_WARNING, err.text);
+}
+
 static void check_all(
 	const struct arguments *arguments, const struct config *config, struct findings *findings)
 {
@@ -181,6 +198,7 @@ static void check_all(
 	host_check_socket_dir(
 		config->socket_dir, &vms, config->dynamic_sockets, add_finding, findings);
 	check_backends(config, needs.running, findings);
+	check_endpoints(config, findings);
 }
 
 int check_host_main(int argc, char **argv, bool compatible)
