@@ -17,7 +17,8 @@ from lib.forwarder import Forwarder
 from lib.paths import program
 from lib.peer import (Peer, assert_nothing_lost, attach, attached_peer, detach, memif_device,
                       net_socket, wait_active)
-from lib.proc import Process, growth_allowed_kib, memory_kib, open_files, run, wait_until
+from lib.proc import (Process, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
+                      wait_until)
 
 PACKETS = 4000  # each way; all of them fit into a ring, so none may be missing
 DIRECTIONS = {"vf_to_vm": "relay0-vf-to-vm", "vm_to_vf": "relay0-vm-to-vf"}
@@ -200,7 +201,7 @@ def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
     """Killed again and again under traffic: the relay loses nothing, and the daemon keeps nothing."""
     peer = make_peer(count=0, rate=20_000)
     peer.start()
-    files, memory = open_files(forwarder.pid), None
+    files, mapped, memory = open_files(forwarder.pid), mapped_files(forwarder.pid), None
     for i in range(10):
         process = capture(name=f"capture{i}")
         wait_until(lambda: os.path.getsize(process.argv[-2].removeprefix("--write=")) > 10_000, 20,
@@ -209,9 +210,9 @@ def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
         assert code == REFUSED and "being captured by another client" in said
         process.kill()
         wait_until(lambda: open_files(forwarder.pid) <= files, 20, "the capture ended")
-        memory = memory or memory_kib(forwarder.pid)
-    # Less than the memory of one capture; there were ten.
-    assert memory_kib(forwarder.pid) < memory + growth_allowed_kib(16 * 1024)
+        assert mapped_files(forwarder.pid) == mapped
+        memory = memory or memory_kib(forwarder.pid, "RssAnon")
+    assert memory_kib(forwarder.pid, "RssAnon") <= memory + growth_allowed_kib(1024)
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
     forwarder.stop()

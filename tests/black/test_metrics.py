@@ -186,12 +186,12 @@ def test_prometheus_scrapes_it(workdir, stack, host):
         except ValueError:
             return []  # not up yet
 
-    wait_until(lambda: query("up{job='virtio-forwarder'}") == [1.0], 20, "it is scraped",
+    wait_until(lambda: query("up{job='virtio-forwarder'}") == [1.0], 60, "it is scraped",
                interval=0.5)
     # net_null is an endless source, whose packets are dropped, as there is no VM.
     drops = "rate(virtio_forwarder_relay_dropped_packets_total{reason='not_connected'," \
             "direction='vf_to_vm'}[10s])"
-    wait_until(lambda: (query(drops) or [0])[0] > 0, 15, "a rate", interval=0.5)
+    wait_until(lambda: (query(drops) or [0])[0] > 0, 60, "a rate", interval=0.5)
     answer = json.loads(host.run(["/usr/bin/python3", "-c", (
         "import urllib.request as r;"
         f"print(r.urlopen('http://{address}/api/v1/targets').read().decode())")]))

@@ -156,7 +156,8 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     while len(tries()) < 5:
         assert time.monotonic() < end, tries()
         times.append(passing(0))
-    assert sorted(times)[-3] < 0.5, "tries take a second each"  # twice the machine may have been busy
+    # Tries take a second each. If packets waited for them, four had waited for as long.
+    assert sorted(times)[-4] < 0.5, times
     assert tries()[4] - tries()[3] > 1.5 * (tries()[1] - tries()[0]), tries()
     assert daemon.output.text.count("; trying again") == 1
     (away / names[1]).unlink()

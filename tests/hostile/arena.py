@@ -399,8 +399,11 @@ class Arena:
         wait_until(lambda: min(self.program.neighbour_packets()) > 0, 20, "the neighbour sends")
         self._honest_frontend()  # so that everything that is created only once exists
         self._settle(None)
-        self._files, self._memory = open_files(self.program.pid), memory_kib(self.program.pid)
+        self._files, self._memory = open_files(self.program.pid), self._anonymous_kib()
         return self
+
+    def _anonymous_kib(self):
+        return memory_kib(self.program.pid, "RssAnon")
 
     def _settle(self, files):
         """Waits until what we have closed is closed there too."""
@@ -480,7 +483,7 @@ class Arena:
                     fault = "the process dies"
                 verdict.faults.append(fault)
                 return
-        grown = memory_kib(program.pid) - self._memory
+        grown = self._anonymous_kib() - self._memory
         if grown > MEMORY_KIB_MAX:
             verdict.faults.append(f"{grown >> 10} MiB of memory are kept")
         logged = program.log_bytes() - log_before

@@ -219,6 +219,13 @@ def growth_allowed_kib(usual):
     return int(os.environ.get("VIO4WD_MEMORY_GROWTH_KIB", usual))
 
 
+def mapped_files(pid):
+    """The inodes of the files without a name (memfd) that a process has mapped: VMs' memory among
+    them."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
+        return {line.split()[4] for line in maps if "/memfd:" in line}
+
+
 def open_files(pid):
     """How many descriptors a process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))

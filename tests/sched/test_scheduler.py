@@ -4,6 +4,7 @@
 import os
 import socket
 import subprocess
+from types import MappingProxyType
 
 import pytest
 
@@ -22,10 +23,10 @@ SATURATED, HALF = 12.0, 5.0  # million packets a second: 98 and 41 % of a core b
 @pytest.fixture
 def daemon(workdir):
     """Creates a FakeDaemon on CPUs 11 and 12, with all relays on CPU 11."""
-    def make(rates, **options):
+    def make(rates, pins=MappingProxyType({}), **options):
         relays = {i: {VF_TO_VM: Lane(11, rate), VM_TO_VF: Lane(11, 0)}
                   for i, rate in enumerate(rates)}
-        return FakeDaemon(workdir, [11, 12], relays, **options)
+        return FakeDaemon(workdir, [11, 12], relays, pins=pins, **options)
     return make
 
 
@@ -74,7 +75,7 @@ def test_closed_standard_descriptors(workdir, daemon, stack):
 
 
 def test_skew_is_balanced_in_one_go_and_stays(daemon, scheduler):
-    with daemon([3, 3, 3, 3]) as fake:
+    with daemon([3, 3, 3, 3], pins=None) as fake:
         log = scheduler()
         wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
         assert fake.polls_before == [2]  # the first poll that has rates

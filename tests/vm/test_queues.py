@@ -85,7 +85,7 @@ def test_queues_change_under_load(make_forwarder, boot, wire, veth, queues, devi
     assert all(transfer.intact for transfer in transfers), [str(transfer) for transfer in transfers]
     print(f"{len(changes) - 1} changes, {len(transfers)} transfers: {lost} pings lost, "
           f"longest silence {longest_s * 1000:.0f} ms")
-    assert lost < len(changes) and longest_s < 1.5
+    assert lost < len(changes) and longest_s < 5
 
     for enabled in (queues, 1, 3):
         guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
