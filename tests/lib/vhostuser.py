@@ -432,7 +432,8 @@ class Frontend:
         return self.enable_rings()
 
     def start_log(self, size=None):
-        """As at the start of a migration: dirty pages are logged from now on."""
+        """As at the start of a migration: dirty pages are logged from now on. Returns the payload of
+        the answer to SET_LOG_BASE."""
         size = size or -(-self.memory.end() // LOG_PAGE // 8 // 4096) * 4096
         fd = memfd(size, "log")
         self.log = mmap.mmap(fd, size)
@@ -443,6 +444,7 @@ class Frontend:
         self.tell(Request.SET_FEATURES, u64(self.features))
         for index, ring in enumerate(self.rings):
             self.set_ring_addr(index, log=ring.parts()[1], flags=VRING_F_LOG)
+        return reply.payload
 
     def stop_log(self):
         self.features &= ~F_LOG_ALL

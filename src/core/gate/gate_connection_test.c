@@ -5,11 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "core/gate/gate_connection.h"
+#include "core/gate/vhost_user_fixture.h"
 
 struct bed {
 	struct gate_connection *connection;
@@ -72,11 +74,41 @@ static void test_request_too_long(void **state)
 	assert_non_null(strstr(err.text, "4096 bytes"));
 }
 
+/* The answer to the frontend may be longer than the library's. */
+static void test_answer_completed(void **state)
+{
+	struct bed *bed = *state;
+	struct vhost_user_message heard = {0};
+	struct err err = {""};
+	int log_fd = memfd_create("log", MFD_CLOEXEC);
+	const struct vhost_user_log log = {4096, 0};
+	const uint64_t protocol = 1 << 1; /* LOG_SHMFD */
+
+	assert_int_equal(ftruncate(log_fd, log.bytes), 0);
+	vhost_user_send(bed->frontend, VHOST_USER_SET_PROTOCOL_FEATURES, 0, &protocol,
+		sizeof(protocol), -1);
+	vhost_user_send(bed->frontend, VHOST_USER_SET_LOG_BASE, 0, &log, sizeof(log), log_fd);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), 0);
+	vhost_user_send(bed->library, VHOST_USER_SET_PROTOCOL_FEATURES, VHOST_USER_REPLY,
+		&(uint64_t){0}, sizeof(uint64_t), -1);
+	say(bed->library, VHOST_USER_SET_LOG_BASE, VHOST_USER_VERSION | VHOST_USER_REPLY, 0);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), 0);
+	assert_int_equal(recv(bed->frontend, &heard.header, sizeof(heard.header), MSG_DONTWAIT),
+		sizeof(heard.header));
+	assert_int_equal(heard.header.request, VHOST_USER_SET_LOG_BASE);
+	assert_int_equal(heard.header.payload_bytes, sizeof(heard.payload.number));
+	assert_int_equal(recv(bed->frontend, &heard.payload, sizeof(heard.payload), MSG_DONTWAIT),
+		sizeof(heard.payload.number));
+	assert_int_equal(heard.payload.number, 0);
+	close(log_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_request_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_answer_completed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -526,8 +526,12 @@ void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_use
 {
 	uint32_t *position = &answer->payload.ring.number;
 
-	if (answer->header.request == VHOST_USER_GET_VRING_BASE && is_packed(rules))
+	if (answer->header.request == VHOST_USER_GET_VRING_BASE && is_packed(rules)) {
 		*position = (*position & UINT16_MAX) | *position << 16;
+	} else if (answer->header.request == VHOST_USER_SET_LOG_BASE) {
+		answer->header.payload_bytes = sizeof(answer->payload.number);
+		answer->payload.number = 0;
+	}
 }
 
 static unsigned descriptors_expected(

@@ -80,9 +80,11 @@ bool gate_rules_answered(uint32_t request);
 int gate_rules_check_answer(const struct vhost_user_message *answer, struct err *err);
 
 /*
- * Adds to an answer what the library leaves out: for a packed ring, where buffers are used next
- * (vhost-user, "Vring descriptor indices for packed virtqueues"). A ring that has been stopped has
- * given all buffers back, so that is where the next one is available.
+ * Adds to an answer what the library leaves out. GET_VRING_BASE, for a packed ring: where buffers
+ * are used next (vhost-user, "Vring descriptor indices for packed virtqueues"). A ring that has
+ * been stopped has given all buffers back, so that is where the next one is available.
+ * SET_LOG_BASE: a payload of 0, for success (a log that fails is not answered). QEMU takes the
+ * answer with and without it; rust-vmm's frontends (cloud-hypervisor) wait for it for ever.
  */
 void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer);
 
