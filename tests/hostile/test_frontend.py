@@ -10,8 +10,8 @@ from lib import vioclient
 from lib.packet_socket import PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
-from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_PROTOCOL, LOG_PAGE, P_STATUS, Connection,
-                           Frontend, Request, u64)
+from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE, P_NET_MTU, P_STATUS,
+                           Connection, Frontend, Request, u64)
 from lib.virtqueue import Memory
 from lib.wire import ADD, OK
 
@@ -303,6 +303,14 @@ def test_mtu_is_checked(attach, mtu, expected):
     connection = frontend.connection
     connection.send(Request.NET_SET_MTU, u64(mtu), flags=9)
     assert (connection.receive().u64 == 0) == expected
+
+
+def test_mtu_that_is_not_told(attach, wire_socket):
+    """A frontend may give its driver an MTU and not send NET_SET_MTU, as cloud-hypervisor does."""
+    frontend = attach(features=Frontend.FEATURES & ~F_MRG_RXBUF | F_MTU,
+                      protocol=Frontend.PROTOCOL & ~P_NET_MTU)
+    assert frontend.features & F_MTU
+    assert_frames_pass(frontend, wire_socket, count=20)
 
 
 def test_what_is_offered_does_not_change(attach, forwarder):

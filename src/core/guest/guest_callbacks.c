@@ -158,7 +158,8 @@ static void on_destroy_connection(int vid)
 
 /*
  * The longest frame that the guest's driver has buffers for. If it merges buffers, or has buffers
- * for packets that were segmented (virtio 1.2, 5.1.6.3.1), only the buffers can tell.
+ * for packets that were segmented (virtio 1.2, 5.1.6.3.1), or if its frontend has told the MTU to
+ * it but not to us (NET_SET_MTU is optional), only the buffers can tell.
  */
 static unsigned max_frame_bytes(int vid, uint64_t features)
 {
@@ -168,8 +169,8 @@ static unsigned max_frame_bytes(int vid, uint64_t features)
 
 	if (features & any)
 		return UINT16_MAX;
-	if (!(features & 1ULL << VIRTIO_NET_F_MTU) || rte_vhost_get_mtu(vid, &mtu) != 0)
-		mtu = RTE_ETHER_MTU;
+	if (features & 1ULL << VIRTIO_NET_F_MTU && rte_vhost_get_mtu(vid, &mtu) == 0 && mtu == 0)
+		return UINT16_MAX;
 	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
