@@ -14,11 +14,19 @@
 #define F_LOG_ALL (1ULL << 26)
 #define F_PACKED (1ULL << VIRTIO_F_RING_PACKED)
 
+#define P_MQ (1ULL << 0)
 #define P_LOG_SHMFD (1ULL << 1)
 #define P_RARP (1ULL << 2)
+#define P_REPLY_ACK (1ULL << 3)
 #define P_MTU (1ULL << 4)
 #define P_BACKEND_REQ (1ULL << 5)
+#define P_BACKEND_SEND_FD (1ULL << 10)
+#define P_HOST_NOTIFIER (1ULL << 11)
 #define P_STATUS (1ULL << 16)
+
+const uint64_t gate_rules_protocol_features = P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_MTU |
+                                              P_BACKEND_REQ | P_BACKEND_SEND_FD | P_HOST_NOTIFIER |
+                                              P_STATUS;
 
 #define RING_FLAG_LOG 1
 

@@ -31,6 +31,12 @@
 #define GATE_RING_SIZE_MIN 32
 #define GATE_RING_SIZE_MAX 4096
 
+/*
+ * The protocol features that a frontend may be offered. With any other it might send requests that
+ * the rules refuse.
+ */
+extern const uint64_t gate_rules_protocol_features;
+
 struct gate_ring {
 	unsigned size; /* 0: not known yet */
 	unsigned base;

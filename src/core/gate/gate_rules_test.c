@@ -23,7 +23,6 @@
 #define PACKED (1ULL << 34)
 #define LOG_ALL (1ULL << 26)
 #define VERSION_1 (1ULL << 32)
-#define PROTOCOL_ALL 0x1003f
 
 struct bed {
 	struct gate_rules rules;
@@ -119,7 +118,8 @@ static void negotiate(struct bed *bed, uint64_t features)
 {
 	assert_int_equal(say(bed, VHOST_USER_GET_FEATURES, NULL, 0, NULL, 0), 0);
 	assert_int_equal(say(bed, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0), 0);
-	assert_int_equal(say_number(bed, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL_ALL), 0);
+	assert_int_equal(
+		say_number(bed, VHOST_USER_SET_PROTOCOL_FEATURES, gate_rules_protocol_features), 0);
 	assert_int_equal(say_number(bed, VHOST_USER_SET_FEATURES, features), 0);
 	assert_int_equal(say_region(bed, region()), 0);
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/gate/gate.h"
+#include "core/gate/gate_rules.h"
 #include "core/guest/guest_calls.h"
 #include "core/guest/guest_dma.h"
 #include "core/guest/vhost_nudge.h"
@@ -45,13 +46,24 @@ static int set_features(const char *path, const struct guest_options *options)
 	return rte_vhost_driver_disable_features(path, off);
 }
 
+/* A newer library may offer more than the gate lets through. */
+static int set_protocol_features(const char *path)
+{
+	uint64_t features;
+
+	if (rte_vhost_driver_get_protocol_features(path, &features) != 0)
+		return -1;
+	return rte_vhost_driver_set_protocol_features(
+		path, features & gate_rules_protocol_features);
+}
+
 static int register_socket(const struct guest *guest, struct err *err)
 {
 	const char *path = guest->library_path;
 
 	if (rte_vhost_driver_register(path, 0) != 0)
 		return err_set(err, EIO, "vhost-user socket %s cannot be registered", guest->path);
-	if (set_features(path, &guest->options) == 0 &&
+	if (set_features(path, &guest->options) == 0 && set_protocol_features(path) == 0 &&
 		rte_vhost_driver_callback_register(path, &guest_callbacks) == 0)
 		return 0;
 	return err_set(err, EIO, "vhost-user socket %s cannot be set up", guest->path);
