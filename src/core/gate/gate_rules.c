@@ -172,11 +172,15 @@ static bool overflows(uint64_t start, uint64_t bytes)
 	return bytes > UINT64_MAX - start;
 }
 
-/* Checks that it is a writable file with at least `bytes`. */
+/*
+ * Checks that it is a writable file with at least `bytes`. A device's length is not known, and its
+ * driver may do anything when it is mapped.
+ */
 static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
 {
 	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
-		return refuse(err, "memory that is no file");
+		return refuse(err, "memory that is neither a file nor a memfd (devices, such as "
+				   "/dev/dax, are not accepted)");
 	if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
 		return refuse(err, "memory that may not be written");
 	if ((uint64_t)ret_st->st_size < bytes)

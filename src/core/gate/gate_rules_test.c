@@ -240,14 +240,18 @@ static void memory_must_be_a_writable_file(void **state)
 {
 	struct bed *bed = *state;
 	struct vhost_user_region wanted = region();
-	const char *paths[] = {"/dev/null", "/dev/zero", "/tmp"};
+	const char *paths[] = {"/dev/null", "/dev/zero"};
 	int pair[2];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
-		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+		int fd = open(paths[i], O_RDWR | O_CLOEXEC);
 		assert_true(say_memory(bed, &wanted, 1, &fd) < 0);
+		assert_non_null(strstr(bed->err.text, "neither a file nor a memfd"));
 		close(fd);
 	}
+	int directory = open("/tmp", O_RDONLY | O_CLOEXEC);
+	assert_true(say_memory(bed, &wanted, 1, &directory) < 0);
+	close(directory);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	assert_true(say_memory(bed, &wanted, 1, &pair[0]) < 0);
 	close(pair[0]);
