@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* How far a packed ring has got: what a backend finds that replaces one that died. */
+
+#include "core/ring/ring.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "core/ring/ring_bench_fixture.h"
+
+/* For every position: what a backend finds that replaces one that died. */
+static void finds_the_position_of_a_packed_ring(void **state)
+{
+	struct bench *bench = bench_new(true);
+	struct ring *ring = &bench->ring;
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		const uint16_t next = ring->next;
+		const bool wrap = ring->wrap;
+
+		for (unsigned taken = 0; taken < 2; taken++) { /* by the driver: none, then all */
+			assert_false(ring_packed_find_position(ring));
+			ring->next = 0;
+			ring->wrap = true;
+			assert_int_equal(
+				ring_packed_find_position(ring), next != 0 || wrap != true);
+			assert_int_equal(ring->next, next);
+			assert_int_equal(ring->wrap, wrap);
+			while (driver_take_used(&bench->driver, &buffer, &written))
+				;
+		}
+		bench_send(bench, 100, 1, 0);
+		assert_false(ring_packed_find_position(ring)); /* sent, not taken yet */
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+	}
+	bench_free(bench);
+}
+
+/* The guest gets one buffer back, and offers another. */
+static void use_one(struct bench *bench)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	assert_int_equal(bench_take(bench, 1), 1);
+	rte_pktmbuf_free(bench->packets[0]);
+	assert_true(driver_take_used(&bench->driver, &buffer, &written));
+	assert_true(bench_send(bench, 100, 1, 0));
+}
+
+/*
+ * Every position that a frontend may remember from an earlier stop, however far the ring has got
+ * since, with few and with all descriptors offered.
+ */
+static void corrects_an_old_position_of_a_packed_ring(void **state)
+{
+	static const unsigned offered[] = {1, 2, SIZE / 2, SIZE};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++) {
+		struct bench *bench = bench_new(true);
+		struct ring *ring = &bench->ring;
+		while (bench->driver.n_free + offered[i] > SIZE)
+			assert_true(bench_send(bench, 100, 1, 0));
+
+		for (unsigned used = 0; used < 5 * SIZE; used++) {
+			use_one(bench);
+			const uint16_t next = ring->next;
+			const bool wrap = ring->wrap;
+			const uint16_t id = ring->packed_desc[next].id;
+			/* As Linux does: the id that has come back last. */
+			ring->packed_desc[next].id = ring->packed_desc[(next + SIZE - 1) % SIZE].id;
+			for (unsigned old = 1; old < 2 * SIZE; old++) {
+				const unsigned right = next + (wrap ? 0 : SIZE);
+				if (old == right)
+					continue;
+				ring->next = old % SIZE;
+				ring->wrap = old < SIZE;
+				assert_true(ring_packed_find_position(ring));
+				assert_int_equal(ring->next, next);
+				assert_int_equal(ring->wrap, wrap);
+			}
+			ring->packed_desc[next].id = id;
+			ring->next = next;
+			ring->wrap = wrap;
+		}
+		bench_free(bench);
+	}
+}
+
+/*
+ * The backend was killed while it gave back a burst: the first buffer, which is marked last, is not
+ * marked yet. The next backend goes on behind the burst, and the driver gets all of its buffers,
+ * empty: those of a packet may not all be there.
+ */
+static void completes_a_torn_burst(struct bench *bench, unsigned packets, unsigned parts)
+{
+	struct ring *ring = &bench->ring;
+	uint8_t *buffer;
+	uint32_t written;
+
+	bench_post(bench, 600, 1);
+	const uint16_t first = ring->next;
+	const uint16_t flags = ring->packed_desc[first].flags;
+	for (unsigned i = 0; i < packets; i++)
+		bench->packets[i] = bench_frame(bench, parts * 600 - 100, i);
+	assert_int_equal(ring_give(ring, false, bench->packets, packets, &bench->account), packets);
+	rte_pktmbuf_free_bulk(bench->packets, packets);
+	const uint16_t next = ring->next;
+	const bool wrap = ring->wrap;
+
+	ring->packed_desc[first].flags = flags;
+	ring->next = (next + 1) % SIZE; /* any other place */
+	assert_true(ring_packed_find_position(ring));
+	assert_int_equal(ring->next, next);
+	assert_int_equal(ring->wrap, wrap);
+	for (unsigned i = 0; i < packets * parts; i++) {
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_int_equal(written, 0);
+	}
+	assert_false(driver_take_used(&bench->driver, &buffer, &written));
+}
+
+static void goes_on_after_a_torn_burst(void **state)
+{
+	for (unsigned parts = 1; parts <= 3; parts++) {
+		struct bench *bench = bench_new(true);
+		bench->ring.mergeable = true;
+		for (unsigned packets = 2; packets < RING_BURST && packets * parts < SIZE - 2;
+			packets++)
+			for (unsigned i = 0; i < 2 * SIZE; i++)
+				completes_a_torn_burst(bench, packets, parts);
+		bench_free(bench);
+	}
+}
+
+/* The last buffer was a chain: the marks alone would have the ring go on inside it. */
+static void believes_the_end_of_a_chain(void **state)
+{
+	struct bench *bench = bench_new(true);
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3; sent++)
+		assert_true(bench_send(bench, 100, 1, 0));
+	assert_true(bench_send(bench, 100, 3, 0));
+	assert_int_equal(bench_take(bench, 4), 4);
+	rte_pktmbuf_free_bulk(bench->packets, 4);
+	assert_false(ring_packed_find_position(&bench->ring));
+	while (driver_take_used(&bench->driver, &buffer, &written))
+		;
+	assert_true(bench_send(bench, 100, 1, 0));
+	assert_false(ring_packed_find_position(&bench->ring));
+	bench_free(bench);
+}
+
+/* The descriptors of a chain cannot be told from ones that were never used. */
+static void leaves_a_ring_of_chains_alone(void **state)
+{
+	struct bench *bench = bench_new(true);
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+		bench_send(bench, 100, 3, 0);
+		assert_int_equal(bench_take(bench, 1), 1);
+		rte_pktmbuf_free(bench->packets[0]);
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_false(ring_packed_find_position(&bench->ring));
+	}
+	bench_free(bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_the_position_of_a_packed_ring),
+		cmocka_unit_test(corrects_an_old_position_of_a_packed_ring),
+		cmocka_unit_test(goes_on_after_a_torn_burst),
+		cmocka_unit_test(believes_the_end_of_a_chain),
+		cmocka_unit_test(leaves_a_ring_of_chains_alone),
+	};
+
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}
