@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A driver that does anything at all with its memory and its rings, while the device takes packets
- * from them and gives packets to them. The input is a byte of options, a byte for the ring's size,
- * and steps: a byte says which one (steps[]), followed by what the step reads. The guest's regions
- * are adjacent for the guest and apart for us, each exactly as long as it is, so that an access
- * outside is noticed. Whatever the driver does:
+ * from them and gives packets to them. The input is a byte of options, a byte for the ring's size
+ * (0: 32), and steps: a byte says which one (steps[]), followed by what the step reads. The guest's
+ * regions are adjacent for the guest and apart for us, each exactly as long as it is, so that an
+ * access outside is noticed. Whatever the driver does:
  *
  * - packets taken are whole, copied or lent, and every buffer of the pool is either in one of them
  *   or back;
@@ -83,7 +83,7 @@ static struct guest *guest_new(uint8_t options, uint8_t size)
 
 	require(guest);
 	struct ring *ring = &guest->ring;
-	ring->size = packed ? 32 + size : 32 << size % 4;
+	ring->size = packed ? 2 + (uint8_t)(size + 30) : 2 << (size + 4) % 8;
 	add_region(guest, DATA_BYTES);
 	add_region(guest, 16U * ring->size);
 	add_region(guest, packed ? 4 : 6 + 2U * ring->size);

@@ -161,9 +161,10 @@ def ring_memory(offset, data):
                     + data[at:at + 255] for at in range(0, len(data), 255))
 
 
-def ring_sender(options, pieces, table):
-    """Frames that leave checksums and segmentation to the device, in so many pieces."""
-    out, offset = bytes([options, 0]), 0x800
+def ring_sender(options, pieces, table, size=0):
+    """Frames that leave checksums and segmentation to the device, in so many pieces. size: the byte
+    that ring.c makes the ring's size of."""
+    out, offset = bytes([options, size]), 0x800
     for number, frame in enumerate(packets().values()):
         checksum, segments = (1, 1) if number == 0 else (0, 0)
         frame = struct.pack("<BBHHHHH", checksum, segments, 54, 100, 34, 16, 0) + frame
@@ -184,9 +185,9 @@ def ring_sender(options, pieces, table):
                         RING_TAKE, 32, RING_END])
 
 
-def ring_receiver(options, length, past):
+def ring_receiver(options, length, past, size=0):
     """Buffers of that length, and packets of several lengths for them, twice around the ring."""
-    out = bytes([options, 0])
+    out = bytes([options, size])
     for turn in range(4):
         for number in range(turn % 2 * 16, 16 + turn % 2 * 16):
             out += struct.pack("<BHHHBB", RING_DESCRIBE, number, 256 * number, length, WRITABLE, number)
@@ -206,6 +207,9 @@ def ring():
             out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
         for length, past in itertools.product((40, 512, 2048), (0, RING_GIVE_PAST)):
             out[f"receive.{kind}{name}.{length}.{past}"] = ring_receiver(packed | more, length, past)
+        two = 226 if packed else 4  # descriptors
+        out[f"send.{kind}{name}.two"] = ring_sender(packed | more, 1, False, two)
+        out[f"receive.{kind}{name}.two"] = ring_receiver(packed | more, 512, 0, two)
     return out
 
 

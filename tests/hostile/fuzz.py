@@ -125,7 +125,7 @@ def one_life(target, seed):
         connection = DamagingConnection(plain.socket, chance, chance.choice((0, 0.02, 0.1, 0.5)))
         features = Frontend.FEATURES | target.OFFLOADS | F_EVENT_IDX | F_IN_ORDER
         frontend = Frontend(None, connection=connection, packed=chance.random() < 0.5,
-                            features=features, queue_size=chance.choice((32, 64, 256)),
+                            features=features, queue_size=chance.choice((2, 16, 64, 256)),
                             protocol=Frontend.PROTOCOL | chance.choice((0, P_STATUS)))
         at_work = False
         with frontend:

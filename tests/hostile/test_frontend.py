@@ -92,15 +92,16 @@ def test_frames_both_ways(attach, wire_socket, packed, mergeable, indirect):
     assert_frames_pass(frontend, wire_socket, count=20, parts=3)
 
 
-@pytest.mark.parametrize("size", [32, 256, 1024])
+@pytest.mark.parametrize("size", [2, 4, 8, 16, 256, 1024])
 def test_ring_sizes(attach, wire_socket, size):
     frontend = attach(queue_size=size, memory=Memory((1 << 20, 8 << 20)))
     assert_frames_pass(frontend, wire_socket, count=100)
 
 
-def test_packed_ring_of_any_size(attach, wire_socket):
+@pytest.mark.parametrize("size", [2, 3, 5, 100])
+def test_packed_ring_of_any_size(attach, wire_socket, size):
     """The size of a packed ring need not be a power of two."""
-    assert_frames_pass(attach(packed=True, queue_size=100), wire_socket)
+    assert_frames_pass(attach(packed=True, queue_size=size), wire_socket)
 
 
 def test_memory_in_eight_regions(attach, wire_socket):

@@ -49,7 +49,7 @@ class Guest:
         self.frontend = Frontend(
             self.forwarder.socket(self.number), packed=chance.random() < 0.5,
             features=Frontend.FEATURES | chance.choice((0, F_EVENT_IDX)),
-            queue_size=chance.choice((32, 64, 256)), queue_pairs=chance.choice((1, 1, 2)),
+            queue_size=chance.choice((8, 64, 256)), queue_pairs=chance.choice((1, 1, 2)),
             connection=Connection.connect(self.forwarder.socket(self.number), SLOW_S))
         self.frontend.start()
         self._wait_vm(True)

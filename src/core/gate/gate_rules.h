@@ -23,12 +23,11 @@
 #include "core/gate/vhost_user.h"
 
 /*
- * The sizes of a ring that are accepted, in descriptors. The minimum: if a driver claims more
- * buffers than its ring has, the library takes a burst of 32 all the same, and records it in a
- * table as long as the ring. The maximum: the library reserves memory for each entry. QEMU's rings
- * have 64 to 1024.
+ * The sizes of a ring that are accepted, in descriptors. QEMU's rings have 64 to 1024, of which a
+ * driver may use fewer: those of small systems use 16. The minimum: no driver has a ring of one.
+ * The maximum: the library reserves memory for each entry.
  */
-#define GATE_RING_SIZE_MIN 32
+#define GATE_RING_SIZE_MIN 2
 #define GATE_RING_SIZE_MAX 4096
 
 /*

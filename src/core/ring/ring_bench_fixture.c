@@ -11,18 +11,23 @@
 
 #include "base/util.h"
 
-struct bench *bench_new(bool packed)
+struct bench *bench_new_of(bool packed, uint16_t size)
 {
 	struct bench *bench = calloc(1, sizeof(*bench));
 	uint8_t *memory = malloc(GUEST_BYTES);
 
 	assert_non_null(bench);
 	assert_non_null(memory);
-	driver_init(&bench->driver, memory, SIZE, packed);
+	driver_init(&bench->driver, memory, size, packed);
 	bench->memory = one_region(memory);
 	driver_ring(&bench->driver, &bench->memory, &bench->ring);
 	bench->pool = make_pool(600);
 	return bench;
+}
+
+struct bench *bench_new(bool packed)
+{
+	return bench_new_of(packed, SIZE);
 }
 
 void bench_lend(struct bench *bench)
@@ -39,6 +44,14 @@ void bench_free(struct bench *bench)
 	free_pool(bench->pool);
 	free(bench->driver.memory);
 	free(bench);
+}
+
+void bench_every_size(bool packed, void (*test)(bool packed, uint16_t size))
+{
+	static const uint16_t sizes[2][5] = {{2, 4, 8, 16, SIZE}, {2, 3, 5, 16, SIZE}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes[packed]); i++)
+		test(packed, sizes[packed][i]);
 }
 
 void fill_pattern(uint8_t *at, unsigned bytes, unsigned seed)

@@ -7,7 +7,7 @@
 #include "core/ring/ring_fixture.h"
 #include "core/ring/ring_loans.h"
 
-#define SIZE 64
+#define SIZE 64 /* unless a test asks for another one */
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
 
 /* A driver, its memory, and the device's ring for it. */
@@ -25,9 +25,13 @@ struct bench {
 /* From now on long frames are lent. */
 void bench_lend(struct bench *bench);
 
-/* A bench owns its memory, pool and loans. */
+/* A bench owns its memory, pool and loans. The ring has SIZE descriptors, or `size`. */
 struct bench *bench_new(bool packed);
+struct bench *bench_new_of(bool packed, uint16_t size);
 void bench_free(struct bench *bench);
+
+/* Runs a test with rings of SIZE and with the smallest ones. */
+void bench_every_size(bool packed, void (*test)(bool packed, uint16_t size));
 
 /* Bytes that identify their position, and one pattern from another. */
 void fill_pattern(uint8_t *at, unsigned bytes, unsigned seed);

@@ -27,12 +27,12 @@ static struct vring_packed_desc *packed_at(struct bench *bench, unsigned i)
 
 static void index_jumps(struct bench *bench, unsigned at, uint16_t write)
 {
-	bench->ring.avail->idx = bench->ring.next + SIZE + 1;
+	bench->ring.avail->idx = bench->ring.next + bench->ring.size + 1;
 }
 
 static void head_is_outside(struct bench *bench, unsigned at, uint16_t write)
 {
-	bench->ring.avail->ring[at] = SIZE;
+	bench->ring.avail->ring[at] = bench->ring.size;
 }
 
 static void next_is_outside(struct bench *bench, unsigned at, uint16_t write)
@@ -49,7 +49,7 @@ static void chain_has_no_end(struct bench *bench, unsigned at, uint16_t write)
 
 static void all_are_chained(struct bench *bench, unsigned at, uint16_t write)
 {
-	for (unsigned i = 0; i < SIZE; i++)
+	for (unsigned i = 0; i < bench->ring.size; i++)
 		packed_at(bench, i)->flags |= VRING_DESC_F_NEXT;
 }
 
@@ -158,9 +158,9 @@ static const struct {
  * The `sound` buffers in front are used. The ring is retired in the same burst; nothing else is
  * taken, given or leaked, and it stays so.
  */
-static void suffers(unsigned i, bool packed, bool give, bool lends, unsigned sound)
+static void suffers(unsigned i, bool packed, uint16_t size, bool give, bool lends, unsigned sound)
 {
-	struct bench *bench = bench_new(packed);
+	struct bench *bench = bench_new_of(packed, size);
 	unsigned n;
 
 	if (lends)
@@ -168,7 +168,7 @@ static void suffers(unsigned i, bool packed, bool give, bool lends, unsigned sou
 	if (give) {
 		bench_post(bench, 2048, 1);
 	} else {
-		for (n = 0; n < SIZE; n++)
+		for (n = 0; n < size; n++)
 			bench_send(bench, 100, 1, n);
 	}
 	damages[i].damage(bench, sound, give ? VRING_DESC_F_WRITE : 0);
@@ -190,18 +190,22 @@ static void suffers(unsigned i, bool packed, bool give, bool lends, unsigned sou
 	bench_free(bench);
 }
 
-static void retires_rings_that_lie(void **state)
+static void retires_ring(bool packed, uint16_t size)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
-		for (unsigned sound = 0; sound <= (damages[i].first ? 0 : 2); sound += 2) {
-			for (unsigned way = 0; way < 3; way++) { /* take, give, take and lend */
-				if (damages[i].split)
-					suffers(i, false, way == 1, way == 2, sound);
-				if (damages[i].packed)
-					suffers(i, true, way == 1, way == 2, sound);
-			}
-		}
+		const unsigned max = damages[i].first || size < 3 ? 0 : 2;
+		if (!(packed ? damages[i].packed : damages[i].split))
+			continue;
+		for (unsigned sound = 0; sound <= max; sound += 2)
+			for (unsigned way = 0; way < 3; way++) /* take, give, take and lend */
+				suffers(i, packed, size, way == 1, way == 2, sound);
 	}
+}
+
+static void retires_rings_that_lie(void **state)
+{
+	bench_every_size(false, retires_ring);
+	bench_every_size(true, retires_ring);
 }
 
 /*

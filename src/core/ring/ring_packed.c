@@ -228,7 +228,9 @@ static unsigned find_turns(const struct ring *ring, uint16_t turns[TURNS_MAX])
 
 /*
  * Finds the hole that a backend leaves if it dies while it gives back a burst: the first buffer is
- * not marked as used yet, and those behind it are. False if these turns are no such hole.
+ * not marked as used yet, and those behind it are. False if these turns are no such hole. A
+ * burst of nearly the whole ring, which only small rings have, leaves no hole that can be told from
+ * a position.
  */
 static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
 	struct place *ret_hole, struct place *ret_end)

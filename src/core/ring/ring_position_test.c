@@ -14,14 +14,14 @@
 #include "core/ring/ring_bench_fixture.h"
 
 /* For every position: what a backend finds that replaces one that died. */
-static void finds_the_position_of_a_packed_ring(void **state)
+static void finds_position(bool packed, uint16_t size)
 {
-	struct bench *bench = bench_new(true);
+	struct bench *bench = bench_new_of(packed, size);
 	struct ring *ring = &bench->ring;
 	uint8_t *buffer;
 	uint32_t written;
 
-	for (unsigned sent = 0; sent < 3 * SIZE; sent++) {
+	for (unsigned sent = 0; sent < 3u * size; sent++) {
 		const uint16_t next = ring->next;
 		const bool wrap = ring->wrap;
 
@@ -44,6 +44,11 @@ static void finds_the_position_of_a_packed_ring(void **state)
 	bench_free(bench);
 }
 
+static void finds_the_position_of_a_packed_ring(void **state)
+{
+	bench_every_size(true, finds_position);
+}
+
 /* The guest gets one buffer back, and offers another. */
 static void use_one(struct bench *bench)
 {
@@ -60,29 +65,29 @@ static void use_one(struct bench *bench)
  * Every position that a frontend may remember from an earlier stop, however far the ring has got
  * since, with few and with all descriptors offered.
  */
-static void corrects_an_old_position_of_a_packed_ring(void **state)
+static void corrects_old_position(bool packed, uint16_t size)
 {
-	static const unsigned offered[] = {1, 2, SIZE / 2, SIZE};
+	const unsigned offered[] = {1, 2, size / 2, size};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++) {
-		struct bench *bench = bench_new(true);
+		struct bench *bench = bench_new_of(packed, size);
 		struct ring *ring = &bench->ring;
-		while (bench->driver.n_free + offered[i] > SIZE)
+		while (bench->driver.n_free + offered[i] > size)
 			assert_true(bench_send(bench, 100, 1, 0));
 
-		for (unsigned used = 0; used < 5 * SIZE; used++) {
+		for (unsigned used = 0; used < 5u * size; used++) {
 			use_one(bench);
 			const uint16_t next = ring->next;
 			const bool wrap = ring->wrap;
 			const uint16_t id = ring->packed_desc[next].id;
 			/* As Linux does: the id that has come back last. */
-			ring->packed_desc[next].id = ring->packed_desc[(next + SIZE - 1) % SIZE].id;
-			for (unsigned old = 1; old < 2 * SIZE; old++) {
-				const unsigned right = next + (wrap ? 0 : SIZE);
+			ring->packed_desc[next].id = ring->packed_desc[(next + size - 1) % size].id;
+			for (unsigned old = 1; old < 2u * size; old++) {
+				const unsigned right = next + (wrap ? 0 : size);
 				if (old == right)
 					continue;
-				ring->next = old % SIZE;
-				ring->wrap = old < SIZE;
+				ring->next = old % size;
+				ring->wrap = old < size;
 				assert_true(ring_packed_find_position(ring));
 				assert_int_equal(ring->next, next);
 				assert_int_equal(ring->wrap, wrap);
@@ -93,6 +98,11 @@ static void corrects_an_old_position_of_a_packed_ring(void **state)
 		}
 		bench_free(bench);
 	}
+}
+
+static void corrects_an_old_position_of_a_packed_ring(void **state)
+{
+	bench_every_size(true, corrects_old_position);
 }
 
 /*
@@ -117,7 +127,7 @@ static void completes_a_torn_burst(struct bench *bench, unsigned packets, unsign
 	const bool wrap = ring->wrap;
 
 	ring->packed_desc[first].flags = flags;
-	ring->next = (next + 1) % SIZE; /* any other place */
+	ring->next = (next + 1) % ring->size; /* any other place */
 	assert_true(ring_packed_find_position(ring));
 	assert_int_equal(ring->next, next);
 	assert_int_equal(ring->wrap, wrap);
@@ -128,17 +138,22 @@ static void completes_a_torn_burst(struct bench *bench, unsigned packets, unsign
 	assert_false(driver_take_used(&bench->driver, &buffer, &written));
 }
 
-static void goes_on_after_a_torn_burst(void **state)
+static void goes_on_after_torn_burst(bool packed, uint16_t size)
 {
 	for (unsigned parts = 1; parts <= 3; parts++) {
-		struct bench *bench = bench_new(true);
+		struct bench *bench = bench_new_of(packed, size);
 		bench->ring.mergeable = true;
-		for (unsigned packets = 2; packets < RING_BURST && packets * parts < SIZE - 2;
+		for (unsigned packets = 2; packets < RING_BURST && packets * parts + 2 < size;
 			packets++)
-			for (unsigned i = 0; i < 2 * SIZE; i++)
+			for (unsigned i = 0; i < 2u * size; i++)
 				completes_a_torn_burst(bench, packets, parts);
 		bench_free(bench);
 	}
+}
+
+static void goes_on_after_a_torn_burst(void **state)
+{
+	bench_every_size(true, goes_on_after_torn_burst);
 }
 
 /* The last buffer was a chain: the marks alone would have the ring go on inside it. */

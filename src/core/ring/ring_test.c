@@ -28,10 +28,11 @@ static unsigned frame_bytes(unsigned i)
 	return lengths[i % ARRAY_SIZE(lengths)];
 }
 
-static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces, bool lends)
+static void takes_what_is_sent(
+	bool packed, uint16_t size, bool indirect, unsigned pieces, bool lends)
 {
 	static uint8_t frame[FRAME_MAX];
-	struct bench *bench = bench_new(packed);
+	struct bench *bench = bench_new_of(packed, size);
 	unsigned sent = 0, taken = 0, back = 0;
 	uint8_t *buffer;
 	uint32_t written;
@@ -42,7 +43,7 @@ static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces, bool
 	while (taken < 3000) {
 		for (unsigned i = 0; i < 1 + sent % 37; i++) {
 			unsigned n = pieces != 0 ? pieces : 1 + sent % 3;
-			if (bench_send(bench, frame_bytes(sent), n, sent))
+			if (bench_send(bench, frame_bytes(sent), MIN(n, size), sent))
 				sent++;
 		}
 		uint16_t n = bench_take(bench, RING_BURST);
@@ -64,13 +65,18 @@ static void takes_what_is_sent(bool packed, bool indirect, unsigned pieces, bool
 	bench_free(bench);
 }
 
+static void takes_from_ring(bool packed, uint16_t size)
+{
+	for (unsigned indirect = 0; indirect < 2; indirect++)
+		for (unsigned pieces = 0; pieces <= 3; pieces++)
+			for (unsigned lends = 0; lends < 2; lends++)
+				takes_what_is_sent(packed, size, indirect, pieces, lends);
+}
+
 static void takes_frames(void **state)
 {
-	for (unsigned packed = 0; packed < 2; packed++)
-		for (unsigned indirect = 0; indirect < 2; indirect++)
-			for (unsigned pieces = 0; pieces <= 3; pieces++)
-				for (unsigned lends = 0; lends < 2; lends++)
-					takes_what_is_sent(packed, indirect, pieces, lends);
+	bench_every_size(false, takes_from_ring);
+	bench_every_size(true, takes_from_ring);
 }
 
 /* Long chains of one guest do not keep the worker from the others for long. */
@@ -142,11 +148,11 @@ static bool receive_frame(struct bench *bench, uint8_t *frame, unsigned *ret_byt
 	return true;
 }
 
-static void gives_what_has_come(
-	bool packed, bool indirect, bool mergeable, unsigned buffer_bytes, unsigned pieces)
+static void gives_what_has_come(bool packed, uint16_t size, bool indirect, bool mergeable,
+	unsigned buffer_bytes, unsigned pieces)
 {
 	static uint8_t frame[FRAME_MAX];
-	struct bench *bench = bench_new(packed);
+	struct bench *bench = bench_new_of(packed, size);
 	unsigned given = 0, received = 0, bytes;
 	bool past = false;
 
@@ -173,58 +179,63 @@ static void gives_what_has_come(
 	bench_free(bench);
 }
 
+static void gives_to_ring(bool packed, uint16_t size)
+{
+	for (unsigned indirect = 0; indirect < 2; indirect++) {
+		gives_what_has_come(packed, size, indirect, false, 4096, 1);
+		gives_what_has_come(packed, size, indirect, false, 4096, 2);
+		gives_what_has_come(packed, size, indirect, true, 4096, 2);
+		gives_what_has_come(packed, size, indirect, true, 1536, 1);
+		if (size == SIZE)
+			gives_what_has_come(packed, size, indirect, true, 200, 1);
+	}
+}
+
 static void gives_frames(void **state)
 {
-	for (unsigned packed = 0; packed < 2; packed++) {
-		for (unsigned indirect = 0; indirect < 2; indirect++) {
-			gives_what_has_come(packed, indirect, false, 4096, 1);
-			gives_what_has_come(packed, indirect, false, 4096, 2);
-			gives_what_has_come(packed, indirect, true, 4096, 2);
-			gives_what_has_come(packed, indirect, true, 1536, 1);
-			gives_what_has_come(packed, indirect, true, 200, 1);
-		}
-	}
+	bench_every_size(false, gives_to_ring);
+	bench_every_size(true, gives_to_ring);
 }
 
 /*
  * A packet that can never fit is dropped at once, one that has no room yet waits; buffers are kept.
  */
+static void drops_what_never_fits(bool packed, uint16_t size)
+{
+	struct bench *bench = bench_new_of(packed, size);
+	uint32_t small[] = {HEADER + 100};
+
+	bench->packets[0] = bench_frame(bench, 200, 0);
+	bench->packets[1] = bench_frame(bench, 100, 1);
+	bench->packets[2] = bench_frame(bench, 100, 2);
+	assert_int_equal(ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 0);
+	driver_offer(&bench->driver, small, 1, true);
+	assert_int_equal(ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 2);
+	assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 1);
+	assert_int_equal(bench->account.sent.packets, 1);
+	rte_pktmbuf_free_bulk(bench->packets, 3);
+
+	/* Not even all buffers that the ring can have are enough. */
+	bench->ring.mergeable = true;
+	bench->packets[0] = bench_frame(bench, 3000, 0);
+	uint8_t *buffer;
+	uint32_t written, tiny[] = {16};
+	driver_take_used(&bench->driver, &buffer, &written);
+	driver_offer(&bench->driver, tiny, 1, true);
+	assert_int_equal(ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 0);
+	while (driver_offer(&bench->driver, tiny, 1, true))
+		;
+	assert_int_equal(ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
+	assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 2);
+	assert_int_equal(bench->account.sent.packets, 1);
+	rte_pktmbuf_free(bench->packets[0]);
+	bench_free(bench);
+}
+
 static void drops_only_what_never_fits(void **state)
 {
-	for (unsigned packed = 0; packed < 2; packed++) {
-		struct bench *bench = bench_new(packed);
-		uint32_t small[] = {HEADER + 100};
-
-		bench->packets[0] = bench_frame(bench, 200, 0);
-		bench->packets[1] = bench_frame(bench, 100, 1);
-		bench->packets[2] = bench_frame(bench, 100, 2);
-		assert_int_equal(
-			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 0);
-		driver_offer(&bench->driver, small, 1, true);
-		assert_int_equal(
-			ring_give(&bench->ring, false, bench->packets, 3, &bench->account), 2);
-		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 1);
-		assert_int_equal(bench->account.sent.packets, 1);
-		rte_pktmbuf_free_bulk(bench->packets, 3);
-
-		/* Not even all buffers that the ring can have are enough. */
-		bench->ring.mergeable = true;
-		bench->packets[0] = bench_frame(bench, 3000, 0);
-		uint8_t *buffer;
-		uint32_t written, tiny[] = {16};
-		driver_take_used(&bench->driver, &buffer, &written);
-		driver_offer(&bench->driver, tiny, 1, true);
-		assert_int_equal(
-			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 0);
-		while (driver_offer(&bench->driver, tiny, 1, true))
-			;
-		assert_int_equal(
-			ring_give(&bench->ring, false, bench->packets, 1, &bench->account), 1);
-		assert_int_equal(bench->account.dropped[DROP_OVERSIZE].packets, 2);
-		assert_int_equal(bench->account.sent.packets, 1);
-		rte_pktmbuf_free(bench->packets[0]);
-		bench_free(bench);
-	}
+	bench_every_size(false, drops_what_never_fits);
+	bench_every_size(true, drops_what_never_fits);
 }
 
 static void tells_checked_checksums(void **state)
@@ -336,49 +347,72 @@ static unsigned calls(struct bench *bench)
 	return eventfd_read(bench->ring.call_fd, &n) == 0 ? n : 0;
 }
 
-static unsigned calls_for_one(struct bench *bench)
+/* The guest sends `n` packets, which are taken in one burst. */
+static unsigned calls_for(struct bench *bench, unsigned n)
 {
-	bench_send(bench, 100, 1, 0);
-	assert_int_equal(bench_take(bench, 1), 1);
-	rte_pktmbuf_free(bench->packets[0]);
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (unsigned i = 0; i < n; i++)
+		assert_true(bench_send(bench, 100, 1, 0));
+	assert_int_equal(bench_take(bench, n), n);
+	rte_pktmbuf_free_bulk(bench->packets, n);
+	while (driver_take_used(&bench->driver, &buffer, &written))
+		;
 	return calls(bench);
+}
+
+static void never_call(struct ring *ring)
+{
+	if (ring->packed)
+		ring->driver_event->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+	else
+		ring->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+}
+
+/* The guest wants to be called when `n` more buffers have been used, and then another one. */
+static void call_after(struct ring *ring, uint16_t n)
+{
+	const uint16_t at = ring->next + n;
+	const bool wrap = ring->wrap != (at >= ring->size);
+
+	ring->event_index = true;
+	if (!ring->packed) {
+		ring->avail->ring[ring->size] = at;
+		return;
+	}
+	ring->driver_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+	ring->driver_event->off_wrap = at % ring->size | wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
+}
+
+static void calls_guest(bool packed, uint16_t size)
+{
+	struct bench *bench = bench_new_of(packed, size);
+	const uint16_t all = MIN(size, RING_BURST);
+
+	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(calls_for(bench, 1), 1);
+	never_call(&bench->ring);
+	assert_int_equal(calls_for(bench, 1), 0);
+	call_after(&bench->ring, 2);
+	assert_int_equal(calls_for(bench, 1), 0);
+	assert_int_equal(calls_for(bench, 1), 0);
+	assert_int_equal(calls_for(bench, 1), 1);
+	assert_int_equal(calls_for(bench, 1), 0);
+	for (unsigned laps = 0; laps < 4; laps++) {
+		for (uint16_t n = 0; n <= all; n++) {
+			call_after(&bench->ring, n);
+			assert_int_equal(calls_for(bench, all), n < all);
+		}
+	}
+	close(bench->ring.call_fd);
+	bench_free(bench);
 }
 
 static void calls_when_asked(void **state)
 {
-	struct bench *bench = bench_new(false);
-
-	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
-	assert_int_equal(calls_for_one(bench), 1);
-	bench->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	assert_int_equal(calls_for_one(bench), 0);
-	bench->ring.event_index = true;
-	bench->ring.avail->ring[SIZE] = 4; /* call after the fifth buffer */
-	assert_int_equal(calls_for_one(bench), 0);
-	assert_int_equal(calls_for_one(bench), 0);
-	assert_int_equal(calls_for_one(bench), 1);
-	assert_int_equal(calls_for_one(bench), 0);
-	close(bench->ring.call_fd);
-	bench_free(bench);
-}
-
-static void calls_when_asked_packed(void **state)
-{
-	struct bench *bench = bench_new(true);
-	struct vring_packed_desc_event *event = bench->ring.driver_event;
-
-	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
-	assert_int_equal(calls_for_one(bench), 1);
-	event->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
-	assert_int_equal(calls_for_one(bench), 0);
-	event->flags = VRING_PACKED_EVENT_FLAG_DESC;
-	event->off_wrap = 4 | 1 << VRING_PACKED_EVENT_F_WRAP_CTR;
-	assert_int_equal(calls_for_one(bench), 0);
-	assert_int_equal(calls_for_one(bench), 0);
-	assert_int_equal(calls_for_one(bench), 1);
-	assert_int_equal(calls_for_one(bench), 0);
-	close(bench->ring.call_fd);
-	bench_free(bench);
+	bench_every_size(false, calls_guest);
+	bench_every_size(true, calls_guest);
 }
 
 int main(void)
@@ -394,7 +428,6 @@ int main(void)
 		cmocka_unit_test(crosses_regions),
 		cmocka_unit_test(logs_pages),
 		cmocka_unit_test(calls_when_asked),
-		cmocka_unit_test(calls_when_asked_packed),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

@@ -329,7 +329,7 @@ def more_buffers_than_the_ring_has(target):
 
 @attack()
 def index_jumps_over_a_small_ring(target):
-    """The same with rings of 32, the smallest there may be, and frames to send."""
+    """The same with rings of 32, 16 and 2, the smallest there may be, and frames to send."""
     for size in (32, 16, 2):
         frontend = target.frontend(queue_size=size)
         frontend.share_memory()
