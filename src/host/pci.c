@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,9 @@
 #include "host/sysfs.h"
 
 #define FUNCTION "%s/bus/pci/devices/%s"
+
+/* As many capabilities as a configuration space has room for; their list might be a circle. */
+#define CAPABILITIES_MAX ((PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF)
 
 static void cleanup_closedirp(DIR **dir)
 {
@@ -68,6 +72,23 @@ int host_pci_iommu_group(const char *sysfs, const struct pci_addr *addr)
 		    name, sizeof(name), FUNCTION "/iommu_group", sysfs, text_of(addr, text)) < 0)
 		return -ENOENT;
 	return number_parse(name, INT_MAX, &group) < 0 ? -ENOENT : (int)group;
+}
+
+unsigned host_pci_msix_vectors(const char *sysfs, const struct pci_addr *addr)
+{
+	uint8_t config[PCI_CFG_SPACE_SIZE] = {0};
+	char text[PCI_ADDR_TEXT_SIZE];
+
+	sysfs_read_bytes(config, sizeof(config), FUNCTION "/config", sysfs, text_of(addr, text));
+	unsigned at = config[PCI_CAPABILITY_LIST] & ~3U;
+	for (unsigned i = 0; i < CAPABILITIES_MAX && at >= PCI_STD_HEADER_SIZEOF; i++) {
+		if (config[at + PCI_CAP_LIST_ID] == PCI_CAP_ID_MSIX)
+			return 1 + ((config[at + PCI_MSIX_FLAGS] | config[at + PCI_MSIX_FLAGS + 1]
+									   << 8) &
+					   PCI_MSIX_FLAGS_QSIZE);
+		at = config[at + PCI_CAP_LIST_NEXT] & ~3U;
+	}
+	return 0;
 }
 
 int host_pci_netdev(

@@ -37,6 +37,12 @@ int host_pci_numa_node(const char *sysfs, const struct pci_addr *addr);
 /* The number of the IOMMU group, or -ENOENT if there is none. */
 int host_pci_iommu_group(const char *sysfs, const struct pci_addr *addr);
 
+/*
+ * The size of the function's MSI-X table, which is how many interrupts it can have; 0 if it has no
+ * such table, or the configuration space cannot be read, for which root is needed.
+ */
+unsigned host_pci_msix_vectors(const char *sysfs, const struct pci_addr *addr);
+
 /* The function's network interface, the first by name; -ENOENT if it has none. */
 int host_pci_netdev(
 	const char *sysfs, const struct pci_addr *addr, char ret_netdev[static IFNAMSIZ]);

@@ -19,16 +19,20 @@
 		n_ >= 0 && (size_t)n_ < sizeof(path) ? 0 : -ENAMETOOLONG; \
 	})
 
-static int read_file(const char *path, char *ret_text, size_t size)
+static ssize_t read_bytes(const char *path, void *ret_bytes, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n;
+	ssize_t n = fd < 0 ? -1 : read(fd, ret_bytes, size);
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, ret_text, size - 1);
+	return n < 0 ? -errno : n;
+}
+
+static int read_file(const char *path, char *ret_text, size_t size)
+{
+	ssize_t n = read_bytes(path, ret_text, size - 1);
+
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	while (n > 0 && isspace((unsigned char)ret_text[n - 1]))
 		n--;
 	ret_text[n] = '\0';
@@ -76,6 +80,14 @@ int sysfs_read_int(int *ret_value, const char *fmt, ...)
 		return -EINVAL;
 	*ret_value = (int)value;
 	return 0;
+}
+
+ssize_t sysfs_read_bytes(void *ret_bytes, size_t size, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	int r = format_path(path, fmt);
+
+	return r < 0 ? r : read_bytes(path, ret_bytes, size);
 }
 
 int sysfs_link_name(char *ret_name, size_t size, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/pci_addr.h"
 #include "base/util.h"
@@ -20,6 +21,9 @@ int sysfs_read(char *ret_text, size_t size, const char *fmt, ...) _printf_(3, 4)
 
 /* A decimal attribute; -EINVAL if it is not a number. */
 int sysfs_read_int(int *ret_value, const char *fmt, ...) _printf_(2, 3);
+
+/* The first bytes of a binary attribute. Returns how many, or a negative errno. */
+ssize_t sysfs_read_bytes(void *ret_bytes, size_t size, const char *fmt, ...) _printf_(3, 4);
 
 /* The last part of a link's target ("driver" -> "vfio-pci"). */
 int sysfs_link_name(char *ret_name, size_t size, const char *fmt, ...) _printf_(3, 4);

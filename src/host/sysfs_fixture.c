@@ -83,6 +83,18 @@ void fake_sysfs_set(struct fake_sysfs *fs, const char *path, const char *fmt, ..
 	require(fclose(file) == 0);
 }
 
+void fake_sysfs_config(struct fake_sysfs *fs, const char *addr, const uint8_t *config, size_t size)
+{
+	char path[128], full[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "devices/pci0000:00/%s/config", addr);
+	file = fopen(in_tree(fs, path, full), "w");
+	require(file);
+	require(fwrite(config, 1, size, file) == size);
+	require(fclose(file) == 0);
+}
+
 void fake_sysfs_link(struct fake_sysfs *fs, const char *path, const char *target)
 {
 	char full[PATH_MAX], full_target[PATH_MAX];

@@ -7,6 +7,8 @@
  */
 
 #include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/util.h"
 
@@ -34,6 +36,9 @@ void fake_sysfs_remove(struct fake_sysfs *fs, const char *path);
 
 /* A PCI function with a driver ("" for none) and an IOMMU group (-1 for none). */
 void fake_sysfs_pci(struct fake_sysfs *fs, const char *addr, const char *driver, int iommu_group);
+
+/* The configuration space of a PCI function, as far as it can be read. */
+void fake_sysfs_config(struct fake_sysfs *fs, const char *addr, const uint8_t *config, size_t size);
 
 /* Makes `vf` the VF `number` of the PF: both links and sriov_numvfs. */
 void fake_sysfs_vf(struct fake_sysfs *fs, const char *pf, const char *vf, int number);

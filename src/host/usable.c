@@ -42,6 +42,21 @@ bool host_driver_is_userspace(const char *driver)
 	return kind == HOST_DRIVER_VFIO || kind == HOST_DRIVER_UIO;
 }
 
+unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr)
+{
+	char driver[HOST_DRIVER_SIZE] = "";
+
+	host_pci_driver(sysfs, addr, driver);
+	switch (host_driver_kind(driver)) {
+	case HOST_DRIVER_VFIO:
+		return host_pci_msix_vectors(sysfs, addr);
+	case HOST_DRIVER_UIO:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 static bool has_function(const char *sysfs, const char *driver)
 {
 	char path[PATH_MAX];

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Whether DPDK can drive a PCI function, and if not, why. For the error that an operator reads when
- * a device could not be opened.
+ * What DPDK can get of a PCI function; and whether it can drive the function, and if not, why: for
+ * the error that an operator reads when a device could not be opened.
  */
 
 #include <stdbool.h>
@@ -31,6 +31,12 @@ enum host_driver_kind host_driver_kind(const char *driver);
 
 /* True if the driver hands the function to a process. */
 bool host_driver_is_userspace(const char *driver);
+
+/*
+ * How many interrupts of the function a process gets by the function's present driver: with VFIO as
+ * many as its MSI-X table has, with UIO one. 0 if there is no such limit, or it is unknown.
+ */
+unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr);
 
 /* True if any function is bound to a UIO driver, which needs physical addresses. */
 bool host_any_bound_to_uio(const char *sysfs);

@@ -66,11 +66,65 @@ static void the_token_is_told(void **state)
 	assert_said("0000:06:08.1", -EACCES, "VIRTIOFWD_VFIO_VF_TOKEN");
 }
 
+static void assert_interrupts(const char *addr_text, unsigned expected)
+{
+	struct pci_addr addr;
+
+	assert_int_equal(pci_addr_parse(addr_text, &addr), 0);
+	assert_int_equal(host_pci_interrupts(fs.root, &addr), expected);
+}
+
+/* The list of capabilities is that of an XL710's VF: MSI-X, then PCI Express. */
+static void interrupts_are_counted(void **state)
+{
+	static const char vf[] = "0000:05:08.1";
+	uint8_t config[256] = {[0x34] = 0x70, [0x70] = 0x11, 0xa0, 0x04, 0x80, [0xa0] = 0x10};
+
+	assert_interrupts(vf, 0);
+	fake_sysfs_config(&fs, vf, config, sizeof(config));
+	assert_interrupts(vf, 5);
+	config[0x73] = 0x87;
+	config[0x72] = 0xff;
+	fake_sysfs_config(&fs, vf, config, sizeof(config));
+	assert_interrupts(vf, 2048);
+	fake_sysfs_config(&fs, vf, config, 64); /* what others than root can read */
+	assert_interrupts(vf, 0);
+
+	memcpy(&config[0x70], "\x10\xff", 2); /* it says that it goes on in the last four bytes */
+	memcpy(&config[0xfc], "\x11\x00\x02\x00", 4);
+	fake_sysfs_config(&fs, vf, config, sizeof(config));
+	assert_interrupts(vf, 3);
+	config[0xfc] = 0x01;
+	config[0xfd] = 0x70; /* a circle */
+	fake_sysfs_config(&fs, vf, config, sizeof(config));
+	assert_interrupts(vf, 0);
+}
+
+/* Whatever the table of the function has. */
+static void interrupts_depend_on_the_driver(void **state)
+{
+	const uint8_t config[256] = {[0x34] = 0x70, [0x70] = 0x11, 0xa0, 0x04, 0x80};
+	static const char *const addrs[] = {"0000:05:09.1", "0000:05:08.7", "0000:05:08.5"};
+
+	fake_sysfs_pci(&fs, addrs[0], "igb_uio", 25);
+	fake_sysfs_pci(&fs, addrs[1], "mlx5_core", 24);
+	fake_sysfs_pci(&fs, addrs[2], "", 23);
+	for (unsigned i = 0; i < ARRAY_SIZE(addrs); i++)
+		fake_sysfs_config(&fs, addrs[i], config, sizeof(config));
+	assert_interrupts(addrs[0], 1);
+	assert_interrupts(addrs[1], 0);
+	assert_interrupts(addrs[2], 0);
+	assert_interrupts("0000:05:10.0", 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(drivers_are_told, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(the_token_is_told, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(interrupts_are_counted, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(
+			interrupts_depend_on_the_driver, make_tree, remove_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
