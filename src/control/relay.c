@@ -148,6 +148,9 @@ static int open_device(
 	struct vf_options options = {
 		.relay_id = relay->id,
 		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
+		.interrupts = device->n_members == 1 && device->members[0].is_pci
+	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
+	                              : 0,
 		.zero_copy = config->zero_copy,
 	};
 	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),

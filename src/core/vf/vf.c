@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/direction.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -25,6 +26,27 @@
 #define SEGMENT_BYTES 2048 /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4) /* two VLAN tags, beyond the MTU and the Ethernet header */
 #define LENT_PART 2        /* lent segments may take 1/LENT_PART of a transmit queue */
+/* No other try after that: the watchdog waits for 30 s, and a try may take that long again. */
+#define TRIES_NS 10000000000
+
+/* What a device is asked for. */
+struct wish {
+	unsigned queues; /* each way, at most */
+	bool interrupts; /* of receive queues */
+	unsigned mtu;
+	const char *name; /* what it is left with if its driver refuses the first wish */
+};
+
+/* Everything at first, then all but one thing, at last what every device can do. */
+static const struct wish wishes[] = {
+	{SLICES_MAX, true, UINT16_MAX, NULL},
+	{SLICES_MAX, true, RTE_ETHER_MTU, "an MTU of 1500"},
+	{SLICES_MAX, false, UINT16_MAX, "no receive interrupts"},
+	{4, true, UINT16_MAX, "4 queues"},
+	{2, true, UINT16_MAX, "2 queues"},
+	{1, true, UINT16_MAX, "1 queue"},
+	{1, false, RTE_ETHER_MTU, "1 queue, no receive interrupts and an MTU of 1500"},
+};
 
 static unsigned ring_size(unsigned n_queues)
 {
@@ -100,16 +122,16 @@ static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wante
 
 /* The configuration: what the relay can use of what the device offers. */
 static struct rte_eth_conf port_conf(
-	const struct vf *vf, const struct rte_eth_dev_info *info, unsigned mtu)
+	const struct vf *vf, const struct rte_eth_dev_info *info, const struct wish *wish)
 {
 	struct rte_eth_conf conf = {0};
 
-	conf.rxmode.mtu = possible_mtu(info, mtu);
-	if (frame_bytes(mtu) > SEGMENT_BYTES)
+	conf.rxmode.mtu = possible_mtu(info, wish->mtu);
+	if (frame_bytes(wish->mtu) > SEGMENT_BYTES)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.rxmode.offloads |= info->rx_offload_capa & RX_CHECKSUMS;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	conf.intr_conf.rxq = !vf->bond;
+	conf.intr_conf.rxq = wish->interrupts;
 	conf.intr_conf.lsc = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_LSC;
 	if (vf->offloads.checksum)
 		conf.txmode.offloads |= TX_CHECKSUMS;
@@ -138,24 +160,37 @@ static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
  * The number of queues: with RSS as many as are of use. A device without RSS that has a few queues
  * spreads packets over all of them by itself (af_packet's fanout), so all are needed. One that
  * could have any number (memif) has no more than its peer asks for, and every peer has one.
+ *
+ * Most drivers need an interrupt for each receive queue that is to interrupt and one for
+ * themselves, but not all ask how many there are (iavf). ixgbe's for VFs needs one for all queues.
  */
-static uint16_t queue_count(const struct rte_eth_dev_info *info)
+static uint16_t queue_count(
+	const struct rte_eth_dev_info *info, const struct wish *wish, unsigned interrupts)
 {
-	uint16_t max = MIN(info->max_rx_queues, info->max_tx_queues);
+	unsigned max = MIN(info->max_rx_queues, info->max_tx_queues);
 
 	if (info->flow_type_rss_offloads == 0 && max > SLICES_MAX)
 		return 1;
+	if (wish->interrupts && interrupts > 1 && strcmp(info->driver_name, "net_ixgbe_vf") != 0)
+		max = MIN(max, interrupts - 1);
 	/*
 	 * net_tap writes the descriptors of all queues, both ways, into a message with room for
 	 * eight.
 	 */
 	if (strcmp(info->driver_name, "net_tap") == 0)
-		max = MIN(max, 4);
-	return MAX(1, MIN(max, SLICES_MAX));
+		max = MIN(max, 4U);
+	return MAX(1U, MIN(max, wish->queues));
 }
 
-/* May be called again with an MTU that is not larger. */
-static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err *err)
+/* Fills in err with what the driver has refused, and what DPDK `said` about that. */
+static int refused(struct err *err, int r, const struct vf *vf, const char *what, const char *said)
+{
+	return err_set(err, -r, "device %s: cannot be %s: %s%s%s%s", vf->name, what, strerror(-r),
+		said[0] ? " (" : "", said, said[0] ? ")" : "");
+}
+
+static int configure(
+	struct vf *vf, const struct vf_options *options, const struct wish *wish, struct err *err)
 {
 	struct rte_eth_dev_info info;
 	uint16_t ring_rx, ring_tx;
@@ -166,30 +201,29 @@ static int configure(struct vf *vf, unsigned relay_id, unsigned mtu, struct err 
 		return err_set(
 			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
 
-	vf->n_queues = queue_count(&info);
+	vf->n_queues = queue_count(&info, wish, options->interrupts);
 	vf->offloads = offload_caps(&info);
-	struct rte_eth_conf conf = port_conf(vf, &info, mtu);
+	struct rte_eth_conf conf = port_conf(vf, &info, wish);
+	dpdk_log_capture_start();
 	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
+	const char *said = dpdk_log_capture_end();
 	if (r != 0)
-		return err_set(
-			err, -r, "device %s: cannot be configured: %s", vf->name, strerror(-r));
+		return refused(err, r, vf, "configured", said);
 	ring_rx = ring_tx = ring_size(vf->n_queues);
 	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &ring_rx, &ring_tx);
 	if (r != 0)
 		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
 			RING_SIZE, strerror(-r));
-	set_mtu(vf, mtu);
+	set_mtu(vf, wish->mtu);
 
 	vf->ring_rx = ring_rx;
 	vf->ring_tx = ring_tx;
 	vf->frame_buffers = (vf->max_frame_bytes - 1) / room_bytes(&info, vf->mtu) + 1;
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->socket = hugepages_node(vf->node);
-	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", relay_id, vf->port);
-	if (vf->pool == NULL)
-		r = pool_create(&vf->pool, pool_name,
-			packets_needed(vf->n_queues, ring_rx, ring_tx), room_bytes(&info, vf->mtu),
-			POOL_CACHE, vf->socket, err);
+	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
+	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_rx, ring_tx),
+		room_bytes(&info, vf->mtu), POOL_CACHE, vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
 
@@ -227,23 +261,9 @@ static int start(struct vf *vf, struct err *err)
 	const char *said = dpdk_log_capture_end();
 
 	if (r != 0)
-		return err_set(err, -r, "device %s: cannot be started: %s%s%s%s", vf->name,
-			strerror(-r), said[0] ? " (" : "", said, said[0] ? ")" : "");
+		return refused(err, r, vf, "started", said);
 	receive_all(vf);
 	return 0;
-}
-
-/* If the PF refuses a long MTU, the driver may notice only at the start. */
-static int configure_and_start(struct vf *vf, const struct vf_options *options, struct err *err)
-{
-	int r = configure(vf, options->relay_id, options->mtu, err);
-	if (r == 0)
-		r = start(vf, err);
-	if (r == 0 || options->mtu <= RTE_ETHER_MTU)
-		return r;
-	log_warning("%s; trying again with an MTU of %u", err->text, RTE_ETHER_MTU);
-	r = configure(vf, options->relay_id, RTE_ETHER_MTU, err);
-	return r == 0 ? start(vf, err) : r;
 }
 
 /*
@@ -334,8 +354,8 @@ static void log_lending(const struct vf *vf, const char *why_not)
 		log_warning("device %s: packets of the VM are copied: %s", vf->name, why_not);
 }
 
-int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
-	struct err *err)
+/* Opens the port; it is not configured. */
+static int open_port(struct vf **ret_vf, const struct op_device *device, struct err *err)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
 	struct packet_sockets before;
@@ -355,11 +375,70 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	}
 	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
 	find_sockets(vf, &before);
-	r = configure_and_start(vf, options, err);
-	if (r < 0) {
-		vf_close(vf);
-		return r;
+	*ret_vf = vf;
+	return 0;
+}
+
+/* The wish as far as `most` allows. */
+static struct wish within(const struct wish *wish, const struct wish *most)
+{
+	return (struct wish){MIN(wish->queues, most->queues), wish->interrupts && most->interrupts,
+		MIN(wish->mtu, most->mtu), wish->name};
+}
+
+static bool is_same(const struct wish *a, const struct wish *b)
+{
+	return a->queues == b->queues && a->interrupts == b->interrupts && a->mtu == b->mtu;
+}
+
+/*
+ * Opens the device and starts it with as much as its driver grants. For each try it is opened anew:
+ * a driver that has failed to start it (iavf) may have left it unusable.
+ */
+static int open_and_start(struct vf **ret_vf, const struct op_device *device,
+	const struct vf_options *options, struct err *err)
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+	struct wish most = {.queues = SLICES_MAX, .mtu = options->mtu}, before = {0};
+	struct err first = {""};
+	int r = 0;
+
+	most.interrupts = device->bond_name[0] == '\0' && options->interrupts != 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
+		const struct wish wish = within(&wishes[i], &most);
+		if (i > 0 && (is_same(&wish, &most) || is_same(&wish, &before)))
+			continue;
+		r = open_port(ret_vf, device, err);
+		if (r < 0)
+			return r;
+		r = configure(*ret_vf, options, &wish, err);
+		if (r == 0)
+			r = start(*ret_vf, err);
+		if (r == 0) {
+			if (i > 0)
+				log_warning("%s; it is used with %s", first.text, wish.name);
+			return 0;
+		}
+		if (i == 0) {
+			first = *err;
+			most.queues = (*ret_vf)->n_queues;
+		}
+		before = wish;
+		*ret_vf = vf_close(*ret_vf);
+		if (r == -ENOMEM || clock_monotonic_ns() - began_ns > TRIES_NS)
+			return r;
 	}
+	return r;
+}
+
+int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+	struct err *err)
+{
+	struct vf *vf;
+
+	int r = open_and_start(&vf, device, options, err);
+	if (r < 0)
+		return r;
 	log_node(vf);
 	dpdk_log_capture_start(); /* these calls may fail without being an error */
 	vf->interrupts = has_interrupts(vf);

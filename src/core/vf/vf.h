@@ -28,9 +28,10 @@ enum vf_lending {
 };
 
 struct vf_options {
-	unsigned relay_id; /* for the name of the pool */
-	unsigned mtu;      /* wanted; if the device refuses, it keeps its own */
-	bool zero_copy;    /* lend packets to it if the device is fit for that */
+	unsigned relay_id;   /* for the name of the pool */
+	unsigned mtu;        /* wanted; if the device refuses, it keeps its own */
+	unsigned interrupts; /* that a single device has, one of them for its driver; 0: unknown */
+	bool zero_copy;      /* lend packets to it if the device is fit for that */
 };
 
 /* Constant while the device is open, except as noted; lanes read it. */
@@ -60,7 +61,11 @@ struct vf {
 	struct device_counters counters; /* as vf_read_counters() last found them */
 };
 
-/* Probes, configures and starts the device. All or nothing. Blocks while the hardware starts. */
+/*
+ * Probes, configures and starts the device. If its driver refuses a long MTU, receive interrupts or
+ * so many queues, it is opened anew with less, and a warning says so. All or nothing. Blocks while
+ * the hardware starts, for some seconds if it is tried again.
+ */
 int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
 	struct err *err);
 

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Devices of net_null, whose driver is made to refuse what a test has it refuse. */
+
+#include <errno.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "core/dpdk/pool.h"
+#include "core/packet/packet_fixture.h"
+#include "core/vf/vf.h"
+
+#define TRIES_MAX 16
+
+/* The linker puts these functions in place of the real ones. */
+__typeof__(rte_dev_probe) __wrap_rte_dev_probe, __real_rte_dev_probe;
+__typeof__(rte_eth_dev_info_get) __wrap_rte_eth_dev_info_get, __real_rte_eth_dev_info_get;
+__typeof__(rte_eth_dev_configure) __wrap_rte_eth_dev_configure, __real_rte_eth_dev_configure;
+__typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start;
+__typeof__(pool_create) __wrap_pool_create, __real_pool_create;
+__typeof__(clock_gettime) __wrap_clock_gettime, __real_clock_gettime;
+void __wrap_log_at(int severity, const char *fmt, ...) _printf_(2, 3);
+
+/* What the driver offers, and what of that it grants. */
+static struct {
+	const char *name;
+	unsigned queues_offered, queues, mtu;
+	bool no_interrupts, no_memory;
+	bool at_start; /* it refuses only then */
+	unsigned slow_s;
+} driver;
+
+static const char generous_driver[] = "net_null";
+
+/* What it was asked for: "queues/interrupts/MTU" of each try. */
+static struct {
+	char tries[TRIES_MAX][32];
+	unsigned n;
+	bool fresh, too_much; /* about the present try */
+	unsigned passed_s;
+} asked;
+
+static char warning[256];
+
+int __wrap_rte_dev_probe(const char *device)
+{
+	asked.fresh = true;
+	return __real_rte_dev_probe(device);
+}
+
+int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info)
+{
+	int r = __real_rte_eth_dev_info_get(port, ret_info);
+
+	ret_info->driver_name = driver.name;
+	ret_info->max_rx_queues = ret_info->max_tx_queues = driver.queues_offered;
+	return r;
+}
+
+int __wrap_rte_eth_dev_configure(
+	uint16_t port, uint16_t n_rx, uint16_t n_tx, const struct rte_eth_conf *conf)
+{
+	assert_true(asked.fresh);
+	asked.fresh = false;
+	assert_true(asked.n < TRIES_MAX);
+	assert_int_equal(n_rx, n_tx);
+	snprintf(asked.tries[asked.n++], sizeof(asked.tries[0]), "%u/%u/%u", n_rx,
+		conf->intr_conf.rxq, conf->rxmode.mtu);
+	asked.passed_s += driver.slow_s;
+	asked.too_much = n_rx > driver.queues || conf->rxmode.mtu > driver.mtu ||
+	                 (conf->intr_conf.rxq && driver.no_interrupts);
+	return asked.too_much && !driver.at_start
+	               ? -EPERM
+	               : __real_rte_eth_dev_configure(port, n_rx, n_tx, conf);
+}
+
+int __wrap_rte_eth_dev_start(uint16_t port)
+{
+	return asked.too_much ? -EIO : __real_rte_eth_dev_start(port);
+}
+
+int __wrap_pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n,
+	unsigned room_bytes, unsigned cache, int socket, struct err *err)
+{
+	return driver.no_memory
+	               ? err_set(err, ENOMEM, "no memory")
+	               : __real_pool_create(ret_pool, name, n, room_bytes, cache, socket, err);
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+	int r = __real_clock_gettime(clock, ret_now);
+
+	ret_now->tv_sec += asked.passed_s;
+	return r;
+}
+
+void __wrap_log_at(int severity, const char *fmt, ...)
+{
+	va_list args;
+
+	if (severity > LOG_WARNING)
+		return;
+	assert_string_equal(warning, ""); /* a single line */
+	va_start(args, fmt);
+	vsnprintf(warning, sizeof(warning), fmt, args);
+	va_end(args);
+}
+
+static int make_driver(void **state)
+{
+	memset(&driver, 0, sizeof(driver));
+	driver.name = generous_driver;
+	driver.queues_offered = driver.queues = 256;
+	driver.mtu = 9000;
+	return 0;
+}
+
+/* Opens a device for which the host tells that many interrupts; it may fail. */
+static struct vf *try_to_open(unsigned interrupts, unsigned mtu, struct err *err)
+{
+	const struct vf_options options = {.mtu = mtu, .interrupts = interrupts};
+	struct op_device device = {.n_members = 1};
+	struct vf *vf = NULL;
+
+	memset(&asked, 0, sizeof(asked));
+	warning[0] = '\0';
+	assert_int_equal(device_id_parse("net_null0", &device.members[0], err), 0);
+	return vf_open(&vf, &device, &options, err) == 0 ? vf : NULL;
+}
+
+/* Opens a device; checks all tries until it worked, and what a warning then said. */
+static void assert_opened(
+	unsigned interrupts, const char *const *tries, unsigned n, const char *words)
+{
+	struct err err = {""};
+	struct vf *vf = try_to_open(interrupts, 9000, &err);
+
+	if (vf == NULL)
+		fail_msg("%s", err.text);
+	assert_int_equal(asked.n, n);
+	for (unsigned i = 0; i < n; i++)
+		assert_string_equal(asked.tries[i], tries[i]);
+	if (words[0] == '\0')
+		assert_string_equal(warning, "");
+	else if (strstr(warning, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", warning, words);
+	vf_close(vf);
+}
+
+#define OPENS(interrupts, words, ...)                                 \
+	assert_opened(interrupts, (const char *const[]){__VA_ARGS__}, \
+		sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *), words)
+
+static void everything_is_asked_for_first(void **state)
+{
+	OPENS(0, "", "8/1/9000");
+	driver.queues_offered = 3;
+	OPENS(0, "", "3/1/9000");
+}
+
+/* One is the driver's own; and that is all there is with UIO. */
+static void interrupts_limit_the_queues(void **state)
+{
+	OPENS(5, "", "4/1/9000");
+	OPENS(2, "", "1/1/9000");
+	OPENS(33, "", "8/1/9000");
+	OPENS(1, "", "8/0/9000");
+	driver.name = "net_ixgbe_vf";
+	OPENS(3, "", "8/1/9000");
+}
+
+static void a_long_mtu_is_given_up(void **state)
+{
+	driver.mtu = 1500;
+	OPENS(0, "; it is used with an MTU of 1500", "8/1/9000", "8/1/1500");
+	driver.at_start = true;
+	OPENS(0, "cannot be started: Input/output error; it is used with an MTU of 1500",
+		"8/1/9000", "8/1/1500");
+}
+
+static void interrupts_are_given_up(void **state)
+{
+	driver.no_interrupts = true;
+	OPENS(0, "; it is used with no receive interrupts", "8/1/9000", "8/1/1500", "8/0/9000");
+	OPENS(1, "", "8/0/9000");
+}
+
+static void queues_are_given_up(void **state)
+{
+	driver.queues = 4;
+	OPENS(0, "; it is used with 4 queues", "8/1/9000", "8/1/1500", "8/0/9000", "4/1/9000");
+	OPENS(5, "", "4/1/9000");
+	driver.queues = 1;
+	OPENS(5, "; it is used with 1 queue", "4/1/9000", "4/1/1500", "4/0/9000", "2/1/9000",
+		"1/1/9000");
+	OPENS(1, "; it is used with 1 queue", "8/0/9000", "8/0/1500", "4/0/9000", "2/0/9000",
+		"1/0/9000");
+}
+
+static void in_the_end_everything_is_given_up(void **state)
+{
+	driver.queues_offered = 2;
+	driver.queues = 1;
+	driver.no_interrupts = true;
+	driver.mtu = 1500;
+	driver.at_start = true;
+	OPENS(0, "; it is used with 1 queue, no receive interrupts and an MTU of 1500", "2/1/9000",
+		"2/1/1500", "2/0/9000", "1/1/9000", "1/0/1500");
+}
+
+/* Whatever is tried; nothing is tried twice. */
+static void a_device_that_does_not_start(void **state)
+{
+	struct err err = {""};
+
+	driver.queues = 0;
+	assert_null(try_to_open(0, 9000, &err));
+	assert_int_equal(asked.n, 7);
+	assert_string_equal(warning, "");
+	assert_string_equal(
+		err.text, "device net_null0: cannot be configured: Operation not permitted");
+
+	driver.queues_offered = 1;
+	assert_null(try_to_open(0, 9000, &err));
+	assert_int_equal(asked.n, 4);
+	assert_null(try_to_open(1, 9000, &err));
+	assert_int_equal(asked.n, 2);
+	assert_null(try_to_open(1, 1500, &err));
+	assert_int_equal(asked.n, 1);
+}
+
+/* The control thread must not be away for as long as the watchdog waits. */
+static void a_slow_device_is_not_tried_for_long(void **state)
+{
+	struct err err = {""};
+
+	driver.queues = 0;
+	driver.slow_s = 4;
+	assert_null(try_to_open(0, 9000, &err));
+	assert_int_equal(asked.n, 3);
+}
+
+/* The operator gets to know how much is missing, not a device with fewer queues. */
+static void missing_memory_is_told(void **state)
+{
+	struct err err = {""};
+
+	driver.no_memory = true;
+	assert_null(try_to_open(0, 9000, &err));
+	assert_int_equal(asked.n, 1);
+	assert_non_null(strstr(err.text, "no memory"));
+}
+
+#define WITH_DRIVER(test) cmocka_unit_test_setup(test, make_driver)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_DRIVER(everything_is_asked_for_first),
+		WITH_DRIVER(interrupts_limit_the_queues),
+		WITH_DRIVER(a_long_mtu_is_given_up),
+		WITH_DRIVER(interrupts_are_given_up),
+		WITH_DRIVER(queues_are_given_up),
+		WITH_DRIVER(in_the_end_everything_is_given_up),
+		WITH_DRIVER(a_device_that_does_not_start),
+		WITH_DRIVER(a_slow_device_is_not_tried_for_long),
+		WITH_DRIVER(missing_memory_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, start_dpdk, NULL);
+}
