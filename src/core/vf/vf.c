@@ -76,20 +76,6 @@ uint64_t vf_memory_bytes(void)
 	return pool_bytes(packets_needed(1, RING_SIZE, RING_SIZE), SEGMENT_BYTES);
 }
 
-static void set_mtu(struct vf *vf, unsigned wanted)
-{
-	uint16_t mtu;
-
-	int r = rte_eth_dev_set_mtu(vf->port, wanted);
-	if (rte_eth_dev_get_mtu(vf->port, &mtu) != 0)
-		mtu = RTE_ETHER_MTU;
-	if (r != 0 && mtu != wanted)
-		log_warning("device %s: MTU %u refused (%s), using %u", vf->name, wanted,
-			strerror(-r), mtu);
-	vf->mtu = mtu;
-	vf->max_frame_bytes = frame_bytes(mtu);
-}
-
 #define TX_CHECKSUMS                                                    \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
@@ -118,6 +104,40 @@ static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wante
 		MIN(info->max_mtu, info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN));
 
 	return MIN(MAX(wanted, info->min_mtu), max);
+}
+
+/* Fills in err with what the driver has refused, and what DPDK `said` about that. */
+static int refused(struct err *err, int r, const struct vf *vf, const char *what, const char *said)
+{
+	return err_set(err, -r, "device %s: cannot be %s: %s%s%s%s", vf->name, what, strerror(-r),
+		said[0] ? " (" : "", said, said[0] ? ")" : "");
+}
+
+/*
+ * Sets the MTU that the device has been configured with, which many drivers take no notice of.
+ * DPDK's idea of the MTU is the configured one all the time, so it does not show what was refused.
+ */
+static int set_mtu(
+	struct vf *vf, const struct rte_eth_dev_info *info, unsigned wanted, struct err *err)
+{
+	unsigned mtu = possible_mtu(info, wanted);
+	char what[32];
+
+	snprintf(what, sizeof(what), "given an MTU of %u", mtu);
+	dpdk_log_capture_start();
+	int r = rte_eth_dev_set_mtu(vf->port, mtu);
+	const char *said = dpdk_log_capture_end();
+	if (r != 0 && r != -ENOTSUP) {
+		refused(err, r, vf, what, said);
+		if (mtu > RTE_ETHER_MTU)
+			return r;
+		log_warning("%s; it keeps its own", err->text);
+	}
+	if (mtu < wanted)
+		log_warning("device %s: its greatest MTU is %u", vf->name, mtu);
+	vf->mtu = mtu;
+	vf->max_frame_bytes = frame_bytes(mtu);
+	return 0;
 }
 
 /* The configuration: what the relay can use of what the device offers. */
@@ -182,13 +202,6 @@ static uint16_t queue_count(
 	return MAX(1U, MIN(max, wish->queues));
 }
 
-/* Fills in err with what the driver has refused, and what DPDK `said` about that. */
-static int refused(struct err *err, int r, const struct vf *vf, const char *what, const char *said)
-{
-	return err_set(err, -r, "device %s: cannot be %s: %s%s%s%s", vf->name, what, strerror(-r),
-		said[0] ? " (" : "", said, said[0] ? ")" : "");
-}
-
 static int configure(
 	struct vf *vf, const struct vf_options *options, const struct wish *wish, struct err *err)
 {
@@ -214,7 +227,9 @@ static int configure(
 	if (r != 0)
 		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
 			RING_SIZE, strerror(-r));
-	set_mtu(vf, wish->mtu);
+	r = set_mtu(vf, &info, wish->mtu, err);
+	if (r < 0)
+		return r;
 
 	vf->ring_rx = ring_rx;
 	vf->ring_tx = ring_tx;

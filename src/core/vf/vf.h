@@ -29,7 +29,7 @@ enum vf_lending {
 
 struct vf_options {
 	unsigned relay_id;   /* for the name of the pool */
-	unsigned mtu;        /* wanted; if the device refuses, it keeps its own */
+	unsigned mtu;        /* wanted; a device that refuses more gets 1500 */
 	unsigned interrupts; /* that a single device has, one of them for its driver; 0: unknown */
 	bool zero_copy;      /* lend packets to it if the device is fit for that */
 };

@@ -25,6 +25,7 @@ __typeof__(rte_dev_probe) __wrap_rte_dev_probe, __real_rte_dev_probe;
 __typeof__(rte_eth_dev_info_get) __wrap_rte_eth_dev_info_get, __real_rte_eth_dev_info_get;
 __typeof__(rte_eth_dev_configure) __wrap_rte_eth_dev_configure, __real_rte_eth_dev_configure;
 __typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start;
+__typeof__(rte_eth_dev_set_mtu) __wrap_rte_eth_dev_set_mtu;
 __typeof__(pool_create) __wrap_pool_create, __real_pool_create;
 __typeof__(clock_gettime) __wrap_clock_gettime, __real_clock_gettime;
 void __wrap_log_at(int severity, const char *fmt, ...) _printf_(2, 3);
@@ -36,6 +37,8 @@ static struct {
 	bool no_interrupts, no_memory;
 	bool at_start; /* it refuses only then */
 	unsigned slow_s;
+	unsigned mtu_offered, mtu_set; /* the latter: what it lets be set */
+	int mtu_error;
 } driver;
 
 static const char generous_driver[] = "net_null";
@@ -61,6 +64,7 @@ int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info
 	int r = __real_rte_eth_dev_info_get(port, ret_info);
 
 	ret_info->driver_name = driver.name;
+	ret_info->max_mtu = driver.mtu_offered;
 	ret_info->max_rx_queues = ret_info->max_tx_queues = driver.queues_offered;
 	return r;
 }
@@ -85,6 +89,11 @@ int __wrap_rte_eth_dev_configure(
 int __wrap_rte_eth_dev_start(uint16_t port)
 {
 	return asked.too_much ? -EIO : __real_rte_eth_dev_start(port);
+}
+
+int __wrap_rte_eth_dev_set_mtu(uint16_t port, uint16_t mtu)
+{
+	return mtu > driver.mtu_set ? driver.mtu_error : 0;
 }
 
 int __wrap_pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n,
@@ -120,7 +129,7 @@ static int make_driver(void **state)
 	memset(&driver, 0, sizeof(driver));
 	driver.name = generous_driver;
 	driver.queues_offered = driver.queues = 256;
-	driver.mtu = 9000;
+	driver.mtu = driver.mtu_offered = driver.mtu_set = 9000;
 	return 0;
 }
 
@@ -137,8 +146,10 @@ static struct vf *try_to_open(unsigned interrupts, unsigned mtu, struct err *err
 	return vf_open(&vf, &device, &options, err) == 0 ? vf : NULL;
 }
 
-/* Opens a device; checks all tries until it worked, and what a warning then said. */
-static void assert_opened(
+/*
+ * Opens a device; checks all tries until it worked, and what a warning then said. Returns its MTU.
+ */
+static unsigned assert_opened(
 	unsigned interrupts, const char *const *tries, unsigned n, const char *words)
 {
 	struct err err = {""};
@@ -153,7 +164,9 @@ static void assert_opened(
 		assert_string_equal(warning, "");
 	else if (strstr(warning, words) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", warning, words);
+	unsigned mtu = vf->mtu;
 	vf_close(vf);
+	return mtu;
 }
 
 #define OPENS(interrupts, words, ...)                                 \
@@ -185,6 +198,43 @@ static void a_long_mtu_is_given_up(void **state)
 	driver.at_start = true;
 	OPENS(0, "cannot be started: Input/output error; it is used with an MTU of 1500",
 		"8/1/9000", "8/1/1500");
+}
+
+/* A driver that takes no notice of the configured MTU may refuse it when it is to be set. */
+static void an_mtu_that_cannot_be_set_is_not_believed(void **state)
+{
+	driver.mtu_set = 1500;
+	driver.mtu_error = -EINVAL;
+	assert_int_equal(
+		OPENS(0,
+			"cannot be given an MTU of 9000: Invalid argument; it is used with an "
+			"MTU of 1500",
+			"8/1/9000", "8/1/1500"),
+		1500);
+	driver.mtu_error = -ENOTSUP; /* it has no function for that */
+	assert_int_equal(OPENS(0, "", "8/1/9000"), 9000);
+}
+
+/* The device is of use all the same. */
+static void no_mtu_can_be_set(void **state)
+{
+	struct err err = {""};
+
+	driver.mtu_set = 0;
+	driver.mtu_error = -ENODEV;
+	struct vf *vf = try_to_open(0, 1500, &err);
+	assert_non_null(vf);
+	assert_int_equal(asked.n, 1);
+	assert_string_equal(warning, "device net_null0: cannot be given an MTU of 1500: No such "
+				     "device; it keeps its own");
+	vf_close(vf);
+}
+
+static void the_greatest_mtu_is_used(void **state)
+{
+	driver.mtu_offered = driver.mtu_set = 3000;
+	driver.mtu_error = -EINVAL;
+	assert_int_equal(OPENS(0, "device net_null0: its greatest MTU is 3000", "8/1/3000"), 3000);
 }
 
 static void interrupts_are_given_up(void **state)
@@ -268,6 +318,9 @@ int main(void)
 		WITH_DRIVER(everything_is_asked_for_first),
 		WITH_DRIVER(interrupts_limit_the_queues),
 		WITH_DRIVER(a_long_mtu_is_given_up),
+		WITH_DRIVER(an_mtu_that_cannot_be_set_is_not_believed),
+		WITH_DRIVER(no_mtu_can_be_set),
+		WITH_DRIVER(the_greatest_mtu_is_used),
 		WITH_DRIVER(interrupts_are_given_up),
 		WITH_DRIVER(queues_are_given_up),
 		WITH_DRIVER(in_the_end_everything_is_given_up),
