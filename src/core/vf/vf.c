@@ -153,6 +153,7 @@ static struct rte_eth_conf port_conf(
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.intr_conf.rxq = wish->interrupts;
 	conf.intr_conf.lsc = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_LSC;
+	conf.intr_conf.rmv = vf->pci && *info->dev_flags & RTE_ETH_DEV_INTR_RMV;
 	if (vf->offloads.checksum)
 		conf.txmode.offloads |= TX_CHECKSUMS;
 	if (vf->offloads.tso)

@@ -39,6 +39,8 @@ static struct {
 	unsigned slow_s;
 	unsigned mtu_offered, mtu_set; /* the latter: what it lets be set */
 	int mtu_error;
+	uint32_t flags;
+	bool pci;
 } driver;
 
 static const char generous_driver[] = "net_null";
@@ -48,6 +50,7 @@ static struct {
 	char tries[TRIES_MAX][32];
 	unsigned n;
 	bool fresh, too_much; /* about the present try */
+	bool link_events, removal_events;
 	unsigned passed_s;
 } asked;
 
@@ -65,6 +68,7 @@ int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info
 
 	ret_info->driver_name = driver.name;
 	ret_info->max_mtu = driver.mtu_offered;
+	ret_info->dev_flags = &driver.flags;
 	ret_info->max_rx_queues = ret_info->max_tx_queues = driver.queues_offered;
 	return r;
 }
@@ -78,12 +82,17 @@ int __wrap_rte_eth_dev_configure(
 	assert_int_equal(n_rx, n_tx);
 	snprintf(asked.tries[asked.n++], sizeof(asked.tries[0]), "%u/%u/%u", n_rx,
 		conf->intr_conf.rxq, conf->rxmode.mtu);
+	struct rte_eth_conf possible = *conf;
+
+	asked.link_events = conf->intr_conf.lsc;
+	asked.removal_events = conf->intr_conf.rmv;
+	possible.intr_conf.lsc = possible.intr_conf.rmv = 0;
 	asked.passed_s += driver.slow_s;
 	asked.too_much = n_rx > driver.queues || conf->rxmode.mtu > driver.mtu ||
 	                 (conf->intr_conf.rxq && driver.no_interrupts);
 	return asked.too_much && !driver.at_start
 	               ? -EPERM
-	               : __real_rte_eth_dev_configure(port, n_rx, n_tx, conf);
+	               : __real_rte_eth_dev_configure(port, n_rx, n_tx, &possible);
 }
 
 int __wrap_rte_eth_dev_start(uint16_t port)
@@ -143,6 +152,7 @@ static struct vf *try_to_open(unsigned interrupts, unsigned mtu, struct err *err
 	memset(&asked, 0, sizeof(asked));
 	warning[0] = '\0';
 	assert_int_equal(device_id_parse("net_null0", &device.members[0], err), 0);
+	device.members[0].is_pci = driver.pci;
 	return vf_open(&vf, &device, &options, err) == 0 ? vf : NULL;
 }
 
@@ -310,6 +320,20 @@ static void missing_memory_is_told(void **state)
 	assert_non_null(strstr(err.text, "no memory"));
 }
 
+/* Of a PCI function the driver tells what it can tell. */
+static void events_are_asked_for(void **state)
+{
+	driver.flags = RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_INTR_LSC;
+	OPENS(0, "", "8/1/9000");
+	assert_false(asked.link_events || asked.removal_events);
+	driver.pci = true;
+	OPENS(0, "", "8/1/9000");
+	assert_true(asked.link_events && asked.removal_events);
+	driver.flags = 0;
+	OPENS(0, "", "8/1/9000");
+	assert_false(asked.link_events || asked.removal_events);
+}
+
 #define WITH_DRIVER(test) cmocka_unit_test_setup(test, make_driver)
 
 int main(void)
@@ -327,6 +351,7 @@ int main(void)
 		WITH_DRIVER(a_device_that_does_not_start),
 		WITH_DRIVER(a_slow_device_is_not_tried_for_long),
 		WITH_DRIVER(missing_memory_is_told),
+		WITH_DRIVER(events_are_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
