@@ -256,15 +256,19 @@ static int configure(
 
 /*
  * Asks for frames to all MAC addresses: the VM may have others than the device. A PF may refuse
- * that.
+ * that. Software devices without such a mode receive everything.
  */
 static void receive_all(const struct vf *vf)
 {
+	struct rte_ether_addr mac;
+
 	int r = rte_eth_promiscuous_enable(vf->port);
-	if (r != 0 && r != -ENOTSUP)
-		log_warning("device %s: promiscuous mode refused (%s): only frames for its own MAC "
-			    "arrive",
-			vf->name, strerror(-r));
+	if (r != 0 && (r != -ENOTSUP || vf->pci)) {
+		vf_read_mac(vf, mac.addr_bytes);
+		log_warning("device %s: promiscuous mode refused (%s): only frames for its own "
+			    "MAC " RTE_ETHER_ADDR_PRT_FMT " arrive",
+			vf->name, strerror(-r), RTE_ETHER_ADDR_BYTES(&mac));
+	}
 	r = rte_eth_allmulticast_enable(vf->port);
 	if (r != 0 && r != -ENOTSUP)
 		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));

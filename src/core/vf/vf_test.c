@@ -26,6 +26,9 @@ __typeof__(rte_eth_dev_info_get) __wrap_rte_eth_dev_info_get, __real_rte_eth_dev
 __typeof__(rte_eth_dev_configure) __wrap_rte_eth_dev_configure, __real_rte_eth_dev_configure;
 __typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start;
 __typeof__(rte_eth_dev_set_mtu) __wrap_rte_eth_dev_set_mtu;
+__typeof__(rte_eth_promiscuous_enable) __wrap_rte_eth_promiscuous_enable;
+__typeof__(rte_eth_allmulticast_enable) __wrap_rte_eth_allmulticast_enable;
+__typeof__(rte_eth_macaddr_get) __wrap_rte_eth_macaddr_get;
 __typeof__(pool_create) __wrap_pool_create, __real_pool_create;
 __typeof__(clock_gettime) __wrap_clock_gettime, __real_clock_gettime;
 void __wrap_log_at(int severity, const char *fmt, ...) _printf_(2, 3);
@@ -41,6 +44,7 @@ static struct {
 	int mtu_error;
 	uint32_t flags;
 	bool pci;
+	int promiscuous_error;
 } driver;
 
 static const char generous_driver[] = "net_null";
@@ -103,6 +107,22 @@ int __wrap_rte_eth_dev_start(uint16_t port)
 int __wrap_rte_eth_dev_set_mtu(uint16_t port, uint16_t mtu)
 {
 	return mtu > driver.mtu_set ? driver.mtu_error : 0;
+}
+
+int __wrap_rte_eth_promiscuous_enable(uint16_t port)
+{
+	return driver.promiscuous_error;
+}
+
+int __wrap_rte_eth_allmulticast_enable(uint16_t port)
+{
+	return 0;
+}
+
+int __wrap_rte_eth_macaddr_get(uint16_t port, struct rte_ether_addr *ret_mac)
+{
+	*ret_mac = (struct rte_ether_addr){{0x52, 0x54, 0, 0x12, 0x34, 0x0a}};
+	return 0;
 }
 
 int __wrap_pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n,
@@ -334,6 +354,18 @@ static void events_are_asked_for(void **state)
 	assert_false(asked.link_events || asked.removal_events);
 }
 
+/* ixgbe's driver says that it does not support what its PF refuses. */
+static void only_frames_for_its_mac(void **state)
+{
+	driver.promiscuous_error = -ENOTSUP;
+	OPENS(0, "", "8/1/9000");
+	driver.pci = true;
+	OPENS(0, "only frames for its own MAC 52:54:00:12:34:0A arrive", "8/1/9000");
+	driver.pci = false;
+	driver.promiscuous_error = -EPERM;
+	OPENS(0, "promiscuous mode refused (Operation not permitted)", "8/1/9000");
+}
+
 #define WITH_DRIVER(test) cmocka_unit_test_setup(test, make_driver)
 
 int main(void)
@@ -352,6 +384,7 @@ int main(void)
 		WITH_DRIVER(a_slow_device_is_not_tried_for_long),
 		WITH_DRIVER(missing_memory_is_told),
 		WITH_DRIVER(events_are_asked_for),
+		WITH_DRIVER(only_frames_for_its_mac),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
