@@ -271,6 +271,33 @@ def test_runts_do_not_reach_the_device(attach, wire_socket, forwarder):
     assert_counted(lambda: forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"], before + 1)
 
 
+def test_short_frames_are_padded(attach, wire_socket, forwarder):
+    """With zeros, not with what lies behind them in the guest's memory or ours. They are counted as
+    they are sent."""
+    frontend = attach()
+    frontend.send(frame(0))
+    frontend.wait_sent()
+    before = forwarder.stats(0)["vm_to_vf"]
+    frames = [frame(number, size) for number, size in enumerate(range(61, 17, -1))]
+    frames += [frame(0)[:size] for size in range(17, 13, -1)]
+    for one in frames:
+        frontend.send(one)
+        frontend.wait_sent()
+    padded = [one.ljust(60, b"\0") for one in frames]
+    assert wire_socket.wait_frames(1 + len(frames), ETHERTYPE)[1:] == padded
+
+    def counted():
+        after = forwarder.stats(0)["vm_to_vf"]
+        return {name: after[name] - before[name] for name in after
+                if name.startswith(("pkts_", "bytes_"))}
+
+    expected = len(frames), sum(map(len, padded))
+    wait_until(lambda: counted()["pkts_tx_to_vf"] == len(frames), 5, "the frames are counted")
+    assert counted() == {**dict.fromkeys(counted(), 0), **{
+        f"{unit}_{what}": number for what in ("rx_from_vm", "tx_to_vf")
+        for unit, number in zip(("pkts", "bytes"), expected, strict=True)}}
+
+
 def test_announcement_after_migration(attach, wire_socket):
     """SEND_RARP: the wire learns where the VM lives now, without waiting for its traffic."""
     frontend = attach()
@@ -288,7 +315,7 @@ def test_announcement_waits_for_a_device(stack, make_forwarder, veth, wire_socke
     frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()
     forwarder.wait_vm(0)
     announcement, body = b"\xff" * 6 + GUEST_MAC + RARP.to_bytes(2, "big"), bytes(46)
-    for data in (frame(1), announcement + body, announcement + bytes(1600), announcement[:13]):
+    for data in (frame(1), announcement + body, announcement + bytes(1600), announcement):
         frontend.send(data)
     frontend.wait_sent()
     answer = vioclient.port_control(forwarder.port_control_endpoint, ADD, virtio_id=0,

@@ -189,7 +189,7 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 /* True for an announcement (RARP) that any device can send as it is: it is not looked at again. */
 static bool is_announcement(const struct rte_mbuf *packet)
 {
-	return packet->nb_segs == 1 && packet->pkt_len >= RTE_ETHER_HDR_LEN &&
+	return packet->nb_segs == 1 && packet->pkt_len >= FRAME_BYTES_MIN &&
 	       packet->pkt_len <= RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN &&
 	       !offload_needed(packet) &&
 	       rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *)->ether_type ==
@@ -259,6 +259,20 @@ static struct rte_mbuf *copy_if_lent(
 }
 
 /*
+ * Pads a packet that is too short for a frame: some devices stop at one, or send with it what lies
+ * behind it. Such a packet is never lent, and counts as if it had come with its padding. False if
+ * it has no Ethernet header.
+ */
+static bool lengthen(struct rte_mbuf *packet, struct burst_account *account)
+{
+	if (packet->pkt_len < RTE_ETHER_HDR_LEN)
+		return false;
+	if (!(packet->ol_flags & RTE_MBUF_F_RX_LRO)) /* else its segments are padded */
+		account->received.bytes += offload_pad(packet);
+	return true;
+}
+
+/*
  * Finishes what the guest has left to its device, and drops what cannot be sent. Notes whether any
  * packets left must be cut or prepared.
  */
@@ -271,10 +285,9 @@ static uint16_t prepare(
 	lane->to_cut = lane->to_prepare = false;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *packet = packets[i];
-		/* Some devices stop at a descriptor too short for an Ethernet header. */
-		if (unlikely(packet->pkt_len < RTE_ETHER_HDR_LEN) ||
-			(unlikely(offload_needed(packet)) &&
-				!offload_prepare(packet, &vf->offloads))) {
+		if ((unlikely(offload_needed(packet)) && !offload_prepare(packet, &vf->offloads)) ||
+			(unlikely(packet->pkt_len < FRAME_BYTES_MIN) &&
+				!lengthen(packet, account))) {
 			count_and_free(&account->dropped[DROP_MALFORMED], packet);
 			continue;
 		}
@@ -329,10 +342,13 @@ static bool cut_and_send(struct vm_to_vf *lane)
 	struct rte_mbuf *packet = *stash_oldest(&lane->inbox);
 	struct tally not_counted = {0}; /* segments are not counted as packets of the guest */
 
-	if (lane->segments.n == 0)
-		stash_fill(&lane->segments,
-			gso_cut(&lane->gso, packet, vf->pool, vf->offloads.checksum,
-				lane->segments.packets, LANE_BURST));
+	if (lane->segments.n == 0) {
+		uint16_t n = gso_cut(&lane->gso, packet, vf->pool, vf->offloads.checksum,
+			lane->segments.packets, LANE_BURST);
+		for (uint16_t i = 0; i < n; i++)
+			offload_pad(lane->segments.packets[i]);
+		stash_fill(&lane->segments, n);
+	}
 	if (lane->segments.n > 0)
 		transmit(lane, &lane->segments, lane->segments.n, &not_counted);
 	if (lane->segments.n > 0 || !gso_done(&lane->gso, packet))

@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+#include <string.h>
 
 #include "core/packet/parse.h"
 
@@ -135,4 +136,13 @@ bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)
 		return prepare_segmentation(packet, &headers, caps);
 	prepare_checksum(packet, &headers, caps);
 	return true;
+}
+
+uint32_t offload_pad(struct rte_mbuf *packet)
+{
+	const uint32_t missing = FRAME_BYTES_MIN - RTE_MIN(packet->pkt_len, FRAME_BYTES_MIN);
+
+	if (missing > 0)
+		memset(rte_pktmbuf_append(packet, missing), 0, missing);
+	return missing;
 }

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Finishing what a guest has left to its device: checksums and TCP segmentation. net_header.h reads
- * from a packet's header what is to be done (virtio 1.2, 5.1.6.2) and marks the packet:
- * RTE_MBUF_F_RX_L4_CKSUM_NONE if the checksum field holds only the sum of the pseudo-header,
- * RTE_MBUF_F_RX_LRO with tso_segsz if the packet is to be segmented. The device does it if it can;
- * otherwise we do. So what a guest is offered does not depend on the device.
+ * Finishing what a guest has left to its device: checksums, TCP segmentation and padding.
+ * net_header.h reads from a packet's header what is to be done (virtio 1.2, 5.1.6.2) and marks the
+ * packet: RTE_MBUF_F_RX_L4_CKSUM_NONE if the checksum field holds only the sum of the
+ * pseudo-header, RTE_MBUF_F_RX_LRO with tso_segsz if the packet is to be segmented. The device does
+ * it if it can; otherwise we do. So what a guest is offered does not depend on the device.
  *
  * Guests lie: every length is checked against the packet.
  */
@@ -50,6 +50,15 @@ static inline bool offload_device_understands(bool ipv4, unsigned l2_bytes, unsi
  * False if the headers do not fit the request: drop the packet.
  */
 bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps);
+
+/* The shortest frame that Ethernet allows, without FCS (IEEE 802.3, 4.2.3.3). */
+#define FRAME_BYTES_MIN (RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN)
+
+/*
+ * Pads a packet shorter than FRAME_BYTES_MIN with zeros, which do not change its checksums. Returns
+ * by how many bytes. Its last segment must be ours and have room for them.
+ */
+uint32_t offload_pad(struct rte_mbuf *packet);
 
 /*
  * The length of the longest frame that this packet puts on the wire: of one segment, if it is to be

@@ -343,6 +343,29 @@ static void survives_random_headers(void **state)
 	assert_true(accepted > 20000);
 }
 
+/* Whatever lies behind a packet, its padding is zero, and its checksums stay right. */
+static void padding(void **state)
+{
+	const struct shape shape = {.udp = true, .payload_bytes = 58};
+
+	for (unsigned length = 35; length <= 62; length++) {
+		struct rte_mbuf *packet = make_packet(pool, &shape);
+		const uint32_t padded = MAX(length, 60u);
+
+		rte_pktmbuf_mtod(packet, uint8_t *)[length - 1] |= 1;
+		rte_pktmbuf_trim(packet, packet->pkt_len - length);
+		linearize(packet, before);
+		memset(before + length, 0, 60);
+		const uint16_t sum = offload_l4_checksum(packet, 34);
+
+		assert_int_equal(offload_pad(packet), padded - length);
+		assert_int_equal(linearize(packet, after), padded);
+		assert_memory_equal(after, before, padded);
+		assert_int_equal(offload_l4_checksum(packet, 34), sum);
+		rte_pktmbuf_free(packet);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +380,7 @@ int main(void)
 		cmocka_unit_test(refuses_lying_headers),
 		cmocka_unit_test(refuses_short_packets),
 		cmocka_unit_test(survives_random_headers),
+		cmocka_unit_test(padding),
 	};
 
 	if (start_dpdk(NULL) != 0)
