@@ -299,13 +299,17 @@ def test_short_frames_are_padded(attach, wire_socket, forwarder):
 
 
 def test_announcement_after_migration(attach, wire_socket):
-    """SEND_RARP: the wire learns where the VM lives now, without waiting for its traffic."""
+    """SEND_RARP: the wire learns where the VM lives now, without waiting for its traffic; and
+    nothing of what other packets have left in memory."""
     frontend = attach()
+    frontend.send(frame(1))
+    wire_socket.wait_frames(1, ETHERTYPE)
     frontend.tell(Request.SEND_RARP, GUEST_MAC + bytes(2))
     [rarp] = wire_socket.wait_frames(1, RARP)
     assert rarp[:14] == b"\xff" * 6 + GUEST_MAC + RARP.to_bytes(2, "big")
     assert rarp[14:22] == bytes.fromhex("0001080006040003")  # Ethernet, IPv4, request reverse
     assert rarp[22:28] == rarp[32:38] == GUEST_MAC
+    assert not any(rarp[42:])
 
 
 def test_announcement_waits_for_a_device(stack, make_forwarder, veth, wire_socket):

@@ -91,6 +91,8 @@ bool vm_to_vf_is_vacant(const struct vm_to_vf *lane)
 	       lane->lender.n_out == 0;
 }
 
+#define RARP_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_arp_hdr))
+
 /* Makes the announcement of the VM's new place, if one is due. Returns 1 or 0 packets. */
 static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct rte_mbuf **ret_packet, struct burst_account *account)
@@ -107,6 +109,9 @@ static uint16_t announce(const struct vm_to_vf *lane, struct guest_session *sess
 		atomic_store(&session->announcement, number); /* try again later */
 		return 0;
 	}
+	/* DPDK's padding is what the buffer held before, perhaps of another VM. */
+	rte_pktmbuf_trim(*ret_packet, (*ret_packet)->pkt_len - RARP_BYTES);
+	offload_pad(*ret_packet);
 	account->received = tally_add(account->received, packets_tally(ret_packet, 1));
 	return 1;
 }
