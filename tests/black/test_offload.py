@@ -174,7 +174,7 @@ def test_tunnels(frontend, capture, tunnel):
 
 def segments(headers, transport, data, size):
     """The segments that TCP segmentation makes of it (RFC 9293, 3168)."""
-    cut = [data[at:at + size] for at in range(0, len(data), size)]
+    cut = [data[at:at + size] for at in range(0, max(len(data), 1), size)]
     for i, part in enumerate(cut):
         packet = headers.copy() / transport.copy() / part
         packet[TCP].seq = (transport.seq + i * size) % (1 << 32)
@@ -192,7 +192,7 @@ def test_segmentation(frontend, capture, tags):
     expected = []
     for network, (flags, length, size) in itertools.product(SEGMENTED, (
             ("PA", 20000, 1000), ("FPACE", 1001, 1000), ("A", 8999, 701), ("PA", 40, 1),
-            ("PA", 500, 1000))):
+            ("PA", 500, 1000), ("FPA", 1000, 60000), ("PA", 0, 1))):
         headers, transport = TAGS[tags] / NETWORK[network], TRANSPORT["tcp"].copy()
         transport.flags = flags
         packet = headers / transport / payload(length)

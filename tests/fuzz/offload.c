@@ -85,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	                 (asked & CHECKSUM ? RTE_MBUF_F_RX_L4_CKSUM_NONE : 0);
 	if (offload_prepare(mbuf, &caps)) {
 		require(offload_frame_bytes(mbuf) <= mbuf->pkt_len);
+		if (mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+			require(offload_frame_bytes(mbuf) < mbuf->pkt_len);
 		if (mbuf->ol_flags & RTE_MBUF_F_RX_LRO)
 			cut(mbuf, caps.checksum);
 	}

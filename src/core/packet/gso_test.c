@@ -113,8 +113,8 @@ static void all_headers(void **state)
 	static const struct {
 		unsigned payload_bytes;
 		uint16_t segment_bytes;
-	} sizes[] = {{1, 1}, {60, 1}, {1448, 1448}, {1449, 1448}, {2896, 1448}, {5000, 537},
-		{64000, 1448}, {30001, 8948}, {100, 65535}};
+	} sizes[] = {{2, 1}, {60, 1}, {1449, 1448}, {2896, 1448}, {5000, 537}, {64000, 1448},
+		{30001, 8948}, {100, 99}};
 	static const unsigned pieces[] = {0, 256, 1001};
 	static const uint16_t bursts[] = {1, 3, BURST};
 

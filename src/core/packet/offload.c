@@ -85,26 +85,6 @@ static void checksum_in_software(struct rte_mbuf *packet, const struct headers *
 	*field = offload_l4_checksum(packet, headers->l4);
 }
 
-/* Some drivers refuse shorter segments: i40e those below 256 bytes, iavf below 88, ice below 64. */
-#define DEVICE_SEGMENT_BYTES_MIN 256
-
-/* Prepares a packet to be segmented by the device, or by gso.h. */
-static bool prepare_segmentation(
-	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
-{
-	if (!headers->tcp || packet->tso_segsz == 0 ||
-		packet->pkt_len <= headers->l4 + headers->lengths.l4_len ||
-		!set_lengths(packet, &headers->lengths))
-		return false;
-	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
-	if (!caps->tso || packet->tso_segsz < DEVICE_SEGMENT_BYTES_MIN ||
-		!device_understands(headers))
-		return true;
-	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
-	packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (headers->ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
-	return true;
-}
-
 static void prepare_checksum(
 	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
 {
@@ -116,6 +96,33 @@ static void prepare_checksum(
 	}
 	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 	packet->ol_flags |= headers->tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+}
+
+/* Some drivers refuse shorter segments: i40e those below 256 bytes, iavf below 88, ice below 64. */
+#define DEVICE_SEGMENT_BYTES_MIN 256
+
+/* Prepares a packet to be segmented by the device, or by gso.h. */
+static bool prepare_segmentation(
+	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
+{
+	if (!headers->tcp || packet->tso_segsz == 0)
+		return false;
+	if (packet->pkt_len <= headers->l4 + headers->lengths.l4_len + packet->tso_segsz) {
+		/* One segment. Drivers refuse sizes that are longer than their frames. */
+		packet->ol_flags &= ~RTE_MBUF_F_RX_LRO;
+		packet->tso_segsz = 0;
+		prepare_checksum(packet, headers, caps);
+		return true;
+	}
+	if (!set_lengths(packet, &headers->lengths))
+		return false;
+	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	if (!caps->tso || packet->tso_segsz < DEVICE_SEGMENT_BYTES_MIN ||
+		!device_understands(headers))
+		return true;
+	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+	packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (headers->ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+	return true;
 }
 
 bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)

@@ -191,26 +191,30 @@ static void what_asks_for_nothing_is_left(void **state)
 
 static void check_segmentation(const struct shape *shape)
 {
-	bool sensible = !shape->udp && shape->payload_bytes > 0 &&
-	                !(shape->ipv6 && shape->extension == LONG_CHAIN);
+	const bool needed = shape->payload_bytes > 1000;
+	const bool sensible =
+		!shape->udp && !(needed && shape->ipv6 && shape->extension == LONG_CHAIN);
 	struct layout layout = find_layout(shape);
 
 	for (unsigned device = 0; device < 2; device++) {
 		struct rte_mbuf *packet = make_request(shape, 1000);
+		bool by_device = device && needed && !is_extended(shape);
 		assert_int_equal(
 			offload_prepare(packet, device ? &everything : &nothing), sensible);
 		if (sensible) {
-			bool by_device = device && !is_extended(shape);
 			assert_int_equal(
 				packet->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 1 : 0, by_device);
-			assert_int_equal(packet->ol_flags & RTE_MBUF_F_RX_LRO ? 1 : 0, !by_device);
+			assert_int_equal(
+				packet->ol_flags & RTE_MBUF_F_RX_LRO ? 1 : 0, needed && !by_device);
+			assert_int_equal(offload_frame_bytes(packet),
+				layout.payload + MIN(1000, shape->payload_bytes));
+		}
+		if (sensible && needed) {
 			assert_int_equal(
 				packet->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6),
 				shape->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
 			assert_int_equal(
 				packet->l2_len + packet->l3_len + packet->l4_len, layout.payload);
-			assert_int_equal(offload_frame_bytes(packet),
-				layout.payload + MIN(1000, shape->payload_bytes));
 		}
 		rte_pktmbuf_free(packet);
 	}
@@ -219,6 +223,35 @@ static void check_segmentation(const struct shape *shape)
 static void segmentation(void **state)
 {
 	for_all_shapes(check_segmentation);
+}
+
+/*
+ * A packet that makes one segment only asks for its checksum, like any other packet: drivers refuse
+ * segment sizes that are longer than their frames.
+ */
+static void check_one_segment(const struct shape *shape)
+{
+	static const uint16_t sizes[] = {8001, 9669, UINT16_MAX};
+	const struct offload_caps *caps[] = {&nothing, &checksums, &everything};
+
+	for (unsigned i = 0; !shape->udp && i < 3 * ARRAY_SIZE(sizes); i++) {
+		struct rte_mbuf *packet = make_request(shape, sizes[i / 3]);
+		struct rte_mbuf *plain = make_request(shape, 0);
+		assert_true(offload_prepare(packet, caps[i % 3]));
+		assert_true(offload_prepare(plain, caps[i % 3]));
+		assert_int_equal(packet->ol_flags, plain->ol_flags);
+		assert_int_equal(packet->tx_offload, plain->tx_offload);
+		unsigned length = linearize(plain, before);
+		assert_int_equal(linearize(packet, after), length);
+		assert_memory_equal(after, before, length);
+		rte_pktmbuf_free(packet);
+		rte_pktmbuf_free(plain);
+	}
+}
+
+static void one_segment_is_no_segmentation(void **state)
+{
+	for_all_shapes(check_one_segment);
 }
 
 /* Segments that a driver may refuse are made in software. */
@@ -375,6 +408,7 @@ int main(void)
 		cmocka_unit_test(sum_of_zero_is_sent_as_ffff),
 		cmocka_unit_test(what_asks_for_nothing_is_left),
 		cmocka_unit_test(segmentation),
+		cmocka_unit_test(one_segment_is_no_segmentation),
 		cmocka_unit_test(short_segments),
 		cmocka_unit_test(refuses_senseless_requests),
 		cmocka_unit_test(refuses_lying_headers),
