@@ -84,6 +84,8 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	struct forwarder *forwarder = userdata;
 
 	placement_sample(&forwarder->placement);
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }

@@ -12,14 +12,22 @@
 #include "host/sysfs.h"
 #include "host/usable.h"
 
-#define FAULTS_LOGGED 3 /* of a VM in one go; see log_limit_pass() */
+/* Of a VM in one go; see log_limit_pass(). A boot and a migration are some ten events. */
+#define FAULTS_LOGGED 3
+#define EVENTS_LOGGED 20
+
 #define MTU_STANDARD 1500
 #define MTU_JUMBO 9000
 
 void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 {
 	*relay = (struct relay){
-		.id = id, .env = env, .n_slices = 1, .fault_limit = LOG_LIMIT(FAULTS_LOGGED)};
+		.id = id,
+		.env = env,
+		.n_slices = 1,
+		.fault_limit = LOG_LIMIT(FAULTS_LOGGED),
+		.event_limit = LOG_LIMIT(EVENTS_LOGGED),
+	};
 	for (unsigned i = 0; i < SLICES_MAX; i++) {
 		vf_to_vm_init(&relay->vf_to_vm[i], i);
 		vm_to_vf_init(&relay->vm_to_vf[i], i, env->discard_pool);
@@ -169,13 +177,16 @@ static int open_device(
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
-void relay_move_pool(const struct relay *relay, struct vf *vf, int node)
+void relay_move_pool(struct relay *relay, struct vf *vf, int node)
 {
 	struct err err;
 
 	if (!vf_pool_is_remote(vf, node))
 		return;
-	if (vf_move_pool(vf, node, &err) < 0)
+	int r = vf_move_pool(vf, node, &err);
+	if (!log_limit_pass(&relay->event_limit))
+		return;
+	if (r < 0)
 		log_warning(
 			"relay %u: %s; it stays on NUMA node %d", relay->id, err.text, vf->socket);
 	else

@@ -69,11 +69,14 @@ struct relay {
 	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */
 	struct vf_to_vm vf_to_vm[SLICES_MAX];
 	struct vm_to_vf vm_to_vf[SLICES_MAX];
-	unsigned n_sessions_seen; /* of the guest; to log what has changed */
-	unsigned n_faults_seen;
+	unsigned n_sessions_seen; /* of the guest; its memory has been followed since */
+	/* What was logged of the guest last; behind the truth while the limits hold lines back. */
+	unsigned n_sessions_logged;
+	bool ready_logged;
+	bool migration_logged;
+	unsigned n_faults_logged;
+	struct log_limit event_limit;
 	struct log_limit fault_limit;
-	bool ready_seen;
-	bool migration_seen;
 	/* guest queues for which the device's RSS table is set up; 0: none */
 	unsigned n_spread;
 };
@@ -137,6 +140,13 @@ bool relay_map_memory(struct relay *relay);
  * VM's NUMA node, and spreads the device's flows over the guest's queues.
  */
 void relay_follow_guest(struct relay *relay);
+
+/*
+ * Logs how the VM's state differs from what was logged last. Lines that are too many are held back,
+ * since a VM can cause as many as it likes. To be called now and then, so that the log ends in the
+ * true state.
+ */
+void relay_log_guest(struct relay *relay);
 
 /*
  * Sets a tap (tap.h) on each slice of a direction, or removes them (NULL). When removal returns, no

@@ -50,9 +50,9 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 		return err_prefix(err, r, "relay %u", relay->id);
 	relay_retract_lanes(relay);
 	relay->guest = guest;
-	relay->n_sessions_seen = relay->n_faults_seen = 0;
-	relay->ready_seen = false;
-	relay->migration_seen = false;
+	relay->n_sessions_seen = relay->n_faults_logged = 0;
+	relay->ready_logged = false;
+	relay->migration_logged = false;
 	relay_grant_lanes(relay);
 	return 0;
 }
@@ -81,7 +81,7 @@ bool relay_map_memory(struct relay *relay)
 	int r = guest_dma_map(relay->guest, &err);
 	if (r < 0 && log_limit_pass(&relay->fault_limit))
 		log_warning("relay %u: %s", relay->id, err.text);
-	if (r == GUEST_DMA_DONE)
+	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit))
 		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
 			relay->id, relay_device_name(relay), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
@@ -89,44 +89,51 @@ bool relay_map_memory(struct relay *relay)
 
 static void log_migration(struct relay *relay, bool migrates)
 {
-	if (migrates && !relay->migration_seen)
+	if (migrates == relay->migration_logged || !log_limit_pass(&relay->event_limit))
+		return;
+	relay->migration_logged = migrates;
+	if (migrates)
 		log_relay_event(relay, "migration-started",
 			"relay %u: the VM on %s is being migrated away", relay->id,
 			relay->guest->path);
-	if (!migrates && relay->migration_seen)
+	else
 		log_relay_event(relay, "migration-ended",
 			"relay %u: the migration of the VM on %s is over", relay->id,
 			relay->guest->path);
-	relay->migration_seen = migrates;
 }
 
-/* Limited, since a VM may come back and break the rules again as often as it likes. */
 static void log_faults(struct relay *relay)
 {
 	unsigned n_faults = atomic_load(&relay->guest->n_faults);
 
-	if (n_faults != relay->n_faults_seen && log_limit_pass(&relay->fault_limit))
-		log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
-			    "so far: %u, each until the VM's driver sets it up again",
-			relay->id, relay->guest->path,
-			ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
-	relay->n_faults_seen = n_faults;
+	if (n_faults == relay->n_faults_logged || !log_limit_pass(&relay->fault_limit))
+		return;
+	relay->n_faults_logged = n_faults;
+	log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
+		    "so far: %u, each until the VM's driver sets it up again",
+		relay->id, relay->guest->path,
+		ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
 }
 
-static void log_guest(struct relay *relay)
+void relay_log_guest(struct relay *relay)
 {
+	if (relay->guest == NULL)
+		return;
+	bool ready = guest_ready(relay->guest); /* before the number, see serve() */
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
-	bool ready = guest_ready(relay->guest);
-	bool returned = n_sessions != relay->n_sessions_seen;
+	bool has_gone = !ready || n_sessions != relay->n_sessions_logged;
 
-	if (relay->ready_seen && (!ready || returned))
+	if (relay->ready_logged && has_gone && log_limit_pass(&relay->event_limit)) {
 		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
 			relay->guest->path);
-	if (ready && (!relay->ready_seen || returned))
+		relay->ready_logged = false;
+	}
+	if (ready && !relay->ready_logged && log_limit_pass(&relay->event_limit)) {
 		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
 			relay->guest->path);
-	relay->n_sessions_seen = n_sessions;
-	relay->ready_seen = ready;
+		relay->ready_logged = true;
+		relay->n_sessions_logged = n_sessions;
+	}
 	log_migration(relay, ready && guest_migrates(relay->guest));
 	log_faults(relay);
 }
@@ -153,7 +160,8 @@ static void follow_memory(struct relay *relay)
 
 	if (node < 0)
 		return;
-	if (relay->vf != NULL && hugepages_node(node) != node)
+	if (relay->vf != NULL && hugepages_node(node) != node &&
+		log_limit_pass(&relay->event_limit))
 		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
 			 "node %d, where there are workers",
 			relay->id, node, relay->vf->socket);
@@ -179,10 +187,12 @@ void relay_follow_guest(struct relay *relay)
 {
 	if (relay->guest == NULL)
 		return;
-	bool has_come = guest_ready(relay->guest) &&
-	                atomic_load(&relay->guest->n_sessions) != relay->n_sessions_seen;
-	log_guest(relay);
-	if (has_come)
+	bool ready = guest_ready(relay->guest);
+	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
+	relay_log_guest(relay);
+	if (ready && n_sessions != relay->n_sessions_seen) {
+		relay->n_sessions_seen = n_sessions;
 		follow_memory(relay);
+	}
 	relay_spread(relay);
 }

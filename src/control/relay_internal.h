@@ -49,4 +49,4 @@ void relay_spread(struct relay *relay);
  * Moves the packet pool of a device, on which no lane runs, to the node of the VM's memory, unless
  * it is there. A failure is logged; the pool stays.
  */
-void relay_move_pool(const struct relay *relay, struct vf *vf, int node);
+void relay_move_pool(struct relay *relay, struct vf *vf, int node);

@@ -183,8 +183,8 @@ static void serve(struct guest *guest, struct guest_session *session)
 	struct guest_session *before = atomic_exchange(&guest->session, session);
 	if (before != NULL)
 		guest_rings_end(guest, before, "replace a VM");
-	atomic_store(&guest->ready, true);
 	atomic_fetch_add(&guest->n_sessions, 1);
+	atomic_store(&guest->ready, true); /* last: who sees it sees a new number, too */
 }
 
 /* Of the connections whose driver is ready, the one that became ready last; or NULL. */
