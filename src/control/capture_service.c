@@ -18,11 +18,13 @@
 #define CAPTURES_MAX 4
 #define CLIENTS_MAX 16
 #define TIMEOUT_US 5000000
+#define CAPTURES_LOGGED 10 /* in one go; see log_limit_pass() */
 
 static_assert(sizeof(struct capture_rings) % 4096 == 0, "a direction can be mapped alone");
 
 struct capture {
 	struct local_client *client; /* NULL: the entry is free */
+	bool logged;                 /* its begin, so its end will be, too */
 	unsigned relay_id;
 	uint32_t directions;
 	struct capture_rings *rings[DIRECTIONS_N]; /* NULL: not asked for */
@@ -35,6 +37,7 @@ struct capture_service {
 	capture_tap *tap;
 	void *userdata;
 	struct capture captures[CAPTURES_MAX];
+	struct log_limit log_limit;
 };
 
 static bool wants(uint32_t directions, unsigned direction)
@@ -79,7 +82,8 @@ static void on_gone(void *userdata, struct local_client *client)
 		if (capture->client != client)
 			continue;
 		take_taps(service, capture);
-		log_info("relay %u: capture ended", capture->relay_id);
+		if (capture->logged)
+			log_info("relay %u: capture ended", capture->relay_id);
 		unmap(capture);
 	}
 }
@@ -210,7 +214,9 @@ static int begin(struct capture_service *service, struct local_client *client,
 	}
 	capture->client = client;
 	local_client_keep(client);
-	log_info("relay %u: capture started", capture->relay_id);
+	capture->logged = log_limit_pass(&service->log_limit);
+	if (capture->logged)
+		log_info("relay %u: capture started", capture->relay_id);
 	return 0;
 }
 
@@ -242,6 +248,7 @@ int capture_service_new(struct capture_service **ret_service, sd_event *event, c
 		return err_set(err, ENOMEM, "out of memory");
 	service->tap = tap;
 	service->userdata = userdata;
+	service->log_limit = (struct log_limit)LOG_LIMIT(CAPTURES_LOGGED);
 	int r = ipc_listener_new(&service->listener, endpoint + strlen("ipc://"), err);
 	if (r == 0)
 		r = local_server_new(&service->server, event,

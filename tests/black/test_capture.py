@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 from functools import partial
 
 import pytest
@@ -26,6 +27,7 @@ TAG = struct.Struct(">IHBxQ")  # the peer's tag behind the UDP header: epoch, fl
 HEADERS = 42
 REQUEST = struct.Struct("IIII")  # version, relay, directions, snaplen
 DONE, REFUSED, USAGE = 0, 1, 2
+LOGGED_AT_ONCE = 10  # captures; then one a second
 
 
 @pytest.fixture
@@ -255,6 +257,24 @@ def test_four_at_a_time(forwarder, capture, endpoint, workdir):
     assert code == DONE and "0 packets captured" in said
     for process in captures[1:]:
         finish(process)
+
+
+def test_many_captures_in_the_log(forwarder, endpoint):
+    """Only some of many captures are logged, but those from the beginning to the end."""
+    begin = time.monotonic()
+    for _ in range(4 * LOGGED_AT_ONCE):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(endpoint.removeprefix("ipc://"))
+            client.sendall(REQUEST.pack(1, 0, 1, 64))
+            assert client.recv(4) == bytes(4)
+    seconds = time.monotonic() - begin
+
+    def count(what):
+        return forwarder.output.text.count(f"relay 0: capture {what}")
+
+    wait_until(lambda: count("ended") == count("started") > 0, 20, "the last capture's end")
+    assert LOGGED_AT_ONCE <= count("started") <= LOGGED_AT_ONCE + seconds + 1
 
 
 @pytest.mark.sanitizers

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A VM may come and go, and begin and end migrations, as often as it likes: the log stays short, ends
-in the true state, and tells of other VMs at once."""
+"""A VM may come and go, and begin and end migrations, and break the protocol, as often as it likes: the
+log stays short, ends in the true state, and tells of other VMs at once."""
 
 import re
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from lib.forwarder import Forwarder
 from lib.proc import wait_until
-from lib.vhostuser import F_LOG_ALL, Frontend, Request, u64
+from lib.vhostuser import F_LOG_ALL, Connection, Frontend, Request, u64
 
 TOGGLES = 5000
 CYCLES = 400
@@ -106,3 +106,21 @@ def test_ordinary_life(forwarder):
     lines = events(forwarder, 0)
     assert all(text in line for text, line in zip(expected, lines, strict=True)), lines
     assert "held back" not in forwarder.output.text
+
+
+def broken_messages(forwarder, relay):
+    return len(re.findall(rf"socket {forwarder.socket(relay)}: .* breaks the protocol",
+                          forwarder.output.text))
+
+
+def test_broken_messages(forwarder):
+    """What one VM does is held back, what another does is not."""
+    begin = time.monotonic()
+    for relay, times in (0, 3 * BURST), (1, BURST):
+        for _ in range(times):
+            with Connection.connect(forwarder.socket(relay)) as connection:
+                connection.send(Request.SET_FEATURES)  # without its payload
+                assert connection.closed_by_peer()
+    seconds = time.monotonic() - begin
+    wait_until(lambda: broken_messages(forwarder, 1) == BURST, LAST_S, "the second VM's lines")
+    assert broken_messages(forwarder, 0) <= BURST + seconds + 1

@@ -25,6 +25,7 @@ struct gate {
 	bool closed;           /* by gate_hang_up() */
 	enum gate_calls calls; /* at the last look */
 	bool rejected;         /* warned that it cannot connect, and has not since */
+	struct log_limit log_limit;
 };
 
 static unsigned count_connections(const struct gate *gate)
@@ -128,7 +129,8 @@ static void try_to_connect(struct gate *gate)
 	if (fd >= 0) {
 		admit(gate, fd);
 		gate->rejected = false;
-	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected) {
+	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected &&
+		   log_limit_pass(&gate->log_limit)) {
 		log_warning("vhost-user socket %s: cannot connect: %s", gate->path, strerror(-fd));
 		gate->rejected = true;
 	}
@@ -181,7 +183,7 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 	                : gate_connection_proceed(gate->connections[index], &err);
 	if (r == 0)
 		return;
-	if (err.text[0] != '\0' && log_limit_pass(&gate->keeper->log_limit))
+	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit))
 		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
 			    "protocol: %s",
 			gate->path, err.text);
@@ -256,6 +258,7 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	gate->keeper = keeper;
 	gate->options = *options;
 	strcpy(gate->path, options->path);
+	gate->log_limit = (struct log_limit)LOG_LIMIT(GATE_LOG_BURST);
 	gate->listen_fd = -1;
 
 	int r = options->client ? 0 : listen_on(gate, err);

@@ -18,6 +18,7 @@
 
 #define GATE_CONNECTIONS_MAX 4 /* at a time through one gate */
 #define GATE_POLL_MAX (1 + 2 * GATE_CONNECTIONS_MAX)
+#define GATE_LOG_BURST 20 /* lines in one go; see log_limit_pass() */
 
 struct gatekeeper {
 	pthread_t thread;
@@ -29,7 +30,7 @@ struct gatekeeper {
 	bool watching; /* call eventfds are in use: */
 	int pause_ms;  /* between two looks at them */
 	uint64_t next_look_ms;
-	struct log_limit log_limit;
+	struct log_limit log_limit; /* of lines about no gate; each gate has its own */
 };
 
 static inline uint64_t gate_now_ms(void)

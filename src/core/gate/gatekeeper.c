@@ -12,7 +12,6 @@
 
 #define WATCH_MS 20  /* between two looks at the call eventfds while they are in use */
 #define BLOCKED_MS 1 /* the same while somebody waits for one */
-#define LOG_BURST 20
 
 /* What poll() is asked, and which gate the answers belong to. */
 struct poll_set {
@@ -43,7 +42,7 @@ static void banish_sharers(struct gatekeeper *keeper, const struct fault *fault)
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
 			found |= gate_banish_sharers(keeper->gates[i], &file);
-	if (!found)
+	if (!found && log_limit_pass(&keeper->log_limit))
 		log_notice("memory of a VM that has left has vanished");
 }
 
@@ -128,7 +127,7 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 
 	if (keeper == NULL)
 		return err_set(err, ENOMEM, "out of memory");
-	keeper->log_limit = (struct log_limit)LOG_LIMIT(LOG_BURST);
+	keeper->log_limit = (struct log_limit)LOG_LIMIT(GATE_LOG_BURST);
 	pthread_mutex_init(&keeper->mutex, NULL);
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	call_watch_open(keeper->wake_fd);

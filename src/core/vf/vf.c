@@ -26,6 +26,7 @@
 #define SEGMENT_BYTES 2048 /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4) /* two VLAN tags, beyond the MTU and the Ethernet header */
 #define LENT_PART 2        /* lent segments may take 1/LENT_PART of a transmit queue */
+#define SPREADS_LOGGED 3   /* refusals of the RSS table in one go; see log_limit_pass() */
 /* No other try after that: the watchdog waits for 30 s, and a try may take that long again. */
 #define TRIES_NS 10000000000
 
@@ -383,6 +384,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device, struct 
 	if (vf == NULL)
 		return err_set(err, ENOMEM, "out of memory");
 	packet_sockets_list(&before);
+	vf->spread_limit = (struct log_limit)LOG_LIMIT(SPREADS_LOGGED);
 	vf->bond = device->bond_name[0] != '\0';
 	vf->pci = !vf->bond && device->members[0].is_pci;
 	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
@@ -534,7 +536,7 @@ uint64_t vf_received(const char *device_name)
 	return stats.ipackets;
 }
 
-void vf_spread(const struct vf *vf, unsigned n)
+void vf_spread(struct vf *vf, unsigned n)
 {
 	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE] =
 		{0};
@@ -549,7 +551,7 @@ void vf_spread(const struct vf *vf, unsigned n)
 			i % STEER_BUCKETS % n % vf->n_queues;
 	}
 	int r = rte_eth_dev_rss_reta_update(vf->port, reta, info.reta_size);
-	if (r != 0 && r != -ENOTSUP)
+	if (r != 0 && r != -ENOTSUP && log_limit_pass(&vf->spread_limit))
 		log_warning("device %s: RSS table refused (%s): its own spreading is kept",
 			vf->name, strerror(-r));
 }

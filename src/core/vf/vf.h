@@ -16,6 +16,7 @@
 #include "base/device_id.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "core/packet/offload.h"
 
 struct rte_mempool;
@@ -59,6 +60,7 @@ struct vf {
 	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
 	struct rte_mempool *old_pool;    /* owned; the pool before, while its packets may be out */
 	struct device_counters counters; /* as vf_read_counters() last found them */
+	struct log_limit spread_limit;   /* VMs decide how often the RSS table is laid out */
 };
 
 /*
@@ -113,7 +115,7 @@ uint64_t vf_received(const char *device_name);
  * these gets its flows from a queue of its own if there are enough; see steer.h. Does nothing if
  * the device has no such table.
  */
-void vf_spread(const struct vf *vf, unsigned n);
+void vf_spread(struct vf *vf, unsigned n);
 
 /*
  * True if the pool is known to be on another NUMA node than `numa_node` (-1: unknown), and packets
