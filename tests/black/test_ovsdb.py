@@ -13,6 +13,7 @@ from lib.proc import Process, run, wait_until
 
 WAIT_S = 20
 PROBE_MS = 1000
+PROBLEMS_AT_ONCE = 100  # that are logged; then one a second
 OPERATION = re.compile(r"^((?:refused )?(?:add|remove) .*)\n", re.M)
 
 
@@ -167,6 +168,19 @@ def test_dead_connection(database, follower, barrier):
     database.thaw()
     follower.says("connected", times=2)
     barrier()
+
+
+def test_more_problems_than_are_logged_at_once(database, follower):
+    """The log is limited, and in the end it has told of every row."""
+    names = [f"eth{number}" for number in range(PROBLEMS_AT_ONCE + 3)]
+    database.start()
+    database.vsctl(*(word for name in names for word in
+                     ("--", "add-port", "br0", name, "--", "set", "Interface", name,
+                      "external_ids:virtio_forwarder=1")))
+    follower.says("similar messages were held back")
+    follower.says("is not relayed", times=len(names))
+    for name in names:
+        assert follower.output.count(f"interface {name} is not relayed") == 1
 
 
 @pytest.mark.sanitizers

@@ -21,7 +21,8 @@
 #define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
-#define SETTLE_MS 100 /* after a kernel event, since more of them follow */
+#define SETTLE_MS 100       /* after a kernel event, since more of them follow */
+#define PROBLEMS_LOGGED 100 /* in one go; see log_limit_pass() */
 
 struct ovsdb_monitor {
 	sd_event *event;
@@ -295,6 +296,7 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	monitor->event = sd_event_ref(event);
 	monitor->reconciler.apply = apply;
 	monitor->reconciler.userdata = userdata;
+	monitor->reconciler.log_limit = (struct log_limit)LOG_LIMIT(PROBLEMS_LOGGED);
 	monitor->reconnect_ms = RECONNECT_MIN_MS;
 	monitor->retry_ms = RETRY_MIN_MS;
 	r = ovsdb_endpoint_parse(options->endpoint, &monitor->endpoint, err);

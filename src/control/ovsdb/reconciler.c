@@ -7,14 +7,18 @@
 #include "base/log.h"
 #include "control/turn.h"
 
-/* Logs the rows' problems that are new or gone. */
-static void tell_problems(struct rows *rows)
+/* Logs the rows' problems that are new or gone; false if some are left for later. */
+static bool tell_problems(struct reconciler *reconciler)
 {
+	struct rows *rows = &reconciler->rows;
+
 	for (unsigned i = 0; i < rows->n; i++) {
 		struct row *row = &rows->rows[i];
 
 		if (!strcmp(row->problem.text, row->told.text))
 			continue;
+		if (!log_limit_pass(&reconciler->log_limit))
+			return false;
 		if (row->problem.text[0])
 			log_warning("OVSDB: interface %s is not relayed: %s%s", row->name,
 				row->problem.text, row->retry ? "; trying again" : "");
@@ -22,6 +26,7 @@ static void tell_problems(struct rows *rows)
 			log_notice("OVSDB: interface %s is relayed now", row->name);
 		row->told = row->problem;
 	}
+	return true;
 }
 
 static void note_not_added(struct rows *rows, const char *interface, const struct err *err)
@@ -38,9 +43,10 @@ static void note_not_removed(
 {
 	struct err *told = &reconciler->not_removed[relay_id];
 
-	if (strcmp(told->text, err->text) != 0)
-		log_error("OVSDB: cannot take %s from relay %u: %s; trying again",
-			reconciler->have[relay_id].device.text, relay_id, err->text);
+	if (!strcmp(told->text, err->text) || !log_limit_pass(&reconciler->log_limit))
+		return;
+	log_error("OVSDB: cannot take %s from relay %u: %s; trying again",
+		reconciler->have[relay_id].device.text, relay_id, err->text);
 	*told = *err;
 }
 
@@ -104,6 +110,6 @@ enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
 	retry = reconciler->failed;
 	for (unsigned i = 0; i < reconciler->rows.n; i++)
 		retry = retry || reconciler->rows.rows[i].retry;
-	tell_problems(&reconciler->rows);
+	retry = !tell_problems(reconciler) || retry;
 	return retry ? RECONCILER_RETRY : RECONCILER_DONE;
 }

@@ -2,9 +2,11 @@
 #pragma once
 
 /*
- * Brings the relays to the state that the rows ask for, and logs each problem once. Control thread.
+ * Brings the relays to the state that the rows ask for, and logs each problem once, within the
+ * limit. Control thread.
  */
 
+#include "base/log.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "control/ovsdb/ports.h"
 
@@ -22,12 +24,14 @@ struct reconciler {
 	unsigned n_steps, n_taken;
 	bool failed;    /* one of the steps taken so far */
 	unsigned first; /* where the next plan begins: behind the relay of the last step */
+	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
 };
 
 enum reconciler_verdict {
 	RECONCILER_DONE,
-	RECONCILER_MORE,  /* continue in the next turn */
-	RECONCILER_RETRY, /* make a new plan later: something was not there yet, or a step failed */
+	RECONCILER_MORE, /* continue in the next turn */
+	/* Make a new plan later: something was not there yet, a step failed, or a line waits. */
+	RECONCILER_RETRY,
 };
 
 /*
