@@ -241,7 +241,8 @@ const struct config_option config_options[OPT_N] = {
 		.long_name = "allow-tcp-endpoints", FLAG, AT(allow_tcp_endpoints),
 		.help = "allow endpoints that are not local (ipc://)",
 		.detail = "Such an endpoint asks for no password: whoever reaches it over the "
-			"network controls the daemon.",
+			"network controls the daemon. Even an endpoint for statistics lets them "
+			"use up the daemon's memory, which ends it.",
 	},
 	[OPT_IPC] = {
 		DAEMON,

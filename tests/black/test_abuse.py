@@ -20,6 +20,7 @@ from lib.wire import ADD, ERROR, Daemon, honest_client_is_served, settled
 
 HANG_UP_MS = 20_000
 VANISHING = 10_000
+MANY_FRAMES, FRAME_BYTES = 100_000, 64  # as libzmq keeps short ones
 GROWTH_KIB = 4096
 LOAD_PPS = 20_000  # each way; so much fits two CPUs
 
@@ -111,6 +112,24 @@ def test_wrong_envelopes(unmoved):
             client.send_multipart([b"tag", b"", b"\xff"])
             assert client.poll(5000)
             assert client.recv_multipart()[:2] == [b"tag", b""]
+
+
+def test_messages_of_many_frames(loaded):
+    """libzmq does not limit how many frames a message has. The daemon throws such messages away while
+    it serves others, and does not keep them."""
+    files, memory = open_files(loaded.pid), memory_kib(loaded.pid, "RssAnon")
+    for _ in range(10):
+        with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+            client.linger = 0
+            client.connect(loaded.port_control_endpoint)
+            client.send_multipart([b""] + [b"x"] * (MANY_FRAMES - 1))
+            client.send_multipart([b"", b"\xff"])
+            honest_client_is_served(loaded)
+            assert client.poll(5000)  # the next message is answered
+            client.recv_multipart()
+        settled(loaded, files)
+    # malloc keeps as much as one or two of the ten took.
+    assert memory_kib(loaded.pid, "RssAnon") - memory < 3 * MANY_FRAMES * FRAME_BYTES / 1024
 
 
 def test_oversized_message(unmoved):

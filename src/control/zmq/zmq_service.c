@@ -18,6 +18,7 @@
 #define IPC_PREFIX "ipc://"
 
 #define REQUESTS_PER_TURN 16
+#define FRAMES_SKIPPED_PER_TURN 1024
 #define ANSWERS_QUEUED_MAX 8 /* a connection */
 #define REQUESTS_QUEUED_MAX 8
 #define HANDSHAKE_MAX_MS 5000
@@ -41,6 +42,7 @@ struct zmq_service {
 	void *userdata;
 	struct zmq_request *requests; /* unanswered */
 	unsigned n_requests;
+	bool in_message; /* the message of the frame received last has more frames */
 	struct log_limit garbage_limit;
 };
 
@@ -99,6 +101,7 @@ static int receive_frame(struct zmq_service *service, zmq_msg_t *frame)
 	do
 		r = zmq_msg_recv(frame, service->socket, ZMQ_DONTWAIT);
 	while (r < 0 && errno == EINTR);
+	service->in_message = r >= 0 && zmq_msg_more(frame);
 	return r;
 }
 
@@ -114,38 +117,43 @@ static int send_frame(struct zmq_service *service, zmq_msg_t *frame, int flags)
 
 /*
  * Sorts the frames of one message, the first of which is in `frame`, into the request's envelope
- * and its body. Takes all of them off the socket; returns false if they are no request.
+ * and its body. Returns false if they are no request; frames may then be left for skip_rest().
  */
 static bool receive_message(
 	struct zmq_service *service, struct zmq_request *request, zmq_msg_t *frame, zmq_msg_t *body)
 {
-	bool good = true, in_envelope = true, more;
+	bool in_envelope = true;
 
-	for (;;) {
-		size_t size = zmq_msg_size(frame);
+	while (in_envelope) {
+		const size_t size = zmq_msg_size(frame);
+		zmq_msg_t *slot = &request->envelope[request->n_envelope];
 
-		more = zmq_msg_more(frame);
-		if (!good) {
-			/* just take it off the socket */
-		} else if (!in_envelope) {
-			good = !more; /* a request is one frame */
-			zmq_msg_move(body, frame);
-		} else if (!more || request->n_envelope == ENVELOPE_FRAMES_MAX ||
-			   size > ENVELOPE_FRAME_SIZE_MAX) {
-			good = false;
-		} else {
-			zmq_msg_t *slot = &request->envelope[request->n_envelope];
-
-			zmq_msg_init(slot);
-			zmq_msg_move(slot, frame);
-			in_envelope = size > 0 || request->n_envelope == 0;
-			request->n_envelope++;
-		}
-		if (!more)
-			return good;
+		if (!service->in_message || request->n_envelope == ENVELOPE_FRAMES_MAX ||
+			size > ENVELOPE_FRAME_SIZE_MAX)
+			return false;
+		zmq_msg_init(slot);
+		zmq_msg_move(slot, frame);
+		in_envelope = size > 0 || request->n_envelope == 0;
+		request->n_envelope++;
 		if (receive_frame(service, frame) < 0)
 			return false;
 	}
+	zmq_msg_move(body, frame);
+	return !service->in_message; /* a request is one frame */
+}
+
+/*
+ * Throws away the rest of a message that is no request, or a part of it: libzmq does not limit how
+ * many frames a message has.
+ */
+static void skip_rest(struct zmq_service *service)
+{
+	zmq_msg_t frame;
+
+	zmq_msg_init(&frame);
+	for (unsigned i = 0; service->in_message && i < FRAMES_SKIPPED_PER_TURN; i++)
+		receive_frame(service, &frame);
+	zmq_msg_close(&frame);
 }
 
 /* Takes one message off the socket and handles it; false if there is none. */
@@ -162,10 +170,10 @@ static bool service_receive(struct zmq_service *service)
 			log_error("%s endpoint: %s", service->name, zmq_strerror(errno));
 		goto finish;
 	}
+	received = true;
 	request = request_new(service);
 	if (!request)
-		goto finish; /* the next call takes the remaining frames for garbage: no harm */
-	received = true;
+		goto finish; /* the message is dropped */
 	if (receive_message(service, request, &frame, &body)) {
 		service->handler(
 			service->userdata, request, zmq_msg_data(&body), zmq_msg_size(&body));
@@ -186,7 +194,9 @@ static void service_run(struct zmq_service *service)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 
-	for (unsigned i = 0; i < REQUESTS_PER_TURN && !turn_is_over(began_ns); i++) {
+	skip_rest(service);
+	for (unsigned i = 0;
+		i < REQUESTS_PER_TURN && !service->in_message && !turn_is_over(began_ns); i++) {
 		if (service->n_requests >= ZMQ_REQUESTS_MAX)
 			return; /* request_free() tries again */
 		if (!service_receive(service))

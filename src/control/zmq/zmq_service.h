@@ -6,14 +6,19 @@
  *
  * Clients are REQ sockets. The server is a ROUTER socket, which looks like a REP socket on the wire
  * but is not limited to one request at a time: a delayed answer holds nobody up, and a client that
- * vanished leaves nothing behind. Everything that a client can make us keep is bounded:
+ * vanished leaves nothing behind. What a client can make us keep is bounded, with one exception:
  *
- *   message             ZMQ_MAXMSGSIZE; libzmq closes the connection on a longer one
+ *   frame               ZMQ_MAXMSGSIZE; libzmq closes the connection on a longer one
  *   requests unread     ZMQ_RCVHWM per connection; the rest stays in the client
  *   requests unanswered ZMQ_REQUESTS_MAX per service; then we stop reading until one is answered
  *   answers unread      ZMQ_SNDHWM per connection; further answers to it are dropped
- *   work at a time      a fixed number of requests, fewer if they take long (turn.h); then the
- *                       other event sources have a turn
+ *   work at a time      a fixed number of requests, fewer if they take long (turn.h), and a fixed
+ *                       number of frames of a message that is no request; then the other event
+ *                       sources have a turn
+ *
+ * The exception is the number of frames in one message. libzmq receives all of them before we see
+ * the first, counts them as one message, and has no option that limits them. So whoever can connect
+ * to an endpoint can make the daemon use up its memory, until the connection is closed.
  *
  * ZMQ_FD is edge-triggered, and any call on the socket, even a send, can consume what it signals.
  * One invariant keeps us from sleeping while a request is waiting: after everything that we do with

@@ -12,6 +12,20 @@
 #include "control/turn.h"
 #include "control/zmq/service_fixture.h"
 
+/* Counts the frames that the service takes, which are all that are received so. */
+static unsigned n_received;
+
+int __real_zmq_msg_recv(zmq_msg_t *message, void *socket, int flags);
+int __wrap_zmq_msg_recv(zmq_msg_t *message, void *socket, int flags);
+
+int __wrap_zmq_msg_recv(zmq_msg_t *message, void *socket, int flags)
+{
+	int r = __real_zmq_msg_recv(message, socket, flags);
+
+	n_received += r >= 0;
+	return r;
+}
+
 /* A service that echoes requests, or keeps them. */
 struct echo {
 	struct fixture fixture;
@@ -315,6 +329,28 @@ static void test_envelopes(void **state)
 	expect_service(echo);
 }
 
+/* Other event sources have their turns while a message of many frames is thrown away. */
+static void test_many_frames(void **state)
+{
+	const unsigned n = 100000, most = 2000; /* in all, and in a turn */
+	struct echo *echo = *state;
+	void *client = open_client(echo, ZMQ_DEALER);
+	unsigned before;
+
+	n_received = 0;
+	for (unsigned i = 0; i < n; i++)
+		assert_true(zmq_send(client, "x", i % 2, i + 1 < n ? ZMQ_SNDMORE : 0) >= 0);
+	while (n_received < 1 + n) { /* with the routing id */
+		before = n_received;
+		run_until(echo->fixture.event, n_received > before);
+		assert_true(n_received <= before + most);
+	}
+	assert_int_equal(n_received, 1 + n);
+	assert_int_equal(echo->n_requests, 0);
+	expect_service(echo);
+	zmq_close(client);
+}
+
 static void test_empty_request(void **state)
 {
 	struct echo *echo = *state;
@@ -518,6 +554,7 @@ int main(void)
 		TEST(test_socket_in_the_way),
 		TEST(test_bad_addresses),
 		TEST(test_envelopes),
+		TEST(test_many_frames),
 		TEST(test_empty_request),
 		TEST(test_vanishing_clients),
 		TEST(test_oversized),
