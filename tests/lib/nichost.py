@@ -235,6 +235,12 @@ class Daemon(Program):
         wait_until(lambda: self.stats(relay)["vf_to_vm"]["internal_state"] == state, timeout,
                    f"relay {relay} is {state}", interval=0.2)
 
+    def worker_sleeps(self):
+        """How often the worker goes to sleep in two seconds."""
+        read = f"grep -h ^voluntary $(grep -l worker /proc/{self.pid}/task/*/comm | sed s/comm$/status/)"
+        before, after = self.host.run(f"{read}; sleep 2; {read}").split()[1::2]
+        return int(after) - int(before)
+
     def stop(self):
         code = self.terminate()
         assert code == 0, f"exit code {code}\n{self.output()}"

@@ -288,16 +288,22 @@ static int start(struct vf *vf, struct err *err)
 }
 
 /*
- * True if the receive queues interrupt. Some drivers do so always and have no function to enable
- * it; those that never do have no descriptor.
+ * True if the receive queues interrupt. Software devices do so always and have no function to
+ * enable it; those that never do have no descriptor. Two drivers have descriptors but tell the
+ * device no vector for its queues: igb's for VFs, which has no such function either, and em.
  */
 static bool has_interrupts(const struct vf *vf)
 {
+	struct rte_eth_dev_info info;
+
+	if (vf->bond || rte_eth_dev_info_get(vf->port, &info) != 0 ||
+		strcmp(info.driver_name, "net_e1000_em") == 0)
+		return false;
 	for (uint16_t q = 0; q < vf->n_queues; q++) {
-		if (vf->bond || rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q) < 0)
+		if (rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q) < 0)
 			return false;
 		int r = rte_eth_dev_rx_intr_enable(vf->port, q);
-		if (r != 0 && r != -ENOTSUP)
+		if (r != 0 && (vf->pci || r != -ENOTSUP))
 			return false;
 		rte_eth_dev_rx_intr_disable(vf->port, q);
 	}
