@@ -73,8 +73,9 @@ struct guest_session {
 	unsigned running; /* number among the guest's sessions, from 1; 0: driver not ready */
 	uint64_t started;
 	uint64_t enabled;
-	uint64_t usable; /* started, and the library knows all of their addresses */
-	uint64_t fresh;  /* started since they were last loaded */
+	uint64_t usable;   /* started, and the library knows all of their addresses */
+	uint64_t fresh;    /* started since they were last loaded */
+	uint64_t uncalled; /* got another eventfd to call by since they were last loaded */
 
 	/*
 	 * Written by the vhost thread, read by workers. A worker that retires a ring clears its

@@ -2,13 +2,14 @@
 #pragma once
 
 /*
- * The eventfds by which workers call a guest, watched as long as anybody may write to them.
+ * The eventfds by which a guest is called, watched as long as anybody may write to them.
  *
- * Theory. A worker that writes to a full eventfd blocks, even though we made it non-blocking: the
- * guest shares the file and can undo that. The vhost thread then waits for the worker's grace
- * period, and with it every VM waits. By that time the guest may have replaced the eventfd, or be
- * gone. So an eventfd is not watched on behalf of a connection, but from when its ring is loaded
- * until no lane can be using the ring any more (guest_rings.c).
+ * Theory. Whoever writes to a full eventfd blocks, even though we made it non-blocking: the guest
+ * shares the file and can undo that. It is a worker, or the vhost thread itself (guest_rings.h),
+ * which also waits for the worker's grace period; and with the vhost thread every VM waits. By that
+ * time the guest may have replaced the eventfd, or be gone. So an eventfd is not watched on behalf
+ * of a connection, but from when its ring is loaded until no lane can be using the ring any more
+ * (guest_rings.c).
  */
 
 #include "core/gate/gate.h"

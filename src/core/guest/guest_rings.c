@@ -19,7 +19,7 @@
 
 void guest_rings_reset(struct guest_session *session)
 {
-	session->started = session->enabled = 0;
+	session->started = session->enabled = session->uncalled = 0;
 	atomic_store(&session->paused, false);
 	atomic_store(&session->vf_to_vm_enabled, 0);
 	atomic_store(&session->vm_to_vf_enabled, 0);
@@ -294,6 +294,9 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 			continue;
 		set_bit(&session->usable, i, true);
 		guest_calls_watch(guest, session, i);
+		if (session->uncalled >> i & 1 && session->rings[i].call_fd >= 0)
+			ring_call(&session->rings[i]);
+		set_bit(&session->uncalled, i, false);
 		if (fresh) {
 			if (session->rings[i].packed && has_no_chains(session))
 				ring_packed_find_position(&session->rings[i]);
@@ -311,6 +314,8 @@ void guest_rings_after(
 		return;
 	if (message->header.request == VHOST_USER_SET_VRING_KICK)
 		note_start(session, ring_of(message));
+	else if (message->header.request == VHOST_USER_SET_VRING_CALL)
+		set_bit(&session->uncalled, ring_of(message), true);
 	if (is_published(guest, session))
 		guest_rings_load(guest, session);
 	else if (message->header.request == VHOST_USER_SET_MEM_TABLE)

@@ -12,6 +12,10 @@
  * everything is read anew from the library. The library may hold its ring locks meanwhile: lanes
  * never take them.
  *
+ * A frontend replaces the eventfd by which its guest is called at any time (QEMU: when the guest
+ * masks an interrupt), and no longer listens to the old one while workers still write to it. So the
+ * guest is called once by the new one.
+ *
  * A device that does not send is not waited for longer than LOANS_SETTLE_MS. The guest then gets
  * its buffers back all the same, and the control thread restarts the device (relay_guest.c).
  *

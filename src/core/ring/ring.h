@@ -133,6 +133,12 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 void ring_ask_to_notify(struct ring *ring, bool on);
 
 /*
+ * Calls the guest by the ring's eventfd, which there must be. Waits if the guest has filled it up
+ * (guest_calls.h). The same threads.
+ */
+void ring_call(const struct ring *ring);
+
+/*
  * Corrects the position of a packed ring that has been started, if its descriptors disprove the
  * position that the frontend gave; true if it did. QEMU does not learn how far such a ring has got
  * when its backend goes away. It reports the position that it heard last: that of the VM's last

@@ -335,9 +335,6 @@ static inline void count_packet(struct tally *tally, uint32_t bytes)
 	tally->bytes += bytes;
 }
 
-/* Writes to the guest's eventfd. */
-void ring_call(const struct ring *ring);
-
 /* True if the event that the guest waits for lies between two positions (virtio 1.2, 2.7.10). */
 static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 {

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a frontend does with rings that are in use."""
+
+import os
+
+from lib.proc import wait_until
+from lib.vhostuser import Frontend, Request, u64
+
+FRAME = bytes(12) + b"\x88\xb5" + bytes(46)
+
+
+def test_call_eventfd_is_replaced(make_forwarder, stack):
+    """A frontend may have stopped listening to the old eventfd before the last call by it. So the guest
+    is called by the new one even if there is nothing new, and by the first one of a ring as well: an
+    earlier daemon may have died before it called."""
+    forwarder = make_forwarder()
+    frontend = stack.enter_context(Frontend(forwarder.socket(0)))
+    frontend.start()
+    ring = frontend.tx()
+    wait_until(ring.calls, 5, "the guest is called by its first eventfd")
+    frontend.send(FRAME)
+    frontend.wait_sent()
+    wait_until(ring.calls, 5, "the guest is called because its frame is taken")
+    old, ring.call = ring.call, os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    os.close(old)
+    frontend.tell(Request.SET_VRING_CALL, u64(1), [ring.call])
+    wait_until(ring.calls, 5, "the guest is called by its new eventfd")
+    assert ring.calls() == 0
