@@ -98,7 +98,10 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 	const struct vf *vf = lane->lane.vf;
 
 	lane->lane.armed = on;
-	/* Which queue a socket belongs to is unknown, so it stands for all slices of the device. */
+	/*
+	 * Which queue a socket belongs to is unknown, and the queues of some devices share one
+	 * interrupt (ixgbe's VFs). So a descriptor stands for all slices of the device.
+	 */
 	for (unsigned i = 0; on && i < vf->n_sockets; i++)
 		watch(idle->epoll_fd, vf->sockets[i], vf);
 	if (!vf->interrupts)
@@ -108,7 +111,7 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 			rte_eth_dev_rx_intr_disable(vf->port, q);
 			continue;
 		}
-		watch(idle->epoll_fd, rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q), lane);
+		watch(idle->epoll_fd, rte_eth_dev_rx_intr_ctl_q_get_fd(vf->port, q), vf);
 		rte_eth_dev_rx_intr_enable(vf->port, q);
 	}
 }

@@ -48,7 +48,8 @@ void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on);
 struct idle_events {
 	bool called; /* by idle_wake() */
 	unsigned n;
-	const void *sources[IDLE_EVENTS_MAX]; /* a lane, or a device; perhaps of an old plan */
+	/* A lane from VM to VF, or a device; perhaps of an old plan. */
+	const void *sources[IDLE_EVENTS_MAX];
 };
 
 /* Waits until a source speaks up or idle_wake() is called, at most `max_us`; 0: does not wait. */

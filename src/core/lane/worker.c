@@ -201,7 +201,8 @@ static void rouse(struct worker *worker)
 
 static bool is_source(const void *source, const struct place *place)
 {
-	return source == place->lane || (place->direction == VF_TO_VM && source == place->lane->vf);
+	return source ==
+	       (place->direction == VF_TO_VM ? (const void *)place->lane->vf : place->lane);
 }
 
 /* Wakes the lanes whose sources have spoken up since the last look. */
