@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <rte_ethdev.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,13 +23,21 @@ static void watch(int epoll_fd, int fd, const void *source)
 		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-int idle_init(struct idle *idle)
+int idle_init(struct idle *idle, struct err *err)
 {
+	const struct timespec none = {0};
+	struct epoll_event event;
+
 	idle->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	idle->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (idle->epoll_fd < 0 || idle->wake_fd < 0)
-		return -errno;
+		return err_set(err, errno, "no descriptors to sleep by: %s", strerror(errno));
 	watch(idle->epoll_fd, idle->wake_fd, idle);
+	if (epoll_pwait2(idle->epoll_fd, &event, 1, &none, NULL) < 0)
+		return err_set(err, errno,
+			"epoll_pwait2(): %s; Linux 5.11 or later is needed, and in a container a "
+			"seccomp profile that allows this call",
+			strerror(errno));
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "core/lane/lane.h"
 
 #define IDLE_EVENTS_MAX 16 /* at once; others come with the next call */
@@ -24,8 +25,11 @@ struct idle {
 	int wake_fd; /* eventfd */
 };
 
-/* Control thread. 0 or a negative errno; idle_fini() after a failure too. */
-int idle_init(struct idle *idle);
+/*
+ * Fails where the kernel does not let us sleep as idle_wait() does. idle_fini() after a failure
+ * too. Control thread.
+ */
+int idle_init(struct idle *idle, struct err *err);
 void idle_fini(struct idle *idle);
 
 /* Makes the worker's current or next idle_wait() return with `called` set. Any thread. */

@@ -47,9 +47,11 @@ static int launch(struct workers *workers, unsigned idle_latency_us, struct err 
 		atomic_store(&worker->plan, &worker->plans[0]);
 		workers->n++;
 		epoch_register(workers->epoch, worker->index, worker->cpu);
-		int r = idle_init(&worker->idle);
-		if (r == 0)
-			r = rte_eal_remote_launch(worker_main, worker, lcore);
+		int r = idle_init(&worker->idle, err);
+		if (r < 0)
+			return err_prefix(
+				err, r, "the worker on CPU %u does not start", worker->cpu);
+		r = rte_eal_remote_launch(worker_main, worker, lcore);
 		if (r != 0)
 			return err_set(err, -r, "the worker on CPU %u does not start: %s",
 				worker->cpu, strerror(-r));
