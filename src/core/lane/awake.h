@@ -42,13 +42,19 @@
 #define DOZE_BUSY_US 2000 /* while others are busy: costs as much as one wake-up */
 #define PACE_US 2         /* between the starts of two polls of a lane that has packets, at most */
 #define FULL_BURST 32     /* packets received plus sent in a poll: more may be waiting */
-#define LOOK_US 50        /* the longest rest; also the interval of looking after lanes that doze */
+#define LOOK_US 50        /* awake_look(), if the operator allows that much */
 #define RAMP 8            /* a divisor: an eighth of the silence so far, or of the work */
 
 struct awake {
 	uint64_t moved_at; /* when the lane last moved a packet or was woken */
 	uint64_t patience; /* how much silence its work has earned */
 };
+
+/* The longest rest; also the interval of looking after lanes that doze. */
+static inline uint64_t awake_look(uint64_t us, unsigned latency_us)
+{
+	return RTE_MIN(LOOK_US, latency_us) * us;
+}
 
 static inline uint64_t awake_silence(const struct awake *awake, uint64_t now)
 {
@@ -97,7 +103,7 @@ static inline uint64_t awake_due_silent(
 		return now;
 	if (awake_silence(awake, now) <= awake->patience)
 		return now + RTE_MIN(PACE_US, latency_us) * us;
-	return now + RTE_MIN(awake_silence(awake, now) / RAMP, RTE_MIN(LOOK_US, latency_us) * us);
+	return now + RTE_MIN(awake_silence(awake, now) / RAMP, awake_look(us, latency_us));
 }
 
 /* True if the lane is to doze off. `busy`: others have moved packets lately. */

@@ -279,7 +279,7 @@ static void look(struct worker *worker)
 {
 	sweep_where_due(worker);
 	doze_off(worker);
-	worker->next_look = worker->clock + LOOK_US * worker->us;
+	worker->next_look = worker->clock + awake_look(worker->us, worker->idle_latency_us);
 	if (worker->n_awake == 0)
 		sleep_offline(worker);
 	else if (worker->n - worker->n_awake <= FEW)

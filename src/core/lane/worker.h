@@ -15,7 +15,7 @@
  * operator allows, whichever is less. So a gap between two packets grows by an eighth at most, and
  * after a long silence the polls are rare.
  *
- * While some lanes keep the worker awake, it looks after the dozing ones every LOOK_US. Every
+ * While some lanes keep the worker awake, it looks after the dozing ones (awake_look()). Every
  * SWEEP_US all dozing lanes are polled, asked for or not, in case a guest has changed its eventfd
  * at the wrong moment.
  *
