@@ -132,7 +132,9 @@ void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on)
 	lane->lane.armed = on;
 	if (session == NULL || guest_session_paused(session))
 		return; /* all workers are woken when the session is resumed */
-	uint32_t rings = vm_to_vf_rings(lane, session);
+	uint32_t rings = vm_to_vf_rings(lane, session) | vm_to_vf_disabled_rings(lane, session);
+	if (on)
+		lane->polls_left = 0; /* the last look is for all of them */
 	for (; rings != 0; rings &= rings - 1) {
 		struct ring *ring = &session->rings[GUEST_TRANSMIT_RING(__builtin_ctz(rings))];
 		if (on)

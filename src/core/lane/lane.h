@@ -89,10 +89,10 @@ struct vf_to_vm {
  */
 struct vm_to_vf {
 	struct lane lane;
-	uint16_t next_ring; /* queue pair of the guest, to be read first */
-	uint16_t polls;     /* so far; for what is done now and then */
-	bool to_cut;        /* the inbox may hold packets to be segmented */
-	bool to_prepare;    /* or packets that ask the device for an offload */
+	uint16_t next_ring;  /* queue pair of the guest, to be read first */
+	uint16_t polls_left; /* until the one that looks at disabled rings too */
+	bool to_cut;         /* the inbox may hold packets to be segmented */
+	bool to_prepare;     /* or packets that ask the device for an offload */
 	struct stash inbox;
 	/*
 	 * State of the oldest packet of the inbox while it is being cut; it leaves the inbox after
@@ -138,5 +138,9 @@ void vm_to_vf_drain(struct vm_to_vf *lane);
  */
 bool vm_to_vf_settle(struct vm_to_vf *lanes, unsigned n);
 
-/* The enabled transmit rings of this slice, a bit for each queue pair. The owner. */
+/*
+ * The transmit rings of this slice that the guest has enabled, and those that it has started and
+ * disabled; a bit for each queue pair. The owner.
+ */
 uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session *session);
+uint32_t vm_to_vf_disabled_rings(const struct vm_to_vf *lane, const struct guest_session *session);

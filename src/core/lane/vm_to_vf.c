@@ -14,7 +14,7 @@
 #include "core/packet/offload.h"
 #include "core/vf/vf.h"
 
-#define POLLS_OF_DISABLED 64 /* between two looks at a ring that the guest has disabled */
+#define POLLS_OF_DISABLED 64 /* between two looks at rings that the guest has disabled */
 
 void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool)
 {
@@ -77,6 +77,12 @@ uint32_t vm_to_vf_rings(const struct vm_to_vf *lane, const struct guest_session 
 		lane, atomic_load_explicit(&session->vm_to_vf_enabled, memory_order_relaxed));
 }
 
+uint32_t vm_to_vf_disabled_rings(const struct vm_to_vf *lane, const struct guest_session *session)
+{
+	return rings_of_slice(
+		lane, atomic_load_explicit(&session->vm_to_vf_disabled, memory_order_relaxed));
+}
+
 /* The session whose rings may be read now, or NULL. */
 static struct guest_session *readable_session(const struct vm_to_vf *lane)
 {
@@ -129,21 +135,19 @@ static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *sess
 }
 
 /*
- * Consumes and drops what the guest has left in a ring that it has disabled, as vhost-user demands.
+ * Consumes and drops what the guest has left in rings that it has disabled, as vhost-user demands.
  */
-static void empty_disabled_ring(struct vm_to_vf *lane, struct guest_session *session,
+static void empty_disabled_rings(struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct burst_account *account)
 {
-	uint32_t rings = rings_of_slice(
-		lane, atomic_load_explicit(&session->vm_to_vf_disabled, memory_order_relaxed));
-	unsigned first = lane->polls / POLLS_OF_DISABLED % QUEUE_PAIRS_MAX;
+	const uint64_t enough = account->received.bytes + RING_BURST_BYTES;
+	uint32_t rings = vm_to_vf_disabled_rings(lane, session);
 	struct rte_mbuf *packets[LANE_BURST];
+	uint16_t n = 0;
 
-	if (rings == 0)
-		return;
-	uint32_t behind = rings & ~0u << first;
-	uint16_t n = take_from_ring(lane, session, __builtin_ctz(behind != 0 ? behind : rings),
-		pool, NULL, packets, LANE_BURST, account);
+	for (; rings != 0 && n < LANE_BURST && account->received.bytes < enough; rings &= rings - 1)
+		n += take_from_ring(lane, session, __builtin_ctz(rings), pool, NULL, packets + n,
+			LANE_BURST - n, account);
 	for (uint16_t i = 0; i < n; i++)
 		count_and_free(&account->dropped[DROP_NOT_CONNECTED], packets[i]);
 }
@@ -186,8 +190,10 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 			lane, session, queue, pool, lender, packets + taken, n - taken, account);
 		lane->next_ring = (queue + 1) % QUEUE_PAIRS_MAX;
 	}
-	if (unlikely(++lane->polls % POLLS_OF_DISABLED == 0))
-		empty_disabled_ring(lane, session, pool, account);
+	if (unlikely(lane->polls_left-- == 0)) {
+		lane->polls_left = POLLS_OF_DISABLED - 1;
+		empty_disabled_rings(lane, session, pool, account);
+	}
 	return taken;
 }
 
