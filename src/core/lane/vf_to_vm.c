@@ -140,11 +140,14 @@ static bool holds_back(struct vf_to_vm *lane, unsigned queue)
 	return now - lane->full_since[queue] < rte_get_tsc_hz() / 1000 * HOLD_MS;
 }
 
-/* True while waiting packets hold back the device. */
+/*
+ * True while waiting packets hold back the device. If all rings are full, no other ring could
+ * starve; but a bond's protocol could, whose packets come to light only when the device is read.
+ */
 static bool held_back(struct vf_to_vm *lane)
 {
-	if (lane->backlog.waiting == lane->steer.enabled)
-		return true; /* no other ring could starve */
+	if (lane->backlog.waiting == lane->steer.enabled && !lane->lane.vf->needs_polling)
+		return true;
 	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
 		if (holds_back(lane, __builtin_ctz(rest)))
 			return true;

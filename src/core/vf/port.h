@@ -39,7 +39,8 @@ void port_remove_member(uint16_t bond, uint16_t member);
 void port_close_bond(uint16_t port);
 
 /*
- * True for the bond modes whose protocol runs inside the transmit function (802.3ad and ALB).
- * 802.3ad's must be called at least every 100 ms, even without packets (DPDK's bonding guide).
+ * True for the bond modes whose protocol runs inside the functions that send and receive (802.3ad
+ * and ALB). 802.3ad's must be called at least every 100 ms, even without packets (DPDK's bonding
+ * guide).
  */
 bool port_bond_needs_polling(const struct op_device *bond);

@@ -43,7 +43,7 @@ struct vf {
 	bool interrupts;    /* each receive queue can wake a sleeping worker */
 	unsigned n_sockets; /* or these sockets can, by which its driver receives */
 	int sockets[SLICES_MAX];
-	bool needs_polling; /* the bond's protocol runs inside transmit calls */
+	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
 	struct offload_caps offloads;
