@@ -5,6 +5,7 @@
  * interrupts: it has been started when the driver notices, as with iavf.
  */
 
+#define ALLOW_EXPERIMENTAL_API
 #include <dlfcn.h>
 #include <errno.h>
 #include <rte_ethdev.h>

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from lib.forwarder import parse_stats
-from lib.paths import SCRIPTS, program
+from lib.paths import SCRIPTS, build_dir, program
 from lib.proc import run, wait_until
 from lib.qemu import BOOT_TIMEOUT_S, Guest, GuestError, Image
 
@@ -192,11 +192,13 @@ class Program:
 class Daemon(Program):
     """A virtio-forwarder on a NicHost; CPU 0 is the control thread's, CPU 1 the worker's."""
 
-    def __init__(self, host, devices=None, options=(), config="", name="daemon"):
-        """devices: {relay: device}. config: text of the configuration file."""
+    def __init__(self, host, devices=None, options=(), config="", name="daemon", preload=None):
+        """devices: {relay: device}. config: text of the configuration file. preload: a module of
+        tests/faults."""
         self.folder = f"{RUN}/{name}"
         host.run(f"mkdir -p {self.folder}; printf %s {shlex.quote(config)} >{self.folder}/config")
         super().__init__(host, name, [
+            "env", *([f"LD_PRELOAD={build_dir()}/tests/faults/{preload}.so"] if preload else []),
             program("virtio-forwarder"), "--nodaemon", f"--config={self.folder}/config",
             "--cpus=1", "--master-lcore=0", "--huge-dir=/dev/hugepages",
             f"--pid-path={self.folder}", f"--vhost-path={self.folder}", "--vhost-username=root",

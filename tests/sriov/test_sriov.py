@@ -185,6 +185,18 @@ def test_uio(nic_host, start_daemon, start_vm, driver):
     assert nic_host.driver(vf) != driver
 
 
+def test_vf_starts_with_less(nic_host, start_daemon, start_vm):
+    """The driver of a VF fails to start it with receive interrupts. The VF is opened anew, again and again,
+    until it can be used without them."""
+    pf = nic_host.PFS[0]
+    vf = nic_host.make_vfs(pf, 1)[0]
+    daemon = start_daemon({0: vf}, config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n", preload="refuse")
+    daemon.wait_output("; it is used with no receive interrupts", 5)
+    vm = start_vm(daemon, mac(vf))
+    vm.assert_answers()
+    daemon.stop()
+
+
 def link_ups(nic_host, netdev):
     """How often an interface's link has come up."""
     return int(nic_host.run(f"cat /sys/class/net/{netdev}/carrier_up_count"))
