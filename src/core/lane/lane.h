@@ -71,7 +71,7 @@ static inline void lane_show(struct lane *lane, struct rte_mbuf *const *packets,
  */
 struct vf_to_vm {
 	struct lane lane;
-	uint16_t next_queue; /* of the device, to be read first */
+	uint16_t n_read; /* queues of the device that had their turn in the present round */
 	struct steer steer;
 	struct backlog backlog;
 	struct stores stores;

@@ -290,7 +290,7 @@ void vf_to_vm_prefetch(const struct vf_to_vm *lane, unsigned step)
 	switch (step) {
 	case 0:
 		rte_prefetch0(lane);
-		rte_prefetch0(&lane->next_queue);
+		rte_prefetch0(&lane->n_read);
 		rte_prefetch0(&lane->backlog);
 		break;
 	case 1:
@@ -333,14 +333,16 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 		deliver_all_waiting(lane, session, &account);
 
 	const uint16_t n_queues = lane->lane.vf->n_queues, stride = lane->lane.n_slices;
-	uint16_t q = lane->next_queue;
+	uint16_t q = lane->lane.slice + lane->n_read * stride;
 	for (uint16_t i = lane->lane.slice; i < n_queues && !held_back(lane); i += stride) {
-		if (q >= n_queues)
+		if (q >= n_queues) {
 			q = lane->lane.slice;
+			lane->n_read = 0;
+		}
 		forward_queue(lane, q, session, &account);
 		q += stride;
+		lane->n_read++;
 	}
-	lane->next_queue = q;
 	if (account.received.packets != 0 || had_waiting) {
 		/*
 		 * Precise: it waits until all stores are done, for which otherwise the next poll

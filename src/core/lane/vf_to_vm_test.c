@@ -381,6 +381,30 @@ static void frames_that_no_buffer_can_hold_are_dropped(void **state)
 	assert_int_equal(now.dropped[DROP_OVERSIZE].bytes, 2 * PIECE_BYTES);
 }
 
+/* From its first poll on: other workers use the others at the same time. */
+static void slice_reads_its_own_queues_of_the_device(void **state)
+{
+	struct counters_snapshot now;
+
+	connect_vm(&guest.connections[0], 3);
+	lane.lane.slice = 1;
+	lane.lane.n_slices = 2;
+	for (uint16_t q = 0; q < vf.n_queues; q++)
+		arrive_on(q, q % 2, 1);
+	offer(0);
+	offer(1);
+	poll_until_idle();
+	assert_int_equal(take(0), 0);
+	assert_int_equal(take(1), vf.n_queues / 2);
+
+	atomic_store(&guest.session, NULL);
+	for (uint16_t q = 0; q < vf.n_queues; q++)
+		arrive_on(q, q % 2, 1);
+	poll_until_idle();
+	counters_read(&lane.lane.counters, &now);
+	assert_int_equal(now.dropped[DROP_NOT_CONNECTED].packets, vf.n_queues / 2);
+}
+
 /* Though a full ring ends a poll early, no queue of the device is read again before the others. */
 static void queues_of_the_device_are_read_in_turn(void **state)
 {
@@ -423,6 +447,8 @@ int main(void)
 			everything_waits_for_a_paused_session, open_lane, close_lane),
 		cmocka_unit_test_setup_teardown(
 			frames_that_no_buffer_can_hold_are_dropped, open_lane, close_lane),
+		cmocka_unit_test_setup_teardown(
+			slice_reads_its_own_queues_of_the_device, open_lane, close_lane),
 		cmocka_unit_test_setup_teardown(
 			queues_of_the_device_are_read_in_turn, open_lane, close_lane),
 	};
