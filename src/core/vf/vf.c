@@ -2,7 +2,6 @@
 #include "core/vf/vf.h"
 
 #include <errno.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -20,12 +19,12 @@
 #include "core/packet/steer.h"
 #include "core/vf/packet_sockets.h"
 #include "core/vf/port.h"
+#include "core/vf/vf_lending.h"
 
 #define RING_SIZE 1024     /* descriptors of a single queue; fewer if the device has fewer */
 #define RINGS_TOTAL 2048   /* descriptors of all queues of one direction */
 #define SEGMENT_BYTES 2048 /* packet bytes in one buffer */
 #define TAGS_BYTES (2 * 4) /* two VLAN tags, beyond the MTU and the Ethernet header */
-#define LENT_PART 2        /* lent segments may take 1/LENT_PART of a transmit queue */
 #define SPREADS_LOGGED 3   /* refusals of the RSS table in one go; see log_limit_pass() */
 /* No other try after that: the watchdog waits for 30 s, and a try may take that long again. */
 #define TRIES_NS 10000000000
@@ -331,56 +330,6 @@ static void log_node(const struct vf *vf)
 			vf->name, vf->node, vf->socket);
 }
 
-static bool is_one_of(const char *driver, const char *const *drivers, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (strcmp(driver, drivers[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Software devices that have sent a packet, or copied it, when the call returns. */
-static const char *const synchronous[] = {"net_af_packet", "net_null", "net_tap"};
-
-/*
- * Drivers whose rte_eth_tx_done_cleanup() frees every packet that has been sent. Others (ixgbe,
- * iavf, i40e, ice) learn only of every 32nd descriptor: they keep the last packets before a
- * silence.
- */
-static const char *const prompt[] = {"net_e1000_igb", "net_e1000_igb_vf", "net_ena"};
-
-/* Decides what is lent to the device. Returns NULL, or why nothing is lent. */
-static const char *set_lending(struct vf *vf)
-{
-	struct rte_eth_dev_info info;
-
-	if (vf->bond)
-		return "it is a bond";
-	if (rte_eth_dev_info_get(vf->port, &info) != 0)
-		return "it does not say what it can";
-	vf->chains = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	if (is_one_of(info.driver_name, synchronous, ARRAY_SIZE(synchronous))) {
-		vf->lending = LENDS_SYNCHRONOUSLY;
-		vf->lend_max = UINT16_MAX;
-		return NULL;
-	}
-	if (!is_one_of(info.driver_name, prompt, ARRAY_SIZE(prompt)))
-		return "its driver does not tell of each packet that it has sent";
-	if (rte_eal_iova_mode() != RTE_IOVA_VA)
-		return "it is given physical addresses (vfio-pci and an IOMMU are needed)";
-	vf->lending = LENDS_ASYNCHRONOUSLY;
-	vf->lend_max = vf->ring_tx / LENT_PART;
-	return NULL;
-}
-
-static void log_lending(const struct vf *vf, const char *why_not)
-{
-	if (why_not == NULL)
-		log_info("device %s: long packets of the VM are sent without a copy", vf->name);
-	else
-		log_warning("device %s: packets of the VM are copied: %s", vf->name, why_not);
-}
-
 /* Opens the port; it is not configured. */
 static int open_port(struct vf **ret_vf, const struct op_device *device, struct err *err)
 {
@@ -470,10 +419,9 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	log_node(vf);
 	dpdk_log_capture_start(); /* these calls may fail without being an error */
 	vf->interrupts = has_interrupts(vf);
-	const char *why_not = options->zero_copy ? set_lending(vf) : NULL;
 	dpdk_log_capture_end();
 	if (options->zero_copy)
-		log_lending(vf, why_not);
+		vf_set_lending(vf);
 	*ret_vf = vf;
 	return 0;
 }
