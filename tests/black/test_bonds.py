@@ -6,6 +6,8 @@ import socket
 import struct
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from lib import testpmd, vioclient
 from lib.forwarder import default_cpus
@@ -13,7 +15,8 @@ from lib.net import Netns, Veth
 from lib.packet_socket import PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
-from lib.vhostuser import Frontend
+from lib.vhostuser import F_CSUM, F_HOST_TSO4, Frontend
+from lib.virtqueue import Memory
 from lib.wire import ADD, OK, REMOVE
 
 ROUND_ROBIN, ACTIVE_BACKUP, BALANCE, BROADCAST, LACP, TLB, ALB = range(7)
@@ -129,6 +132,25 @@ def test_members(bond, members, mode):
         if member in heard:
             assert [data for _, data in frontend.wait_frames(FRAMES)] == to_guest(member)
     assert_detaches(forwarder)
+
+
+def test_members_that_cannot_segment(make_forwarder, host, stack):
+    """net_tap claims to, and refuses usual segments (DPDK 22.11). With more than four queues it does
+    not even start. A bond tells neither."""
+    forwarder = make_forwarder(options=["--enable-tso", "--enable-mrgbuf"])
+    response = vioclient.port_control(
+        forwarder.port_control_endpoint, ADD, virtio_id=0, name=BOND, mode=ACTIVE_BACKUP,
+        device=[f"net_tap{i},iface=vtap{i}" for i in range(2)])
+    assert response.status == OK, response
+    tap = stack.enter_context(PacketSocket(host.name, "vtap0"))
+    frontend = stack.enter_context(Frontend(
+        forwarder.socket(0), features=Frontend.FEATURES | F_CSUM | F_HOST_TSO4,
+        memory=Memory((1 << 20, 1 << 20)))).start()
+    forwarder.wait_vm(0)
+    packet = Ether(src=GUEST_MAC.hex(":"), dst=WIRE_MAC.hex(":")) / IP(
+        src=GUEST_IP, dst="10.0.0.1") / TCP(sport=1, dport=2) / bytes(1900)
+    frontend.send(bytes(packet), header=struct.pack("<BBHHHHH", 1, 1, 54, 1460, 34, 16, 0))
+    assert [len(segment) for segment in tap.wait_frames(2, 0x0800)] == [1514, 54 + 1900 - 1460]
 
 
 def test_balance_keeps_flows(bond, members):

@@ -33,6 +33,9 @@ static inline bool offload_needed(const struct rte_mbuf *packet)
 /* An Ethernet header with two tags: devices that parse headers by themselves promise no more. */
 #define DEVICE_L2_BYTES_MAX (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
+/* The longest packet: an IP packet to be segmented, behind such a header. */
+#define PACKET_BYTES_MAX (UINT16_MAX + DEVICE_L2_BYTES_MAX)
+
 /*
  * True if a device may be asked for a checksum behind headers of these lengths. Drivers compute
  * the pseudo-header from the fixed IPv6 header alone: they find neither the end of a chain of

@@ -2,12 +2,8 @@
 
 /* Buffers of several pieces, for both kinds of rings. */
 
-#include <rte_ether.h>
-
+#include "core/packet/offload.h"
 #include "core/ring/ring_internal.h"
-
-/* The longest packet: an IP packet to be segmented, with its Ethernet header and two VLAN tags. */
-#define PACKET_BYTES_MAX (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
 static bool add_memory(struct ring *ring, struct chain *chain, uint64_t gpa, uint32_t bytes)
 {

@@ -159,6 +159,19 @@ void port_close_bond(uint16_t port)
 		port_close(members[i]);
 }
 
+bool port_is_driven_by(uint16_t port, bool bond, const char *driver)
+{
+	uint16_t ports[BOND_MEMBERS_MAX] = {port};
+	int n = bond ? rte_eth_bond_members_get(port, ports, BOND_MEMBERS_MAX) : 1;
+	struct rte_eth_dev_info info;
+
+	for (int i = 0; i < n; i++)
+		if (rte_eth_dev_info_get(ports[i], &info) == 0 &&
+			strcmp(info.driver_name, driver) == 0)
+			return true;
+	return false;
+}
+
 bool port_bond_needs_polling(const struct op_device *spec)
 {
 	return spec->bond_mode == BONDING_MODE_8023AD || spec->bond_mode == BONDING_MODE_ALB;

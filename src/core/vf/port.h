@@ -38,6 +38,9 @@ void port_remove_member(uint16_t bond, uint16_t member);
 /* Stops, dissolves and closes the bond and closes its members. */
 void port_close_bond(uint16_t port);
 
+/* True if the driver of a port, or of a member if it is a bond, has this name. */
+bool port_is_driven_by(uint16_t port, bool bond, const char *driver);
+
 /*
  * True for the bond modes whose protocol runs inside the functions that send and receive (802.3ad
  * and ALB). 802.3ad's must be called at least every 100 ms, even without packets (DPDK's bonding

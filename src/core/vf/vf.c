@@ -21,9 +21,13 @@
 #include "core/vf/port.h"
 #include "core/vf/vf_lending.h"
 
-#define RING_SIZE 1024     /* descriptors of a single queue; fewer if the device has fewer */
-#define RINGS_TOTAL 2048   /* descriptors of all queues of one direction */
-#define SEGMENT_BYTES 2048 /* packet bytes in one buffer */
+#define RING_SIZE 1024   /* descriptors of a single queue; fewer if the device has fewer */
+#define RINGS_TOTAL 2048 /* descriptors of all queues of one direction */
+/*
+ * Packet bytes in one buffer: a jumbo frame takes 5, or 7 if it is cut by the device; drivers take
+ * 8 or more (nb_mtu_seg_max).
+ */
+#define SEGMENT_BYTES 2048
 #define TAGS_BYTES (2 * 4) /* two VLAN tags, beyond the MTU and the Ethernet header */
 #define SPREADS_LOGGED 3   /* refusals of the RSS table in one go; see log_limit_pass() */
 /* No other try after that: the watchdog waits for 30 s, and a try may take that long again. */
@@ -83,15 +87,35 @@ uint64_t vf_memory_bytes(void)
 /* Guests need not check again what the device has checked. */
 #define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 
-static struct offload_caps offload_caps(const struct rte_eth_dev_info *info)
+static bool is_driven_by(const struct vf *vf, const char *driver)
+{
+	return port_is_driven_by(vf->port, vf->bond, driver);
+}
+
+/*
+ * True if the device takes packets of as many segments as the longest one has that is to be
+ * segmented; a lent one has no more (ring_chain.c).
+ */
+static bool takes_all_segments(const struct rte_eth_dev_info *info)
+{
+	const uint16_t max = info->tx_desc_lim.nb_seg_max; /* 0: not told */
+
+	return max == 0 || max > PACKET_BYTES_MAX / SEGMENT_BYTES;
+}
+
+static struct offload_caps offload_caps(const struct vf *vf, const struct rte_eth_dev_info *info)
 {
 	struct offload_caps caps;
 
 	caps.checksum = (info->tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
 	caps.tso = caps.checksum && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
-	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	/* net_tap compares frames with its MTU, and so refuses usual segments for ever. */
-	if (strcmp(info->driver_name, "net_tap") == 0)
+	           info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS &&
+	           takes_all_segments(info);
+	/*
+	 * Both refuse usual packets for ever: net_tap compares segments with its MTU; net_bnxt has
+	 * a limit of 31 segments, and does not tell it.
+	 */
+	if (is_driven_by(vf, "net_tap") || is_driven_by(vf, "net_bnxt"))
 		caps.tso = false;
 	return caps;
 }
@@ -185,8 +209,8 @@ static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
  * Most drivers need an interrupt for each receive queue that is to interrupt and one for
  * themselves, but not all ask how many there are (iavf). ixgbe's for VFs needs one for all queues.
  */
-static uint16_t queue_count(
-	const struct rte_eth_dev_info *info, const struct wish *wish, unsigned interrupts)
+static uint16_t queue_count(const struct vf *vf, const struct rte_eth_dev_info *info,
+	const struct wish *wish, unsigned interrupts)
 {
 	unsigned max = MIN(info->max_rx_queues, info->max_tx_queues);
 
@@ -198,7 +222,7 @@ static uint16_t queue_count(
 	 * net_tap writes the descriptors of all queues, both ways, into a message with room for
 	 * eight.
 	 */
-	if (strcmp(info->driver_name, "net_tap") == 0)
+	if (is_driven_by(vf, "net_tap"))
 		max = MIN(max, 4U);
 	return MAX(1U, MIN(max, wish->queues));
 }
@@ -215,8 +239,8 @@ static int configure(
 		return err_set(
 			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
 
-	vf->n_queues = queue_count(&info, wish, options->interrupts);
-	vf->offloads = offload_caps(&info);
+	vf->n_queues = queue_count(vf, &info, wish, options->interrupts);
+	vf->offloads = offload_caps(vf, &info);
 	struct rte_eth_conf conf = port_conf(vf, &info, wish);
 	dpdk_log_capture_start();
 	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);

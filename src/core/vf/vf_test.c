@@ -42,6 +42,8 @@ static struct {
 	unsigned slow_s;
 	unsigned mtu_offered, mtu_set; /* the latter: what it lets be set */
 	int mtu_error;
+	uint64_t transmit_offloads;
+	unsigned segments_max; /* in a packet; 0: it does not tell */
 	uint32_t flags;
 	bool pci;
 	int promiscuous_error;
@@ -72,6 +74,8 @@ int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info
 
 	ret_info->driver_name = driver.name;
 	ret_info->max_mtu = driver.mtu_offered;
+	ret_info->tx_offload_capa = driver.transmit_offloads;
+	ret_info->tx_desc_lim.nb_seg_max = driver.segments_max;
 	ret_info->dev_flags = &driver.flags;
 	ret_info->max_rx_queues = ret_info->max_tx_queues = driver.queues_offered;
 	return r;
@@ -91,6 +95,7 @@ int __wrap_rte_eth_dev_configure(
 	asked.link_events = conf->intr_conf.lsc;
 	asked.removal_events = conf->intr_conf.rmv;
 	possible.intr_conf.lsc = possible.intr_conf.rmv = 0;
+	possible.txmode.offloads = 0;
 	asked.passed_s += driver.slow_s;
 	asked.too_much = n_rx > driver.queues || conf->rxmode.mtu > driver.mtu ||
 	                 (conf->intr_conf.rxq && driver.no_interrupts);
@@ -366,6 +371,38 @@ static void only_frames_for_its_mac(void **state)
 	OPENS(0, "promiscuous mode refused (Operation not permitted)", "8/1/9000");
 }
 
+static struct offload_caps offloads_of(const char *name, uint64_t offloads, unsigned segments_max)
+{
+	struct err err = {""};
+
+	driver.name = name;
+	driver.transmit_offloads = offloads;
+	driver.segments_max = segments_max;
+	struct vf *vf = try_to_open(0, 1500, &err);
+	assert_non_null(vf);
+	struct offload_caps caps = vf->offloads;
+	vf_close(vf);
+	return caps;
+}
+
+/* A packet of 64 KiB with its headers has 33 segments; net_bnxt does not tell that it takes 31. */
+static void segmentation_is_left_to_who_takes_all_segments(void **state)
+{
+	const uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+	                           RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	const uint64_t all = checksums | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+	assert_true(offloads_of(generous_driver, all, 0).tso);
+	assert_true(offloads_of(generous_driver, all, UINT16_MAX).tso);
+	assert_true(offloads_of(generous_driver, all, 33).tso);
+	assert_false(offloads_of(generous_driver, all, 32).tso);
+	assert_true(offloads_of(generous_driver, all, 32).checksum);
+	assert_false(offloads_of("net_bnxt", all, 0).tso);
+	assert_true(offloads_of("net_bnxt", all, 0).checksum);
+	assert_false(offloads_of(generous_driver, all & ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 0).tso);
+	assert_false(offloads_of(generous_driver, checksums, 0).tso);
+}
+
 #define WITH_DRIVER(test) cmocka_unit_test_setup(test, make_driver)
 
 int main(void)
@@ -385,6 +422,7 @@ int main(void)
 		WITH_DRIVER(missing_memory_is_told),
 		WITH_DRIVER(events_are_asked_for),
 		WITH_DRIVER(only_frames_for_its_mac),
+		WITH_DRIVER(segmentation_is_left_to_who_takes_all_segments),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
