@@ -4,13 +4,16 @@ another one has frames of the usual length."""
 
 import pytest
 
+from lib import vioclient
 from lib.capture import Capture
 from lib.net import Veth
 from lib.packet_socket import PacketSocket
 from lib.proc import wait_until
 from lib.vhostuser import F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_PROTOCOL, F_VERSION_1, Frontend, Memory
+from lib.wire import ADD, OK
 
 STANDARD, JUMBO = 1514, 9014
+TAP_MTU = 1504  # net_tap's greatest
 SEGMENTED = 65562  # bytes of a buffer for segmented packets, header included
 
 pytestmark = pytest.mark.silent_wire
@@ -35,6 +38,23 @@ def test_longest_frame(make_forwarder, workdir, stack, host, wire, device, longe
     ring.notify()
     expected = [length for length in (STANDARD, JUMBO, 60) if length <= longest]
     assert [len(frame) for frame in capture.wait(len(expected))] == expected
+
+
+def test_bond_takes_the_longest_frames_of_its_members(make_forwarder, stack, host):
+    """They get their MTU when it starts; before that it cannot be asked to set it."""
+    forwarder = make_forwarder(options=["--enable-jumbo"])
+    response = vioclient.port_control(
+        forwarder.port_control_endpoint, ADD, virtio_id=0, name="net_bonding0", mode=1,
+        device=[f"net_tap{i},iface=vtap{i}" for i in range(2)])
+    assert response.status == OK, response
+    tap = stack.enter_context(PacketSocket(host.name, "vtap0"))
+    frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()
+    forwarder.wait_vm(0)
+    frame = bytes(12) + b"\x88\xb5" + bytes(TAP_MTU)
+    frontend.send(frame)
+    assert tap.wait_frames(1, 0x88b5) == [frame]
+    assert f"its greatest MTU is {TAP_MTU}" in forwarder.output.text
+    assert "cannot be given" not in forwarder.output.text
 
 
 def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wire):

@@ -149,7 +149,8 @@ static int set_mtu(
 
 	snprintf(what, sizeof(what), "given an MTU of %u", mtu);
 	dpdk_log_capture_start();
-	int r = rte_eth_dev_set_mtu(vf->port, mtu);
+	/* A bond gives it to its members when it starts, and cannot before. */
+	int r = vf->bond ? 0 : rte_eth_dev_set_mtu(vf->port, mtu);
 	const char *said = dpdk_log_capture_end();
 	if (r != 0 && r != -ENOTSUP) {
 		refused(err, r, vf, what, said);
