@@ -11,6 +11,7 @@
 
 #include "core/dpdk/hugepages.h"
 #include "core/packet/packet_fixture.h"
+#include "core/vf/port.h"
 #include "core/vf/vf.h"
 
 /* A device that receives what it sends. NUMA node 0 exists; 1 to 7 are for wrong answers. */
@@ -74,6 +75,39 @@ static void pool_moves(void **state)
 	vf_close(vf);
 }
 
+static struct vf *open_bond(struct op_device *ret_device)
+{
+	struct op_device device = {.n_members = 3, .bond_name = "net_bonding0", .bond_mode = 1};
+	const struct vf_options options = {.mtu = 2000};
+	struct err err = {};
+	struct vf *vf = NULL;
+	char name[32];
+
+	for (unsigned i = 0; i < device.n_members; i++) {
+		snprintf(name, sizeof(name), "net_null%u", i);
+		assert_int_equal(device_id_parse(name, &device.members[i], &err), 0);
+	}
+	if (vf_open(&vf, &device, &options, &err) < 0)
+		fail_msg("%s", err.text);
+	*ret_device = device;
+	return vf;
+}
+
+static void members_have_the_mtu(void **state)
+{
+	struct op_device device;
+	struct vf *vf = open_bond(&device);
+	uint16_t port, mtu;
+
+	assert_int_equal(vf->mtu, 2000);
+	for (unsigned i = 0; i < device.n_members; i++) {
+		assert_int_equal(port_find(&port, &device.members[i]), 0);
+		assert_int_equal(rte_eth_dev_get_mtu(port, &mtu), 0);
+		assert_int_equal(mtu, 2000);
+	}
+	vf_close(vf);
+}
+
 /* The constant that vio4wd check-host uses is right. */
 static void memory_is_as_said(void **state)
 {
@@ -99,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_are_compared),
 		cmocka_unit_test(pool_moves),
+		cmocka_unit_test(members_have_the_mtu),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 	};
