@@ -257,3 +257,15 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
     vm.wait_answer()
     daemon.port_control("remove", "--virtio-id=0", "--name=net_bonding0")
     daemon.stop()
+
+
+def test_bond_of_many(nic_host, start_daemon, start_vm):
+    """Each member has receive rings of its own to fill."""
+    vfs = [vf for pf in nic_host.PFS for vf in nic_host.make_vfs(pf, 4)]
+    daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
+    daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
+                        *(f"--pci-addr={vf}" for vf in vfs))
+    vm = start_vm(daemon, mac(vfs[0]))
+    vm.wait_answer()
+    vm.assert_answers()
+    daemon.stop()

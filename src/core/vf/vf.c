@@ -58,16 +58,15 @@ static unsigned ring_size(unsigned n_queues)
 }
 
 /*
- * Enough for full rings, the backlog of packets for the guest, the bursts in the lanes, and the
- * caches of the workers that run them: one for each lane at most.
+ * Enough for full rings, with `ring_buffers` for each queue, the backlog of packets for the guest,
+ * the bursts in the lanes, and the caches of the workers that run them: one for each lane at most.
  */
-static unsigned packets_needed(unsigned n_queues, unsigned ring_rx, unsigned ring_tx)
+static unsigned packets_needed(unsigned n_queues, unsigned ring_buffers)
 {
 	unsigned lanes = DIRECTIONS_N * MIN(n_queues, (unsigned)SLICES_MAX);
 	unsigned in_lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
 
-	return n_queues * (ring_rx + ring_tx) + in_lanes +
-	       MIN(lanes, rte_lcore_count()) * POOL_CACHED_MAX;
+	return n_queues * ring_buffers + in_lanes + MIN(lanes, rte_lcore_count()) * POOL_CACHED_MAX;
 }
 
 static unsigned frame_bytes(unsigned mtu)
@@ -77,7 +76,7 @@ static unsigned frame_bytes(unsigned mtu)
 
 uint64_t vf_memory_bytes(void)
 {
-	return pool_bytes(packets_needed(1, RING_SIZE, RING_SIZE), SEGMENT_BYTES);
+	return pool_bytes(packets_needed(1, 2 * RING_SIZE), SEGMENT_BYTES);
 }
 
 #define TX_CHECKSUMS                                                    \
@@ -193,6 +192,17 @@ static struct rte_eth_conf port_conf(
 	return conf;
 }
 
+/* The buffers in the rings of a queue, both ways. Every member of a bond has such rings. */
+static unsigned ring_buffers(const struct vf *vf)
+{
+	unsigned rx = vf->ring_rx;
+
+	/* bnxt has a ring for the rest of long frames besides, which is four times as long. */
+	if (is_driven_by(vf, "net_bnxt") && frame_bytes(vf->mtu) > SEGMENT_BYTES)
+		rx += 4 * rx;
+	return vf->n_members * (rx + vf->ring_tx);
+}
+
 /* Packet bytes in an mbuf: a whole frame if the device does not take chains. */
 static unsigned room_bytes(const struct rte_eth_dev_info *info, unsigned mtu)
 {
@@ -263,7 +273,7 @@ static int configure(
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->socket = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
-	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_rx, ring_tx),
+	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_buffers(vf)),
 		room_bytes(&info, vf->mtu), POOL_CACHE, vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
@@ -367,6 +377,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device, struct 
 	vf->spread_limit = (struct log_limit)LOG_LIMIT(SPREADS_LOGGED);
 	vf->bond = device->bond_name[0] != '\0';
 	vf->pci = !vf->bond && device->members[0].is_pci;
+	vf->n_members = device->n_members;
 	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
 
 	int r = vf->bond ? port_open_bond(&vf->port, device, err)

@@ -39,6 +39,7 @@ struct vf_options {
 struct vf {
 	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
 	bool bond;
+	uint16_t n_members; /* of a bond, whether they are there or not; else 1 */
 	bool pci;           /* a PCI function and no bond */
 	bool interrupts;    /* each receive queue can wake a sleeping worker */
 	unsigned n_sockets; /* or these sockets can, by which its driver receives */

@@ -108,6 +108,17 @@ static void members_have_the_mtu(void **state)
 	vf_close(vf);
 }
 
+/* Each member has rings of its own. */
+static void members_have_room(void **state)
+{
+	struct op_device device;
+	struct vf *vf = open_bond(&device);
+
+	assert_true(
+		vf->pool->size >= device.n_members * vf->n_queues * (vf->ring_rx + vf->ring_tx));
+	vf_close(vf);
+}
+
 /* The constant that vio4wd check-host uses is right. */
 static void memory_is_as_said(void **state)
 {
@@ -134,6 +145,7 @@ int main(void)
 		cmocka_unit_test(nodes_are_compared),
 		cmocka_unit_test(pool_moves),
 		cmocka_unit_test(members_have_the_mtu),
+		cmocka_unit_test(members_have_room),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 	};

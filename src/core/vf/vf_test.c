@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_mempool.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -403,6 +404,31 @@ static void segmentation_is_left_to_who_takes_all_segments(void **state)
 	assert_false(offloads_of(generous_driver, checksums, 0).tso);
 }
 
+/* How many buffers more there are for long frames than for short ones. */
+static unsigned buffers_for_long_frames(void)
+{
+	struct err err = {""};
+	unsigned n[2];
+
+	driver.queues_offered = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		struct vf *vf = try_to_open(0, i ? 3000 : 1500, &err);
+		assert_non_null(vf);
+		n[i] = vf->pool->size;
+		assert_int_equal(vf->ring_rx, 1024);
+		vf_close(vf);
+	}
+	return n[1] - n[0];
+}
+
+/* bnxt has four buffers more for each receive descriptor, if frames may be longer than a buffer. */
+static void a_second_ring_has_room(void **state)
+{
+	assert_int_equal(buffers_for_long_frames(), 0);
+	driver.name = "net_bnxt";
+	assert_int_equal(buffers_for_long_frames(), 4 * 1024);
+}
+
 #define WITH_DRIVER(test) cmocka_unit_test_setup(test, make_driver)
 
 int main(void)
@@ -423,6 +449,7 @@ int main(void)
 		WITH_DRIVER(events_are_asked_for),
 		WITH_DRIVER(only_frames_for_its_mac),
 		WITH_DRIVER(segmentation_is_left_to_who_takes_all_segments),
+		WITH_DRIVER(a_second_ring_has_room),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
