@@ -437,7 +437,9 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 			most.queues = (*ret_vf)->n_queues;
 		}
 		before = wish;
+		dpdk_log_capture_start(); /* closing what has not started may fail in part */
 		*ret_vf = vf_close(*ret_vf);
+		dpdk_log_capture_end();
 		if (r == -ENOMEM || clock_monotonic_ns() - began_ns > TRIES_NS)
 			return r;
 	}
