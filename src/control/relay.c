@@ -159,6 +159,7 @@ static int open_device(
 		.interrupts = device->n_members == 1 && device->members[0].is_pci
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
+		.n_members = relay->device.n_members,
 		.zero_copy = config->zero_copy,
 	};
 	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),

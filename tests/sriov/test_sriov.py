@@ -260,12 +260,21 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
 
 
 def test_bond_of_many(nic_host, start_daemon, start_vm):
-    """Each member has receive rings of its own to fill."""
+    """Each member has receive rings of its own to fill, also when all have been away."""
     vfs = [vf for pf in nic_host.PFS for vf in nic_host.make_vfs(pf, 4)]
     daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
     daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
                         *(f"--pci-addr={vf}" for vf in vfs))
     vm = start_vm(daemon, mac(vfs[0]))
+    vm.wait_answer()
+    vm.assert_answers()
+    for pf in nic_host.PFS:
+        assert_vfs_released(nic_host, pf)
+    daemon.wait_state("DPDK_ADDED")
+    for pf in nic_host.PFS:
+        nic_host.make_vfs(pf, 4)
+    for vf in vfs:
+        daemon.wait_output(f"device {vf} is back", 60)
     vm.wait_answer()
     vm.assert_answers()
     daemon.stop()

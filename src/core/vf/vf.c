@@ -366,7 +366,8 @@ static void log_node(const struct vf *vf)
 }
 
 /* Opens the port; it is not configured. */
-static int open_port(struct vf **ret_vf, const struct op_device *device, struct err *err)
+static int open_port(struct vf **ret_vf, const struct op_device *device,
+	const struct vf_options *options, struct err *err)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
 	struct packet_sockets before;
@@ -377,7 +378,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device, struct 
 	vf->spread_limit = (struct log_limit)LOG_LIMIT(SPREADS_LOGGED);
 	vf->bond = device->bond_name[0] != '\0';
 	vf->pci = !vf->bond && device->members[0].is_pci;
-	vf->n_members = device->n_members;
+	vf->n_members = MAX(device->n_members, options->n_members);
 	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
 
 	int r = vf->bond ? port_open_bond(&vf->port, device, err)
@@ -421,7 +422,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 		const struct wish wish = within(&wishes[i], &most);
 		if (i > 0 && (is_same(&wish, &most) || is_same(&wish, &before)))
 			continue;
-		r = open_port(ret_vf, device, err);
+		r = open_port(ret_vf, device, options, err);
 		if (r < 0)
 			return r;
 		r = configure(*ret_vf, options, &wish, err);

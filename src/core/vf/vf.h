@@ -32,6 +32,7 @@ struct vf_options {
 	unsigned relay_id;   /* for the name of the pool */
 	unsigned mtu;        /* wanted; a device that refuses more gets 1500 */
 	unsigned interrupts; /* that a single device has, one of them for its driver; 0: unknown */
+	unsigned n_members;  /* that a bond will have; 0: those that are there */
 	bool zero_copy;      /* lend packets to it if the device is fit for that */
 };
 
