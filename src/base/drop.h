@@ -12,7 +12,8 @@
 	DROP(NOT_CONNECTED, "not_connected", "no VM (vf_to_vm) or no device (vm_to_vf) was there") \
 	DROP(OVERSIZE, "oversize", "longer than the destination's largest frame")                  \
 	DROP(MALFORMED, "malformed",                                                               \
-		"no Ethernet header, or headers unfit for the wanted offload")                     \
+		"no Ethernet header, headers unfit for the wanted offload, or refused by the "     \
+		"device")                                                                          \
 	DROP(DETACHED, "detached", "in the backlog when the device or VM was taken away")
 
 enum drop_reason {

@@ -75,6 +75,7 @@ struct relay {
 	bool ready_logged;
 	bool migration_logged;
 	unsigned n_faults_logged;
+	unsigned n_refused_logged;
 	struct log_limit event_limit;
 	struct log_limit fault_limit;
 	/* guest queues for which the device's RSS table is set up; 0: none */

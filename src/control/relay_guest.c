@@ -115,6 +115,21 @@ static void log_faults(struct relay *relay)
 		ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
 }
 
+static void log_refused(struct relay *relay)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SLICES_MAX; i++)
+		n += atomic_load(&relay->vm_to_vf[i].n_refused);
+	if (n == relay->n_refused_logged || !relay_has_device(relay) ||
+		!log_limit_pass(&relay->fault_limit))
+		return;
+	relay->n_refused_logged = n;
+	log_warning("relay %u: device %s took nothing for a second, although it had room; packets "
+		    "from %s dropped for that so far: %u",
+		relay->id, relay_device_name(relay), relay->guest->path, n);
+}
+
 void relay_log_guest(struct relay *relay)
 {
 	if (relay->guest == NULL)
@@ -136,6 +151,7 @@ void relay_log_guest(struct relay *relay)
 	}
 	log_migration(relay, ready && guest_migrates(relay->guest));
 	log_faults(relay);
+	log_refused(relay);
 }
 
 static bool has_remote_lane(struct relay *relay, int node)

@@ -20,6 +20,7 @@ from lib.wire import ADD, OK, UPDATE, Daemon
 
 ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 FRAME = bytes(12) + b"\x88\xb5" + bytes(1486)
+REFUSED = bytes(12) + b"\x88\xb6" + bytes(1486)  # see choosy.c
 PACKETS = 20
 ROUNDS = 4
 
@@ -70,6 +71,38 @@ def test_device_that_does_not_send(workdir, stack):
     assert memory[-1] - memory[0] < 1024, memory
     forwarder.stop()
     assert "some memory is kept" not in forwarder.output.text
+
+
+def test_device_that_refuses_a_packet(workdir, stack):
+    """It holds up the packets behind it, those of the next VM included, for a second or so; then it
+    is dropped, counted, and logged."""
+    forwarder = Forwarder(workdir, {0: "net_null0"})
+    preload(forwarder, "choosy", workdir)
+    stack.enter_context(forwarder)
+
+    def wait_passed(sent, refused):
+        def passed():
+            lane = vioclient.relay(forwarder.stats_endpoint, 0).vm_to_vf
+            drops = {drop.name: drop.packets for drop in lane.drop if drop.packets}
+            return lane.pkts_tx_to_vf == sent and drops == {"malformed": refused}
+
+        wait_until(passed, 10, f"{sent} packets sent and {refused} refused")
+
+    vm = stack.enter_context(Frontend(forwarder.socket())).start()
+    forwarder.wait_vm()
+    for frame in (FRAME, REFUSED, FRAME, REFUSED, FRAME):
+        vm.send(frame)
+    wait_passed(3, 2)
+    vm.send(REFUSED)
+    vm.wait_sent()
+    vm.close()
+    with Frontend(forwarder.socket()) as vm:
+        vm.start()
+        vm.send(FRAME)
+        wait_passed(4, 3)
+    wait_until(lambda: "device net_null0 took nothing for a second, although it had room; packets "
+                       f"from {forwarder.socket()} dropped for that so far: 3"
+               in forwarder.output.text, 10, "a line about all of them")
 
 
 def test_devices_that_do_not_tell_their_counters(workdir, stack):

@@ -12,4 +12,6 @@
 #	define rte_eth_bond_member_add rte_eth_bond_slave_add
 #	define rte_eth_bond_member_remove rte_eth_bond_slave_remove
 #	define rte_eth_bond_members_get rte_eth_bond_slaves_get
+#	define rte_eth_bond_active_members_get rte_eth_bond_active_slaves_get
+#	define rte_eth_bond_8023ad_member_info rte_eth_bond_8023ad_slave_info
 #endif

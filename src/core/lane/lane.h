@@ -85,7 +85,9 @@ struct vf_to_vm {
 
 /*
  * VM to VF. Packets wait in the inbox for the device; meanwhile the rings are not read. Lent
- * packets (ring_loans.h) that the device does not take at once are copied before they wait.
+ * packets (ring_loans.h) that the device does not take at once are copied before they wait. Some
+ * drivers refuse a packet for ever: if a device has taken nothing for a second and has room, what
+ * it does not take is dropped.
  */
 struct vm_to_vf {
 	struct lane lane;
@@ -101,6 +103,11 @@ struct vm_to_vf {
 	struct gso gso;
 	struct stash segments;
 	struct lender lender;
+	/* TSC of the last time that the device took nothing, and cycles since it last took
+	 * anything. */
+	uint64_t refused_at, refused_for;
+	/* Packets dropped for that so far. Written by the owner, read by the control thread. */
+	_Atomic unsigned n_refused;
 	/* For packets that no device will take. Shared by all relays. */
 	struct rte_mempool *discard_pool;
 };

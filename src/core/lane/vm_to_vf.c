@@ -12,6 +12,7 @@
 #include "core/guest/guest.h"
 #include "core/lane/lane.h"
 #include "core/packet/offload.h"
+#include "core/vf/port.h"
 #include "core/vf/vf.h"
 
 #define POLLS_OF_DISABLED 64 /* between two looks at rings that the guest has disabled */
@@ -35,6 +36,7 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 	struct burst_account account = {0};
 
 	forget_segments(lane);
+	lane->refused_for = 0;
 	account.dropped[DROP_DETACHED] = stash_drop(&lane->inbox, lane->inbox.n);
 	counters_publish(&lane->lane.counters, &account);
 }
@@ -321,6 +323,18 @@ static uint16_t prepare(
 	return kept;
 }
 
+#define REFUSED_MS 1000    /* how long a device may take nothing though it has room */
+#define REFUSED_STEP_MS 50 /* of it between two polls: a worker may be stopped meanwhile */
+
+/* The device was offered packets and took none. */
+static void note_refusal(struct vm_to_vf *lane)
+{
+	const uint64_t now = rte_rdtsc(), most = rte_get_tsc_hz() / 1000 * REFUSED_STEP_MS;
+
+	lane->refused_for += RTE_MIN(now - lane->refused_at, most);
+	lane->refused_at = now;
+}
+
 /*
  * Sends the `n` oldest packets of a stash; returns how many have left it. A packet whose offload
  * the driver refuses is dropped, because it would be refused for ever.
@@ -339,6 +353,10 @@ static uint16_t transmit(
 		}
 	}
 	n = rte_eth_tx_burst(port, queue, stash_oldest(stash), n);
+	if (unlikely(n == 0))
+		note_refusal(lane);
+	else
+		lane->refused_for = 0;
 	stash_take(stash, n);
 	return n;
 }
@@ -425,6 +443,30 @@ static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	account->backlog = stash_tally(inbox);
 }
 
+/*
+ * Drops the oldest packet if the device will never take it: if it has taken nothing for long
+ * although it has room. What is behind it is not given a second again.
+ */
+static void drop_refused(struct vm_to_vf *lane, struct burst_account *account)
+{
+	const struct vf *vf = lane->lane.vf;
+	struct stash *inbox = &lane->inbox;
+
+	if (lane->refused_for < rte_get_tsc_hz() / 1000 * REFUSED_MS)
+		return;
+	if (!port_has_room(vf->port, vf->bond, lane->lane.slice, vf->ring_tx)) {
+		lane->refused_for = 0;
+		return;
+	}
+	forget_segments(lane);
+	count_and_free(&account->dropped[DROP_MALFORMED], *stash_oldest(inbox));
+	stash_take(inbox, 1);
+	account->backlog = stash_tally(inbox);
+	if (inbox->n == 0)
+		lane->refused_for = 0;
+	atomic_fetch_add_explicit(&lane->n_refused, 1, memory_order_relaxed);
+}
+
 unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
@@ -446,8 +488,12 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 	}
 	if (inbox->n > 0)
 		send_inbox(lane, &account);
-	if (unlikely(inbox->n > 0 && lane->lender.n_out > 0))
-		copy_inbox(lane, &account);
+	if (unlikely(inbox->n > 0)) {
+		if (lane->refused_for > 0)
+			drop_refused(lane, &account);
+		if (lane->lender.n_out > 0)
+			copy_inbox(lane, &account);
+	}
 	counters_publish(&lane->lane.counters, &account);
 	return account.received.packets + account.sent.packets;
 }

@@ -5,7 +5,7 @@
  * How ports come and go: a device becomes a DPDK port, several become a bond, and back again. What
  * a port is configured to do is in vf.h.
  *
- * Control thread.
+ * Control thread, except as noted.
  */
 
 #include <stdbool.h>
@@ -40,6 +40,13 @@ void port_close_bond(uint16_t port);
 
 /* True if the driver of a port, or of a member if it is a bond, has this name. */
 bool port_is_driven_by(uint16_t port, bool bond, const char *driver);
+
+/*
+ * True if a transmit queue of `size` descriptors has room for packets: by what its driver tells of
+ * them, or else if the link is up. If the port is a bond, it must be so for all members on which it
+ * sends now, and there must be one. The worker that sends on that queue.
+ */
+bool port_has_room(uint16_t port, bool bond, uint16_t queue, uint16_t size);
 
 /*
  * True for the bond modes whose protocol runs inside the functions that send and receive (802.3ad
