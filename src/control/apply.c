@@ -194,10 +194,6 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 	int r = check_dynamic(forwarder, err);
 	if (r < 0)
 		return r;
-	if (op->device.n_members == 0)
-		return err_set(err, EINVAL, "no device is given");
-	if (op->vhost_path[0] != '/')
-		return err_set(err, EINVAL, "the vhost path %s is not absolute", op->vhost_path);
 
 	struct relay *owner = find_by_socket(forwarder, op->vhost_path);
 	if (owner != NULL && has_device(owner, op) && has_mode(owner, op->socket_mode))
@@ -233,8 +229,6 @@ static int apply_remove_sock(struct forwarder *forwarder, const struct op *op, s
 	int r = check_dynamic(forwarder, err);
 	if (r < 0)
 		return r;
-	if (!by_path && !by_device)
-		return err_set(err, EINVAL, "neither a vhost path nor a device is given");
 
 	struct relay *of_path = by_path ? find_by_socket(forwarder, op->vhost_path) : NULL;
 	struct relay *of_device = by_device ? find_by_device(forwarder, &op->device) : NULL;
@@ -256,8 +250,7 @@ static int apply_query(
 	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result)
 {
 	struct relay_stats stats;
-	struct relay *relay =
-		op->vhost_path[0] != '\0' ? find_by_socket(forwarder, op->vhost_path) : NULL;
+	struct relay *relay = find_by_socket(forwarder, op->vhost_path);
 
 	if (relay == NULL || !relay_has_device(relay))
 		return err_set(&ret_result->err, ENOENT, "no device serves the vhost path \"%s\"",

@@ -14,8 +14,10 @@
 #include "base/limits.h"
 
 enum op_kind {
-	OP_ADD,         /* attach `device` to relay `relay_id` */
-	OP_REMOVE,      /* detach `device` from relay `relay_id` */
+	OP_ADD,    /* attach `device` to relay `relay_id` */
+	OP_REMOVE, /* detach `device` from relay `relay_id` */
+	/* From ZeroMQ only, whose decoder refuses a request that does not name what is used here.
+	 */
 	OP_ADD_SOCK,    /* attach `device` to the first free relay and open `vhost_path` */
 	OP_REMOVE_SOCK, /* free the relay of `vhost_path` and/or `device` */
 	OP_QUERY_PCI,   /* which device does `vhost_path` belong to? */
@@ -31,7 +33,7 @@ struct op {
 	enum op_kind kind;
 	int relay_id;                      /* 0..63; -1 if the request names none */
 	struct op_device device;           /* to REMOVE a bond, its name suffices */
-	char vhost_path[SOCKET_PATH_SIZE]; /* "" if the request names none */
+	char vhost_path[SOCKET_PATH_SIZE]; /* absolute; "" if the request names none */
 	enum socket_mode socket_mode;      /* for ADD_SOCK */
 	bool conditional;                  /* true: a request that would change nothing succeeds */
 	char ident[IDENT_SIZE];            /* an orchestrator's name for the port, "" for none */

@@ -51,6 +51,11 @@ static void use_port_control(const uint8_t *data, size_t size)
 		return;
 	require(op.kind <= OP_QUERY_PCI && op.relay_id >= -1 && op.relay_id < RELAYS_MAX);
 	require(text_valid(op.vhost_path) && text_valid(op.ident));
+	const bool path = op.vhost_path[0] != '\0', members = op.device.n_members > 0;
+	require(!path || op.vhost_path[0] == '/');
+	require(op.kind != OP_ADD_SOCK || (path && members));
+	require(op.kind != OP_REMOVE_SOCK || path || members || op.device.bond_name[0]);
+	require(op.kind != OP_QUERY_PCI || path);
 	check_device(&op.device);
 }
 
