@@ -239,11 +239,31 @@ static void looks_at_few_empty_descriptors(void **state)
 	}
 }
 
+/* An IP packet to be segmented may be that long, with its Ethernet header and two VLAN tags. */
+static void drops_what_is_longer_than_any_packet(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct bench *bench = bench_new(i & 1);
+		const unsigned excess = i / 2;
+		const uint32_t bytes = HEADER + UINT16_MAX + 14 + 2 * 4 + excess;
+
+		memset(driver_buffer(&bench->driver), 0, bytes);
+		assert_true(driver_offer(&bench->driver, &bytes, 1, false));
+		uint16_t n = bench_take(bench, 1);
+		assert_int_equal(n, 1 - excess);
+		assert_int_equal(bench->account.dropped[DROP_MALFORMED].packets, excess);
+		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		bench_free(bench);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(retires_rings_that_lie),
 		cmocka_unit_test(looks_at_few_empty_descriptors),
+		cmocka_unit_test(drops_what_is_longer_than_any_packet),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

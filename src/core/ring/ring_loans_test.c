@@ -127,6 +127,22 @@ static void copies_what_is_parsed(void **state)
 	}
 }
 
+/* A checksum behind what would be copied is computed at once, so all of the packet is copied. */
+static void copies_what_asks_for_a_checksum_far_behind(void **state)
+{
+	struct bench *bench = new_lender(false);
+	struct virtio_net_hdr *header = (struct virtio_net_hdr *)driver_buffer(&bench->driver);
+
+	bench_send(bench, LONG, 1, 7);
+	header->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	header->csum_start = PARSED;
+	header->csum_offset = 16;
+	assert_int_equal(bench_take(bench, 1), 1);
+	assert_int_equal(bench->lender.n_out, 0);
+	rte_pktmbuf_free(bench->packets[0]);
+	bench_free(bench);
+}
+
 /* A checksum that we finish is right, and nothing is written to the guest's buffers. */
 static void finishes_checksums_in_our_part(void **state)
 {
@@ -263,6 +279,22 @@ static void lends_so_much(void **state)
 	bench_free(bench);
 }
 
+/* A packet of several segments is lent whole or not at all. */
+static void lends_no_part_of_a_chain(void **state)
+{
+	static const uint32_t pieces[] = {HEADER + 54, 2122, 1446};
+	struct bench *bench = new_lender(false);
+
+	bench->lender.max = 3;
+	for (unsigned i = 0; i < 2; i++)
+		send_tcp(bench, 3568, VIRTIO_NET_HDR_GSO_NONE, pieces, ARRAY_SIZE(pieces));
+	assert_int_equal(bench_take(bench, RING_BURST), 2);
+	assert_int_equal(bench->lender.n_out, 2);
+	assert_false(is_in_guest(bench, rte_pktmbuf_lastseg(bench->packets[1])));
+	rte_pktmbuf_free_bulk(bench->packets, 2);
+	bench_free(bench);
+}
+
 /* Without an mbuf for the second segment, a packet is copied, or waits. */
 static void gets_along_without_buffers(void **state)
 {
@@ -323,6 +355,8 @@ static void goes_on_without_the_device(void **state)
 		rte_pktmbuf_free_bulk(bench->packets, 2);
 		assert_false(ring_end_loans(&bench->ring, rte_rdtsc()));
 		assert_int_equal(given_back(bench), 3);
+		assert_false(ring_end_loans(&bench->ring, rte_rdtsc()));
+		assert_false(ring_loans_sent(bench->ring.loans));
 		assert_false(ring_loans_free(bench->ring.loans));
 		for (unsigned i = 0; i < LOANS_MAX - 1; i++) {
 			bench_send(bench, LONG, 1, i);
@@ -335,6 +369,8 @@ static void goes_on_without_the_device(void **state)
 		rte_pktmbuf_free(stuck);
 		assert_int_equal(bench_take(bench, 1), 1);
 		rte_pktmbuf_free(bench->packets[0]);
+		assert_true(ring_loans_sent(bench->ring.loans));
+		assert_true(ring_end_loans(&bench->ring, rte_rdtsc()));
 		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
 		bench_free(bench);
 	}
@@ -400,12 +436,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_back_in_order),
 		cmocka_unit_test(copies_what_is_parsed),
+		cmocka_unit_test(copies_what_asks_for_a_checksum_far_behind),
 		cmocka_unit_test(finishes_checksums_in_our_part),
 		cmocka_unit_test(lends_segmentation_to_devices_that_cut),
 		cmocka_unit_test(lends_one_segment_where_there_can_be_no_more),
 		cmocka_unit_test(lends_large_pieces),
 		cmocka_unit_test(drops_malformed_and_gives_back),
 		cmocka_unit_test(lends_so_much),
+		cmocka_unit_test(lends_no_part_of_a_chain),
 		cmocka_unit_test(gets_along_without_buffers),
 		cmocka_unit_test(waits_for_the_device),
 		cmocka_unit_test(goes_on_without_the_device),

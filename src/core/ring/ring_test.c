@@ -21,6 +21,13 @@ static void check_pattern(const uint8_t *at, unsigned bytes, unsigned seed)
 		assert_int_equal(at[i], (uint8_t)(seed + i * 7 + i / 251));
 }
 
+/* No more than its buffer has room for. */
+static void check_segments(const struct rte_mbuf *packet)
+{
+	for (; packet != NULL; packet = packet->next)
+		assert_true(packet->data_off + packet->data_len <= packet->buf_len);
+}
+
 static unsigned frame_bytes(unsigned i)
 {
 	static const unsigned lengths[] = {60, 1514, 61, 64, 128, 65, 127, 2048, 2049, 3000, 14};
@@ -51,6 +58,7 @@ static void takes_what_is_sent(
 		for (uint16_t i = 0; i < n; i++, taken++) {
 			assert_int_equal(linearize(bench->packets[i], frame), frame_bytes(taken));
 			check_pattern(frame, frame_bytes(taken), taken);
+			check_segments(bench->packets[i]);
 			rte_pktmbuf_free(bench->packets[i]);
 		}
 		if (lends)
