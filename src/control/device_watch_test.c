@@ -31,9 +31,10 @@ struct bed {
 
 static struct fake_sysfs sysfs;
 static int event_fd;
-static char resumed[64];   /* the relays, as text */
-static bool refuses;       /* no device can be opened; */
-static unsigned n_refused; /* attempts since then */
+static char resumed[64];            /* the relays, as text */
+static bool refuses;                /* no device can be opened; */
+static unsigned n_refused;          /* attempts since then */
+static uint64_t received, arriving; /* by every device so far, and from one check to the next */
 
 static void announce_loss(void)
 {
@@ -93,7 +94,7 @@ int relay_resume(struct relay *relay, unsigned member, struct err *err)
 
 uint64_t vf_received(const char *device_name)
 {
-	return 0;
+	return received += arriving;
 }
 
 void vf_describe_link(const char *device_name, char *ret_text, size_t size)
@@ -127,6 +128,7 @@ static int start_watch(void **state)
 	resumed[0] = '\0';
 	refuses = false;
 	n_refused = 0;
+	received = arriving = 0;
 	bed.relays = relays;
 	assert_true(sd_event_new(&bed.event) >= 0);
 	if (device_watch_new(&bed.watch, relays, &config, bed.event, &err) < 0)
@@ -170,6 +172,36 @@ static void quiet_is_not_waited_for_without_end(void **state)
 	struct bed *bed = *state;
 
 	run_until(bed->event, has_resumed_in_the_noise());
+}
+
+/* Doubts the device of relay 2, which is there, and lets it be checked together with relay 1. */
+static struct relay_member *doubt(struct bed *bed)
+{
+	struct relay_member *member = &bed->relays[2].members[0];
+
+	for (unsigned i = 2; i <= 8; i++)
+		bed->relays[i].members[0].away = false;
+	member->looks = 1;
+	announce_loss();
+	return member;
+}
+
+static void a_device_in_doubt_that_receives_nothing_is_opened_anew(void **state)
+{
+	struct bed *bed = *state;
+
+	doubt(bed);
+	run_until(bed->event, !strcmp(resumed, "1;2;"));
+}
+
+static void a_device_in_doubt_that_receives_is_left_alone(void **state)
+{
+	struct bed *bed = *state;
+
+	arriving = 1;
+	const struct relay_member *member = doubt(bed);
+	run_until(bed->event, member->looks == 0);
+	assert_string_equal(resumed, "1;");
 }
 
 static int old_stderr;
@@ -269,6 +301,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_device_that_the_kernel_keeps_is_told_with_the_remedy, start_watch,
 			end_watch),
+		cmocka_unit_test_setup_teardown(
+			a_device_in_doubt_that_receives_nothing_is_opened_anew, start_watch,
+			end_watch),
+		cmocka_unit_test_setup_teardown(
+			a_device_in_doubt_that_receives_is_left_alone, start_watch, end_watch),
 		cmocka_unit_test_setup_teardown(
 			why_a_device_is_not_back_is_told_once_for_each_member, start_watch,
 			end_watch),
