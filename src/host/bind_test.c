@@ -151,6 +151,19 @@ static void a_vf_by_its_own_interface(void **state)
 	assert_string_equal(kernel.reports, "0000:01:10.1=1 ");
 }
 
+static void a_pf_that_has_a_vf_is_left_alone(void **state)
+{
+	const char *numvfs = "devices/pci0000:00/0000:01:00.0/sriov_numvfs";
+
+	fake_sysfs_set(&kernel.fs, numvfs, "1");
+	assert_int_equal(bind_list("0000:01:00.0"), -EBUSY);
+	assert_string_equal(kernel.reports, "0000:01:00.0=-16 ");
+	assert_driver("0000:01:00.0", "");
+	fake_sysfs_set(&kernel.fs, numvfs, "0");
+	assert_int_equal(bind_list("0000:01:00.0"), 0);
+	assert_driver("0000:01:00.0", "vfio-pci");
+}
+
 /* Its `device` is the PF, so it must not be taken for the PF's interface. */
 static void a_vf_by_its_representor(void **state)
 {
@@ -316,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_TREE(every_form_is_bound_once),
 		IN_TREE(a_vf_by_its_own_interface),
+		IN_TREE(a_pf_that_has_a_vf_is_left_alone),
 		IN_TREE(a_vf_by_its_representor),
 		IN_TREE(a_bound_vf_keeps_its_name),
 		IN_TREE(a_bound_vf_keeps_its_name_from_others),

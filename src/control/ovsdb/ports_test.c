@@ -228,6 +228,22 @@ static void bad_rows_harm_no_others(void **state)
 	expect_problem(bed, "../../etc", "no interface's name", false);
 }
 
+static void numbers_of_vfs_end_where_relays_do(void **state)
+{
+	struct bed *bed = *state;
+
+	fake_sysfs_pci(&bed->fs, "0000:05:10.0", "vfio-pci", 63);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:10.0", RELAYS_MAX - 1);
+	fake_sysfs_pci(&bed->fs, "0000:05:10.1", "vfio-pci", 64);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:10.1", RELAYS_MAX);
+	take(bed, true,
+		INTERFACES(ROW("u1", "l1", MARK ",['virtio_forwarder_device','05:10.0']") "," ROW(
+			"u2", "l2", MARK ",['virtio_forwarder_device','05:10.1']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 63 0000:05:10.0;");
+	expect_problem(bed, "l2", "it is VF 64, and relays end at 63", false);
+}
+
 static void who_has_a_relay_keeps_it(void **state)
 {
 	struct bed *bed = *state;
@@ -411,6 +427,7 @@ int main(void)
 		IN_BED(a_new_initial_state_is_compared),
 		IN_BED(ids_and_devices_may_be_named),
 		IN_BED(bad_rows_harm_no_others),
+		IN_BED(numbers_of_vfs_end_where_relays_do),
 		IN_BED(who_has_a_relay_keeps_it),
 		IN_BED(who_has_a_relay_takes_no_other),
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
