@@ -97,7 +97,9 @@ def test_skew_is_balanced(start, endpoints, stack):
     process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
                                           log_path=forwarder.directory / "scheduler.log"))
     process.expect(r"there: workers", TIMEOUT_S)
-    wait_until(lambda: sum(slices_of(forwarder).values(), []).count(second) == 4, TIMEOUT_S, "balance")
+    # Four of eight, or one more or less: what takes CPU time from a worker counts as its load.
+    wait_until(lambda: sum(slices_of(forwarder).values(), []).count(second) in (3, 4, 5), TIMEOUT_S,
+               "balance")
     process.expect(" -> CPU ", TIMEOUT_S)
     before, _, _ = process.output.text.partition(" -> CPU ")
     assert before.count("worst CPU") <= 2  # by the second poll
