@@ -223,7 +223,7 @@ bool gate_relieve(struct gate *gate)
 		return false;
 	if (gate->connections[0] != NULL) {
 		end_all(gate);
-		shut_out(gate, "a worker had to wait for its call eventfd");
+		shut_out(gate, "its call eventfd was full");
 	}
 	return true;
 }

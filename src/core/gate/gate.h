@@ -22,7 +22,7 @@
 struct gate;
 struct gatekeeper;
 
-/* What a look at the eventfds by which workers call a guest finds. */
+/* What a look at the eventfds by which a guest is called finds. */
 enum gate_calls {
 	GATE_NO_CALLS,     /* none is in use */
 	GATE_CALLS,        /* some are in use */

@@ -65,9 +65,10 @@ static inline void lane_show(struct lane *lane, struct rte_mbuf *const *packets,
 /*
  * VF to VM. Packets for which a ring of the guest has no room wait in the backlog. While packets
  * wait for all rings, the device is not read: it feels the guest's back pressure, and nothing that
- * was taken is lost. If the guest has several rings, one that does not move must not starve the
- * others: they go on while it fills its share of the backlog. Then it may hold back the device for
- * a moment, but not again before its queue has been empty; after that its packets are dropped.
+ * was taken is lost; but a bond that needs polling (port.h) is read again soon. If the guest has
+ * several rings, one that does not move must not starve the others: they go on while it fills its
+ * share of the backlog. Then it may hold back the device for a moment, but not again before its
+ * queue has been empty; after that its packets are dropped.
  */
 struct vf_to_vm {
 	struct lane lane;

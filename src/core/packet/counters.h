@@ -14,7 +14,7 @@
 #include "base/burst.h"
 #include "base/drop.h"
 
-/* Packets and the bytes of their frames, with padding (offload_pad()) and without FCS. */
+/* Packets and the bytes of their frames without FCS; of what is sent, with padding. */
 struct tally {
 	uint64_t packets;
 	uint64_t bytes;

@@ -21,15 +21,20 @@
 /* After that no further try begins: the watchdog waits for 30 s, and a try may take some, too. */
 #define TRIES_NS 10000000000
 
-/* Everything at first, then all but one thing, at last what every device can do. */
+/*
+ * Everything at first, and once more, since a PF that is being reset may refuse it for a moment.
+ * Then all but one thing, at last what every device can do.
+ */
 static const struct vf_wish wishes[] = {
 	{SLICES_MAX, true, UINT16_MAX, NULL},
-	{SLICES_MAX, true, RTE_ETHER_MTU, "an MTU of 1500"},
-	{SLICES_MAX, false, UINT16_MAX, "no receive interrupts"},
-	{4, true, UINT16_MAX, "4 queues"},
-	{2, true, UINT16_MAX, "2 queues"},
-	{1, true, UINT16_MAX, "1 queue"},
-	{1, false, RTE_ETHER_MTU, "1 queue, no receive interrupts and an MTU of 1500"},
+	{SLICES_MAX, true, UINT16_MAX, "a second try succeeded"},
+	{SLICES_MAX, true, RTE_ETHER_MTU, "it is used with an MTU of 1500"},
+	{SLICES_MAX, false, UINT16_MAX, "it is used with no receive interrupts"},
+	{4, true, UINT16_MAX, "it is used with 4 queues"},
+	{2, true, UINT16_MAX, "it is used with 2 queues"},
+	{1, true, UINT16_MAX, "it is used with 1 queue"},
+	{1, false, RTE_ETHER_MTU,
+		"it is used with 1 queue, no receive interrupts and an MTU of 1500"},
 };
 
 /*
@@ -140,7 +145,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 static struct vf_wish within(const struct vf_wish *wish, const struct vf_wish *most)
 {
 	return (struct vf_wish){MIN(wish->queues, most->queues),
-		wish->interrupts && most->interrupts, MIN(wish->mtu, most->mtu), wish->name};
+		wish->interrupts && most->interrupts, MIN(wish->mtu, most->mtu), wish->granted};
 }
 
 static bool is_same(const struct vf_wish *a, const struct vf_wish *b)
@@ -150,36 +155,36 @@ static bool is_same(const struct vf_wish *a, const struct vf_wish *b)
 
 /*
  * Opens the device and starts it with as much as its driver grants. For each try it is opened anew:
- * a driver that has failed to start it (iavf) may have left it unusable.
+ * a driver that has failed to start it (iavf) may have left it unusable. If nothing helps, err is
+ * what was said first.
  */
 static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 	const struct vf_options *options, struct err *err)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct vf_wish most = {.queues = SLICES_MAX, .mtu = options->mtu}, before = {0};
-	struct err first = {""};
+	struct err later, *told = err;
 	int r = 0;
 
 	most.interrupts = device->bond_name[0] == '\0' && options->interrupts != 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
 		const struct vf_wish wish = within(&wishes[i], &most);
-		if (i > 0 && (is_same(&wish, &most) || is_same(&wish, &before)))
+		if (i > 1 && (is_same(&wish, &most) || is_same(&wish, &before)))
 			continue;
-		r = open_port(ret_vf, device, options, err);
+		r = open_port(ret_vf, device, options, told);
 		if (r < 0)
 			return r;
-		r = vf_configure(*ret_vf, options, &wish, err);
+		r = vf_configure(*ret_vf, options, &wish, told);
 		if (r == 0)
-			r = start(*ret_vf, err);
+			r = start(*ret_vf, told);
 		if (r == 0) {
 			if (i > 0)
-				log_warning("%s; it is used with %s", first.text, wish.name);
+				log_warning("%s; %s", err->text, wish.granted);
 			return 0;
 		}
-		if (i == 0) {
-			first = *err;
+		if (i == 0)
 			most.queues = (*ret_vf)->n_queues;
-		}
+		told = &later;
 		before = wish;
 		dpdk_log_capture_start(); /* closing what has not started may fail in part */
 		*ret_vf = vf_close(*ret_vf);

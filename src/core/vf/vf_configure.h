@@ -15,7 +15,7 @@ struct vf_wish {
 	unsigned queues; /* each way, at most */
 	bool interrupts; /* of receive queues */
 	unsigned mtu;
-	const char *name; /* what it is left with if its driver refuses the first wish */
+	const char *granted; /* what is said if this is granted, but not the first wish */
 };
 
 /*
