@@ -23,19 +23,22 @@ static void copy_name(char ret_name[static PATH_MAX], const char *path)
 
 /*
  * Sets mode and owner of a directory that was just made, or removes it. By its descriptor: the name
- * may lead elsewhere by now.
+ * may lead elsewhere by now. With O_PATH, since the umask may
+ * have left no permission to read it.
  */
 static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
 {
-	_cleanup_close_ int fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char link[32];
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != geteuid())
-		return -EPERM;
-	if (fchmod(fd, mode) == 0 && fchown(fd, uid, gid) == 0)
-		return 0;
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		if (st.st_uid != geteuid()) /* somebody else's, so it stays */
+			return -EPERM;
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (chmod(link, mode) == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+			return 0;
+	}
 	int r = -errno;
 	rmdir(name);
 	return r;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -78,6 +79,26 @@ static void new_one_has_mode_and_owner(void **state)
 	assert_int_equal(st.st_gid, gid);
 }
 
+static void run_without_root(void)
+{
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(bed.base, 0777), 0);
+		assert_int_equal(seteuid(SOMEBODY), 0);
+	}
+}
+
+/* Not even one by which the new directory cannot be read. */
+static void no_umask_is_in_the_way(void **state)
+{
+	run_without_root();
+	mode_t before = umask(0777);
+	int r = directory_make(bed.path, 0755, -1, -1, NULL);
+	umask(before);
+	assert_int_equal(seteuid(getuid()), 0);
+	assert_int_equal(r, 1);
+	assert_int_equal(status_of(bed.path).st_mode, S_IFDIR | 0755);
+}
+
 static void existing_one_is_left_as_it_is(void **state)
 {
 	assert_int_equal(directory_make(bed.victim, 0755, -1, -1, NULL), 0);
@@ -89,13 +110,24 @@ static void existing_one_is_left_as_it_is(void **state)
 
 static void one_that_cannot_be_given_is_not_left(void **state)
 {
-	if (geteuid() == 0) {
-		assert_int_equal(chmod(bed.base, 0777), 0);
-		assert_int_equal(seteuid(SOMEBODY), 0);
-	}
+	run_without_root();
 	int r = directory_make(bed.path, 0755, 0, -1, NULL);
 	assert_int_equal(seteuid(getuid()), 0);
 	assert_int_equal(r, -EPERM);
+	assert_int_equal(access(bed.path, F_OK), -1);
+}
+
+static void one_that_cannot_be_opened_is_not_left(void **state)
+{
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int r = directory_make(bed.path, 0755, -1, -1, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -EMFILE);
 	assert_int_equal(access(bed.path, F_OK), -1);
 }
 
@@ -139,7 +171,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(new_one_has_mode_and_owner),
 		TEST(existing_one_is_left_as_it_is),
+		TEST(no_umask_is_in_the_way),
 		TEST(one_that_cannot_be_given_is_not_left),
+		TEST(one_that_cannot_be_opened_is_not_left),
 		TEST(what_takes_its_name_is_not_touched),
 	};
 
