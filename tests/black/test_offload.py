@@ -206,6 +206,17 @@ def test_segmentation(frontend, capture, tags):
     assert_frames(capture, expected)
 
 
+def test_short_segments_are_padded(frontend, capture):
+    """The packet itself is too short for a frame, too."""
+    headers, transport = ETHERNET / IPV4, TCP(sport=40000, dport=5001, seq=1, flags="PA")
+    packet = headers / transport / payload(5)
+    start, offset = locate(packet, TCP)
+    send(frontend, unfinished(bytes(packet), start, offset),
+         net_header(start, offset, GSO_TCPV4, 1, len(packet) - 5))
+    assert_frames(capture, [(f"byte {i}", frame) for i, frame in enumerate(
+        segments(headers, transport, payload(5), 1))])
+
+
 def test_senseless_requests_are_dropped(frontend, capture):
     """They leave no trace on the wire, unlike the good packet after them."""
     tcp = ETHERNET / IPV4 / TRANSPORT["tcp"]
