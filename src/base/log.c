@@ -164,10 +164,12 @@ void log_event_at(int severity, const struct log_event *event, const char *fmt, 
 	va_end(args);
 }
 
-bool log_limit_pass(struct log_limit *limit)
+bool log_limit_try(struct log_limit *limit, int severity)
 {
 	struct timespec now;
 
+	if (!log_enabled(severity))
+		return true;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec > limit->last_s) {
 		long refilled = limit->tokens + (now.tv_sec - limit->last_s);
@@ -175,14 +177,20 @@ bool log_limit_pass(struct log_limit *limit)
 		limit->tokens = (unsigned)MIN(refilled, (long)limit->burst);
 		limit->last_s = now.tv_sec;
 	}
-	if (limit->tokens == 0) {
-		limit->suppressed++;
+	if (limit->tokens == 0)
 		return false;
-	}
 	limit->tokens--;
 	if (limit->suppressed > 0) {
-		log_notice("%u similar messages were held back", limit->suppressed);
+		log_at(severity, "%u similar messages were held back", limit->suppressed);
 		limit->suppressed = 0;
 	}
 	return true;
+}
+
+bool log_limit_pass(struct log_limit *limit, int severity)
+{
+	if (log_limit_try(limit, severity))
+		return true;
+	limit->suppressed++;
+	return false;
 }

@@ -52,14 +52,13 @@ void log_event_at(int severity, const struct log_event *event, const char *fmt, 
 
 /*
  * A limit for messages that a guest or client can cause: at most `burst` at once, then one a
- * second. The number of suppressed messages is logged with the next one that passes. One thread per
- * limiter, or a mutex.
+ * second. Those that the log level hides do not count. One thread per limiter, or a mutex.
  */
 struct log_limit {
 	unsigned tokens;
 	unsigned burst;
-	unsigned suppressed;
-	long last_s; /* CLOCK_MONOTONIC second of the last refill */
+	unsigned suppressed; /* and not told of yet */
+	long last_s;         /* CLOCK_MONOTONIC second of the last refill */
 };
 
 #define LOG_LIMIT(n)                        \
@@ -67,5 +66,11 @@ struct log_limit {
 		.tokens = (n), .burst = (n) \
 	}
 
-/* True if the message may be written now. */
-bool log_limit_pass(struct log_limit *limit);
+/*
+ * True if the message, of that severity, may be written now. If not, it is lost; the next message
+ * that may be written comes with a line that says how many were.
+ */
+bool log_limit_pass(struct log_limit *limit, int severity);
+
+/* As log_limit_pass(), for a caller that asks again: if not now, nothing is lost. */
+bool log_limit_try(struct log_limit *limit, int severity);

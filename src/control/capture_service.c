@@ -214,7 +214,7 @@ static int begin(struct capture_service *service, struct local_client *client,
 	}
 	capture->client = client;
 	local_client_keep(client);
-	capture->logged = log_limit_pass(&service->log_limit);
+	capture->logged = log_limit_pass(&service->log_limit, LOG_INFO);
 	if (capture->logged)
 		log_info("relay %u: capture started", capture->relay_id);
 	return 0;

@@ -185,7 +185,7 @@ void relay_move_pool(struct relay *relay, struct vf *vf, int node)
 	if (!vf_pool_is_remote(vf, node))
 		return;
 	int r = vf_move_pool(vf, node, &err);
-	if (!log_limit_pass(&relay->event_limit))
+	if (!log_limit_pass(&relay->event_limit, r < 0 ? LOG_WARNING : LOG_INFO))
 		return;
 	if (r < 0)
 		log_warning(

@@ -79,9 +79,9 @@ bool relay_map_memory(struct relay *relay)
 	if (relay->guest == NULL || relay->vf == NULL || relay->vf->lending != LENDS_ASYNCHRONOUSLY)
 		return false;
 	int r = guest_dma_map(relay->guest, &err);
-	if (r < 0 && log_limit_pass(&relay->fault_limit))
+	if (r < 0 && log_limit_pass(&relay->fault_limit, LOG_WARNING))
 		log_warning("relay %u: %s", relay->id, err.text);
-	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit))
+	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit, LOG_INFO))
 		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
 			relay->id, relay_device_name(relay), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
@@ -89,7 +89,7 @@ bool relay_map_memory(struct relay *relay)
 
 static void log_migration(struct relay *relay, bool migrates)
 {
-	if (migrates == relay->migration_logged || !log_limit_pass(&relay->event_limit))
+	if (migrates == relay->migration_logged || !log_limit_try(&relay->event_limit, LOG_INFO))
 		return;
 	relay->migration_logged = migrates;
 	if (migrates)
@@ -106,7 +106,7 @@ static void log_faults(struct relay *relay)
 {
 	unsigned n_faults = atomic_load(&relay->guest->n_faults);
 
-	if (n_faults == relay->n_faults_logged || !log_limit_pass(&relay->fault_limit))
+	if (n_faults == relay->n_faults_logged || !log_limit_try(&relay->fault_limit, LOG_WARNING))
 		return;
 	relay->n_faults_logged = n_faults;
 	log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
@@ -122,7 +122,7 @@ static void log_refused(struct relay *relay)
 	for (unsigned i = 0; i < SLICES_MAX; i++)
 		n += atomic_load(&relay->vm_to_vf[i].n_refused);
 	if (n == relay->n_refused_logged || !relay_has_device(relay) ||
-		!log_limit_pass(&relay->fault_limit))
+		!log_limit_try(&relay->fault_limit, LOG_WARNING))
 		return;
 	relay->n_refused_logged = n;
 	log_warning("relay %u: device %s took nothing for a second, although it had room; packets "
@@ -138,12 +138,12 @@ void relay_log_guest(struct relay *relay)
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
 	bool has_gone = !ready || n_sessions != relay->n_sessions_logged;
 
-	if (relay->ready_logged && has_gone && log_limit_pass(&relay->event_limit)) {
+	if (relay->ready_logged && has_gone && log_limit_try(&relay->event_limit, LOG_INFO)) {
 		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
 			relay->guest->path);
 		relay->ready_logged = false;
 	}
-	if (ready && !relay->ready_logged && log_limit_pass(&relay->event_limit)) {
+	if (ready && !relay->ready_logged && log_limit_try(&relay->event_limit, LOG_INFO)) {
 		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
 			relay->guest->path);
 		relay->ready_logged = true;
@@ -177,7 +177,7 @@ static void follow_memory(struct relay *relay)
 	if (node < 0)
 		return;
 	if (relay->vf != NULL && hugepages_node(node) != node &&
-		log_limit_pass(&relay->event_limit))
+		log_limit_pass(&relay->event_limit, LOG_INFO))
 		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
 			 "node %d, where there are workers",
 			relay->id, node, relay->vf->socket);

@@ -175,7 +175,7 @@ static void look(struct command_file *file)
 	file->n_commands = file->n_done = 0;
 	length = take_file(file, text, &err);
 	if (length < 0) {
-		if (log_limit_pass(&file->warnings))
+		if (log_limit_pass(&file->warnings, LOG_WARNING))
 			log_warning("%s is left alone: %s", file->path, err.text);
 		return;
 	}

@@ -17,7 +17,8 @@ static bool tell_problems(struct reconciler *reconciler)
 
 		if (!strcmp(row->problem.text, row->told.text))
 			continue;
-		if (!log_limit_pass(&reconciler->log_limit))
+		if (!log_limit_try(&reconciler->log_limit,
+			    row->problem.text[0] ? LOG_WARNING : LOG_NOTICE))
 			return false;
 		if (row->problem.text[0])
 			log_warning("OVSDB: interface %s is not relayed: %s%s", row->name,
@@ -43,7 +44,7 @@ static void note_not_removed(
 {
 	struct err *told = &reconciler->not_removed[relay_id];
 
-	if (!strcmp(told->text, err->text) || !log_limit_pass(&reconciler->log_limit))
+	if (!strcmp(told->text, err->text) || !log_limit_try(&reconciler->log_limit, LOG_ERR))
 		return;
 	log_error("OVSDB: cannot take %s from relay %u: %s; trying again",
 		reconciler->have[relay_id].device.text, relay_id, err->text);

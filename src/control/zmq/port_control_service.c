@@ -27,7 +27,7 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 		result.code = -r;
 	else
 		service->apply(service->userdata, &op, &result);
-	if (result.code != 0 && log_limit_pass(&service->refusal_limit))
+	if (result.code != 0 && log_limit_pass(&service->refusal_limit, LOG_WARNING))
 		log_warning("port control request refused: %s", result.err.text);
 
 	zmq_request_answer(request, port_control_response_encode(&result, &answer), &answer);

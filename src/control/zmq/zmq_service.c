@@ -178,7 +178,7 @@ static bool service_receive(struct zmq_service *service)
 		service->handler(
 			service->userdata, request, zmq_msg_data(&body), zmq_msg_size(&body));
 	} else {
-		if (log_limit_pass(&service->garbage_limit))
+		if (log_limit_pass(&service->garbage_limit, LOG_WARNING))
 			log_warning("%s endpoint: dropped a message that is not one frame behind "
 				    "the envelope of a REQ socket",
 				service->name);

@@ -52,7 +52,7 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 		severity = LOG_DEBUG;
 	}
 	pthread_mutex_lock(&dpdk_log.mutex);
-	if (log_enabled(severity) && log_limit_pass(&dpdk_log.limit))
+	if (log_limit_pass(&dpdk_log.limit, severity))
 		log_at(severity, "DPDK: %s", line);
 	pthread_mutex_unlock(&dpdk_log.mutex);
 	return size;

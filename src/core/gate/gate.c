@@ -130,7 +130,7 @@ static void try_to_connect(struct gate *gate)
 		admit(gate, fd);
 		gate->rejected = false;
 	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected &&
-		   log_limit_pass(&gate->log_limit)) {
+		   log_limit_try(&gate->log_limit, LOG_WARNING)) {
 		log_warning("vhost-user socket %s: cannot connect: %s", gate->path, strerror(-fd));
 		gate->rejected = true;
 	}
@@ -183,7 +183,7 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 	                : gate_connection_proceed(gate->connections[index], &err);
 	if (r == 0)
 		return;
-	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit))
+	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit, LOG_WARNING))
 		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
 			    "protocol: %s",
 			gate->path, err.text);

@@ -42,7 +42,7 @@ static void banish_sharers(struct gatekeeper *keeper, const struct fault *fault)
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
 			found |= gate_banish_sharers(keeper->gates[i], &file);
-	if (!found && log_limit_pass(&keeper->log_limit))
+	if (!found && log_limit_pass(&keeper->log_limit, LOG_NOTICE))
 		log_notice("memory of a VM that has left has vanished");
 }
 

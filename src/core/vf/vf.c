@@ -292,7 +292,7 @@ void vf_spread(struct vf *vf, unsigned n)
 			i % STEER_BUCKETS % n % vf->n_queues;
 	}
 	int r = rte_eth_dev_rss_reta_update(vf->port, reta, info.reta_size);
-	if (r != 0 && r != -ENOTSUP && log_limit_pass(&vf->spread_limit))
+	if (r != 0 && r != -ENOTSUP && log_limit_pass(&vf->spread_limit, LOG_WARNING))
 		log_warning("device %s: RSS table refused (%s): its own spreading is kept",
 			vf->name, strerror(-r));
 }
