@@ -107,7 +107,7 @@ void relay_detach(struct relay *relay);
 int relay_open_socket(
 	struct relay *relay, const char *path, enum socket_mode mode, struct err *err);
 
-/* Closes the socket, if there is one. */
+/* Closes the socket, if there is one, and logs that its VM is detached, if it was attached. */
 void relay_close_socket(struct relay *relay);
 
 static inline bool relay_has_device(const struct relay *relay)

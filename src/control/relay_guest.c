@@ -51,18 +51,45 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	relay_retract_lanes(relay);
 	relay->guest = guest;
 	relay->n_sessions_seen = relay->n_faults_logged = 0;
-	relay->ready_logged = false;
-	relay->migration_logged = false;
 	relay_grant_lanes(relay);
 	return 0;
 }
 
+static void say_attached(struct relay *relay, bool attached)
+{
+	relay->ready_logged = attached;
+	if (attached)
+		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
+			relay->guest->path);
+	else
+		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
+			relay->guest->path);
+}
+
+static void say_migrates(struct relay *relay, bool migrates)
+{
+	relay->migration_logged = migrates;
+	if (migrates)
+		log_relay_event(relay, "migration-started",
+			"relay %u: the VM on %s is being migrated away", relay->id,
+			relay->guest->path);
+	else
+		log_relay_event(relay, "migration-ended",
+			"relay %u: the migration of the VM on %s is over", relay->id,
+			relay->guest->path);
+}
+
+/* Logs the VM's end whatever the limit says, since this is no deed of the VM's. */
 void relay_close_socket(struct relay *relay)
 {
 	if (relay->guest == NULL)
 		return;
 	relay_retract_lanes(relay);
 	recall_loans(relay);
+	if (relay->ready_logged)
+		say_attached(relay, false);
+	if (relay->migration_logged)
+		say_migrates(relay, false);
 	relay->guest = guest_close(relay->guest);
 	relay_grant_lanes(relay);
 }
@@ -85,21 +112,6 @@ bool relay_map_memory(struct relay *relay)
 		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
 			relay->id, relay_device_name(relay), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
-}
-
-static void log_migration(struct relay *relay, bool migrates)
-{
-	if (migrates == relay->migration_logged || !log_limit_try(&relay->event_limit, LOG_INFO))
-		return;
-	relay->migration_logged = migrates;
-	if (migrates)
-		log_relay_event(relay, "migration-started",
-			"relay %u: the VM on %s is being migrated away", relay->id,
-			relay->guest->path);
-	else
-		log_relay_event(relay, "migration-ended",
-			"relay %u: the migration of the VM on %s is over", relay->id,
-			relay->guest->path);
 }
 
 static void log_faults(struct relay *relay)
@@ -137,19 +149,16 @@ void relay_log_guest(struct relay *relay)
 	bool ready = guest_ready(relay->guest); /* before the number, see serve() */
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
 	bool has_gone = !ready || n_sessions != relay->n_sessions_logged;
+	bool migrates = ready && guest_migrates(relay->guest);
 
-	if (relay->ready_logged && has_gone && log_limit_try(&relay->event_limit, LOG_INFO)) {
-		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
-			relay->guest->path);
-		relay->ready_logged = false;
-	}
+	if (relay->ready_logged && has_gone && log_limit_try(&relay->event_limit, LOG_INFO))
+		say_attached(relay, false);
 	if (ready && !relay->ready_logged && log_limit_try(&relay->event_limit, LOG_INFO)) {
-		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
-			relay->guest->path);
-		relay->ready_logged = true;
+		say_attached(relay, true);
 		relay->n_sessions_logged = n_sessions;
 	}
-	log_migration(relay, ready && guest_migrates(relay->guest));
+	if (migrates != relay->migration_logged && log_limit_try(&relay->event_limit, LOG_INFO))
+		say_migrates(relay, migrates);
 	log_faults(relay);
 	log_refused(relay);
 }

@@ -10,6 +10,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.proc import wait_until
 from lib.vhostuser import F_LOG_ALL, Connection, Frontend, Request, u64
+from lib.wire import ADD_SOCK, REMOVE_SOCK, Daemon
 
 TOGGLES = 5000
 CYCLES = 400
@@ -17,6 +18,7 @@ BURST = 20  # lines of a relay that are logged at once; then one a second
 OTHERS = 5  # times that the second VM comes and goes meanwhile
 AT_ONCE_S = 5  # all of those; if they had to share the limit they would take twice as long
 LAST_S = 20
+DEVICE = "net_null0"
 
 ATTACHED, DETACHED = "VM attached to", "VM detached from"
 MIGRATES, STAYED = "is being migrated away", "the migration of the VM on"
@@ -79,6 +81,22 @@ def test_flood(forwarder, deed, times, last):
     seconds = time.monotonic() - begin
     assert len(events(forwarder, 0)) <= BURST + seconds + 1
     assert "held back" not in forwarder.output.text  # what was not said at once was said later
+
+
+def test_removed_socket(workdir, stack):
+    """The log ends in the true state, although the VM has caused all the lines that it may."""
+    path = workdir / "vm.sock"
+    daemon = stack.enter_context(Daemon(workdir, "--dynamic-sockets"))
+    daemon.done(ADD_SOCK, device=[DEVICE], vhost_path=str(path))
+    with Frontend(path) as frontend:
+        frontend.start()
+        while len(events(daemon, 0)) <= BURST or not frontend.features & F_LOG_ALL:
+            toggle_log_all(frontend)
+        wait_last(daemon, 0, MIGRATES)
+        daemon.done(REMOVE_SOCK, vhost_path=str(path))
+    wait_last(daemon, 0, f"device {DEVICE} detached")
+    attachment, migration, _ = events(daemon, 0)[-3:]
+    assert DETACHED in attachment and STAYED in migration
 
 
 def test_ordinary_life(forwarder):
