@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -198,6 +199,16 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 	assert_int_equal(sigaction(SIGBUS, NULL, &mine), 0);
 	assert_ptr_equal(mine.sa_sigaction, old.sa_sigaction);
 
+	/* From then on such an error ends the process again. */
+	pid_t pid = fork();
+	int status;
+	if (pid == 0) {
+		page[PAGE_BYTES] = 'x';
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+
 	assert_ptr_equal(mmap(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 		page + PAGE_BYTES);
@@ -225,8 +236,34 @@ static void works_without_a_descriptor_left(void **state)
 	fault_close();
 }
 
-/* How a child ends that touches a private mapping of a truncated file, or is sent the signal. */
-static int end_of_child(bool sent)
+enum cause {
+	PRIVATE,  /* a private mapping of a truncated file is touched */
+	SENT,     /* somebody sends the signal */
+	HARDWARE, /* memory that a guest shares fails */
+};
+
+static void cause_bus_error(enum cause cause)
+{
+	struct shared shared = share(cause == PRIVATE ? MAP_PRIVATE : MAP_SHARED);
+	siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AR};
+
+	switch (cause) {
+	case PRIVATE:
+		if (ftruncate(shared.fd, 0) == 0)
+			shared.bytes[0] = 'x';
+		break;
+	case SENT:
+		raise(SIGBUS);
+		break;
+	case HARDWARE:
+		info.si_addr = (void *)shared.bytes;
+		syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info);
+		break;
+	}
+}
+
+/* How a child ends that has such an error. */
+static int end_of_child(enum cause cause)
 {
 	pid_t pid = fork();
 	int status;
@@ -235,11 +272,7 @@ static int end_of_child(bool sent)
 	if (pid == 0) {
 		fault_close(); /* it knows the parent's mappings */
 		open_handler();
-		struct shared shared = share(MAP_PRIVATE);
-		if (sent)
-			raise(SIGBUS);
-		else if (ftruncate(shared.fd, 0) == 0)
-			shared.bytes[0] = 'x';
+		cause_bus_error(cause);
 		raise(SIGBUS); /* the first signal only restores the default action */
 		_exit(0);
 	}
@@ -250,8 +283,9 @@ static int end_of_child(bool sent)
 static void other_bus_errors_end_the_process(void **state)
 {
 	open_handler();
-	assert_int_equal(end_of_child(false), SIGBUS);
-	assert_int_equal(end_of_child(true), SIGBUS);
+	assert_int_equal(end_of_child(PRIVATE), SIGBUS);
+	assert_int_equal(end_of_child(SENT), SIGBUS);
+	assert_int_equal(end_of_child(HARDWARE), SIGBUS);
 	fault_close();
 }
 

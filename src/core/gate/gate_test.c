@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <linux/virtio_config.h>
 
 #include "base/log.h"
 #include "core/gate/fault.h"
@@ -231,6 +232,7 @@ static void descriptors_pass(void **state)
 	vhost_user_send(frontend, VHOST_USER_SET_VRING_CALL, 0, &ring, sizeof(ring), call);
 	int passed = expect_message(library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring));
 	assert_true(passed >= 0);
+	assert_true(fcntl(passed, F_GETFL) & O_NONBLOCK); /* no worker waits in a write to it */
 	assert_int_equal(eventfd_write(passed, 3), 0);
 	assert_int_equal(eventfd_read(call, &count), 0);
 	assert_int_equal(count, 3);
@@ -353,6 +355,65 @@ static void connections_are_few(void **state)
 	for (unsigned i = 1; i < 5; i++)
 		assert_served(frontends[i], libraries[i]);
 	for (unsigned i = 0; i < 5; i++) {
+		close(frontends[i]);
+		close(libraries[i]);
+	}
+}
+
+/* Sends a message through the gate, which the library carries out. */
+static void pass(
+	int frontend, int library, uint32_t request, const void *payload, size_t bytes, int fd)
+{
+	union vhost_user_payload copy;
+
+	vhost_user_send(frontend, request, 0, payload, bytes, fd);
+	int passed = expect_message(library, request, &copy, bytes);
+	assert_memory_equal(&copy, payload, bytes);
+	if (passed >= 0)
+		close(passed);
+	acknowledge(library, request, 0);
+}
+
+static void start_ring(int frontend, int library)
+{
+	const uint64_t features = 1ULL << VIRTIO_F_VERSION_1, ring = 0, uva = 1ULL << 32;
+	const struct vhost_user_memory memory = {
+		.n_regions = 1, .regions = {{0, MEMORY_BYTES, uva, 0}}};
+	const struct vhost_user_ring_state size = {0, 16};
+	const struct vhost_user_ring_addr addr = {
+		.desc = uva, .avail = uva + 1024, .used = uva + 2048};
+	int memory_fd = memfd_create("test", MFD_CLOEXEC), kick = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(memory_fd, MEMORY_BYTES), 0);
+	pass(frontend, library, VHOST_USER_SET_FEATURES, &features, sizeof(features), -1);
+	pass(frontend, library, VHOST_USER_SET_MEM_TABLE, &memory,
+		offsetof(struct vhost_user_memory, regions[1]), memory_fd);
+	pass(frontend, library, VHOST_USER_SET_VRING_NUM, &size, sizeof(size), -1);
+	pass(frontend, library, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	pass(frontend, library, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), kick);
+	close(memory_fd);
+	close(kick);
+}
+
+/* Whoever else connects, a VM that runs is not displaced. */
+static void idle_connections_go_first(void **state)
+{
+	struct bed *bed = *state;
+	int frontends[6], libraries[6];
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		frontends[i] = vhost_user_connect(bed->path);
+		libraries[i] = accept_at(bed->library_fd);
+		if (i == 0)
+			start_ring(frontends[0], libraries[0]);
+	}
+	for (unsigned i = 1; i <= 2; i++) {
+		expect_hang_up(frontends[i]);
+		expect_hang_up(libraries[i]);
+	}
+	assert_served(frontends[0], libraries[0]);
+	for (unsigned i = 0; i < 6; i++) {
 		close(frontends[i]);
 		close(libraries[i]);
 	}
@@ -507,6 +568,7 @@ int main(void)
 		BED_TEST(silence_holds_nobody_up),
 		BED_TEST(questions_wait_for_answers),
 		BED_TEST(connections_are_few),
+		BED_TEST(idle_connections_go_first),
 		BED_TEST(library_may_hang_up),
 		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
 		BED_TEST(calls_are_looked_at_after_the_end),
