@@ -7,13 +7,18 @@
 #include "base/log.h"
 #include "control/turn.h"
 
-/* Logs the rows' problems that are new or gone; false if some are left for later. */
+/*
+ * Logs the rows' problems that are new or gone; false if some are left for later. Begins behind the
+ * row that was told of last, so that a row that changes all the time does not hide the others.
+ */
 static bool tell_problems(struct reconciler *reconciler)
 {
 	struct rows *rows = &reconciler->rows;
+	const unsigned first = reconciler->first_to_tell;
 
 	for (unsigned i = 0; i < rows->n; i++) {
-		struct row *row = &rows->rows[i];
+		const unsigned index = (first + i) % rows->n;
+		struct row *row = &rows->rows[index];
 
 		if (!strcmp(row->problem.text, row->told.text))
 			continue;
@@ -26,6 +31,7 @@ static bool tell_problems(struct reconciler *reconciler)
 		else
 			log_notice("OVSDB: interface %s is relayed now", row->name);
 		row->told = row->problem;
+		reconciler->first_to_tell = index + 1;
 	}
 	return true;
 }

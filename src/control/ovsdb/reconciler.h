@@ -22,8 +22,9 @@ struct reconciler {
 	struct port want[RELAYS_MAX];
 	struct port_step steps[PORT_STEPS_MAX];
 	unsigned n_steps, n_taken;
-	bool failed;    /* one of the steps taken so far */
-	unsigned first; /* where the next plan begins: behind the relay of the last step */
+	bool failed;            /* one of the steps taken so far */
+	unsigned first;         /* where the next plan begins: behind the relay of the last step */
+	unsigned first_to_tell; /* index of the row behind the one whose problem was logged last */
 	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
 };
 
