@@ -84,7 +84,7 @@ static int check_owner(const char *kind, const char *path, const struct stat *st
 		return 0;
 	return err_set(err, EPERM,
 		"%s %s belongs to user %u, who can replace the sockets in it; remove it, give it "
-		"to the sockets' owner, or use another directory",
+		"to root, or use another directory",
 		kind, path, st->st_uid);
 }
 
