@@ -23,8 +23,7 @@ static void copy_name(char ret_name[static PATH_MAX], const char *path)
 
 /*
  * Sets mode and owner of a directory that was just made, or removes it. By its descriptor: the name
- * may lead elsewhere by now. With O_PATH, since the umask may
- * have left no permission to read it.
+ * may lead elsewhere by now. With O_PATH, since the umask may have left no permission to read it.
  */
 static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
 {
@@ -72,15 +71,19 @@ static bool is_trusted(const struct stat *st, uid_t uid)
 	return st->st_uid == 0 || st->st_uid == geteuid() || st->st_uid == uid;
 }
 
-/* `parent` is the directory that it is in: whoever may write there could have made it. */
-static int check_owner(const char *kind, const char *path, const struct stat *st,
-	const char *parent, uid_t uid, struct err *err)
+/* True if nobody but trusted users can have made something in the directory. */
+static bool is_made_by_trusted(const char *parent, uid_t uid)
 {
-	struct stat above;
+	struct stat st;
 
-	if (stat(parent, &above) < 0)
-		return err_set(err, errno, "directory %s: %s", parent, strerror(errno));
-	if (is_trusted(st, uid) || (is_trusted(&above, uid) && !(above.st_mode & S_IWOTH)))
+	return stat(parent, &st) == 0 && is_trusted(&st, uid) && !(st.st_mode & S_IWOTH);
+}
+
+/* `parent` is the directory that it is in; NULL: no matter who can have made it. */
+static int check_one(const char *kind, const char *path, const struct stat *st, const char *parent,
+	uid_t uid, struct err *err)
+{
+	if (is_trusted(st, uid) || (parent != NULL && is_made_by_trusted(parent, uid)))
 		return 0;
 	return err_set(err, EPERM,
 		"%s %s belongs to user %u, who can replace the sockets in it; remove it, give it "
@@ -88,7 +91,7 @@ static int check_owner(const char *kind, const char *path, const struct stat *st
 		kind, path, st->st_uid);
 }
 
-int directory_check_owner(const char *path, uid_t uid, struct err *err)
+static int check(const char *path, bool by_maker, uid_t uid, struct err *err)
 {
 	char name[PATH_MAX], parent[PATH_MAX];
 	struct stat link, st;
@@ -98,9 +101,20 @@ int directory_check_owner(const char *path, uid_t uid, struct err *err)
 	if (lstat(name, &link) < 0 || stat(path, &st) < 0)
 		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
 	if (S_ISLNK(link.st_mode))
-		r = check_owner("symbolic link", path, &link, dirname(name), uid, err);
+		r = check_one(
+			"symbolic link", path, &link, by_maker ? dirname(name) : NULL, uid, err);
 	if (r < 0)
 		return r;
 	snprintf(parent, sizeof(parent), "%s/..", path);
-	return check_owner("directory", path, &st, parent, uid, err);
+	return check_one("directory", path, &st, by_maker ? parent : NULL, uid, err);
+}
+
+int directory_check_owner(const char *path, struct err *err)
+{
+	return check(path, false, -1, err);
+}
+
+int directory_check_maker(const char *path, uid_t uid, struct err *err)
+{
+	return check(path, true, uid, err);
 }

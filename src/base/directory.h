@@ -14,8 +14,14 @@
 int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err);
 
 /*
- * Refuses (-EPERM) a directory for sockets that anybody could have made before the daemon did, as
- * in /tmp: its owner, or the owner of a symbolic link to it, decides what the sockets in it are.
- * Trusted owners are root, this process's user and `uid` (-1: no other). Any thread.
+ * Refuses (-EPERM) a directory for sockets that belongs neither to root nor to this process's user:
+ * its owner, or the owner of a symbolic link to it, decides what the sockets in it are. Does not
+ * look at the directories above it. Any thread.
  */
-int directory_check_owner(const char *path, uid_t uid, struct err *err);
+int directory_check_owner(const char *path, struct err *err);
+
+/*
+ * The same, but `uid` (-1: nobody) is trusted as well, and so is any owner if only these users
+ * could have made the directory, which is not so in /tmp. Any thread.
+ */
+int directory_check_maker(const char *path, uid_t uid, struct err *err);

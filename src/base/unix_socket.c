@@ -126,6 +126,6 @@ int unix_socket_check_directory(const char *path, struct err *err)
 	char copy[PATH_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", path);
-	int r = directory_check_owner(dirname(copy), -1, err);
+	int r = directory_check_owner(dirname(copy), err);
 	return r < 0 ? err_prefix(err, r, "%s", path) : 0;
 }

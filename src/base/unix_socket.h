@@ -36,8 +36,7 @@ int unix_socket_bind(
 void unix_socket_remove(const char *path, const struct unix_socket_file *file);
 
 /*
- * Refuses (-EPERM) a socket whose directory anybody could have made (directory_check_owner()),
- * since its owner can listen in place of this process. -ENOENT if there is no such directory. Any
- * thread.
+ * Refuses (-EPERM) a socket in a directory of another user (directory_check_owner()), who can
+ * listen in place of this process. -ENOENT if there is no such directory. Any thread.
  */
 int unix_socket_check_directory(const char *path, struct err *err);

@@ -9,8 +9,9 @@ struct ipc_listener;
 
 /*
  * Creates missing directories of `path` (mode 0755), refuses a live socket there (-EADDRINUSE),
- * replaces a dead one, and listens. The file never has more permissions than 0660. If somebody else
- * owns the directory, a warning is logged: refusing it could break a host that has always done so.
+ * replaces a dead one, and listens. The file never has more permissions than 0660. If it is in
+ * a directory of another user, a warning is logged: refusing it could break a host that has always
+ * done so.
  */
 int ipc_listener_new(struct ipc_listener **ret_listener, const char *path, struct err *err);
 

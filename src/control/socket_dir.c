@@ -22,7 +22,7 @@ int socket_dir_make(const struct config *config, struct err *err)
 
 	int r = make(dir, &vms, err);
 	if (r == 0)
-		r = directory_check_owner(dir, vms.uid, err);
+		r = directory_check_maker(dir, vms.uid, err);
 	if (r < 0)
 		return err_prefix(err, r, "sockets");
 	if (vm_account_may_use(&vms, dir, &reason) < 0 ||

@@ -341,7 +341,7 @@ void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool o
 	int r = vm_account_may_use(vms, dir, &err);
 	const bool made = r == 0;
 	if (r == 0)
-		r = directory_check_owner(dir, vms->uid, &err);
+		r = directory_check_maker(dir, vms->uid, &err);
 	else if (r == -ENOENT)
 		r = check_makeable(dir, &err);
 	if (r < 0)

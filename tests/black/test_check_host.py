@@ -128,23 +128,22 @@ def test_sockets_directory_as_the_daemon_sees_it(check, workdir, owner, group, m
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories to others")
 def test_endpoints_in_a_directory_of_another(check, workdir):
-    """Its owner can listen in place of the daemon, which says so and starts; who can have made it only
-    with root's help is trusted."""
+    """Its owner can listen in place of the daemon, which says so and starts, whoever has made it."""
     directory = workdir / "endpoints"
     directory.mkdir()
     os.chown(directory, 4711, 4711)
     forwarder = Forwarder(workdir, options=[f"--zmq-stats-ep=ipc://{directory}/stats"])
     warning = f"{directory}/stats: directory {directory} belongs to user 4711"
-    for mode, warns in ((0o755, False), (0o1777, True)):
+    for mode in (0o755, 0o1777):
         workdir.chmod(mode)
         _, findings = check(f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{directory}/stats\n"
                             f"VIRTIOFWD_METRICS_EP=ipc://{workdir}/no/such\n"
                             "VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n")
         said = [(verdict, text) for name, verdict, text in findings if name == "endpoints"]
-        assert [verdict for verdict, _ in said] == ["warning"] * warns
-        assert all(text.startswith(warning) for _, text in said)
+        assert [verdict for verdict, _ in said] == ["warning"]
+        assert said[0][1].startswith(warning)
         with forwarder:
-            assert (f"endpoint {warning}" in forwarder.output.text) == warns
+            assert f"endpoint {warning}" in forwarder.output.text
 
 
 def test_options_that_the_daemon_is_started_with(check, workdir):
