@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/forwarder_internal.h"
+#include "control/socket_dir.h"
 
 static const char *device_name(const struct op_device *device)
 {
@@ -218,6 +219,8 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 		relay_detach(relay);
 		return r;
 	}
+	if (relay->guest->options.client)
+		socket_dir_check_client(forwarder->config, relay->id, op->vhost_path);
 	strcpy(relay->ident, op->ident);
 	return 0;
 }

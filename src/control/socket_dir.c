@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/socket_dir.h"
 
+#include <libgen.h>
+#include <linux/limits.h>
+#include <stdio.h>
+
 #include "base/directory.h"
 #include "base/log.h"
 
@@ -29,4 +33,16 @@ int socket_dir_make(const struct config *config, struct err *err)
 		(!config->dynamic_sockets && vm_account_cannot_replace(&vms, dir, &reason) < 0))
 		log_warning("%s", reason.text);
 	return 0;
+}
+
+void socket_dir_check_client(const struct config *config, unsigned relay_id, const char *path)
+{
+	struct vm_account vms = socket_dir_account(config);
+	char copy[PATH_MAX];
+	struct err err;
+
+	vms.makes_sockets = true;
+	snprintf(copy, sizeof(copy), "%s", path);
+	if (vm_account_may_use(&vms, dirname(copy), &err) < 0)
+		log_warning("relay %u: %s", relay_id, err.text);
 }

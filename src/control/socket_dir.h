@@ -25,3 +25,10 @@ static inline struct vm_account socket_dir_account(const struct config *config)
  * are looked up.
  */
 int socket_dir_make(const struct config *config, struct err *err);
+
+/*
+ * Logs a warning if VMs cannot create the socket `path` of a relay in client mode: with dynamic
+ * sockets, it may be in a directory that the daemon has made for itself. Control thread; may block
+ * as above.
+ */
+void socket_dir_check_client(const struct config *config, unsigned relay_id, const char *path);

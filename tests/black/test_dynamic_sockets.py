@@ -5,7 +5,9 @@ nothing is left behind."""
 import contextlib
 import os
 import random
+import re
 import select
+import shutil
 import socket
 import threading
 import time
@@ -136,3 +138,23 @@ def test_new_socket_of_a_relay_that_had_a_vm(daemon, workdir):
             wait_until(lambda: f"VM attached to {path}" in daemon.output.text, 20, "the VM")
             assert f"VM detached from {path}" not in daemon.output.text
             daemon.done(REMOVE_SOCK, vhost_path=str(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
+def test_directory_in_which_the_vm_cannot_make_its_socket(workdir, stack):
+    """A daemon in server mode makes the directory for itself; a socket in client mode is added there all
+    the same, and the log says what QEMU lacks."""
+    workdir.chmod(0o755)
+    directory, theirs = workdir / "sockets", workdir / "theirs"
+    theirs.mkdir()
+    shutil.chown(theirs, "nobody")
+    daemon = stack.enter_context(Daemon(workdir, "--dynamic-sockets", "--vhost-username=nobody",
+                                        f"--vhost-path={directory}"))
+    for parent, mode in ((directory, SERVER), (theirs, CLIENT), (directory, CLIENT)):
+        path = str(parent / "vm.sock")
+        daemon.done(ADD_SOCK, device=[DEVICE], vhost_path=path, socket_mode=mode)
+        daemon.done(REMOVE_SOCK, vhost_path=path)
+    wait_until(lambda: daemon.output.text.count(f"{DEVICE} detached") == 3, 20, "the log")
+    [last] = re.findall("relay 0: socket directory .*", daemon.output.text)
+    assert re.search(f"its owner and mode keep out nobody, .*: chown nobody {directory}$", last)
+    assert daemon.output.text.count(f"{DEVICE} detached", 0, daemon.output.text.index(last)) == 2
