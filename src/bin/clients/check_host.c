@@ -70,7 +70,7 @@ static const struct argp argp = {
 	       "Each line begins with ok, warning (works, but slower or less safely) or missing "
 	       "(does not work).\n"
 	       "Options that the daemon is started with override its configuration here, too: "
-	       "give them behind --.\n"
+	       "give them behind --. Run this as the user that the daemon runs as.\n"
 	       "Exit code: 0 nothing is missing, 1 something is, 2 bad usage.",
 };
 
