@@ -22,12 +22,12 @@
 #define SETTLE_LAPS 2
 
 /*
- * How long the result is held, in measuring phases: so that trials add a 64th to the time that
- * packets take anyway. If there is little to lose, trials come more often.
+ * How long the result is held, in measuring phases: so long that p99 does not show that packets may
+ * have to wait in the guest's ring during a trial. Twice as long after each trial that has changed
+ * nothing, up to HOLD_DOUBLED times.
  */
-#define HOLD_PHASES 512 /* if the other way takes twice as long */
-#define HOLD_PHASES_MIN 128
-#define HOLD_PHASES_MAX 1024
+#define HOLD_PHASES 1024
+#define HOLD_DOUBLED 4
 
 /* The length of a measuring phase. */
 static uint32_t phase_packets(uint32_t buffers)
@@ -37,7 +37,7 @@ static uint32_t phase_packets(uint32_t buffers)
 
 void stores_init(struct stores *stores, uint32_t buffers)
 {
-	*stores = (struct stores){.left = FIRST_LAPS * phase_packets(buffers)};
+	*stores = (struct stores){.left = (uint64_t)FIRST_LAPS * phase_packets(buffers)};
 }
 
 static void note_cost(struct stores *stores)
@@ -48,20 +48,17 @@ static void note_cost(struct stores *stores)
 /* The trial is over: keeps to this way if it was better, or returns to the one before. */
 static void decide(struct stores *stores)
 {
-	if (stores->cost[stores->past] >= stores->cost[!stores->past] * GAIN)
-		stores->past = !stores->past;
-}
-
-static uint32_t hold_phases(const struct stores *stores)
-{
-	double loss = stores->cost[!stores->past] / stores->cost[stores->past] - 1;
-
-	return RTE_MAX(HOLD_PHASES_MIN, RTE_MIN(HOLD_PHASES_MAX, HOLD_PHASES * loss));
+	if (stores->cost[stores->past] < stores->cost[!stores->past] * GAIN) {
+		stores->doubled = 0;
+		return;
+	}
+	stores->past = !stores->past;
+	stores->doubled = RTE_MIN(stores->doubled + 1, HOLD_DOUBLED);
 }
 
 static void next_phase(struct stores *stores, uint32_t buffers)
 {
-	uint32_t packets = phase_packets(buffers);
+	uint64_t packets = phase_packets(buffers);
 
 	switch (stores->phase) {
 	case STORES_HOLD:
@@ -71,7 +68,7 @@ static void next_phase(struct stores *stores, uint32_t buffers)
 		note_cost(stores);
 		stores->past = !stores->past;
 		stores->phase = STORES_SETTLE;
-		packets = SETTLE_LAPS * buffers;
+		packets = (uint64_t)SETTLE_LAPS * buffers;
 		break;
 	case STORES_SETTLE:
 		stores->phase = STORES_TRY;
@@ -80,7 +77,7 @@ static void next_phase(struct stores *stores, uint32_t buffers)
 		note_cost(stores);
 		decide(stores);
 		stores->phase = STORES_HOLD;
-		packets *= hold_phases(stores);
+		packets *= HOLD_PHASES << stores->doubled;
 		break;
 	}
 	stores->left = packets;

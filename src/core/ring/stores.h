@@ -42,7 +42,8 @@ enum stores_phase {
 struct stores {
 	bool past; /* how packets are written now */
 	enum stores_phase phase;
-	uint32_t left; /* packets, until the next phase */
+	unsigned doubled; /* how often the time was doubled for which a result is held */
+	uint64_t left;    /* packets, until the next phase */
 	/* If this phase measures: */
 	uint64_t bytes, cycles; /* written and spent so far, including the guest's part */
 	uint64_t waits_since;   /* TSC since when packets wait for the guest; 0: none do */
