@@ -26,6 +26,16 @@ static void recall_loans(struct relay *relay)
 			relay->id, relay_device_name(relay), relay->guest->path);
 }
 
+/* Packets from VMs that devices have refused for ever. */
+static unsigned count_refused(const struct relay *relay)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SLICES_MAX; i++)
+		n += atomic_load(&relay->vm_to_vf[i].n_refused);
+	return n;
+}
+
 int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
 {
 	const struct relay_env *env = relay->env;
@@ -51,6 +61,7 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	relay_retract_lanes(relay);
 	relay->guest = guest;
 	relay->n_sessions_seen = relay->n_faults_logged = 0;
+	relay->n_refused_logged = count_refused(relay); /* the others were not this VM's */
 	relay_grant_lanes(relay);
 	return 0;
 }
@@ -129,17 +140,15 @@ static void log_faults(struct relay *relay)
 
 static void log_refused(struct relay *relay)
 {
-	unsigned n = 0;
+	const unsigned n = count_refused(relay);
 
-	for (unsigned i = 0; i < SLICES_MAX; i++)
-		n += atomic_load(&relay->vm_to_vf[i].n_refused);
 	if (n == relay->n_refused_logged || !relay_has_device(relay) ||
 		!log_limit_try(&relay->fault_limit, LOG_WARNING))
 		return;
 	relay->n_refused_logged = n;
-	log_warning("relay %u: device %s took nothing for a second, although it had room; packets "
-		    "from %s dropped for that so far: %u",
-		relay->id, relay_device_name(relay), relay->guest->path, n);
+	log_warning("relay %u: device %s took nothing for a second, although it had room, or does "
+		    "not tell; packets that the relay has dropped for that so far: %u",
+		relay->id, relay_device_name(relay), n);
 }
 
 void relay_log_guest(struct relay *relay)

@@ -182,7 +182,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 				log_warning("%s; %s", err->text, wish.granted);
 			return 0;
 		}
-		if (i == 0)
+		if (i == 0 && (*ret_vf)->n_queues > 0)
 			most.queues = (*ret_vf)->n_queues;
 		told = &later;
 		before = wish;

@@ -39,8 +39,9 @@ static struct {
 	const char *name;
 	unsigned queues_offered, queues, mtu;
 	bool no_interrupts, no_memory;
-	bool at_start;     /* it refuses only then */
-	unsigned failures; /* so many tries fail before that */
+	bool at_start;      /* it refuses only then */
+	unsigned failures;  /* so many tries fail before that */
+	unsigned silent_at; /* it does not tell what it offers when asked for the n-th time */
 	unsigned slow_s;
 	unsigned mtu_offered, mtu_set; /* the latter: what it lets be set */
 	int mtu_error;
@@ -56,7 +57,7 @@ static const char generous_driver[] = "net_null";
 /* What it was asked for: "queues/interrupts/MTU" of each try. */
 static struct {
 	char tries[TRIES_MAX][32];
-	unsigned n;
+	unsigned n, n_info;
 	bool fresh, too_much; /* about the present try */
 	bool link_events, removal_events;
 	unsigned passed_s;
@@ -74,6 +75,8 @@ int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info
 {
 	int r = __real_rte_eth_dev_info_get(port, ret_info);
 
+	if (++asked.n_info == driver.silent_at)
+		return -EIO;
 	ret_info->driver_name = driver.name;
 	ret_info->max_mtu = driver.mtu_offered;
 	ret_info->tx_offload_capa = driver.transmit_offloads;
@@ -332,6 +335,9 @@ static void what_fails_once_is_tried_again(void **state)
 {
 	driver.failures = 1;
 	OPENS(0, "Operation not permitted; a second try succeeded", "8/1/9000", "8/1/9000");
+	driver.failures = 0;
+	driver.silent_at = 2; /* for its configuration */
+	OPENS(0, "no device information: Input/output error; a second try succeeded", "8/1/9000");
 }
 
 /* The later errors may only say that the driver has not survived the first one. */
