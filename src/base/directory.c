@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path_fd.h"
+
 /* Without the slashes at its end, since with them open() and lstat() follow a link. */
 static void copy_name(char ret_name[static PATH_MAX], const char *path)
 {
@@ -28,14 +30,12 @@ static void copy_name(char ret_name[static PATH_MAX], const char *path)
 static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
 {
 	_cleanup_close_ int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char link[32];
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		if (st.st_uid != geteuid()) /* somebody else's, so it stays */
 			return -EPERM;
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		if (chmod(link, mode) == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+		if (path_fd_give(fd, mode, uid, gid) == 0)
 			return 0;
 	}
 	int r = -errno;

@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-#define SOMEBODY 4711
+#include "base/intruder_fixture.h"
+
 #define VICTIM_MODE 0700
 
 static struct {
@@ -55,18 +56,10 @@ static int remove_bed(void **state)
 	return 0;
 }
 
-static struct stat status_of(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(lstat(path, &st), 0);
-	return st;
-}
-
 static void new_one_has_mode_and_owner(void **state)
 {
-	const uid_t uid = geteuid() == 0 ? SOMEBODY : geteuid();
-	const gid_t gid = geteuid() == 0 ? SOMEBODY + 1 : getegid();
+	const uid_t uid = new_owner();
+	const gid_t gid = new_group();
 	char with_slash[80];
 
 	snprintf(with_slash, sizeof(with_slash), "%s/", bed.path);

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "base/directory.h"
+#include "base/path_fd.h"
 
 #define MODE 0660
 
@@ -61,13 +62,12 @@ static int claim(const char *path, struct err *err)
 
 /*
  * Sets mode and owner of the file that bind() has made. By a descriptor: the name may lead
- * elsewhere by now. The mode comes first, since it is the owner's to change.
+ * elsewhere by now.
  */
 static int give(
 	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	char link[32];
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -78,8 +78,7 @@ static int give(
 			"the daemon write to the directory",
 			path);
 	*ret_file = (struct unix_socket_file){.device = st.st_dev, .inode = st.st_ino};
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if (chmod(link, MODE) == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+	if (path_fd_give(fd, MODE, uid, gid) == 0)
 		return 0;
 	int r = err_set(
 		err, errno, "%s: its mode and owner cannot be set: %s", path, strerror(errno));

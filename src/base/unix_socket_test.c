@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-#define SOMEBODY 4711
+#include "base/intruder_fixture.h"
+
 #define VICTIM_MODE 0600
 
 static struct {
@@ -57,18 +58,10 @@ static int remove_bed(void **state)
 	return 0;
 }
 
-static struct stat status_of(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(lstat(path, &st), 0);
-	return st;
-}
-
 static void file_has_mode_and_owner(void **state)
 {
-	const uid_t uid = geteuid() == 0 ? SOMEBODY : geteuid();
-	const gid_t gid = geteuid() == 0 ? SOMEBODY + 1 : getegid();
+	const uid_t uid = new_owner();
+	const gid_t gid = new_group();
 	const mode_t umasks[] = {0, 0777};
 	struct unix_socket_file file;
 
