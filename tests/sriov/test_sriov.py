@@ -230,14 +230,20 @@ def test_pf_is_reset(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+def add_bond(start_daemon, vfs):
+    """Starts a daemon whose relay 0 has a bond of these VFs, of which one works at a time."""
+    daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
+    daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
+                        *(f"--pci-addr={vf}" for vf in vfs))
+    return daemon
+
+
 def test_bond_fails_over(nic_host, start_daemon, start_vm):
     """A bond of two VFs of different PFs: a wire is cut, a VF is removed, and the PF of the
     remaining VF is reset. The bond is then reopened on that VF, with the MAC that it had from the
     other."""
     vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
-    daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
-    daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
-                        *(f"--pci-addr={vf}" for vf in vfs))
+    daemon = add_bond(start_daemon, vfs)
     vm = start_vm(daemon, mac(vfs[0]))
     vm.wait_answer()
     vm.assert_answers()
@@ -262,9 +268,7 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
 def test_bond_of_many(nic_host, start_daemon, start_vm):
     """Each member has receive rings of its own to fill, also when all have been away."""
     vfs = [vf for pf in nic_host.PFS for vf in nic_host.make_vfs(pf, 4)]
-    daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
-    daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
-                        *(f"--pci-addr={vf}" for vf in vfs))
+    daemon = add_bond(start_daemon, vfs)
     vm = start_vm(daemon, mac(vfs[0]))
     vm.wait_answer()
     vm.assert_answers()
