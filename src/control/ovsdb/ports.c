@@ -46,11 +46,20 @@ static int find_device(struct row *row, const char *sysfs, bool look_again,
 	return r;
 }
 
-static int find_relay(const struct row *row, const char *sysfs, const struct device_id *device,
-	unsigned *ret_id, struct err *err)
+/* The relay that has the device now, or -1. */
+static int relay_with(const struct port have[RELAYS_MAX], const struct device_id *device)
+{
+	for (int i = 0; i < RELAYS_MAX; i++)
+		if (have[i].set && !strcmp(have[i].device.text, device->text))
+			return i;
+	return -1;
+}
+
+static int find_relay(const struct row *row, const struct port have[RELAYS_MAX], const char *sysfs,
+	const struct device_id *device, unsigned *ret_id, struct err *err)
 {
 	struct host_vf vf = row->vf;
-	int r;
+	int present, r;
 
 	if (row->relay_id) {
 		if (number_parse(row->relay_id, RELAYS_MAX - 1, ret_id) == 0)
@@ -64,9 +73,12 @@ static int find_relay(const struct row *row, const char *sysfs, const struct dev
 			"%s has no VF number; name the relay by external_ids:virtio_forwarder_id",
 			device->name);
 	if (row->device) {
-		r = host_vf_from_pci(sysfs, &device->pci, &vf, err);
-		if (r < 0)
+		present = relay_with(have, device);
+		r = host_vf_from_pci(sysfs, &device->pci, &vf, present < 0 ? err : NULL);
+		if (r < 0 && present < 0)
 			return r;
+		if (r < 0) /* a VF that is away keeps its relay */
+			vf.number = present;
 	}
 	if (vf.number >= RELAYS_MAX)
 		return err_set(err, EINVAL,
@@ -78,8 +90,8 @@ static int find_relay(const struct row *row, const char *sysfs, const struct dev
 }
 
 /* Finds the port that the row asks for. Returns its relay id or a negative errno. */
-static int find_port(
-	struct row *row, const char *sysfs, bool look_again, struct port *ret_port, struct err *err)
+static int find_port(struct row *row, const struct port have[RELAYS_MAX], const char *sysfs,
+	bool look_again, struct port *ret_port, struct err *err)
 {
 	struct port port = {.set = true};
 	unsigned relay_id = 0;
@@ -87,7 +99,7 @@ static int find_port(
 
 	r = find_device(row, sysfs, look_again, &port.device, err);
 	if (r >= 0)
-		r = find_relay(row, sysfs, &port.device, &relay_id, err);
+		r = find_relay(row, have, sysfs, &port.device, &relay_id, err);
 	if (r < 0)
 		return r;
 	text_copy(port.ident, sizeof(port.ident), row->ident ? row->ident : "");
@@ -129,7 +141,7 @@ static struct claimant claimant_from_row(
 	struct claimant claimant = {.row = row};
 
 	row->problem.text[0] = '\0';
-	claimant.relay_id = find_port(row, sysfs, look_again, &claimant.port, &row->problem);
+	claimant.relay_id = find_port(row, have, sysfs, look_again, &claimant.port, &row->problem);
 	for (int i = 0; i < RELAYS_MAX && claimant.relay_id >= 0; i++) {
 		if (!have[i].set || strcmp(have[i].interface, row->name) != 0)
 			continue;

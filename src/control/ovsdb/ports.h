@@ -23,8 +23,9 @@ struct port {
 /*
  * Works out ret_want[relay id] from the rows. A row without a usable answer gets no port; its
  * `problem` and `retry` are set. If several rows claim the same relay or device, the row that has
- * it now (`have`) keeps it; otherwise the first by name gets it. `look_again`: the host has
- * changed, so sysfs is also asked again about interfaces that were resolved before.
+ * it now (`have`) keeps it; otherwise the first by name gets it. A VF that is away keeps its relay.
+ * `look_again`: the host has changed, so sysfs is also asked again about interfaces that were
+ * resolved before.
  */
 void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], const char *sysfs,
 	bool look_again, struct port ret_want[RELAYS_MAX]);

@@ -374,6 +374,39 @@ static void a_bound_vf_stays_its_rows(void **state)
 	assert_string_equal(bed->log, "");
 }
 
+/* A row that names its VF by address, and no relay: the relay is the VF's number. */
+static void a_vf_that_is_away_keeps_its_relay(void **state)
+{
+	struct bed *bed = *state;
+
+	take(bed, true,
+		INTERFACES(ROW("u1", "tap7", MARK ",['virtio_forwarder_device','05:08.2']")));
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 2 0000:05:08.2;");
+	fake_sysfs_remove(&bed->fs, "bus/pci/devices/0000:05:08.2");
+	fake_sysfs_remove(&bed->fs, "devices/pci0000:00/0000:05:08.2");
+	fake_sysfs_remove(&bed->fs, "devices/pci0000:00/0000:05:00.0/virtfn2");
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "tap7", "", false);
+	assert_string_equal(row_of(bed, "tap7")->problem.text, "");
+	/* a port of another name takes its place; others that name VFs that are away get nothing */
+	take(bed, false,
+		INTERFACES("'u1':{'old':{}}," ROW(
+			"u2", "tap8", MARK ",['virtio_forwarder_device','05:08.2']") "," ROW("u3",
+			"tap9", MARK ",['virtio_forwarder_device','05:08.7']")));
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "tap9", "there is no PCI device 0000:05:08.7", true);
+	/* it comes back with another number, and at first without the links to and from its PF */
+	fake_sysfs_pci(&bed->fs, "0000:05:08.2", "vfio-pci", 4);
+	follow(bed, true);
+	assert_string_equal(bed->log, "");
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:08.2", 6);
+	follow(bed, true);
+	assert_string_equal(bed->log, "remove 2 0000:05:08.2;add 6 0000:05:08.2;");
+}
+
 #define LONG_UUID                                                   \
 	"{'Interface':{'much longer than any identifier of a row':" \
 	"{'new':{'name':'x','external_ids':['map',[]]}}}}"
@@ -433,6 +466,7 @@ int main(void)
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
 		IN_BED(a_long_ident_is_cut_between_characters),
 		IN_BED(a_bound_vf_stays_its_rows),
+		IN_BED(a_vf_that_is_away_keeps_its_relay),
 		IN_BED(malformed_updates_are_refused),
 	};
 
