@@ -68,6 +68,7 @@ def full():
         cells += _saturated(Setup(packed, jumbo=True), ("9000",))
         cells += [Cell(Setup(packed, jumbo=True, spread=True), "vf_to_vm", "9000")]
         cells += _saturated(Setup(packed, queues=4), ("64", "1500"))
+    cells += _saturated(Setup(packed=True, in_order=True), ("64", "1500"))
     for relays in (8, 16, 64):
         cells += _saturated(Setup(relays=relays), ("64", "1500"))
     cells += _saturated(Setup(relays=64, ring=256), ("64", "1500"))  # QEMU's default

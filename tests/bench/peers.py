@@ -26,6 +26,7 @@ class Setup:
     """What the VMs and devices are like; relays are restarted for each setup."""
     packed: bool = False
     mergeable: bool = True
+    in_order: bool = False  # packed: a burst from a VM may be given back by one descriptor
     queues: int = 1
     relays: int = 1
     jumbo: bool = False
@@ -36,6 +37,7 @@ class Setup:
         return " ".join([
             "packed" if self.packed else "split",
             "mergeable" if self.mergeable else "single",
+            *(["in order"] if self.in_order else []),
             *(["spread"] if self.spread else []),
             *([f"{self.queues} queues"] if self.queues > 1 else []),
             *([f"{self.relays} relays"] if self.relays > 1 else []),
@@ -111,6 +113,7 @@ class Peer:
              f"--room={FRAME_ROOM if setup.jumbo and not setup.spread else 2048}",
              *(["--packed"] if setup.packed else []),
              *(["--mergeable"] if setup.mergeable else []),
+             *(["--in-order"] if setup.in_order else []),
              *(["--huge"] if self.machine.huge_dir else []), *self.sockets()],
             f"{self.name}-vm", log_path=self.directory / "vm.log", tty=True))
         self._pids.append(vm.pid)

@@ -32,7 +32,7 @@ struct options {
 	unsigned queues, queue_size;
 	unsigned room_bytes; /* of a buffer */
 	unsigned ports;
-	bool packed, mergeable, huge;
+	bool packed, mergeable, in_order, huge;
 	char **sockets;
 };
 
@@ -60,7 +60,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: bench-vm --vf-to-vm=FILE --vm-to-vf=FILE --cpu=N --queues=N "
-		"--queue-size=N --room=BYTES [--packed] [--mergeable] [--huge] SOCKET...\n");
+		"--queue-size=N --room=BYTES [--packed] [--mergeable] [--in-order] [--huge] "
+		"SOCKET...\n");
 	return -EINVAL;
 }
 
@@ -69,7 +70,8 @@ static int parse(struct options *o, int argc, char **argv)
 	static const struct option table[] = {{"vf-to-vm", 1, NULL, 'f'},
 		{"vm-to-vf", 1, NULL, 't'}, {"cpu", 1, NULL, 'c'}, {"queues", 1, NULL, 'q'},
 		{"queue-size", 1, NULL, 's'}, {"room", 1, NULL, 'r'}, {"packed", 0, NULL, 'p'},
-		{"mergeable", 0, NULL, 'm'}, {"huge", 0, NULL, 'h'}, {0}};
+		{"mergeable", 0, NULL, 'm'}, {"in-order", 0, NULL, 'i'}, {"huge", 0, NULL, 'h'},
+		{0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
@@ -97,6 +99,9 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 'm':
 			o->mergeable = true;
+			break;
+		case 'i':
+			o->in_order = true;
 			break;
 		case 'h':
 			o->huge = true;
@@ -154,8 +159,9 @@ static int open_port(struct vm *vm, unsigned index)
 	snprintf(name, sizeof(name), "net_virtio_user%u", index);
 	snprintf(arguments, sizeof(arguments),
 		"path=%s,mac=02:00:00:00:%02x:01,queues=%u,queue_size=%u,packed_vq=%d,mrg_rxbuf=%d,"
-		"in_order=0",
-		o->sockets[index], index, o->queues, o->queue_size, o->packed, o->mergeable);
+		"in_order=%d",
+		o->sockets[index], index, o->queues, o->queue_size, o->packed, o->mergeable,
+		o->in_order);
 	int ret = rte_vdev_init(name, arguments);
 	if (ret == 0)
 		ret = rte_eth_dev_get_port_by_name(name, &port);

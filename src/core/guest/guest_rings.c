@@ -211,12 +211,20 @@ static bool has(const struct guest_session *session, unsigned feature)
 	return session->features >> feature & 1;
 }
 
-static void set_options(struct guest_session *session, struct ring *ring)
+static bool is_transmit(unsigned i)
 {
+	return i == GUEST_TRANSMIT_RING(i / 2);
+}
+
+static void set_options(struct guest_session *session, unsigned i)
+{
+	struct ring *ring = &session->rings[i];
+
 	ring->memory = &session->memory;
 	ring->packed = has(session, VIRTIO_F_RING_PACKED);
 	ring->mergeable = has(session, VIRTIO_NET_F_MRG_RXBUF);
 	ring->event_index = has(session, VIRTIO_RING_F_EVENT_IDX);
+	ring->in_order = has(session, VIRTIO_F_IN_ORDER) && is_transmit(i);
 	ring->data_valid = has(session, VIRTIO_NET_F_GUEST_CSUM);
 	ring->header_bytes = ring->packed || ring->mergeable || has(session, VIRTIO_F_VERSION_1)
 	                             ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -234,7 +242,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 		rte_vhost_get_vring_base(session->vid, i, &base, &used_base) != 0 ||
 		vring.desc == NULL || vring.avail == NULL || vring.used == NULL || vring.size == 0)
 		return false;
-	set_options(session, ring);
+	set_options(session, i);
 	ring->desc = vring.desc;
 	ring->avail = vring.avail;
 	ring->used = vring.used;
@@ -245,7 +253,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->known = ring->next;
 	ring->wrap = base >> 15;
 	ring->called = false;
-	if (guest->options.zero_copy && i == GUEST_TRANSMIT_RING(i / 2) && ring->loans == NULL)
+	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	return !ring->packed || ring->next < ring->size;
 }
@@ -274,9 +282,9 @@ static void publish_rings(struct guest_session *session)
 }
 
 /* A driver that may use indirect tables does not need chains of several descriptors. */
-static bool has_no_chains(const struct guest_session *session)
+static bool can_find_position(const struct guest_session *session, const struct ring *ring)
 {
-	return session->features & 1ULL << VIRTIO_RING_F_INDIRECT_DESC;
+	return ring->packed && (ring->in_order || has(session, VIRTIO_RING_F_INDIRECT_DESC));
 }
 
 void guest_rings_load(struct guest *guest, struct guest_session *session)
@@ -298,7 +306,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 			ring_call(&session->rings[i]);
 		set_bit(&session->uncalled, i, false);
 		if (fresh) {
-			if (session->rings[i].packed && has_no_chains(session))
+			if (can_find_position(session, &session->rings[i]))
 				ring_packed_find_position(&session->rings[i]);
 			ring_ask_to_notify(&session->rings[i], false); /* workers poll at first */
 		}

@@ -68,6 +68,7 @@ struct ring {
 	bool packed;
 	bool mergeable;       /* a packet may take several receive buffers */
 	bool event_index;     /* VIRTIO_RING_F_EVENT_IDX */
+	bool in_order;        /* VIRTIO_F_IN_ORDER, and the guest sends by it */
 	bool data_valid;      /* the guest relies on checksums that the device has checked */
 	uint8_t header_bytes; /* in front of each packet */
 	int call_fd;          /* eventfd to interrupt the guest; negative: none */
@@ -145,7 +146,9 @@ void ring_call(const struct ring *ring);
  * stop or migration, or the start. Buffers are marked as used one by one and in order, and a driver
  * that offers a buffer again leaves the used flag as it is. So the used flags of all descriptors
  * before the position differ from those behind it (virtio 1.2, 2.8.1). Chains of several
- * descriptors are an exception: not for guests that may make many of them. The vhost thread.
+ * descriptors are an exception: not for guests that may make many of them. Nor is it so for a ring
+ * that is `in_order`, where whole bursts are marked as used, but the last descriptor of each is
+ * marked, too. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 

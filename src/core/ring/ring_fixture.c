@@ -155,11 +155,16 @@ static bool take_packed(struct driver *driver, uint16_t *ret_id, uint32_t *ret_b
 	const struct vring_packed_desc *at = packed_desc(driver, driver->used);
 	bool is_avail = at->flags & F_AVAIL, is_used = at->flags & F_USED;
 
-	if (is_avail != is_used || is_used != driver->used_wrap || driver->n_free == driver->size)
+	if (driver->n_free == driver->size ||
+		(!driver->in_burst && (is_avail != is_used || is_used != driver->used_wrap)))
 		return false;
-	*ret_id = at->id;
-	*ret_bytes = at->len;
-	driver->used += driver->slots[at->id];
+	if (!driver->in_burst) {
+		driver->burst_id = at->id;
+		*ret_bytes = at->len;
+	}
+	*ret_id = driver->in_order ? driver->used : at->id; /* the id of a buffer is its place */
+	driver->in_burst = *ret_id != driver->burst_id;
+	driver->used += driver->slots[*ret_id];
 	if (driver->used >= driver->size) {
 		driver->used -= driver->size;
 		driver->used_wrap = !driver->used_wrap;

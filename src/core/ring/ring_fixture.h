@@ -28,12 +28,15 @@ struct driver {
 	uint16_t size;   /* 128 at most */
 	bool packed;
 	bool indirect;   /* offer buffers of several pieces by an indirect table */
+	bool in_order;   /* packed: one used descriptor may stand for a burst */
 	uint16_t next;   /* the next descriptor */
 	bool wrap;       /* packed */
 	uint16_t avail;  /* split: the available index */
 	uint16_t n_free; /* descriptors */
 	uint16_t used;   /* split: the used index seen; packed: the descriptor to be used next */
 	bool used_wrap;  /* packed */
+	bool in_burst;   /* packed: the used buffers up to this one are known */
+	uint16_t burst_id;
 	uint16_t slots[128]; /* descriptors of each buffer that is out, by its id */
 };
 

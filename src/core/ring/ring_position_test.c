@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -193,6 +194,139 @@ static void leaves_a_ring_of_chains_alone(void **state)
 	bench_free(bench);
 }
 
+/* Any position that a frontend may remember. */
+static void forget_position(struct ring *ring, unsigned any)
+{
+	ring->next = any % ring->size;
+	ring->wrap = any / ring->size % 2;
+}
+
+static void expect_position(struct bench *bench, uint16_t next, bool wrap)
+{
+	assert_int_equal(bench->ring.next, next);
+	assert_int_equal(bench->ring.wrap, wrap);
+	assert_false(ring_packed_find_position(&bench->ring));
+}
+
+/* The guest sends until its ring is full, or somewhat less. */
+static void send_in_order(struct bench *bench, unsigned left_free, unsigned pieces)
+{
+	while (bench->driver.n_free >= left_free + pieces &&
+		bench_send(bench, 100, pieces, bench->driver.next))
+		;
+}
+
+static void take_back(struct bench *bench, unsigned n)
+{
+	const uint8_t *first = bench->driver.memory + AT_BUFFERS;
+	uint8_t *buffer;
+	uint32_t written;
+
+	for (; n > 0; n--) {
+		const uint16_t expected = bench->driver.used;
+		assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_ptr_equal(buffer, first + expected * BUFFER_BYTES);
+	}
+}
+
+/*
+ * Bursts of every length, of buffers that are chains or not, of which the driver has taken back
+ * some and offered some again: what a backend finds that replaces one that died.
+ */
+static void finds_position_in_order(bool packed, uint16_t size)
+{
+	unsigned seed = 1;
+
+	for (unsigned pieces = 1; pieces <= MIN(3, size); pieces++) {
+		struct bench *bench = bench_new_of(packed, size);
+		struct ring *ring = &bench->ring;
+		bench->driver.in_order = ring->in_order = true;
+		for (unsigned i = 0; i < 50u * size; i++) {
+			send_in_order(bench, rand_r(&seed) % size, pieces);
+			uint16_t n = bench_take(bench, 1 + rand_r(&seed) % RING_BURST);
+			rte_pktmbuf_free_bulk(bench->packets, n);
+			const uint16_t next = ring->next;
+			const bool wrap = ring->wrap;
+			forget_position(ring, rand_r(&seed));
+			ring_packed_find_position(ring);
+			expect_position(bench, next, wrap);
+			unsigned some = n > 0 ? rand_r(&seed) % n : 0;
+			take_back(bench, some);
+			send_in_order(bench, 0, pieces);
+			forget_position(ring, rand_r(&seed));
+			ring_packed_find_position(ring);
+			expect_position(bench, next, wrap);
+			take_back(bench, n - some);
+		}
+		bench_free(bench);
+	}
+}
+
+static void finds_the_position_of_a_ring_in_order(void **state)
+{
+	bench_every_size(true, finds_position_in_order);
+}
+
+/* The backend was killed between the marks of the last and of the first buffer of a burst. */
+static void completes_burst_in_order(bool packed, uint16_t size)
+{
+	for (uint16_t n = 2; n <= MIN(size, RING_BURST); n++) {
+		struct bench *bench = bench_new_of(packed, size);
+		struct ring *ring = &bench->ring;
+		bench->driver.in_order = ring->in_order = true;
+		for (unsigned i = 0; i < 3u * size; i++) {
+			send_in_order(bench, 0, 1);
+			const uint16_t first = ring->next;
+			const struct vring_packed_desc before = ring->packed_desc[first];
+			assert_int_equal(bench_take(bench, n), n);
+			rte_pktmbuf_free_bulk(bench->packets, n);
+			const uint16_t next = ring->next;
+			const bool wrap = ring->wrap;
+			ring->packed_desc[first] = before;
+			forget_position(ring, next + 1);
+			assert_true(ring_packed_find_position(ring));
+			expect_position(bench, next, wrap);
+			take_back(bench, n);
+		}
+		bench_free(bench);
+	}
+}
+
+static void completes_a_burst_in_order(void **state)
+{
+	bench_every_size(true, completes_burst_in_order);
+}
+
+/* Other backends mark the first buffer of a burst alone, and tell the position (in a migration). */
+static void believes_other_backend(bool packed, uint16_t size)
+{
+	unsigned seed = 1;
+
+	struct bench *bench = bench_new_of(packed, size);
+	struct ring *ring = &bench->ring;
+	bench->driver.in_order = ring->in_order = true;
+	for (unsigned i = 0; i < 50u * size; i++) {
+		struct vring_packed_desc before[RING_BURST];
+		const uint16_t first = ring->next;
+		send_in_order(bench, rand_r(&seed) % size, 1);
+		for (uint16_t slot = 0; slot < MIN(size, RING_BURST); slot++)
+			before[slot] = ring->packed_desc[(first + slot) % size];
+		uint16_t n = bench_take(bench, 1 + rand_r(&seed) % RING_BURST);
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		if (n > 1)
+			ring->packed_desc[(first + n - 1) % size] = before[n - 1];
+		assert_false(ring_packed_find_position(ring));
+		take_back(bench, n);
+		assert_false(ring_packed_find_position(ring));
+	}
+	bench_free(bench);
+}
+
+static void believes_another_backend(void **state)
+{
+	bench_every_size(true, believes_other_backend);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +335,9 @@ int main(void)
 		cmocka_unit_test(goes_on_after_a_torn_burst),
 		cmocka_unit_test(believes_the_end_of_a_chain),
 		cmocka_unit_test(leaves_a_ring_of_chains_alone),
+		cmocka_unit_test(finds_the_position_of_a_ring_in_order),
+		cmocka_unit_test(completes_a_burst_in_order),
+		cmocka_unit_test(believes_another_backend),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
