@@ -296,6 +296,21 @@ def test_flat_without_device(static):
     assert lines["relay_0.vf_to_vm.cpu_-1.pkts_rx_from_vf"] == "0"
 
 
+def test_flat_socket_mode(static, dynamic):
+    """Under our own name only; in the words of --socket-mode."""
+    def modes(daemon):
+        lines = flat(call("vio4wd", "stats", "--stats-ep", daemon.stats_endpoint, "--include-inactive",
+                          "--delay=0")[1])
+        return {name: value for name, value in lines.items() if name.endswith("socket_mode")}
+
+    assert modes(static) == {f"relay_{i}.vhost.socket_mode": "server" for i in range(64)}
+    assert modes(dynamic) == {}
+    assert call("vio4wd", "port", "add-sock", f"--zmq-ep={dynamic.port_control_endpoint}",
+                "--device=net_null7", f"--vhost-path={dynamic.directory}/vm.sock",
+                "--socket-mode=client") == (DONE, "", "")
+    assert modes(dynamic) == {"relay_0.vhost.socket_mode": "client"}
+
+
 def test_only_active_by_default(static):
     assert call(STATS, "--stats-ep", static.stats_endpoint) == (DONE, "", "")
 

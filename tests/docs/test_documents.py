@@ -144,7 +144,10 @@ ln -s /usr/bin/virtio-forwarder /usr/lib/virtio-forwarder/*.py build/bin
     "openstack.md": """
 virtio-forwarder --config=/dev/null --no-huge --cpus=1 --vhost-path=/tmp/virtio-forwarder \
     --dynamic-sockets --zmq-port-control-ep --zmq-stats-ep
-vio4wd port add-sock --device=net_null7 --vhost-path=/tmp/virtio-forwarder/vhu1
+vio4wd port add-sock --device=net_af_packet1,iface=veth2 --vhost-path=/tmp/virtio-forwarder/vhu1 \
+    --socket-mode=client --ident='vm 1=a'
+ports() { vio4wd stats --include-inactive --relay=0 --delay=0 | sed '/vf_to_vm/,$d'; }
+ports >/run/before
 """,
     "ovs.md": f"""
 mkdir -p /run/openvswitch
@@ -153,6 +156,14 @@ ovsdb-server /run/conf.db --remote=punix:/run/openvswitch/db.sock --detach --no-
     --pidfile=/run/openvswitch/ovsdb-server.pid --log-file=/dev/null
 ovs-vsctl --no-wait init
 ovs-vsctl --no-wait add-br br0
+""",
+}
+
+
+# What must be true after it.
+EPILOGUES = {
+    "openstack.md": """
+ports | diff /run/before -
 """,
 }
 
@@ -168,5 +179,5 @@ def test_commands(document, installed, host, wire, veth):
     (installed / "etc" / "default").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "dist/virtioforwarder.default",
                 installed / "etc" / "default" / "virtioforwarder")
-    print(run_script(
-        host, installed, END_DAEMONS + PRELUDES.get(document.name, "") + script_of(document)))
+    print(run_script(host, installed, END_DAEMONS + PRELUDES.get(document.name, "")
+                     + script_of(document) + EPILOGUES.get(document.name, "")))

@@ -186,6 +186,9 @@ static void print_relay(const struct relay_stats *relay, const struct relay_rate
 	printf("relay_%u.socket_id=%u\n", relay->id, relay->socket_id);
 	if (relay->device[0])
 		printf("relay_%u.vf.pci_addr_str=%s\n", relay->id, relay->device);
+	if (extensions && relay->vhost_path[0])
+		printf("relay_%u.vhost.socket_mode=%s\n", relay->id,
+			relay->vm.listens ? "client" : "server");
 	printf("relay_%u.vhost.vhost_socket_name=%s\n", relay->id,
 		relay->vhost_path[0] ? relay->vhost_path : "NONE");
 	print_direction(&vf_to_vm_names, relay->id, &relay->vf_to_vm, &rates->vf_to_vm,
