@@ -18,10 +18,10 @@ static void takes_loopback_addresses(void **state)
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr;
 	socklen_t length;
 
-	assert_int_equal(loopback_parse("http://127.0.0.1:9177", &addr, &length, NULL), 0);
+	assert_int_equal(loopback_parse("http://127.0.0.1:29177", &addr, &length, NULL), 0);
 	assert_int_equal(length, sizeof(*in));
 	assert_int_equal(in->sin_family, AF_INET);
-	assert_int_equal(ntohs(in->sin_port), 9177);
+	assert_int_equal(ntohs(in->sin_port), 29177);
 	assert_int_equal(ntohl(in->sin_addr.s_addr), INADDR_LOOPBACK);
 	assert_int_equal(loopback_parse("http://127.9.8.7:65535", &addr, &length, NULL), 0);
 	assert_int_equal(loopback_parse("http://[::1]:1", &addr, &length, NULL), 0);
@@ -34,10 +34,10 @@ static void refuses_everything_else(void **state)
 {
 	static const char *const texts[] = {"", "http://", "http://127.0.0.1",
 		"http://127.0.0.1:", "http://127.0.0.1:0", "http://127.0.0.1:65536",
-		"http://127.0.0.1:80/metrics", "http://:9177", "127.0.0.1:9177",
-		"tcp://127.0.0.1:9177", "http://0.0.0.0:9177", "http://10.0.0.1:9177",
-		"http://126.0.0.1:9177", "http://[::]:9177", "http://[::ffff:10.0.0.1]:9177",
-		"http://localhost:9177", "http://127.1:9177", "https://127.0.0.1:9177"};
+		"http://127.0.0.1:80/metrics", "http://:29177", "127.0.0.1:29177",
+		"tcp://127.0.0.1:29177", "http://0.0.0.0:29177", "http://10.0.0.1:29177",
+		"http://126.0.0.1:29177", "http://[::]:29177", "http://[::ffff:10.0.0.1]:29177",
+		"http://localhost:29177", "http://127.1:29177", "https://127.0.0.1:29177"};
 	struct sockaddr_storage addr = {.ss_family = AF_UNIX};
 	socklen_t length = 1;
 

@@ -225,7 +225,7 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_METRICS_EP", .long_name = "metrics-ep",
 		ENDPOINT, AT(metrics_ep), .when_true = METRICS_ENDPOINT, .shipped = "true",
-		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:9177",
+		.help = "metrics for Prometheus: a UNIX socket, or http://127.0.0.1:29177",
 		.detail = "They are served over HTTP at /metrics: on the socket to root, on the loopback "
 			"interface to every user of this machine.",
 	},

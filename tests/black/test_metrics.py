@@ -166,7 +166,7 @@ def test_prometheus_scrapes_it(workdir, stack, host):
     """Debian's Prometheus with the shipped scrape configuration and rules, in a namespace of its
     own."""
     forwarder = stack.enter_context(Forwarder(
-        workdir, {0: "net_null0"}, netns=host, options=["--metrics-ep=http://127.0.0.1:9177"]))
+        workdir, {0: "net_null0"}, netns=host, options=["--metrics-ep=http://127.0.0.1:29177"]))
     scrapes = (ROOT / "dist/prometheus/scrape.yml").read_text(encoding="utf-8")
     config = workdir / "prometheus.yml"
     config.write_text(f"rule_files: ['{RULES}']\nscrape_configs:\n{scrapes}".replace("5s", "1s"),
@@ -239,8 +239,8 @@ def test_slow_and_hostile_clients(forwarder, endpoint, stack):
     assert http_get(endpoint)[0] == 200
 
 
-@pytest.mark.parametrize("address", ["http://0.0.0.0:9177", "http://192.0.2.1:9177",
-                                     "http://[::]:9177", "tcp://127.0.0.1:9177"])
+@pytest.mark.parametrize("address", ["http://0.0.0.0:29177", "http://192.0.2.1:29177",
+                                     "http://[::]:29177", "tcp://127.0.0.1:29177"])
 def test_addresses_that_others_could_reach_are_refused(workdir, address):
     result = subprocess.run([program("virtio-forwarder"), "--config=/dev/null", "-n",
                              f"-C{max(os.sched_getaffinity(0))}", f"-p{workdir}",
