@@ -103,49 +103,6 @@ def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint)
     assert peer.finish() == 0
 
 
-# The daemon was started at second 100, and again in the tenth minute.
-ONE_RESTART = f"""rule_files: [{RULES}]
-tests:
-  - interval: 1m
-    input_series:
-      - series: virtio_forwarder_start_time_seconds{{instance="host"}}
-        values: 100x9 700x30
-    promql_expr_test:
-      - {{expr: &told 'count(ALERTS{{alertname="VirtioForwarderRestarts"}})', eval_time: 9m}}
-      - {{expr: *told, eval_time: 11m, exp_samples: [{{labels: "{{}}", value: 1}}]}}
-      - {{expr: *told, eval_time: 30m}}
-"""
-
-
-# The device of relay 3 leaves in the tenth minute and comes back in the thirtieth; relay 4 has no
-# VM, relay 5 has both.
-DEVICE_LEAVES = f"""rule_files: [{RULES}]
-tests:
-  - interval: 1m
-    input_series:
-      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="3"}}', values: 1x9 0x19 1x10}}
-      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="3"}}', values: 1x40}}
-      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="4"}}', values: 0x40}}
-      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="4"}}', values: 0x40}}
-      - {{series: 'virtio_forwarder_relay_device_attached{{instance="host",relay="5"}}', values: 1x40}}
-      - {{series: 'virtio_forwarder_relay_vm_attached{{instance="host",relay="5"}}', values: 1x40}}
-    promql_expr_test:
-      - expr: &told 'count by (relay) (ALERTS{{alertname="VirtioForwarderDeviceMissing",alertstate="firing"}})'
-        eval_time: 14m
-      - {{expr: *told, eval_time: 16m, exp_samples: [{{labels: '{{relay="3"}}', value: 1}}]}}
-      - {{expr: *told, eval_time: 31m}}
-"""
-
-
-@pytest.mark.parametrize("test", [ONE_RESTART, DEVICE_LEAVES], ids=["one restart", "device leaves"])
-def test_an_alert_tells(workdir, test):
-    """Alerts for one restart, after which relays that were added at run time may be gone, and for a
-    VM without a device."""
-    path = workdir / "test.yml"
-    path.write_text(test, encoding="utf-8")
-    assert "SUCCESS" in run(["promtool", "test", "rules", path])
-
-
 def told_metrics():
     """The names in docs/metrics.md, which is generated from the table in the code."""
     lines = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
