@@ -116,14 +116,29 @@ static int open_metrics(struct services *services, const struct config *config,
 		.userdata = forwarder,
 	};
 
-	if (config->metrics_ep == NULL)
-		return 0;
 	return metrics_service_new(&services->metrics, event, config->metrics_ep, &source, err);
 }
 
 static void tap(void *userdata, unsigned relay_id, enum direction direction, struct tap *taps)
 {
 	forwarder_tap(userdata, relay_id, direction, taps);
+}
+
+/*
+ * The endpoints for looking only. One that cannot be opened must not keep the VMs from their
+ * network.
+ */
+static void open_views(struct services *services, const struct config *config,
+	struct forwarder *forwarder, sd_event *event)
+{
+	struct err err;
+
+	if (config->metrics_ep != NULL &&
+		open_metrics(services, config, forwarder, event, &err) < 0)
+		log_error("%s; there are no metrics until the daemon is restarted", err.text);
+	if (config->capture_ep != NULL && capture_service_new(&services->capture, event,
+						  config->capture_ep, tap, forwarder, &err) < 0)
+		log_error("%s; nothing can be captured until the daemon is restarted", err.text);
 }
 
 /* The ways of port control other than ZeroMQ. The configuration leaves only one of the three on. */
@@ -168,16 +183,12 @@ int services_new(struct services **ret_services, const struct config *config,
 	int r = services->zmq != NULL ? open_zmq(services, config, forwarder, event, err)
 	                              : err_set(err, ENOMEM, "no ZeroMQ context");
 	if (r == 0)
-		r = open_metrics(services, config, forwarder, event, err);
-	if (r == 0 && config->capture_ep != NULL)
-		r = capture_service_new(
-			&services->capture, event, config->capture_ep, tap, forwarder, err);
-	if (r == 0)
 		r = open_others(services, config, forwarder, event, err);
 	if (r < 0) {
 		services_free(services);
 		return r;
 	}
+	open_views(services, config, forwarder, event);
 	log_port_control(config);
 	*ret_services = services;
 	return 0;

@@ -10,7 +10,10 @@
 
 struct services;
 
-/* All or nothing. */
+/*
+ * All or nothing, except that metrics and captures are left out if their endpoint cannot be opened,
+ * which is logged.
+ */
 int services_new(struct services **ret_services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err);
 

@@ -16,6 +16,7 @@ from lib.metrics import http_get, scrape, value
 from lib.paths import ROOT, program
 from lib.peer import attached_peer, memif_device
 from lib.proc import Process, open_files, run, wait_until
+from lib.vhostuser import Frontend
 
 PACKETS = 20_000
 CLIENT_TIMEOUT_S = 5  # after so long the daemon closes a connection
@@ -194,6 +195,26 @@ def test_slow_and_hostile_clients(forwarder, endpoint, stack):
     wait_until(lambda: open_files(forwarder.pid) <= files + 1, 2 * CLIENT_TIMEOUT_S,
                "connections are closed")
     assert http_get(endpoint)[0] == 200
+
+
+def test_an_endpoint_that_cannot_be_opened(workdir, stack, host):
+    """Another process has the port, and the capture endpoint's directory is a file: the daemon says so,
+    and forwards all the same."""
+    stack.enter_context(Process(
+        host.argv(["/usr/bin/python3", "-m", "http.server", "-b", "127.0.0.1", "29177"]),
+        "exporter", log_path=workdir / "exporter.log"))
+    wait_until(lambda: "29177" in host.run(["ss", "-Hltn"]), 20, "the port is taken")
+    (workdir / "file").touch()
+    forwarder = stack.enter_context(Forwarder(
+        workdir, {0: "net_null0"}, netns=host,
+        options=["--metrics-ep=http://127.0.0.1:29177", f"--capture-ep=ipc://{workdir}/file/capture"]))
+    assert re.search(r" error metrics endpoint http://127\.0\.0\.1:29177: Address already in use "
+                     r"\(ss -ltnp says by whom\); ", forwarder.output.text)
+    assert re.search(rf" error capture endpoint: .*{workdir}/file.*; nothing can be captured",
+                     forwarder.output.text)
+    with Frontend(forwarder.socket(0)) as frontend:
+        frontend.start()
+        forwarder.wait_vm()
 
 
 @pytest.mark.parametrize("address", ["http://0.0.0.0:29177", "http://192.0.2.1:29177",

@@ -152,7 +152,8 @@ static int open_loopback(struct metrics_service *service, const char *endpoint, 
 		setsockopt(service->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		bind(service->fd, (struct sockaddr *)&addr, length) < 0 ||
 		listen(service->fd, SOMAXCONN) < 0)
-		return err_set(err, errno, "metrics endpoint %s: %s", endpoint, strerror(errno));
+		return err_set(err, errno, "metrics endpoint %s: %s%s", endpoint, strerror(errno),
+			errno == EADDRINUSE ? " (ss -ltnp says by whom)" : "");
 	return 0;
 }
 
