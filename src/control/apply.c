@@ -32,14 +32,20 @@ static bool same_device(const struct op_device *attached, const struct op_device
 	return device_id_equal(&attached->members[0], &named->members[0]);
 }
 
-/* True if both have the same members in the same order and, for bonds, the same mode. */
-static bool same_make(const struct op_device *a, const struct op_device *b)
+/* True if `named` is this device, without arguments or with the same ones. */
+static bool same_member(const struct device_id *attached, const struct device_id *named)
 {
-	if (a->n_members != b->n_members ||
-		(a->bond_name[0] != '\0' && a->bond_mode != b->bond_mode))
+	return !strcmp(named->text, attached->name) || !strcmp(named->text, attached->text);
+}
+
+/* True if both have the same members in the same order and, for bonds, the same mode. */
+static bool same_make(const struct op_device *attached, const struct op_device *named)
+{
+	if (attached->n_members != named->n_members ||
+		(attached->bond_name[0] != '\0' && attached->bond_mode != named->bond_mode))
 		return false;
-	for (unsigned i = 0; i < a->n_members; i++)
-		if (!device_id_equal(&a->members[i], &b->members[i]))
+	for (unsigned i = 0; i < attached->n_members; i++)
+		if (!same_member(&attached->members[i], &named->members[i]))
 			return false;
 	return true;
 }

@@ -111,15 +111,17 @@ def test_conditional_of_a_device_from_the_start(start):
 
 
 def test_conflicts(static):
-    static.done(ADD, virtio_id=1, device=["net_null0"])
+    static.done(ADD, virtio_id=1, device=["net_null0,size=64"])
     for conditional in True, False:
-        code, reason = static.refused(
-            ADD, virtio_id=1, device=["net_null1"], conditional=conditional)
-        assert code == errno.EBUSY and "net_null0" in reason
+        for device in "net_null1", "net_null0,size=256":
+            code, reason = static.refused(
+                ADD, virtio_id=1, device=[device], conditional=conditional)
+            assert code == errno.EBUSY and "net_null0" in reason
         code, reason = static.refused(
             ADD, virtio_id=2, device=["net_null0"], conditional=conditional)
         assert code == errno.EBUSY and "1" in reason
-    assert static.devices() == {1: "net_null0"}
+    static.done(ADD, virtio_id=1, device=["net_null0"])  # named without arguments
+    assert static.devices() == {1: "net_null0,size=64"}
 
 
 def test_missing_vf(static):
@@ -338,12 +340,14 @@ def test_dynamic_sockets(dynamic):
 def test_dynamic_socket_is_there_already(dynamic):
     """OK means that everything is as the request wants it; at most the ident changes."""
     path = str(dynamic.directory / "same.sock")
-    bond = {"vhost_path": path, "name": "net_bonding0", "device": ["net_null0", "net_null1"]}
+    members = ["net_null0", "net_null1,size=64"]
+    bond = {"vhost_path": path, "name": "net_bonding0", "device": members}
     dynamic.done(ADD_SOCK, **bond, mode=2, socket_mode=SERVER, ident="one")
     dynamic.done(ADD_SOCK, **bond, mode=2, ident="two")
     dynamic.done(ADD_SOCK, **bond, mode=2)
     assert dynamic.relay(0).ident == "two"
     for other in ({"mode": 1}, {"mode": 2, "device": ["net_null0", "net_null2"]},
+                  {"mode": 2, "device": ["net_null0", "net_null1,size=256"]},
                   {"mode": 2, "socket_mode": CLIENT}):
         code, reason = dynamic.refused(ADD_SOCK, **{**bond, **other, "ident": "three"})
         assert code == errno.EBUSY and "net_bonding0" in reason, other
