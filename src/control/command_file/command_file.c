@@ -138,7 +138,10 @@ static int find_port(const struct command_file *file, const struct command *comm
 
 static void execute(struct command_file *file, const struct command *command)
 {
-	struct op op = {.kind = command->add ? OP_ADD : OP_REMOVE, .conditional = true};
+	struct op op = {
+		.kind = command->add ? OP_ADD : OP_REMOVE,
+		.conditional = command->add,
+	};
 	const char *verb = command->add ? "add_port" : "del_port";
 	struct op_result result = {0};
 	struct added_port *added;

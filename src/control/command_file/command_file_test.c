@@ -32,7 +32,7 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 	size_t length = strlen(bed->log);
 
 	assert_int_equal(op->device.n_members, 1);
-	assert_true(op->conditional);
+	assert_int_equal(op->conditional, op->kind == OP_ADD);
 	if (bed->slow)
 		nanosleep(&(struct timespec){.tv_nsec = TURN_NS}, NULL);
 	snprintf(bed->log + length, sizeof(bed->log) - length, "%s %d %s;",
@@ -206,6 +206,26 @@ static void a_vanished_interface_can_be_deleted(void **state)
 	assert_string_equal(bed->log, "");
 }
 
+/* A deletion by another VF of the same number is refused and does not count. */
+static void a_failed_deletion_changes_nothing(void **state)
+{
+	struct bed *bed = *state;
+
+	fake_sysfs_pci(&bed->fs, "0000:06:00.0", "igb", 4);
+	fake_sysfs_pci(&bed->fs, "0000:06:08.3", "igbvf", 5);
+	fake_sysfs_vf(&bed->fs, "0000:06:00.0", "0000:06:08.3", 3);
+	fake_sysfs_netdev(&bed->fs, "other3", "0000:06:08.3", NULL, NULL);
+	start(bed);
+	command(bed, "add_port eth3\n");
+	bed->code = ENOENT;
+	command(bed, "del_port other3\n");
+	assert_string_equal(bed->log, "remove 3 0000:06:08.3;");
+	bed->code = 0;
+	fake_sysfs_remove(&bed->fs, "class/net/eth3");
+	command(bed, "del_port eth3\n");
+	assert_string_equal(bed->log, "remove 3 0000:05:08.3;");
+}
+
 static void bad_commands_do_nothing(void **state)
 {
 	struct bed *bed = *state;
@@ -337,6 +357,7 @@ int main(void)
 		IN_BED(a_file_from_before_the_start_is_taken),
 		IN_BED(an_open_file_is_waited_for),
 		IN_BED(a_vanished_interface_can_be_deleted),
+		IN_BED(a_failed_deletion_changes_nothing),
 		IN_BED(bad_commands_do_nothing),
 		IN_BED(refused_files_are_left_alone),
 		IN_BED(slow_commands_take_turns),
