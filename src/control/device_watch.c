@@ -179,7 +179,7 @@ static void lose_the_gone(struct device_watch *watch)
 			const struct device_id *id = &relay->device.members[m];
 			if (id->is_pci && host_pci_incarnation(SYSFS_ROOT, &id->pci) !=
 						  relay->members[m].incarnation)
-				relay_lose(relay, m);
+				relay_lose(relay, m, "it was removed from the host");
 		}
 	}
 }
@@ -207,10 +207,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 	}
 	if (!is_turn(look, DOUBTED_LOOKS))
 		return;
-	log_info("relay %u: device %s has received nothing since the link of its PF came up: it is "
-		 "opened anew",
-		relay->id, id->text);
-	relay_lose(relay, m);
+	relay_lose(relay, m, "it has received nothing since the link of its PF came up");
 }
 
 /* Returns true if another check of the relay makes sense. */
@@ -269,7 +266,7 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 				if (strcmp(relay->device.members[m].name, event.device) != 0)
 					continue;
 				if (event.kind == PORT_EVENT_LOST) {
-					relay_lose(relay, m);
+					relay_lose(relay, m, event.why);
 					look_soon(watch); /* it may only have been reset */
 					continue;
 				}

@@ -64,11 +64,11 @@ bool port_events_next(struct port_events *events, struct port_event *ret_event)
 {
 	eventfd_t n;
 
-	*ret_event = (struct port_event){PORT_EVENT_LOST, "net_null1"};
+	*ret_event = (struct port_event){PORT_EVENT_LOST, "it is a test", "net_null1"};
 	return eventfd_read(event_fd, &n) == 0;
 }
 
-void relay_lose(struct relay *relay, unsigned member)
+void relay_lose(struct relay *relay, unsigned member, const char *why)
 {
 	relay->members[member].away = true;
 }

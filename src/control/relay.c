@@ -283,7 +283,7 @@ static int take_member_in(struct relay *relay, const struct device_id *id, struc
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
-void relay_lose(struct relay *relay, unsigned member)
+void relay_lose(struct relay *relay, unsigned member, const char *why)
 {
 	const struct device_id *id = &relay->device.members[member];
 	bool last = true;
@@ -299,8 +299,8 @@ void relay_lose(struct relay *relay, unsigned member)
 	} else {
 		take_member_out(relay, id);
 	}
-	log_relay_event(relay, "device-lost", "relay %u: device %s is away; %s until it is back",
-		relay->id, id->text,
+	log_relay_event(relay, "device-lost",
+		"relay %u: device %s is away: %s; %s until it is back", relay->id, id->text, why,
 		last ? "its VM keeps its interface and reaches nobody"
 		     : "its bond goes on without it");
 }

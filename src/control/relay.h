@@ -91,11 +91,11 @@ void relay_fini(struct relay *relay);
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
 
 /*
- * Closes a member that has gone away or must be reopened. The relay keeps its device, and the VM
- * its interface. A bond goes on with its remaining members. Does nothing if the member is away
- * already.
+ * Closes a member that has gone away or must be reopened; `why` is for the log. The relay keeps its
+ * device, and the VM its interface. A bond goes on with its remaining members. Does nothing if the
+ * member is away already.
  */
-void relay_lose(struct relay *relay, unsigned member);
+void relay_lose(struct relay *relay, unsigned member, const char *why);
 
 /* Reopens a lost member. Blocks while the hardware starts. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err);

@@ -170,7 +170,7 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     def lose(member):
         (away / names[member]).touch()
         scrape(endpoint)
-        wait_for(f"device {devices[member]} is away")
+        wait_for(f"device {devices[member]} is away: the host wants it back; its bond goes on without it")
 
     def passing(member):
         """How long a packet of the VM takes."""

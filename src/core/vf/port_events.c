@@ -44,12 +44,14 @@ static void wake(void *userdata)
  * Interrupt thread. The control thread is woken by an alarm, which DPDK runs on this same thread
  * after this callback: a device cannot be closed while its callback still runs.
  */
-static void note(struct port_events *events, enum port_event_kind kind, const char *name)
+static void note(
+	struct port_events *events, enum port_event_kind kind, const char *name, const char *why)
 {
 	pthread_mutex_lock(&events->mutex);
 	if (events->n < EVENTS_MAX && !is_queued(events, kind, name)) {
 		struct port_event *event = &events->queue[events->n++];
 		event->kind = kind;
+		event->why = why;
 		snprintf(event->device, sizeof(event->device), "%s", name);
 	}
 	pthread_mutex_unlock(&events->mutex);
@@ -60,16 +62,21 @@ static void note(struct port_events *events, enum port_event_kind kind, const ch
 static void on_device_event(const char *name, enum rte_dev_event_type type, void *userdata)
 {
 	if (type == RTE_DEV_EVENT_REMOVE)
-		note(userdata, PORT_EVENT_LOST, name);
+		note(userdata, PORT_EVENT_LOST, name, "the host wants it back");
 }
 
 static int on_port_event(uint16_t port, enum rte_eth_event_type type, void *userdata, void *unused)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
 
-	if (rte_eth_dev_get_name_by_port(port, name) == 0)
-		note(userdata, type == RTE_ETH_EVENT_INTR_LSC ? PORT_EVENT_LINK : PORT_EVENT_LOST,
-			name);
+	if (rte_eth_dev_get_name_by_port(port, name) != 0)
+		return 0;
+	if (type == RTE_ETH_EVENT_INTR_LSC)
+		note(userdata, PORT_EVENT_LINK, name, NULL);
+	else
+		note(userdata, PORT_EVENT_LOST, name,
+			type == RTE_ETH_EVENT_INTR_RESET ? "its PF has reset it"
+							 : "its driver has lost it");
 	return 0;
 }
 

@@ -22,6 +22,7 @@ enum port_event_kind {
 
 struct port_event {
 	enum port_event_kind kind;
+	const char *why;               /* the device was lost; a literal, for the log */
 	char device[DEVICE_NAME_SIZE]; /* as in struct device_id */
 };
 
