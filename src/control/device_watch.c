@@ -149,10 +149,10 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 }
 
 /*
- * Asks for a pass over all relays. During a pass, another one follows it: restarting the pass at
- * every event could keep it from ever reaching its end.
+ * During a pass over all relays, another one follows it: restarting the pass at every event could
+ * keep it from ever reaching its end.
  */
-static void look_soon(struct device_watch *watch)
+void device_watch_look(struct device_watch *watch)
 {
 	if (watch->n_to_look % RELAYS_MAX > 0) {
 		watch->again = true;
@@ -237,7 +237,7 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 	if (watch->n_to_look > 0)
 		turn_set_timer(watch->look, 0);
 	else if (watch->again)
-		look_soon(watch);
+		device_watch_look(watch);
 	return 0;
 }
 
@@ -247,7 +247,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
 
 	if (host_uevent_read(fd) != 0) {
 		lose_the_gone(watch);
-		look_soon(watch);
+		device_watch_look(watch);
 	}
 	return 0;
 }
@@ -267,7 +267,7 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 					continue;
 				if (event.kind == PORT_EVENT_LOST) {
 					relay_lose(relay, m, event.why);
-					look_soon(watch); /* it may only have been reset */
+					device_watch_look(watch); /* it may only have been reset */
 					continue;
 				}
 				vf_describe_link(event.device, link, sizeof(link));
@@ -316,7 +316,7 @@ static void on_link_up(void *userdata, unsigned index)
 			member->link_ups = ups;
 			member->looks = 1;
 			member->tries = 0;
-			look_soon(watch);
+			device_watch_look(watch);
 		}
 	}
 }

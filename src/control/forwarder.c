@@ -22,6 +22,12 @@
 #define DISCARD_BYTES 2048
 
 /*
+ * For so long static devices are attached at start; the unit waits for 180 s. Others are attached
+ * once the daemon is ready.
+ */
+#define ATTACH_NS 60000000000
+
+/*
  * Each guest event wakes all workers, and a guest can cause as many as it likes. So at most
  * GUEST_EVENTS are handled in GUEST_EVENTS_MS.
  */
@@ -103,20 +109,59 @@ static int open_static_sockets(struct forwarder *forwarder, struct err *err)
 	return 0;
 }
 
-static int attach_static_devices(struct forwarder *forwarder, struct err *err)
+struct attempt {
+	int r; /* a negative errno: failed; 1: not made yet */
+	struct err err;
+};
+
+static struct op_device static_device(const struct config_vf *vf)
 {
+	return (struct op_device){.n_members = 1, .members = {vf->device}};
+}
+
+/* Tries to attach the static devices; returns how many attempts have failed. */
+static unsigned try_static_devices(
+	struct forwarder *forwarder, struct attempt ret_attempts[static RELAYS_MAX])
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+	unsigned n_failed = 0;
+
 	for (unsigned i = 0; i < forwarder->config->n_vfs; i++) {
 		const struct config_vf *vf = &forwarder->config->vfs[i];
-		struct op op = {.kind = OP_ADD, .relay_id = vf->relay_id};
-		struct op_result result;
+		const struct op_device device = static_device(vf);
+		struct attempt *attempt = &ret_attempts[i];
+		*attempt = (struct attempt){.r = 1};
+		if (clock_monotonic_ns() - began_ns < ATTACH_NS)
+			attempt->r = relay_attach(
+				&forwarder->relays[vf->relay_id], &device, &attempt->err);
+		if (attempt->r < 0)
+			n_failed++;
+	}
+	return n_failed;
+}
 
-		op.device.n_members = 1;
-		op.device.members[0] = vf->device;
-		forwarder_apply(forwarder, &op, &result);
-		if (result.code != 0) {
-			*err = result.err;
-			return -result.code;
-		}
+/*
+ * The relays are not kept from their devices by one that cannot be opened: that is waited for, like
+ * one that is lost later. But if none can be opened, something is wrong with the host or its
+ * configuration.
+ */
+static int attach_static_devices(struct forwarder *forwarder, struct err *err)
+{
+	const struct config *config = forwarder->config;
+	struct attempt attempts[RELAYS_MAX];
+
+	if (config->n_vfs > 0 && try_static_devices(forwarder, attempts) == config->n_vfs) {
+		*err = attempts[0].err;
+		return attempts[0].r;
+	}
+	for (unsigned i = 0; i < config->n_vfs; i++) {
+		const struct op_device device = static_device(&config->vfs[i]);
+		if (attempts[i].r == 0)
+			continue;
+		if (attempts[i].r < 0)
+			log_error("%s; trying again", attempts[i].err.text);
+		relay_await(&forwarder->relays[config->vfs[i].relay_id], &device, &attempts[i].err);
+		device_watch_look(forwarder->device_watch);
 	}
 	return 0;
 }

@@ -19,7 +19,8 @@ struct forwarder;
 
 /*
  * Starts the workers, opens the static sockets and attaches the static devices. DPDK must have been
- * initialized. `config` must outlive the forwarder. All or nothing.
+ * initialized. `config` must outlive the forwarder. All or nothing, except that static devices that
+ * cannot be opened are logged and waited for if at least one can.
  */
 int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
 	struct err *err);

@@ -305,6 +305,14 @@ void relay_lose(struct relay *relay, unsigned member, const char *why)
 		     : "its bond goes on without it");
 }
 
+/* No member has an incarnation, so that the watch may bind what the operator listed. */
+void relay_await(struct relay *relay, const struct op_device *device, const struct err *why)
+{
+	relay->device = *device;
+	for (unsigned i = 0; i < device->n_members; i++)
+		relay->members[i] = (struct relay_member){.away = true, .told = *why};
+}
+
 /* Reopens the device. A bond is opened with just this member; the others join later. */
 static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 {

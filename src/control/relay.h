@@ -97,6 +97,12 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
  */
 void relay_lose(struct relay *relay, unsigned member, const char *why);
 
+/*
+ * Gives the relay, which must have none, a device that could not be opened: it is away, like one
+ * that was lost. `why` has been logged.
+ */
+void relay_await(struct relay *relay, const struct op_device *device, const struct err *why);
+
 /* Reopens a lost member. Blocks while the hardware starts. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err);
 

@@ -203,7 +203,8 @@ def test_file_is_directory(bench):
     ("net_af_packet0,iface=nosuch0", ["net_af_packet0", "nosuch0"]),
 ])
 def test_device_missing(bench, device, words):
-    bench.refuses(FAILURE, words, options=[f"--add-pci-vf={device}=0"])
+    """If no static device can be opened; test_device.py has one that is missing among others."""
+    bench.refuses(FAILURE, words, options=[f"--add-pci-vf={device}=0", "--add-pci-vf=net_nosuch1=1"])
 
 
 def test_huge_dir_is_no_hugetlbfs(bench):

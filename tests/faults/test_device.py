@@ -140,6 +140,31 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
     wait_until(lambda: told() == set(relays), 20, "all devices have counters again")
 
 
+def test_static_device_that_is_missing_at_start(workdir, stack):
+    """The other relay has its device and serves its VM; the missing one is logged once, and opened
+    when it is there."""
+    absent = workdir / "absent"
+    absent.mkdir()
+    (absent / "net_null0").touch()
+    forwarder = Forwarder(workdir, {0: "net_null0", 1: "net_null1"})
+    preload(forwarder, "absent", absent)
+    stack.enter_context(forwarder)
+    assert forwarder.stats(0)["vf_to_vm"]["internal_state"] == "DPDK_ADDED"
+    vms = [stack.enter_context(Frontend(forwarder.socket(relay))).start() for relay in range(2)]
+    vms[1].send(FRAME)
+    wait_until(lambda: forwarder.stats(1)["vm_to_vf"]["pkts_tx_to_vf"] == 1, 10, "the other VM is served")
+    wait_until(lambda: len((absent / "net_null0").read_text(encoding="ascii").split()) >= 3, 20,
+               "it is tried again")
+    (absent / "net_null0").unlink()
+    wait_until(lambda: forwarder.stats(0)["vf_to_vm"]["internal_state"] == "DPDK_READY", 20,
+               "the device is opened")
+    vms[0].send(FRAME)
+    wait_until(lambda: forwarder.stats(0)["vm_to_vf"]["pkts_tx_to_vf"] == 1, 10, "its VM is served")
+    text = forwarder.output.text
+    assert text.count("device net_null0 cannot be attached: ") == 1 and text.count("; trying again") == 1
+    assert "relay 0: device net_null0 is back" in text
+
+
 @pytest.mark.silent_wire
 def test_member_that_does_not_come_back(workdir, stack, wire, host):
     """A bond serves its VM through the other member all the time, by the worker that it was moved
