@@ -14,7 +14,7 @@ RULES = ROOT / "dist/prometheus/virtio-forwarder.rules.yml"
 
 
 def series(name, values, **labels):
-    """`values` in promtool's notation: "1x9" is ten times 1, "_x9" ten scrapes without the series."""
+    """`values` in promtool's notation: "1x9" is ten times 1, "stale _x9" ten scrapes without the series."""
     labels = {"instance": "host", "job": "virtio-forwarder"} | labels
     text = ",".join(f'{key}="{value}"' for key, value in labels.items())
     return {"series": f"{name}{{{text}}}", "values": values}
@@ -28,23 +28,92 @@ def ours(name, values, **labels):
 # of them in particular})
 CASES = [
     ("the daemon is down", "Down", [
-        series("up", "1x9 0x9 1x20"), ours("start_time_seconds", "100x9 _x9 1200x20")],
+        series("up", "1x9 0x9 1x20"), ours("start_time_seconds", "100x9 stale _x9 1200x20")],
      {9: [], 12: [None], 21: []}),
     ("another exporter has its port", "Down", [
-        series("up", "1x40"), ours("start_time_seconds", "100x9 _x30"),
+        series("up", "1x40"), ours("start_time_seconds", "100x9 stale _x30"),
         series("up", "1x40", instance="other"),
         ours("start_time_seconds", "100x40", instance="other"),
         series("up", "1x40", instance="third", job="libvirt")],
-     {9: [], 17: [None]}),
-    # A restart after less than a minute.
-    ("the daemon is restarted", "Restarts", [ours("start_time_seconds", "100x9 600x30")],
-     {9: [], 11: [None], 30: []}),
+     {9: [], 12: [None]}),
+    ("the daemon is restarted within a minute", "Restarts", [
+        ours("start_time_seconds", "100x9 600x30")], {9: [], 11: [None], 30: []}),
+    ("the daemon is away for hours", "Restarts", [
+        ours("start_time_seconds", "100x9 stale _x199 12600x30")], {9: [], 100: [], 211: [None], 230: []}),
+    ("the daemon starts for the first time", "Restarts", [
+        ours("start_time_seconds", "_x9 600x30")], {9: [], 11: []}),
+    # Relays 1 and 2 are lost in the tenth minute, when only relay 3 comes back; it comes back on the
+    # other host, too, where there was no other. The third host has only lost a VM.
+    ("relays were known only to the former daemon", "FewerVms", [
+        ours("start_time_seconds", "100x9 600x200"),
+        ours("relay_vm_attached", "1x9 stale _x200", relay=1),
+        ours("relay_vm_attached", "1x9 stale _x200", relay=2),
+        ours("relay_vm_attached", "1x9 0 1x200", relay=3),
+        ours("start_time_seconds", "100x9 600x200", instance="other"),
+        ours("relay_vm_attached", "1x9 0 1x200", relay=3, instance="other"),
+        ours("start_time_seconds", "100x200", instance="third"),
+        ours("relay_vm_attached", "1x9 0x200", relay=3, instance="third")],
+     {9: [], 12: [], 17: [None], 65: [None], 80: []}),
+    ("no relay is left", "FewerVms", [
+        ours("start_time_seconds", "100x9 600x200"),
+        ours("relay_vm_attached", "1x9 stale _x200", relay=1)], {9: [], 17: [None], 80: []}),
+    # Relay 1's VM stays away; that of relay 2 comes back and goes; relay 3 never had one.
+    ("a VM does not connect again", "VmNotBack", [
+        ours("relay_device_attached", "1x200", relay=1),
+        ours("relay_vm_attached", "1x9 0x200", relay=1),
+        ours("relay_vm_sessions_total", "1x9 0x200", relay=1),
+        ours("relay_device_attached", "1x200", relay=2),
+        ours("relay_vm_attached", "1x9 0x2 1x9 0x200", relay=2),
+        ours("relay_vm_sessions_total", "1x9 0x2 1x200", relay=2),
+        ours("relay_device_attached", "1x200", relay=3),
+        ours("relay_vm_attached", "0x200", relay=3),
+        ours("relay_vm_sessions_total", "0x200", relay=3)],
+     {9: [], 16: [1], 200: [1]}),
+    ("a VM leaves", "VmMissing", [
+        ours("relay_device_attached", "1x40", relay=1),
+        ours("relay_vm_attached", "1x9 0x40", relay=1),
+        ours("relay_vm_sessions_total", "1x40", relay=1),
+        ours("relay_device_attached", "1x40", relay=2),
+        ours("relay_vm_attached", "0x40", relay=2),
+        ours("relay_vm_sessions_total", "0x40", relay=2)],
+     {15: [], 21: [1]}),
     ("a device leaves and comes back", "DeviceMissing", [
         ours("relay_device_attached", "1x9 0x19 1x10", relay=3),
         ours("relay_vm_attached", "1x40", relay=3),
         ours("relay_device_attached", "0x40", relay=4), ours("relay_vm_attached", "0x40", relay=4),
         ours("relay_device_attached", "1x40", relay=5), ours("relay_vm_attached", "1x40", relay=5)],
      {14: [], 16: [3], 31: []}),
+    # Twenty packets a second.
+    ("a relay drops", "Drops", [
+        ours("relay_dropped_packets_total", "0x9 0+1200x30", relay=1, reason="oversize"),
+        ours("relay_dropped_packets_total", "0x9 0+1200x30", relay=2, reason="not_connected")],
+     {9: [], 25: [1]}),
+    ("a device misses packets", "DeviceMisses", [
+        ours("device_missed_packets_total", "0x9 0+600x30", relay=1),
+        ours("device_no_buffer_packets_total", "0x9 0+600x30", relay=1),
+        ours("device_missed_packets_total", "0+300x40", relay=2),
+        ours("device_no_buffer_packets_total", "0x40", relay=2)], {9: [], 25: [1]}),
+    ("a device counts errors", "DeviceErrors", [
+        ours("device_receive_errors_total", "0x40", relay=1),
+        ours("device_transmit_errors_total", "0x9 0+1x30", relay=1),
+        ours("device_receive_errors_total", "7x40", relay=2),
+        ours("device_transmit_errors_total", "7x40", relay=2)], {9: [], 30: [1]}),
+    ("a worker has no time left", "WorkerSaturated", [
+        ours("worker_seconds_total", "0x9 0+60x30", cpu=1, state="busy"),
+        ours("worker_seconds_total", "0+60x40", cpu=2, state="sleep")], {9: [], 30: [None]}),
+    ("a VM comes and goes", "VmReconnects", [
+        ours("relay_vm_sessions_total", "1x9 1+1x30", relay=1),
+        ours("relay_vm_sessions_total", "1x9 2x30", relay=2)], {9: [], 25: [1]}),
+    ("a migration does not end", "MigrationStuck", [
+        ours("relay_vm_migrating", "0x9 1x50", relay=1),
+        ours("relay_vm_migrating", "0x9 1x20 0x30", relay=2)], {30: [], 45: [1]}),
+    ("a pool runs out", "PoolLow", [
+        ours("pool_packets", "1000x40", relay=1), ours("pool_free_packets", "900x9 10x30", relay=1),
+        ours("pool_packets", "1000x40", relay=2), ours("pool_free_packets", "30x40", relay=2)],
+     {9: [], 16: [1]}),
+    ("parts are on different nodes", "NumaMismatch", [
+        ours("relay_numa_mismatch", "0x9 1x90", relay=1, direction="vm_to_vf"),
+        ours("relay_numa_mismatch", "0x99", relay=2, direction="vm_to_vf")], {60: [], 75: [1]}),
 ]
 
 
@@ -63,3 +132,6 @@ def test_alert(workdir, alert, given, told):
     assert "SUCCESS" in run(["promtool", "test", "rules", path])
 
 
+def test_every_alert_is_tested():
+    alerts = re.findall(r"- alert: VirtioForwarder(\w+)", RULES.read_text(encoding="utf-8"))
+    assert {case[1] for case in CASES} == set(alerts)
