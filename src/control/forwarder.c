@@ -89,6 +89,7 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 {
 	struct forwarder *forwarder = userdata;
 
+	workers_keep_cpus(forwarder->workers);
 	placement_sample(&forwarder->placement);
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */

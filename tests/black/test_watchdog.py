@@ -4,14 +4,12 @@ waits for a worker says for which one."""
 
 import ctypes
 import os
-import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from lib.forwarder import Forwarder
+from lib.forwarder import Forwarder, worker_thread
 from lib.peer import attach
 from lib.proc import wait_until
 
@@ -52,17 +50,6 @@ def notified(workdir, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
     monkeypatch.setenv("WATCHDOG_USEC", str(int(WATCHDOG_S * 1e6)))
     return Notified(path)
-
-
-def threads(pid):
-    """Thread ids by name."""
-    return {(task / "comm").read_text().strip(): int(task.name)
-            for task in Path(f"/proc/{pid}/task").iterdir()}
-
-
-def worker_thread(pid):
-    return next(thread for name, thread in threads(pid).items()
-                if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+", name))
 
 
 class Halted:

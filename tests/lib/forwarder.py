@@ -4,8 +4,10 @@
 import grp
 import os
 import pwd
+import re
 import signal
 import socket
+from pathlib import Path
 
 from lib.paths import program
 from lib.proc import Process, run, wait_until
@@ -156,6 +158,14 @@ def _value(text):
         except ValueError:
             pass
     return text
+
+
+def worker_thread(pid):
+    """The thread id of a daemon's only worker."""
+    worker, = (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()
+               if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+",
+                               (task / "comm").read_text().strip()))
+    return worker
 
 
 def accepts(path):

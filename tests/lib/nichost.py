@@ -237,9 +237,13 @@ class Daemon(Program):
         wait_until(lambda: self.stats(relay)["vf_to_vm"]["internal_state"] == state, timeout,
                    f"relay {relay} is {state}", interval=0.2)
 
+    def read_worker(self, field):
+        """A command that prints a field of the worker's status, with its name."""
+        return f"grep -h ^{field}: $(grep -l worker /proc/{self.pid}/task/*/comm | sed s/comm$/status/)"
+
     def worker_sleeps(self):
         """How often the worker goes to sleep in two seconds."""
-        read = f"grep -h ^voluntary $(grep -l worker /proc/{self.pid}/task/*/comm | sed s/comm$/status/)"
+        read = self.read_worker("voluntary_ctxt_switches")
         before, after = self.host.run(f"{read}; sleep 2; {read}").split()[1::2]
         return int(after) - int(before)
 

@@ -6,6 +6,7 @@
 #include <rte_pause.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "core/dpdk/epoch.h"
@@ -292,6 +293,7 @@ int worker_main(void *argument)
 {
 	struct worker *worker = argument;
 
+	atomic_store(&worker->thread, gettid());
 	prctl(PR_SET_TIMERSLACK, 1000 /* ns; the default adds 50 us to every sleep */);
 	worker->us = rte_get_tsc_hz() / 1000000;
 	worker->clock = rte_rdtsc();

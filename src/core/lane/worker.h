@@ -24,6 +24,7 @@
 
 #include <stdatomic.h>
 
+#include "base/cpu_keeper.h"
 #include "core/lane/awake.h"
 #include "core/lane/idle.h"
 #include "core/lane/workers.h"
@@ -56,16 +57,18 @@ struct worker {
 	/* Written by the worker, read by the control thread. TSC cycles. */
 	_Atomic uint64_t busy_cycles;
 	_Atomic uint64_t sleep_cycles;
+	_Atomic pid_t thread; /* 0: it has not begun yet */
 	_Atomic bool stopped; /* it touches nothing of this struct any more */
 	/* One is published, the other is for the control thread to write. */
 	struct plan plans[2];
+	struct cpu_keeper keeper; /* the control thread's own */
 	/* Constant. */
 	struct idle idle;
 	unsigned idle_latency_us; /* 0: nothing ever dozes */
 	struct epoch *epoch;
 	unsigned index; /* in the table of workers; also its reader number in the epoch */
 	unsigned lcore; /* DPDK's number of the thread */
-	unsigned cpu;   /* the one CPU on which it runs */
+	unsigned cpu;   /* the one CPU on which it should run */
 
 	/* The worker's own. Times are in TSC cycles. */
 	unsigned adopted; /* number of the plan in use */

@@ -7,12 +7,14 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/dpdk/epoch.h"
 #include "core/lane/worker.h"
 
 struct workers {
 	struct epoch *epoch;
+	struct cpu_keeper control_keeper; /* of the control thread */
 	unsigned n;
 	struct worker workers[];
 };
@@ -43,6 +45,7 @@ static int launch(struct workers *workers, unsigned idle_latency_us, struct err 
 		worker->index = workers->n;
 		worker->lcore = lcore;
 		worker->cpu = cpu_of(lcore);
+		worker->keeper = (struct cpu_keeper){"the worker", worker->cpu};
 		worker->idle_latency_us = idle_latency_us;
 		atomic_store(&worker->plan, &worker->plans[0]);
 		workers->n++;
@@ -66,6 +69,7 @@ int workers_start(struct workers **ret_workers, unsigned idle_latency_us, struct
 
 	if (workers == NULL)
 		return err_set(err, ENOMEM, "out of memory");
+	workers->control_keeper = (struct cpu_keeper){"the control thread", cpu_of(rte_lcore_id())};
 	workers->epoch = epoch_new(n);
 	int r = workers->epoch != NULL ? launch(workers, idle_latency_us, err)
 	                               : err_set(err, ENOMEM, "out of memory");
@@ -99,6 +103,18 @@ void workers_wake(struct workers *workers)
 {
 	for (unsigned i = 0; i < workers->n; i++)
 		idle_wake(&workers->workers[i].idle);
+}
+
+void workers_keep_cpus(struct workers *workers)
+{
+	cpu_keeper_check(&workers->control_keeper, gettid());
+	for (unsigned i = 0; i < workers->n; i++) {
+		struct worker *worker = &workers->workers[i];
+		const pid_t thread = atomic_load(&worker->thread);
+
+		if (thread != 0)
+			cpu_keeper_check(&worker->keeper, thread);
+	}
 }
 
 struct worker_times workers_times(const struct workers *workers, unsigned worker)

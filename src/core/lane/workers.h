@@ -48,6 +48,12 @@ struct epoch *workers_epoch(struct workers *workers);
 /* Wakes all workers, because of something that they cannot hear of themselves. */
 void workers_wake(struct workers *workers);
 
+/*
+ * Puts the workers and the control thread back on their CPUs if the kernel has taken them off
+ * (cpu_keeper.h). To be called every second.
+ */
+void workers_keep_cpus(struct workers *workers);
+
 struct worker_times workers_times(const struct workers *workers, unsigned worker);
 int workers_numa_node(const struct workers *workers, unsigned worker);
 uint64_t workers_cycles_to_ns(uint64_t cycles);
