@@ -33,11 +33,30 @@ static bool printable(const char *text)
 	return true;
 }
 
+/*
+ * Returns the first argument that is a key without a value, or NULL: some of DPDK's drivers would
+ * read through the missing value. The parts of a list (representor=[0,1,2]) do not look like keys.
+ */
+static const char *key_without_value(const char *arguments)
+{
+	while (*arguments == ',') {
+		const char *key = ++arguments;
+
+		while (isalnum((unsigned char)*arguments) || *arguments == '_' || *arguments == '-')
+			arguments++;
+		if (isalpha((unsigned char)*key) && (*arguments == ',' || *arguments == '\0'))
+			return key;
+		arguments += strcspn(arguments, ",");
+	}
+	return NULL;
+}
+
 int device_id_parse(const char *text, struct device_id *ret_id, struct err *err)
 {
 	struct device_id id = {};
 	size_t name_length = strcspn(text, ",");
 	const char *arguments = text + name_length;
+	const char *key = key_without_value(arguments);
 
 	if (!printable(text))
 		return err_set(
@@ -61,6 +80,9 @@ int device_id_parse(const char *text, struct device_id *ret_id, struct err *err)
 			"(net_af_packet0,iface=eth1)",
 			id.name);
 	}
+	if (key)
+		return err_set(err, EINVAL, "device '%s': its argument '%.*s' has no value",
+			id.name, (int)strcspn(key, ","), key);
 	if ((size_t)snprintf(id.text, sizeof(id.text), "%s%s", id.name, arguments) >=
 		sizeof(id.text))
 		return err_set(err, EINVAL, "device '%s': longer than %zu characters", id.name,

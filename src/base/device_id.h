@@ -25,8 +25,8 @@ struct device_id {
 /*
  * Reads a PCI address or a virtual device string. A PCI address may have the short form, and device
  * arguments after a comma ("05:08.1,representor=0"). A virtual device's name must start with "net_"
- * or "eth_" and contain only letters, digits, '_', '-' and '.'. Names that start with "net_bonding"
- * are reserved for bonds and refused here.
+ * or "eth_" and contain only letters, digits, '_', '-' and '.'. An argument must have a value.
+ * Names that start with "net_bonding" are reserved for bonds and refused here.
  */
 int device_id_parse(const char *text, struct device_id *ret_id, struct err *err);
 

@@ -21,7 +21,14 @@ static void reads(void **state)
 		{"0a:08.1", true, "0000:0a:08.1", "0000:0a:08.1", "0000:0A:08.1"},
 		{"05:08.1,representor=0", true, "0000:05:08.1,representor=0", "0000:05:08.1",
 			"0000:05:08.1"},
+		{"05:08.1,representor=pf[0,1,2]vf[0-3],x=1", true,
+			"0000:05:08.1,representor=pf[0,1,2]vf[0-3],x=1", "0000:05:08.1",
+			"0000:05:08.1"},
 		{"net_null0", false, "net_null0", "net_null0", "net_null0"},
+		{"net_null0,size=,", false, "net_null0,size=,", "net_null0", "net_null0,size=,"},
+		{"net_failsafe0,dev(net_tap0,iface=x)", false,
+			"net_failsafe0,dev(net_tap0,iface=x)", "net_failsafe0",
+			"net_failsafe0,dev(net_tap0,iface=x)"},
 		{"net_af_packet0,iface=veth0,blocksz=4096", false,
 			"net_af_packet0,iface=veth0,blocksz=4096", "net_af_packet0",
 			"net_af_packet0,iface=veth0,blocksz=4096"},
@@ -54,6 +61,11 @@ static void refuses(void **state)
 		{"net_x;y", "neither a PCI address"},
 		{"net_bonding0,mode=1", "kept for bonds"},
 		{"net_null0,a=\n", "not printable"},
+		{"net_af_packet0,iface", "argument 'iface' has no value"},
+		{"net_af_packet0,iface,blocksz=4096", "argument 'iface' has no value"},
+		{"net_memif0,id=1,,role", "argument 'role' has no value"},
+		{"05:08.1,representor=[0,1],x", "argument 'x' has no value"},
+		{"net_af_packet0,iface=x[,framesz,blocksz=]", "argument 'framesz' has no value"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -78,7 +90,7 @@ static void limits(void **state)
 	assert_int_equal(device_id_parse(text, &id, NULL), -EINVAL);
 
 	memset(text + 8, 'a', DEVICE_TEXT_SIZE - 9);
-	text[8] = ',';
+	memcpy(text + 8, ",a=", 3);
 	assert_int_equal(device_id_parse(text, &id, NULL), 0);
 	assert_string_equal(id.text, text);
 	text[DEVICE_TEXT_SIZE - 1] = 'a';

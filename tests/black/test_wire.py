@@ -254,6 +254,7 @@ BREACHES = [
     (ADD, {"virtio_id": 1, "device": ["net_null0,size=\0"]}),
     (ADD, {"virtio_id": 1, "device": ["net_bonding0"]}),
     (ADD, {"virtio_id": 1, "device": ["net_null0," + "x" * 300]}),
+    (ADD, {"virtio_id": 1, "device": ["net_af_packet0,iface"]}),  # the driver would read through NULL
     (ADD, {"virtio_id": 1, "device": ["net_null0"], "ident": "x" * 128}),
     (ADD, {"virtio_id": 1, "device": ["net_null0"], "ident": "\x1b[2J"}),
     (REMOVE, {"pci": [VF]}),
