@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "base/unix_socket.h"
+#include "core/gate/gate_memory.h"
 
 #define BACKLOG 128
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
@@ -172,6 +173,16 @@ static bool is_over(const struct pollfd *side)
 	return !(side->events & POLLIN) && side->revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
+/* It is let in all the same: nobody but this VM is harmed. */
+static void tell_unshared(struct gate *gate, struct gate_rules *rules)
+{
+	if (rules->unshared && log_limit_pass(&gate->log_limit, LOG_WARNING))
+		log_warning("vhost-user socket %s: the VM's hugepages do not seem to be shared, so "
+			    "that no packet passes (" GATE_MEMORY_REMEDY ")",
+			gate->path);
+	rules->unshared = false;
+}
+
 static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
 {
 	struct err err = {0};
@@ -181,8 +192,10 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 	int r = is_over(&sides[0]) || is_over(&sides[1])
 	                ? -ECONNRESET
 	                : gate_connection_proceed(gate->connections[index], &err);
-	if (r == 0)
+	if (r == 0) {
+		tell_unshared(gate, &gate->connections[index]->rules);
 		return;
+	}
 	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit, LOG_WARNING))
 		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
 			    "protocol: %s",

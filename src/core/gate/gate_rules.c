@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+
+#include "core/gate/gate_memory.h"
 
 #define F_LOG_ALL (1ULL << 26)
 #define F_PACKED (1ULL << VIRTIO_F_RING_PACKED)
@@ -162,101 +162,29 @@ static int check_reset_owner(struct gate_rules *rules, const struct vhost_user_m
 	return 0;
 }
 
-static bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
-{
-	return a < b ? b - a < a_bytes : a - b < b_bytes;
-}
-
-static bool overflows(uint64_t start, uint64_t bytes)
-{
-	return bytes > UINT64_MAX - start;
-}
-
-/*
- * Checks that it is a writable file with at least `bytes`. A device's length is not known, and its
- * driver may do anything when it is mapped.
- */
-static int check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
-{
-	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
-		return refuse(err, "memory that is neither a file nor a memfd (devices, such as "
-				   "/dev/dax, are not accepted)");
-	if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
-		return refuse(err, "memory that may not be written");
-	if ((uint64_t)ret_st->st_size < bytes)
-		return refuse(err, "a file shorter than its memory");
-	return 0;
-}
-
-static int check_region(
-	const struct vhost_user_region *region, int fd, struct stat *ret_st, struct err *err)
-{
-	if (region->bytes == 0 || overflows(region->gpa, region->bytes) ||
-		overflows(region->uva, region->bytes) || overflows(region->offset, region->bytes))
-		return refuse(err, "a region whose size overflows");
-	return check_file(fd, region->offset + region->bytes, ret_st, err);
-}
-
-/*
- * Maps all regions together, as the library is about to do, and unmaps them. If the library itself
- * cannot map one, its old table is already gone, and it leaks a descriptor.
- */
-static int check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
-	const int *fds, struct err *err)
-{
-	struct iovec maps[VHOST_USER_REGIONS_MAX];
-	unsigned n = 0;
-	int r = 0;
-
-	for (; n < memory->n_regions && r == 0; n++) {
-		uint64_t bytes = memory->regions[n].offset + memory->regions[n].bytes;
-		uint64_t block = files[n].st_blksize > 0 ? files[n].st_blksize : 1;
-
-		bytes = (bytes + block - 1) / block * block;
-		maps[n] = (struct iovec){
-			mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[n], 0), bytes};
-		if (maps[n].iov_base == MAP_FAILED)
-			r = err_set(
-				err, errno, "memory that cannot be mapped: %s", strerror(errno));
-	}
-	while (n-- > 0)
-		if (maps[n].iov_base != MAP_FAILED)
-			munmap(maps[n].iov_base, maps[n].iov_len);
-	return r;
-}
-
 static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
 	const struct vhost_user_memory *memory = &message->payload.memory;
 	struct stat files[VHOST_USER_REGIONS_MAX];
 
-	for (unsigned i = 0; i < memory->n_regions; i++) {
-		const struct vhost_user_region *a = &memory->regions[i];
-		int r = check_region(a, fds[i], &files[i], err);
-		if (r < 0)
-			return r;
-		for (unsigned k = 0; k < i; k++) {
-			const struct vhost_user_region *b = &memory->regions[k];
-			if (overlap(a->gpa, a->bytes, b->gpa, b->bytes) ||
-				overlap(a->uva, a->bytes, b->uva, b->bytes))
-				return refuse(err, "regions that overlap");
-		}
-	}
+	int r = gate_memory_check(memory, fds, files, err);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < RINGS_MAX; i++) {
-		int r = rules->rings[i].started
-		                ? check_addresses(rules, memory, &rules->rings[i], err)
-		                : 0;
+		r = rules->rings[i].started ? check_addresses(rules, memory, &rules->rings[i], err)
+		                            : 0;
 		if (r < 0)
 			return r;
 	}
-	int r = check_mappable(memory, files, fds, err);
+	r = gate_memory_check_mappable(memory, files, fds, err);
 	if (r < 0)
 		return r;
 	memset(&rules->memory, 0, sizeof(rules->memory));
 	memcpy(&rules->memory, memory, message->header.payload_bytes);
 	for (unsigned i = 0; i < memory->n_regions; i++)
 		rules->files[i] = (struct gate_file){files[i].st_dev, files[i].st_ino};
+	rules->unshared = gate_memory_is_private(files, fds, memory->n_regions);
 	return 0;
 }
 
@@ -271,7 +199,7 @@ static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_
 		return refuse(err, "not negotiated");
 	if (log->bytes == 0 || log->offset != 0)
 		return refuse(err, "a log of no size, or at an offset");
-	int r = check_file(fds[0], log->bytes, &st, err);
+	int r = gate_memory_check_file(fds[0], log->bytes, &st, err);
 	if (r == 0)
 		rules->log_file = (struct gate_file){st.st_dev, st.st_ino};
 	return r;

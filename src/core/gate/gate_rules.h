@@ -57,6 +57,11 @@ struct gate_rules {
 	struct vhost_user_memory memory;
 	struct gate_file files[VHOST_USER_REGIONS_MAX]; /* of the regions */
 	struct gate_file log_file;                      /* inode 0: none */
+	/*
+	 * The guest does not seem to be in the hugepages that the frontend shares. Set with the
+	 * memory; cleared by whoever has told of it.
+	 */
+	bool unshared;
 	struct gate_ring rings[RINGS_MAX];
 };
 
