@@ -32,6 +32,8 @@
  */
 #define DOUBTED_LOOKS 32
 
+#define MEMBERS_MAX (RELAYS_MAX * BOND_MEMBERS_MAX) /* of all relays */
+
 /* Attempts to open a device become rarer, down to one in so many checks. */
 #define TRIES_APART 32
 
@@ -44,9 +46,9 @@ struct device_watch {
 	sd_event_source *links;   /* likewise */
 	sd_event_source *look;    /* one-shot: checks the relays and resumes what it can */
 	uint64_t asked_us;        /* when the pass that is due was first asked for */
-	unsigned looked_last;     /* the relay checked last */
-	unsigned n_to_look;       /* how many relays after it are still to be checked */
-	bool again;               /* another pass is due after this one */
+	unsigned next;      /* the member to be checked next: of relay next / BOND_MEMBERS_MAX */
+	unsigned n_to_look; /* how many members, from that one on, are still to be checked */
+	bool again;         /* another pass is due after this one */
 };
 
 /* True if we may bind the function: it has been created anew, and the operator listed it. */
@@ -154,14 +156,14 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
  */
 void device_watch_look(struct device_watch *watch)
 {
-	if (watch->n_to_look % RELAYS_MAX > 0) {
+	if (watch->n_to_look % MEMBERS_MAX > 0) {
 		watch->again = true;
 		return;
 	}
 	const uint64_t now_us = clock_monotonic_ns() / 1000;
 	if (watch->n_to_look == 0)
 		watch->asked_us = now_us;
-	watch->n_to_look = RELAYS_MAX;
+	watch->n_to_look = MEMBERS_MAX;
 	watch->again = false;
 	if (now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
 		turn_set_timer(watch->look, SETTLE_US);
@@ -210,18 +212,17 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 	relay_lose(relay, m, "it has received nothing since the link of its PF came up");
 }
 
-/* Returns true if another check of the relay makes sense. */
-static bool look_at(struct device_watch *watch, struct relay *relay)
+/* Checks a member, if the relay has so many. Returns true if another check of it makes sense. */
+static bool look_at(struct device_watch *watch, struct relay *relay, unsigned m)
 {
 	bool again = false;
 
-	for (unsigned m = 0; m < relay->device.n_members; m++) {
-		lose_the_dead(relay, m);
-		if (relay->members[m].away)
-			again = try_resume(watch, relay, m) || again;
-		again = again || relay->members[m].looks > 0;
-	}
-	return again;
+	if (m >= relay->device.n_members)
+		return false;
+	lose_the_dead(relay, m);
+	if (relay->members[m].away)
+		again = try_resume(watch, relay, m);
+	return again || relay->members[m].looks > 0;
 }
 
 static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
@@ -230,9 +231,11 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 	struct device_watch *watch = userdata;
 
 	while (watch->n_to_look > 0 && !turn_is_over(began_ns)) {
-		watch->looked_last = (watch->looked_last + 1) % RELAYS_MAX;
+		struct relay *relay = &watch->relays[watch->next / BOND_MEMBERS_MAX];
+		unsigned m = watch->next % BOND_MEMBERS_MAX;
+		watch->next = (watch->next + 1) % MEMBERS_MAX;
 		watch->n_to_look--;
-		watch->again = look_at(watch, &watch->relays[watch->looked_last]) || watch->again;
+		watch->again = look_at(watch, relay, m) || watch->again;
 	}
 	if (watch->n_to_look > 0)
 		turn_set_timer(watch->look, 0);

@@ -73,18 +73,18 @@ void relay_lose(struct relay *relay, unsigned member, const char *why)
 	relay->members[member].away = true;
 }
 
-/* Takes a whole turn; meanwhile another device is lost. */
+/* Takes a whole turn, in vain or not; meanwhile another device is lost. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
 	const struct timespec turn = {.tv_nsec = TURN_NS};
 	size_t length = strlen(resumed);
 
+	nanosleep(&turn, NULL);
 	if (refuses) {
 		n_refused++;
 		return err_set(
 			err, EAGAIN, "device %s is stuck", relay->device.members[member].name);
 	}
-	nanosleep(&turn, NULL);
 	snprintf(resumed + length, sizeof(resumed) - length, "%u;", relay->id);
 	relay->members[member].away = false;
 	if (relay->id != 1)
@@ -158,6 +158,28 @@ static void what_comes_meanwhile_waits_until_all_have_been_looked_at(void **stat
 	run_until(bed->event, !strcmp(resumed, "1;2;3;4;5;6;7;8;"));
 	assert_in_range(clock_monotonic_ns() - began_ns, 7 * TURN_NS, 7 * SECOND_NS);
 	run_until(bed->event, !strcmp(resumed, "1;2;3;4;5;6;7;8;1;"));
+}
+
+/* A VF that does not answer may take ten seconds, and the watchdog's timer must have its turn. */
+static void each_member_has_a_turn_of_its_own(void **state)
+{
+	struct bed *bed = *state;
+	struct relay *relay = &bed->relays[1];
+
+	for (unsigned i = 2; i <= 8; i++)
+		bed->relays[i].members[0].away = false;
+	relay->device.n_members = 4;
+	for (unsigned m = 1; m < 4; m++) {
+		relay->members[m].away = true;
+		snprintf(relay->device.members[m].name, DEVICE_NAME_SIZE, "net_null%u", 8 + m);
+	}
+	refuses = true;
+	announce_loss();
+	while (n_refused < 4) {
+		const unsigned before = n_refused;
+		sd_event_run(bed->event, 10000);
+		assert_in_range(n_refused, before, before + 1);
+	}
 }
 
 static bool has_resumed_in_the_noise(void)
@@ -296,6 +318,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_comes_meanwhile_waits_until_all_have_been_looked_at, start_watch,
 			end_watch),
+		cmocka_unit_test_setup_teardown(
+			each_member_has_a_turn_of_its_own, start_watch, end_watch),
 		cmocka_unit_test_setup_teardown(
 			quiet_is_not_waited_for_without_end, start_watch, end_watch),
 		cmocka_unit_test_setup_teardown(
