@@ -162,7 +162,7 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 		if (attempts[i].r < 0)
 			log_error("%s; trying again", attempts[i].err.text);
 		relay_await(&forwarder->relays[config->vfs[i].relay_id], &device, &attempts[i].err);
-		device_watch_look(forwarder->device_watch);
+		device_watch_look(forwarder->env.watch);
 	}
 	return 0;
 }
@@ -232,7 +232,7 @@ static int open_relays(struct forwarder *forwarder, sd_event *event, struct err 
 	}
 	if (r == 0)
 		r = device_watch_new(
-			&forwarder->device_watch, forwarder->relays, forwarder->config, event, err);
+			&forwarder->env.watch, forwarder->relays, forwarder->config, event, err);
 	if (r == 0)
 		r = attach_static_devices(forwarder, err);
 	return r;
@@ -277,9 +277,9 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 {
 	if (forwarder == NULL)
 		return NULL;
-	device_watch_free(forwarder->device_watch);
 	for (unsigned i = 0; forwarder->workers != NULL && i < RELAYS_MAX; i++)
 		relay_fini(&forwarder->relays[i]);
+	device_watch_free(forwarder->env.watch);
 	workers_stop(forwarder->workers);
 	pool_destroy(forwarder->discard_pool);
 	gatekeeper_stop(forwarder->env.keeper);

@@ -22,5 +22,4 @@ struct forwarder {
 	unsigned mapped_last;
 	unsigned followed_last; /* following its guest, */
 	unsigned read_last;     /* reading its device's counters */
-	struct device_watch *device_watch;
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "control/device_watch.h"
 #include "control/placement.h"
 #include "core/dpdk/eal.h"
 #include "core/dpdk/epoch.h"
@@ -178,30 +179,40 @@ static int open_device(
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
-void relay_move_pool(struct relay *relay, struct vf *vf, int node)
+int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *err)
 {
-	struct err err;
-
 	if (!vf_pool_is_remote(vf, node))
-		return;
-	int r = vf_move_pool(vf, node, &err);
-	if (!log_limit_pass(&relay->event_limit, r < 0 ? LOG_WARNING : LOG_INFO))
-		return;
+		return 0;
+	int r = vf_move_pool(vf, node, err);
 	if (r < 0)
+		return err_prefix(err, r, "relay %u", relay->id);
+	if (!log_limit_pass(&relay->event_limit, r == 0 ? LOG_WARNING : LOG_INFO))
+		return 0;
+	if (r == 0)
 		log_warning(
-			"relay %u: %s; it stays on NUMA node %d", relay->id, err.text, vf->socket);
+			"relay %u: %s; it stays on NUMA node %d", relay->id, err->text, vf->socket);
 	else
 		log_info("relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
 			relay->id, node);
+	return 0;
 }
 
-/* Makes a device that has been opened the relay's; the VM may be there already. */
-static void take_over_device(struct relay *relay, struct vf *vf)
+/*
+ * Makes a device that has been opened the relay's, or closes it. The VM may be there already.
+ */
+static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 {
-	if (relay->guest != NULL)
-		relay_move_pool(relay, vf, guest_numa_node(relay->guest));
+	int r = relay->guest != NULL
+	                ? relay_move_pool(relay, vf, guest_numa_node(relay->guest), err)
+	                : 0;
+
+	if (r < 0) {
+		vf_close(vf);
+		return r;
+	}
 	relay_retract_lanes(relay);
 	relay->vf = vf;
+	return 0;
 }
 
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
@@ -212,9 +223,10 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	for (unsigned i = 0; i < device->n_members; i++)
 		members[i] = member_now(&device->members[i]);
 	int r = open_device(relay, &vf, device, err);
+	if (r == 0)
+		r = take_over_device(relay, vf, err);
 	if (r < 0)
 		return r;
-	take_over_device(relay, vf);
 	relay->device = *device;
 	vf_read_mac(vf, relay->device.bond_mac); /* the VM keeps it, whichever members are there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
@@ -283,6 +295,14 @@ static int take_member_in(struct relay *relay, const struct device_id *id, struc
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 
+static void say_lost(const struct relay *relay, const char *device, const char *why, bool last)
+{
+	log_relay_event(relay, "device-lost",
+		"relay %u: device %s is away: %s; %s until it is back", relay->id, device, why,
+		last ? "its VM keeps its interface and reaches nobody"
+		     : "its bond goes on without it");
+}
+
 void relay_lose(struct relay *relay, unsigned member, const char *why)
 {
 	const struct device_id *id = &relay->device.members[member];
@@ -299,10 +319,17 @@ void relay_lose(struct relay *relay, unsigned member, const char *why)
 	} else {
 		take_member_out(relay, id);
 	}
-	log_relay_event(relay, "device-lost",
-		"relay %u: device %s is away: %s; %s until it is back", relay->id, id->text, why,
-		last ? "its VM keeps its interface and reaches nobody"
-		     : "its bond goes on without it");
+	say_lost(relay, id->text, why, last);
+}
+
+void relay_give_up_device(struct relay *relay, const struct err *why)
+{
+	for (unsigned i = 0; i < relay->device.n_members; i++)
+		relay->members[i].away = true;
+	close_device(relay);
+	log_error("%s", why->text);
+	say_lost(relay, relay_device_name(relay), "it could not be restarted", true);
+	device_watch_look(relay->env->watch);
 }
 
 /* No member has an incarnation, so that the watch may bind what the operator listed. */
@@ -322,9 +349,10 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 	device.members[0] = device.members[member];
 	device.n_members = 1;
 	int r = open_device(relay, &vf, &device, err);
+	if (r == 0)
+		r = take_over_device(relay, vf, err);
 	if (r < 0)
 		return r;
-	take_over_device(relay, vf);
 	relay_grant_lanes(relay);
 	return 0;
 }

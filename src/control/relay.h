@@ -27,6 +27,7 @@
 #include "core/lane/workers.h"
 #include "core/vf/vf.h"
 
+struct device_watch;
 struct placement;
 
 /* Shared by all relays; outlives them. */
@@ -34,7 +35,8 @@ struct relay_env {
 	const struct config *config;
 	struct workers *workers;
 	struct placement *placement;
-	struct gatekeeper *keeper; /* serves all sockets */
+	struct gatekeeper *keeper;  /* serves all sockets */
+	struct device_watch *watch; /* looks for devices that are away */
 	struct rte_mempool *discard_pool;
 	void (*guest_changed)(void *userdata); /* called from the vhost thread or a worker */
 	void *userdata;

@@ -8,7 +8,7 @@
 /*
  * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
  * does not send its packets in time is restarted and lent nothing from then on; otherwise its VM
- * could cause restarts again and again.
+ * could cause restarts again and again. If that fails, it is opened anew.
  */
 static void recall_loans(struct relay *relay)
 {
@@ -17,13 +17,16 @@ static void recall_loans(struct relay *relay)
 	if (relay->vf == NULL || vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX))
 		return;
 	relay->vf->lending = LENDS_NOTHING;
-	if (vf_restart(relay->vf, &err) < 0)
-		log_error("relay %u: %s; remove and add it", relay->id, err.text);
-	else
+	int r = vf_restart(relay->vf, &err);
+	if (r < 0) {
+		err_prefix(&err, r, "relay %u", relay->id);
+		relay_give_up_device(relay, &err);
+	} else {
 		log_warning("relay %u: device %s has not sent what lies in the memory of the VM on "
 			    "%s, and was restarted (is its link up?); packets are copied until it "
 			    "is attached anew",
 			relay->id, relay_device_name(relay), relay->guest->path);
+	}
 }
 
 /* Packets from VMs that devices have refused for ever. */
@@ -191,6 +194,7 @@ static void follow_memory(struct relay *relay)
 {
 	int node = guest_numa_node(relay->guest);
 	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
+	struct err err;
 
 	if (node < 0)
 		return;
@@ -202,8 +206,8 @@ static void follow_memory(struct relay *relay)
 	if (!pool_moves && !has_remote_lane(relay, node))
 		return;
 	relay_retract_lanes(relay);
-	if (pool_moves)
-		relay_move_pool(relay, relay->vf, node);
+	if (pool_moves && relay_move_pool(relay, relay->vf, node, &err) < 0)
+		relay_give_up_device(relay, &err);
 	relay_grant_lanes(relay);
 }
 

@@ -47,6 +47,13 @@ void relay_spread(struct relay *relay);
 
 /*
  * Moves the packet pool of a device, on which no lane runs, to the node of the VM's memory, unless
- * it is there. A failure is logged; the pool stays.
+ * it is there. If that is impossible, a warning says so and the pool stays. Fails if the device
+ * could not be started again.
  */
-void relay_move_pool(struct relay *relay, struct vf *vf, int node);
+int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *err);
+
+/*
+ * Closes a device that could not be started again (`why`), with all its members; they are away from
+ * now on, and looked for. The lanes are retracted and remain so.
+ */
+void relay_give_up_device(struct relay *relay, const struct err *why);

@@ -73,6 +73,30 @@ def test_device_that_does_not_send(workdir, stack):
     assert "some memory is kept" not in forwarder.output.text
 
 
+def test_device_that_cannot_be_started_again(workdir, stack):
+    """It is lost when the VM leaves, and opened anew when that is possible."""
+    stuck, dead = workdir / "stuck", workdir / "stuck.dead"
+    forwarder = Forwarder(workdir, {0: "net_null0"}, options=["--zero-copy"])
+    preload(forwarder, "stuck", stuck)
+    stack.enter_context(forwarder)
+    stuck.touch()
+    vm = stack.enter_context(Frontend(forwarder.socket())).start()
+    forwarder.wait_vm()
+    vm.send(FRAME)
+    wait_until(lambda: forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"] == 1, 10, "the device has the packet")
+    dead.touch()
+    vm.close()
+    wait_until(lambda: "device net_null0 is away: it could not be restarted" in forwarder.output.text,
+               10, "the device is lost")
+    assert "relay 0: device net_null0: cannot be stopped: Input/output error" in forwarder.output.text
+    dead.unlink()
+    stuck.unlink()
+    wait_until(lambda: "device net_null0 is back" in forwarder.output.text, 40, "the device is back")
+    vm = stack.enter_context(Frontend(forwarder.socket())).start()
+    vm.send(FRAME)
+    wait_until(lambda: forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"] == 2, 10, "the next VM is served")
+
+
 def test_device_that_refuses_a_packet(workdir, stack):
     """It holds up the packets behind it, those of the next VM included, for a second or so; then it
     is dropped, counted, and logged."""

@@ -128,8 +128,8 @@ bool vf_pool_is_remote(const struct vf *vf, int numa_node);
 /*
  * Makes the device receive into a new pool on that node. The device is stopped and started again
  * for this; received packets that it still holds are lost. No lane may run on it; their backlog is
- * kept. On failure the device receives into its old pool, unless it cannot be started again, which
- * the error then says.
+ * kept. Returns 1; 0 if the device receives into its old pool, and err says why; or a negative
+ * errno if it could not be started again: then only vf_close() is of use.
  */
 int vf_move_pool(struct vf *vf, int numa_node, struct err *err);
 

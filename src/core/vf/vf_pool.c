@@ -2,6 +2,7 @@
 
 /* The packet pool of a device, and how it is moved to another NUMA node. */
 
+#include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
@@ -42,6 +43,26 @@ static int copy_pool(const struct rte_mempool *pool, int numa_node, struct rte_m
 		POOL_CACHE, numa_node, err);
 }
 
+/* Restarts the device with `pool` instead of its own; as vf_move_pool(). */
+static int restart_with(struct vf *vf, struct rte_mempool *pool, int numa_node, struct err *err)
+{
+	int r = rte_eth_dev_stop(vf->port);
+
+	if (r != 0) {
+		err_set(err, -r, "device %s: cannot be stopped: %s", vf->name, strerror(-r));
+		return 0;
+	}
+	r = receive_into(vf, pool, numa_node);
+	if (r == 0)
+		return 1;
+	rte_eth_dev_stop(vf->port);
+	err_set(err, -r, "device %s: no other packet pool: %s", vf->name, strerror(-r));
+	r = receive_into(vf, vf->pool, vf->socket);
+	return r == 0 ? 0
+	              : err_set(err, -r, "device %s: cannot be started again: %s", vf->name,
+				strerror(-r));
+}
+
 void vf_flush_cache(struct vf *vf, unsigned lcore)
 {
 	pool_flush(vf->pool, lcore);
@@ -53,32 +74,27 @@ int vf_move_pool(struct vf *vf, int numa_node, struct err *err)
 {
 	struct rte_mempool *pool;
 
-	if (vf->old_pool != NULL && rte_mempool_in_use_count(vf->old_pool) != 0)
-		return err_set(err, EBUSY,
+	if (vf->old_pool != NULL && rte_mempool_in_use_count(vf->old_pool) != 0) {
+		err_set(err, EBUSY,
 			"device %s: packets of the pool before the present one are still under way",
 			vf->name);
+		return 0;
+	}
 	pool_destroy(vf->old_pool);
 	vf->old_pool = NULL;
 	int r = copy_pool(vf->pool, numa_node, &pool, err);
-	if (r < 0)
-		return err_prefix(
+	if (r < 0) {
+		err_prefix(
 			err, r, "device %s: no packet pool on NUMA node %d", vf->name, numa_node);
-	r = rte_eth_dev_stop(vf->port);
-	if (r == 0)
-		r = receive_into(vf, pool, numa_node);
-	if (r != 0) {
-		rte_eth_dev_stop(vf->port);
-		if (receive_into(vf, vf->pool, vf->socket) != 0)
-			r = err_set(err, -r,
-				"device %s: cannot be started again: remove and add it", vf->name);
-		else
-			r = err_set(err, -r, "device %s: no other packet pool: %s", vf->name,
-				strerror(-r));
+		return 0;
+	}
+	r = restart_with(vf, pool, numa_node, err);
+	if (r <= 0) {
 		pool_destroy(pool);
 		return r;
 	}
 	vf->old_pool = vf->pool;
 	vf->pool = pool;
 	vf->socket = numa_node;
-	return 0;
+	return 1;
 }

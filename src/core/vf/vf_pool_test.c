@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <string.h>
@@ -13,6 +14,29 @@
 #include "core/packet/packet_fixture.h"
 #include "core/vf/port.h"
 #include "core/vf/vf.h"
+
+/* What its driver refuses: to be stopped, or to be started so many times. */
+static struct {
+	int stop_error;
+	unsigned failing_starts;
+} driver;
+
+/* The linker puts these functions in place of the real ones. */
+__typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start;
+__typeof__(rte_eth_dev_stop) __wrap_rte_eth_dev_stop, __real_rte_eth_dev_stop;
+
+int __wrap_rte_eth_dev_start(uint16_t port)
+{
+	if (driver.failing_starts == 0)
+		return __real_rte_eth_dev_start(port);
+	driver.failing_starts--;
+	return -EIO;
+}
+
+int __wrap_rte_eth_dev_stop(uint16_t port)
+{
+	return driver.stop_error != 0 ? driver.stop_error : __real_rte_eth_dev_stop(port);
+}
 
 /* A device that receives what it sends. NUMA node 0 exists; 1 to 7 are for wrong answers. */
 static struct vf *open_ring(void)
@@ -62,15 +86,16 @@ static void pool_moves(void **state)
 	struct rte_mbuf *packet = loop(vf);
 	struct err err;
 
-	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	assert_int_equal(vf_move_pool(vf, 0, &err), 1);
 	assert_ptr_not_equal(vf->pool, first);
 	assert_ptr_equal(vf->old_pool, first);
 	assert_int_equal(vf->pool->size, first->size);
 	rte_pktmbuf_free(loop(vf));
 
-	assert_int_equal(vf_move_pool(vf, 0, &err), -EBUSY);
-	rte_pktmbuf_free(packet);
 	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	assert_non_null(strstr(err.text, "still under way"));
+	rte_pktmbuf_free(packet);
+	assert_int_equal(vf_move_pool(vf, 0, &err), 1);
 	rte_pktmbuf_free(loop(vf));
 	vf_close(vf);
 }
@@ -134,10 +159,36 @@ static void failure_changes_nothing(void **state)
 	struct rte_mempool *pool = vf->pool;
 	struct err err = {};
 
-	assert_true(vf_move_pool(vf, 7, &err) < 0);
+	assert_int_equal(vf_move_pool(vf, 7, &err), 0);
 	assert_non_null(strstr(err.text, "NUMA node 7"));
 	assert_ptr_equal(vf->pool, pool);
 	rte_pktmbuf_free(loop(vf));
+	vf_close(vf);
+}
+
+/* The old pool is left, and the device runs unless it could not be started with that either. */
+static void restart_fails(void **state)
+{
+	struct vf *vf = open_ring();
+	struct rte_mempool *pool = vf->pool;
+	struct err err = {};
+
+	driver.stop_error = -EBUSY;
+	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	assert_non_null(strstr(err.text, "cannot be stopped: Device or resource busy"));
+	driver.stop_error = 0;
+	rte_pktmbuf_free(loop(vf));
+
+	driver.failing_starts = 1;
+	assert_int_equal(vf_move_pool(vf, 0, &err), 0);
+	assert_non_null(strstr(err.text, "no other packet pool: Input/output error"));
+	rte_pktmbuf_free(loop(vf));
+
+	driver.failing_starts = 2;
+	assert_int_equal(vf_move_pool(vf, 0, &err), -EIO);
+	assert_non_null(strstr(err.text, "cannot be started again: Input/output error"));
+	assert_int_equal(driver.failing_starts, 0);
+	assert_ptr_equal(vf->pool, pool);
 	vf_close(vf);
 }
 
@@ -150,6 +201,7 @@ int main(void)
 		cmocka_unit_test(members_have_room),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
+		cmocka_unit_test(restart_fails),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
