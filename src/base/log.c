@@ -164,6 +164,16 @@ void log_event_at(int severity, const struct log_event *event, const char *fmt, 
 	va_end(args);
 }
 
+static void log_suppressed(const struct log_limit *limit, int severity)
+{
+	char about[32] = "";
+
+	if (limit->relay >= 0)
+		snprintf(about, sizeof(about), "relay %d: ", limit->relay);
+	log_event_at(severity, &(struct log_event){.relay = limit->relay},
+		"%s%u similar messages were held back", about, limit->suppressed);
+}
+
 bool log_limit_try(struct log_limit *limit, int severity)
 {
 	struct timespec now;
@@ -181,7 +191,7 @@ bool log_limit_try(struct log_limit *limit, int severity)
 		return false;
 	limit->tokens--;
 	if (limit->suppressed > 0) {
-		log_at(severity, "%u similar messages were held back", limit->suppressed);
+		log_suppressed(limit, severity);
 		limit->suppressed = 0;
 	}
 	return true;

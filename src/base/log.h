@@ -59,12 +59,15 @@ struct log_limit {
 	unsigned burst;
 	unsigned suppressed; /* and not told of yet */
 	long last_s;         /* CLOCK_MONOTONIC second of the last refill */
+	int relay;           /* that all of the messages are about; -1: of none */
 };
 
-#define LOG_LIMIT(n)                        \
-	{                                   \
-		.tokens = (n), .burst = (n) \
+#define LOG_LIMIT_OF_RELAY(n, relay_)                               \
+	{                                                           \
+		.tokens = (n), .burst = (n), .relay = (int)(relay_) \
 	}
+
+#define LOG_LIMIT(n) LOG_LIMIT_OF_RELAY(n, -1)
 
 /*
  * True if the message, of that severity, may be written now. If not, it is lost; the next message

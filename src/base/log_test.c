@@ -69,6 +69,16 @@ static void test_lost_messages_are_counted(void **state)
 	assert_non_null(strstr(logged(), " warning 2 similar messages were held back\n"));
 }
 
+static void test_held_back_messages_of_a_relay(void **state)
+{
+	bed.limit = (struct log_limit)LOG_LIMIT_OF_RELAY(1, 3);
+	use_up();
+	assert_false(log_limit_pass(&bed.limit, LOG_WARNING));
+	wait_for_token();
+	assert_true(log_limit_pass(&bed.limit, LOG_WARNING));
+	assert_non_null(strstr(logged(), " warning relay 3: 1 similar messages were held back\n"));
+}
+
 static void test_asking_again_counts_for_nothing(void **state)
 {
 	use_up();
@@ -97,6 +107,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_lost_messages_are_counted, make_bed, remove_bed),
+		cmocka_unit_test_setup_teardown(
+			test_held_back_messages_of_a_relay, make_bed, remove_bed),
 		cmocka_unit_test_setup_teardown(
 			test_asking_again_counts_for_nothing, make_bed, remove_bed),
 		cmocka_unit_test_setup_teardown(

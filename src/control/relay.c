@@ -26,8 +26,8 @@ void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 		.id = id,
 		.env = env,
 		.n_slices = 1,
-		.fault_limit = LOG_LIMIT(FAULTS_LOGGED),
-		.event_limit = LOG_LIMIT(EVENTS_LOGGED),
+		.fault_limit = LOG_LIMIT_OF_RELAY(FAULTS_LOGGED, id),
+		.event_limit = LOG_LIMIT_OF_RELAY(EVENTS_LOGGED, id),
 	};
 	for (unsigned i = 0; i < SLICES_MAX; i++) {
 		vf_to_vm_init(&relay->vf_to_vm[i], i);

@@ -121,7 +121,7 @@ bool relay_map_memory(struct relay *relay)
 		return false;
 	int r = guest_dma_map(relay->guest, &err);
 	if (r < 0 && log_limit_pass(&relay->fault_limit, LOG_WARNING))
-		log_warning("relay %u: %s", relay->id, err.text);
+		log_relay_warning(relay, "relay %u: %s", relay->id, err.text);
 	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit, LOG_INFO))
 		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
 			relay->id, relay_device_name(relay), relay->guest->path);
@@ -135,8 +135,9 @@ static void log_faults(struct relay *relay)
 	if (n_faults == relay->n_faults_logged || !log_limit_try(&relay->fault_limit, LOG_WARNING))
 		return;
 	relay->n_faults_logged = n_faults;
-	log_warning("relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
-		    "so far: %u, each until the VM's driver sets it up again",
+	log_relay_warning(relay,
+		"relay %u: the VM on %s broke the rules of a ring (%s); rings given up "
+		"so far: %u, each until the VM's driver sets it up again",
 		relay->id, relay->guest->path,
 		ring_fault_text(atomic_load(&relay->guest->last_fault)), n_faults);
 }
@@ -149,8 +150,9 @@ static void log_refused(struct relay *relay)
 		!log_limit_try(&relay->fault_limit, LOG_WARNING))
 		return;
 	relay->n_refused_logged = n;
-	log_warning("relay %u: device %s took nothing for a second, although it had room, or does "
-		    "not tell; packets that the relay has dropped for that so far: %u",
+	log_relay_warning(relay,
+		"relay %u: device %s took nothing for a second, although it had room, or does "
+		"not tell; packets that the relay has dropped for that so far: %u",
 		relay->id, relay_device_name(relay), n);
 }
 

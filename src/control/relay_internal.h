@@ -9,14 +9,17 @@
 #include "base/log.h"
 #include "control/relay.h"
 
-/* Logs an event of a relay, with its present device and socket. */
-#define log_relay_event(relay, name_, ...)                                                   \
-	log_event_at(LOG_INFO,                                                               \
+/* Logs about a relay, with its present device and socket. `name_`: of the event, or NULL. */
+#define log_relay_at(severity, relay, name_, ...)                                            \
+	log_event_at((severity),                                                             \
 		&(struct log_event){.name = (name_),                                         \
 			.relay = (int)(relay)->id,                                           \
 			.device = relay_has_device(relay) ? relay_device_name(relay) : NULL, \
 			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL},     \
 		__VA_ARGS__)
+
+#define log_relay_event(relay, name_, ...) log_relay_at(LOG_INFO, relay, name_, __VA_ARGS__)
+#define log_relay_warning(relay, ...) log_relay_at(LOG_WARNING, relay, NULL, __VA_ARGS__)
 
 /* Of the device that the relay has: the bond's name, or the device as text. */
 static inline const char *relay_device_name(const struct relay *relay)

@@ -4,6 +4,7 @@ goes to stderr, or to syslog."""
 
 import os
 import re
+import select
 import signal
 import socket
 
@@ -12,7 +13,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.peer import memif_device
 from lib.proc import Process, run, wait_until
-from lib.vhostuser import Frontend
+from lib.vhostuser import Connection, Frontend, Request
 
 # $JOURNAL_STREAM is how systemd says that stderr is the journal's; its socket is in a /run of our
 # own.
@@ -63,13 +64,27 @@ class Journal:
             lines.append(self._socket.recv(65536).decode())
         return lines
 
-    def wait_event(self, name):
-        """The next entry of that event, as {field: value}."""
+    def _entry(self):
+        """The next one, as {field: value}."""
+        text = self._socket.recv(65536).decode()
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    def wait_entry(self, field, value):
+        """The next entry in which the field holds the value."""
         while True:
-            text = self._socket.recv(65536).decode()
-            entry = dict(line.split("=", 1) for line in text.splitlines())
-            if entry.get("EVENT") == name:
+            entry = self._entry()
+            if value in entry.get(field, ""):
                 return entry
+
+    def entries(self):
+        """Those that are there."""
+        entries = []
+        while select.select([self._socket], [], [], 0)[0]:
+            entries.append(self._entry())
+        return entries
+
+    def wait_event(self, name):
+        return self.wait_entry("EVENT", name)
 
 
 @pytest.fixture
@@ -79,14 +94,24 @@ def journal(workdir):
     journal.close()
 
 
+@pytest.fixture
+def start(workdir, stack, journal):
+    """Starts a Forwarder's daemon whose journal this is."""
+
+    def start(forwarder):
+        argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh",
+                journal.directory, *forwarder.argv]
+        return stack.enter_context(Process(argv, "daemon", log_path=workdir / "daemon.log"))
+
+    return start
+
+
 @pytest.mark.parametrize("options", [[], ["--nodaemon=log_syslog"]], ids=["stderr", "syslog"])
-def test_events_have_fields(workdir, stack, journal, options):
+def test_events_have_fields(workdir, journal, start, options):
     """Also with the option that the shipped unit passes to the daemon."""
     device = memif_device(workdir)
     forwarder = Forwarder(workdir, {3: device}, options=options)
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh",
-            journal.directory, *forwarder.argv]
-    daemon = stack.enter_context(Process(argv, "daemon", log_path=workdir / "daemon.log"))
+    daemon = start(forwarder)
 
     attached = journal.wait_event("device-attached")
     assert attached["RELAY"] == "3" and attached["DEVICE"] == device
@@ -110,6 +135,38 @@ def test_events_have_fields(workdir, stack, journal, options):
     assert daemon.wait(30) == 0
     # The same text is not on stderr as well.
     assert "attached" not in daemon.output.text
+
+
+def test_warnings_of_a_relay_have_fields(workdir, journal, start):
+    """So all that is said of a relay and its VM is found by RELAY=, what was held back included."""
+    forwarder = Forwarder(workdir, {3: memif_device(workdir)})
+    daemon = start(forwarder)
+    journal.wait_event("ready")
+
+    def break_protocol():
+        with Connection.connect(forwarder.socket(3)) as connection:
+            connection.send(Request.SET_FEATURES)  # without its payload
+            assert connection.closed_by_peer()
+
+    break_protocol()
+    entries = [journal.wait_entry("MESSAGE", "breaks the protocol")]
+    with Frontend(forwarder.socket(3)) as frontend:
+        frontend.start()
+        frontend.tx().offer([(1 << 50, 100, False)])
+        frontend.tx().notify()
+        entries.append(journal.wait_entry("MESSAGE", "broke the rules of a ring"))
+
+    def held_back():
+        break_protocol()
+        return [entry for entry in journal.entries() if "were held back" in entry["MESSAGE"]]
+
+    entries += wait_until(held_back, 30, "some are held back", interval=0)
+    for entry in entries:
+        assert entry["RELAY"] == "3" and entry["PRIORITY"] == "4"
+        assert entry["MESSAGE"].startswith("relay 3: ")
+    assert all(entry["SOCKET"] == str(forwarder.socket(3)) for entry in entries[:2])
+    daemon.signal(15)
+    assert daemon.wait(30) == 0
 
 
 def test_the_same_text_on_stderr(workdir, stack):

@@ -314,17 +314,35 @@ def test_socket_directory_behind_a_link_of_another(start_forwarder, workdir, sla
     assert f"symbolic link {forwarder.socket_dir}{slash} belongs to user 4711" in forwarder.output.tail()
 
 
-def test_unreachable_socket_of_a_vm(start_forwarder):
+def link_to_itself(path):
+    path.symlink_to(path)
+
+
+def socket_of_another(path):
+    """A daemon without privileges may not connect to it."""
+    with socket.socket(socket.AF_UNIX) as vm:
+        vm.bind(str(path))
+    os.chown(path, 4711, 4711)
+    path.chmod(0o700)
+
+
+@pytest.mark.parametrize("make, error, remedy", [
+    (link_to_itself, errno.ELOOP, ""),
+    (socket_of_another, errno.EACCES, "; look at owner, group and mode ")])
+def test_unreachable_socket_of_a_vm(start_forwarder, make, error, remedy):
     """In client mode the log says, once, why a VM's socket cannot be connected to, also if there was
     none before."""
     forwarder = start_forwarder((), client=True)
+    forwarder.stop()
+    forwarder.argv = ["setpriv", "--bounding-set=-dac_override", "--", *forwarder.argv]
+    forwarder.start()
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(forwarder.socket(1)))
         other.listen()
         other.settimeout(30)
         other.accept()[0].close()  # the daemon has tried all sockets by now
-        forwarder.socket(0).symlink_to(forwarder.socket(0))
-        warning = f"{forwarder.socket(0)}: cannot connect: {os.strerror(errno.ELOOP)}"
+        make(forwarder.socket(0))
+        warning = f"relay 0: vhost-user socket {forwarder.socket(0)}: cannot connect: {os.strerror(error)}{remedy}"
         forwarder.output.expect(re.escape(warning), 30)
         for _ in range(3):  # it goes on trying
             other.accept()[0].close()

@@ -29,6 +29,13 @@ struct gate {
 	struct log_limit log_limit;
 };
 
+#define log_gate_warning(gate, fmt, ...)                                                        \
+	log_event_at(LOG_WARNING,                                                               \
+		&(struct log_event){                                                            \
+			.relay = (int)(gate)->options.relay_id, .socket = (gate)->path},        \
+		"relay %u: vhost-user socket %s: " fmt, (gate)->options.relay_id, (gate)->path, \
+		__VA_ARGS__)
+
 static unsigned count_connections(const struct gate *gate)
 {
 	unsigned n = 0;
@@ -58,7 +65,7 @@ static void end_all(struct gate *gate)
 /* A guest whose connections have been ended for harm that it did may not come back at once. */
 static void shut_out(struct gate *gate, const char *why)
 {
-	log_warning("vhost-user socket %s: the VM is disconnected: %s", gate->path, why);
+	log_gate_warning(gate, "the VM is disconnected: %s", why);
 	gate->closed_until_ms = gate_now_ms() + BANISH_MS;
 }
 
@@ -132,7 +139,10 @@ static void try_to_connect(struct gate *gate)
 		gate->rejected = false;
 	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected &&
 		   log_limit_try(&gate->log_limit, LOG_WARNING)) {
-		log_warning("vhost-user socket %s: cannot connect: %s", gate->path, strerror(-fd));
+		log_gate_warning(gate, "cannot connect: %s%s", strerror(-fd),
+			fd == -EACCES ? "; look at owner, group and mode of the socket and of the "
+					"directories above it, at AppArmor and SELinux"
+				      : "");
 		gate->rejected = true;
 	}
 }
@@ -197,9 +207,8 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 		return;
 	}
 	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit, LOG_WARNING))
-		log_warning("vhost-user socket %s: the VM is disconnected, its message breaks the "
-			    "protocol: %s",
-			gate->path, err.text);
+		log_gate_warning(gate,
+			"the VM is disconnected, its message breaks the protocol: %s", err.text);
 	end_connection(gate, index);
 }
 
@@ -271,7 +280,7 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	gate->keeper = keeper;
 	gate->options = *options;
 	strcpy(gate->path, options->path);
-	gate->log_limit = (struct log_limit)LOG_LIMIT(GATE_LOG_BURST);
+	gate->log_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(GATE_LOG_BURST, options->relay_id);
 	gate->listen_fd = -1;
 
 	int r = options->client ? 0 : listen_on(gate, err);

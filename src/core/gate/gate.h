@@ -30,9 +30,10 @@ enum gate_calls {
 };
 
 struct gate_options {
-	const char *path; /* of the socket that frontends know */
-	bool client;      /* true: the frontend listens there, and we connect again and again */
-	uid_t uid;        /* owner of the socket in server mode, (uid_t)-1 to leave it */
+	unsigned relay_id; /* for messages */
+	const char *path;  /* of the socket that frontends know */
+	bool client;       /* true: the frontend listens there, and we connect again and again */
+	uid_t uid;         /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
 	/*
 	 * An O_PATH descriptor of the socket on which the library listens; its file may be gone.

@@ -117,6 +117,7 @@ static int start_unseen(struct guest *guest, struct err *err)
 static int open_gate(struct guest *guest, struct err *err)
 {
 	struct gate_options options = {
+		.relay_id = guest->options.relay_id,
 		.path = guest->path,
 		.client = guest->options.client,
 		.uid = guest->options.uid,
