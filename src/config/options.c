@@ -171,6 +171,7 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_path, AT(huge_dir), .default_text = "/mnt/huge",
 		.shipped = "/dev/hugepages",
 		.help = "mount point of hugetlbfs",
+		.detail = "systemd mounts one at /dev/hugepages.",
 	},
 	[OPT_NO_HUGE] = {
 		DAEMON,

@@ -95,6 +95,17 @@ def test_links_lead_somewhere(document):
         assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
+SETTING = re.compile(r"^(\w+)=\S", re.M)
+
+
+def test_sample_configuration_is_complete():
+    """It replaces the shipped file, so it must set whatever that sets to another value than the default."""
+    sample, = re.findall(r"cat > /etc/default/virtioforwarder <<END\n(.*?)END\n",
+                         (ROOT / "docs/operating.md").read_text(encoding="utf-8"), re.S)
+    shipped = (ROOT / "dist/virtioforwarder.default").read_text(encoding="utf-8")
+    assert not set(SETTING.findall(shipped)) - set(SETTING.findall(sample))
+
+
 @pytest.fixture
 def installed(workdir):
     """Our programs as a package installs them, for /usr."""

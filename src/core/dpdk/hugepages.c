@@ -62,9 +62,9 @@ int hugepages_use(const char *dir, struct err *err)
 		return 0;
 	if (statfs(dir, &fs) < 0)
 		return err_set(err, errno,
-			"huge page mount %s: %s; mount one (mount -t hugetlbfs none %s) or name "
-			"another with "
-			"--huge-dir",
+			"huge page mount %s: %s; name another with "
+			"VIRTIOFWD_HUGETLBFS_MOUNT_POINT or --huge-dir (systemd's is "
+			"/dev/hugepages), or make it and mount one (mount -t hugetlbfs none %s)",
 			dir, strerror(errno), dir);
 	if (fs.f_type != HUGETLBFS_MAGIC)
 		return err_set(err, ENODEV,
