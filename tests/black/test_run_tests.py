@@ -43,6 +43,25 @@ def test_ended(workdir, tool):
     assert (workdir / "test-summary").read_text(encoding="ascii") == f"{last}\n"
 
 
+def test_sudo(workdir, tool):
+    """It becomes root for what needs it, with its settings."""
+    (workdir / "scripts").mkdir()
+    script = shutil.copy(SCRIPTS / "run-tests", workdir / "scripts")
+    env = tool("sudo", 'echo "called: $*"')
+    env = tool("meson", "echo as it is; exit 1")
+    os.chown(workdir, 65534, 65534)
+
+    def run(*suites):
+        return subprocess.run([script, *suites], env={**env, "VIO4WD_X": "1"}, user=65534, group=65534,
+                              extra_groups=[], stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S,
+                              check=False).stdout
+
+    called = run("unit", "black")
+    assert called.startswith("called: env ") and called.endswith(f" {script} unit black\n")
+    assert f" VIO4WD_BUILD={workdir} " in called and " VIO4WD_X=1 " in called
+    assert "as it is" in run("unit")
+
+
 def test_skipped(workdir, tool):
     """Also a test of a program whose other tests have passed."""
     (workdir / "meson-logs").mkdir()
