@@ -206,7 +206,7 @@ def unprivileged(tree, daemon):
     """Starts the daemon with the drop-in and further settings."""
     drop_in = tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
     no_huge = re.search(r"\n(ExecStart=/.*)", drop_in)[1] + " --no-huge\n"
-    tree.run(f"rm -rf {SOCKETS}")  # it is root's
+    tree.run(f"rm -rf {SOCKETS} /run/virtio-forwarder")  # they are root's
 
     def start(**settings):
         daemon.configure([drop_in, f"[Service]\nExecStart=\n{no_huge}"], **settings)
@@ -214,7 +214,7 @@ def unprivileged(tree, daemon):
 
     yield start
     daemon("stop")
-    tree.run(f"rm -rf {SOCKETS}")  # it is not root's
+    tree.run(f"rm -rf {SOCKETS} /run/virtio-forwarder")  # they are not root's
 
 
 def test_a_user_of_its_own(tree, daemon, unprivileged, workdir):
@@ -244,14 +244,16 @@ with socket.socket(socket.AF_UNIX) as listener:
 def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
     """The daemon can use what QEMU creates in the directory; a directory in which QEMU cannot is
     reported."""
+    check = re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)",
+                      tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf"))[1]
+    daemon.configure(VIRTIOFWD_VHOST_CLIENT="true")  # before the service has ever run, too
+    assert re.search("^ok +configuration .*\nok +daemon ", tree.run(f"{check} --no-huge", check=False), re.M)
     unprivileged(VIRTIOFWD_VHOST_CLIENT="true")
     assert tree.run(f"stat -c '%a %U:%G' {SOCKETS}").strip() == "3775 virtio-forwarder:kvm"
     kvm = int(tree.run("getent group kvm").split(":")[2])
     run(["/usr/bin/python3", "-c", ACCEPT], cwd=tree.path(SOCKETS), user=4711, group=4711,
         extra_groups=[kvm], umask=0o002)
     assert "keep out" not in daemon.journal()
-    check = re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)",
-                      tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf"))[1]
     assert re.search("^ok +sockets .* can be used", tree.run(f"{check} --no-huge", check=False), re.M)
     as_root = check[check.index("vio4wd"):]  # for root it is not somebody else's
     assert re.search("^ok +sockets .* can be used", tree.run(as_root, check=False), re.M)
