@@ -91,7 +91,11 @@ def test_layout(tree):
     for path in ("/usr/share/bash-completion/completions/vio4wd",
                  *(f"/usr/share/man/man{name}.gz" for name in (
                      "8/virtio-forwarder.8", "5/virtioforwarder.5", "1/vio4wd.1",
-                     "8/vio4wd_core_scheduler.8"))):
+                     "8/vio4wd_core_scheduler.8")),
+                 *(f"/usr/share/doc/virtio-forwarder/{name}" for name in (
+                     "README.md", "docs/operating.md", "docs/pictures/dashboard.png", "unprivileged.conf",
+                     "usr.bin.virtio-forwarder", "libvirt-qemu.local", "virtio_forwarder.te",
+                     "virtio_forwarder.fc"))):
         tree.run(f"test -s {path}")
     tree.run("getent passwd virtio-forwarder")
 
