@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/relay_internal.h"
 #include "control/turn.h"
 #include "core/vf/port_events.h"
 #include "host/bind.h"
@@ -86,10 +87,12 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 }
 
 /* Logs each reason once. */
-static void tell(struct relay_member *member, const struct err *err, const char *what_now)
+static void tell(struct relay *relay, unsigned m, const struct err *err, const char *what_now)
 {
+	struct relay_member *member = &relay->members[m];
+
 	if (err->text[0] != '\0' && strcmp(member->told.text, err->text) != 0)
-		log_warning("%s%s", err->text, what_now);
+		log_relay_warning(relay, "%s%s", err->text, what_now);
 	member->told = *err;
 }
 
@@ -135,14 +138,14 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		return true;
 	int r = id->is_pci ? prepare(watch, relay, m, &err) : 1;
 	if (r == 0) {
-		tell(member, &err, "");
+		tell(relay, m, &err, "");
 		member->tries = 0;
 		return false;
 	}
 	if (r > 0)
 		r = relay_resume(relay, m, &err);
 	if (r < 0) {
-		tell(member, &err, "; trying again");
+		tell(relay, m, &err, "; trying again");
 		return true;
 	}
 	member->looks = looks;
@@ -274,7 +277,8 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 					continue;
 				}
 				vf_describe_link(event.device, link, sizeof(link));
-				log_info("relay %u: device %s: %s", i, event.device, link);
+				log_relay_info(
+					relay, "relay %u: device %s: %s", i, event.device, link);
 			}
 		}
 	return 0;

@@ -189,10 +189,11 @@ int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *er
 	if (!log_limit_pass(&relay->event_limit, r == 0 ? LOG_WARNING : LOG_INFO))
 		return 0;
 	if (r == 0)
-		log_warning(
-			"relay %u: %s; it stays on NUMA node %d", relay->id, err->text, vf->socket);
+		log_relay_warning(relay, "relay %u: %s; it stays on NUMA node %d", relay->id,
+			err->text, vf->socket);
 	else
-		log_info("relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
+		log_relay_info(relay,
+			"relay %u: packet pool moved to NUMA node %d, that of the VM's memory",
 			relay->id, node);
 	return 0;
 }
@@ -327,7 +328,7 @@ void relay_give_up_device(struct relay *relay, const struct err *why)
 	for (unsigned i = 0; i < relay->device.n_members; i++)
 		relay->members[i].away = true;
 	close_device(relay);
-	log_error("%s", why->text);
+	log_relay_error(relay, "%s", why->text);
 	say_lost(relay, relay_device_name(relay), "it could not be restarted", true);
 	device_watch_look(relay->env->watch);
 }

@@ -22,9 +22,10 @@ static void recall_loans(struct relay *relay)
 		err_prefix(&err, r, "relay %u", relay->id);
 		relay_give_up_device(relay, &err);
 	} else {
-		log_warning("relay %u: device %s has not sent what lies in the memory of the VM on "
-			    "%s, and was restarted (is its link up?); packets are copied until it "
-			    "is attached anew",
+		log_relay_warning(relay,
+			"relay %u: device %s has not sent what lies in the memory of the VM on "
+			"%s, and was restarted (is its link up?); packets are copied until it "
+			"is attached anew",
 			relay->id, relay_device_name(relay), relay->guest->path);
 	}
 }
@@ -123,8 +124,9 @@ bool relay_map_memory(struct relay *relay)
 	if (r < 0 && log_limit_pass(&relay->fault_limit, LOG_WARNING))
 		log_relay_warning(relay, "relay %u: %s", relay->id, err.text);
 	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit, LOG_INFO))
-		log_info("relay %u: device %s reads the memory of the VM on %s by itself",
-			relay->id, relay_device_name(relay), relay->guest->path);
+		log_relay_info(relay,
+			"relay %u: device %s reads the memory of the VM on %s by itself", relay->id,
+			relay_device_name(relay), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
 }
 
@@ -202,8 +204,9 @@ static void follow_memory(struct relay *relay)
 		return;
 	if (relay->vf != NULL && hugepages_node(node) != node &&
 		log_limit_pass(&relay->event_limit, LOG_INFO))
-		log_info("relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
-			 "node %d, where there are workers",
+		log_relay_info(relay,
+			"relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
+			"node %d, where there are workers",
 			relay->id, node, relay->vf->socket);
 	if (!pool_moves && !has_remote_lane(relay, node))
 		return;

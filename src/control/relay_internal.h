@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Shared by relay.c (lanes and device), relay_guest.c (socket and VM) and relay_stats.c
- * (statistics).
+ * Shared by relay.c (lanes and device), relay_guest.c (socket and VM), relay_stats.c
+ * (statistics) and, to log, device_watch.c.
  */
 
 #include "base/log.h"
@@ -19,7 +19,9 @@
 		__VA_ARGS__)
 
 #define log_relay_event(relay, name_, ...) log_relay_at(LOG_INFO, relay, name_, __VA_ARGS__)
+#define log_relay_error(relay, ...) log_relay_at(LOG_ERR, relay, NULL, __VA_ARGS__)
 #define log_relay_warning(relay, ...) log_relay_at(LOG_WARNING, relay, NULL, __VA_ARGS__)
+#define log_relay_info(relay, ...) log_relay_at(LOG_INFO, relay, NULL, __VA_ARGS__)
 
 /* Of the device that the relay has: the bond's name, or the device as text. */
 static inline const char *relay_device_name(const struct relay *relay)

@@ -169,8 +169,11 @@ static void free_loans(struct guest *guest)
 		for (unsigned ring = 0; ring < RINGS_MAX; ring++)
 			all &= ring_loans_free(guest->connections[i].rings[ring].loans);
 	if (!all)
-		log_error("relay %u: its device has not sent packets of the VM that was on %s; "
-			  "some memory is kept",
+		log_event_at(LOG_ERR,
+			&(struct log_event){
+				.relay = (int)guest->options.relay_id, .socket = guest->path},
+			"relay %u: its device has not sent packets of the VM that was on %s; "
+			"some memory is kept",
 			guest->options.relay_id, guest->path);
 }
 
