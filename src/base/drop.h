@@ -7,13 +7,14 @@
  *
  * DROP(id, name, text)
  */
-#define DROP_REASONS(DROP)                                                                         \
-	DROP(QUEUE_FULL, "queue_full", "the destination queue stayed full")                        \
-	DROP(NOT_CONNECTED, "not_connected", "no VM (vf_to_vm) or no device (vm_to_vf) was there") \
-	DROP(OVERSIZE, "oversize", "longer than the destination's largest frame")                  \
-	DROP(MALFORMED, "malformed",                                                               \
-		"no Ethernet header, headers unfit for the wanted offload, or refused by the "     \
-		"device")                                                                          \
+#define DROP_REASONS(DROP)                                                                       \
+	DROP(QUEUE_FULL, "queue_full", "the destination queue stayed full")                      \
+	DROP(NOT_CONNECTED, "not_connected",                                                     \
+		"no VM with a usable receive ring (vf_to_vm) or no device (vm_to_vf) was there") \
+	DROP(OVERSIZE, "oversize", "longer than the destination's largest frame")                \
+	DROP(MALFORMED, "malformed",                                                             \
+		"no Ethernet header, headers unfit for the wanted offload, or refused by the "   \
+		"device")                                                                        \
 	DROP(DETACHED, "detached", "in the backlog when the device or VM was taken away")
 
 enum drop_reason {

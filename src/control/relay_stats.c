@@ -70,6 +70,7 @@ static struct vm_stats read_vm(const struct relay *relay)
 	stats.announcements = atomic_load(&guest->n_announcements);
 	if (guest_ready(guest)) {
 		stats.features = atomic_load(&guest->features);
+		stats.broken_rings = guest_retired_rings(guest);
 		stats.migrates = guest_migrates(guest);
 		stats.numa_node = atomic_load(&guest->numa_node);
 	}

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from lib import vioclient
+from lib.metrics import scrape, value
 from lib.packet_socket import PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
@@ -37,9 +38,13 @@ def wire_socket(wire, veth, stack):
 
 
 @pytest.fixture(params=[(), ("--zero-copy",)], ids=["copied", "lent"])
-def forwarder(request, make_forwarder, veth):
-    return make_forwarder({0: f"net_af_packet0,iface={veth.outer}"},
-                          options=["--enable-mrgbuf", *request.param])
+def forwarder(request, workdir, make_forwarder, veth):
+    path = workdir / "metrics"
+    forwarder = make_forwarder(
+        {0: f"net_af_packet0,iface={veth.outer}"},
+        options=["--enable-mrgbuf", f"--metrics-ep=ipc://{path}", *request.param])
+    forwarder.metrics_path = path
+    return forwarder
 
 
 @pytest.fixture
@@ -518,7 +523,7 @@ def test_frames_that_wait_for_a_queue_that_is_disabled(attach, wire_socket, forw
 
 @pytest.mark.parametrize("sends", [True, False], ids=["sends", "receives"])
 def test_ring_that_is_given_up(attach, wire_socket, forwarder, sends):
-    """The log says why, and the other ring goes on."""
+    """Log and metrics tell of it until the driver stops the ring, and the other ring goes on."""
     frontend = attach(queue_size=64)
     ring = frontend.tx() if sends else frontend.rx()
     ring.offer([(NOWHERE, 100, not sends)])
@@ -534,3 +539,10 @@ def test_ring_that_is_given_up(attach, wire_socket, forwarder, sends):
     else:
         frontend.send(frame(1))
         frontend.wait_sent()
+
+    def broken_rings():
+        return value(scrape(forwarder.metrics_path), "relay_vm_broken_rings", relay=0)
+
+    wait_until(lambda: broken_rings() == 1, 10, "the metric tells of it", interval=0.3)
+    frontend.stop_ring(1 if sends else 0)
+    wait_until(lambda: broken_rings() == 0, 10, "the ring is forgotten", interval=0.3)

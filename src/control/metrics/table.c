@@ -66,6 +66,12 @@ const struct metric metrics[METRIC_N] = {
 		.help = "How often QEMU had the daemon announce a VM that had migrated here (RARP).",
 		IN_VM(announcements),
 	},
+	[METRIC_VM_BROKEN_RINGS] = {
+		"relay_vm_broken_rings", METRIC_GAUGE, NULL,
+		.help = "Rings of the VM that its driver filled against the rules: they are given up "
+			"until the driver sets them up anew.",
+		IN_VM(broken_rings),
+	},
 	[METRIC_VM_MIGRATES] = {
 		"relay_vm_migrating", METRIC_GAUGE, NULL, "relay",
 		"1 while the VM is being migrated away: writes to its memory are logged.",

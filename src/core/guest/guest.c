@@ -216,6 +216,7 @@ void guest_check_ring(struct guest *guest, struct guest_session *session, unsign
 		      atomic_fetch_and(&session->vm_to_vf_disabled, ~bit);
 	if (!(had & bit))
 		return; /* known already */
+	atomic_fetch_add(&session->n_retired, 1);
 	atomic_store(&guest->last_fault, fault);
 	atomic_fetch_add(&guest->n_faults, 1);
 	guest->options.changed(guest->options.userdata);
@@ -227,6 +228,13 @@ unsigned guest_receive_queues(struct guest *guest)
 
 	/* The session is part of the guest, so what is read may be out of date, but it is there. */
 	return session != NULL ? __builtin_popcount(atomic_load(&session->vf_to_vm_enabled)) : 0;
+}
+
+unsigned guest_retired_rings(struct guest *guest)
+{
+	struct guest_session *session = guest_session(guest);
+
+	return session != NULL ? atomic_load(&session->n_retired) : 0;
 }
 
 int guest_numa_node(struct guest *guest)

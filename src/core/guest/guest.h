@@ -89,6 +89,7 @@ struct guest_session {
 	 * dropped.
 	 */
 	_Atomic uint32_t vm_to_vf_disabled;
+	_Atomic unsigned n_retired; /* rings that are started and retired; control reads it, too */
 	/*
 	 * The MAC address for which an announcement (RARP) is to be sent, encoded as in SEND_RARP;
 	 * 0: none. Set by the vhost thread, taken by a worker.
@@ -222,6 +223,12 @@ bool guest_migrates(const struct guest *guest);
  * snapshot.
  */
 unsigned guest_receive_queues(struct guest *guest);
+
+/*
+ * The number of rings that the guest has started and that are not used any more, because the guest
+ * broke the rules; 0 without a session. Control thread; a snapshot.
+ */
+unsigned guest_retired_rings(struct guest *guest);
 
 /* NUMA node of the guest's memory; -1 without a session or if it is unknown. Control thread. */
 int guest_numa_node(struct guest *guest);

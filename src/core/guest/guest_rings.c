@@ -274,6 +274,7 @@ static void publish_rings(struct guest_session *session)
 
 	for (unsigned i = 0; i < RINGS_MAX; i++)
 		set_bit(&sound, i, ring_fault(&session->rings[i]) == RING_SOUND);
+	atomic_store(&session->n_retired, __builtin_popcountll(session->started & ~sound));
 	sound &= session->usable;
 	atomic_store(&session->vf_to_vm_enabled, queue_pairs(sound & session->enabled, 0));
 	atomic_store(&session->vm_to_vf_enabled, queue_pairs(sound & session->enabled, 1));
