@@ -370,8 +370,7 @@ static int check_ovsdb(const struct config *config, const struct sources *source
 	return 0;
 }
 
-static int check_pid_dir(
-	const struct config *config, const struct sources *sources, struct err *err)
+int check_pid_dir(const struct config *config, const struct sources *sources, struct err *err)
 {
 	struct stat st;
 
@@ -403,8 +402,6 @@ int check_config(const struct config *config, const struct sources *sources,
 		r = check_capture(config, sources, err);
 	if (r == 0)
 		r = check_ovsdb(config, sources, err);
-	if (r == 0)
-		r = check_pid_dir(config, sources, err);
 	return r;
 }
 

@@ -41,4 +41,7 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 int check_config(const struct config *config, const struct sources *sources,
 	const struct machine *machine, struct err *err);
 
+/* -ENODEV: the pid directory is not there; -EINVAL: it is something else. */
+int check_pid_dir(const struct config *config, const struct sources *sources, struct err *err);
+
 int check_sched(const struct config_sched *config, const struct sources *sources, struct err *err);

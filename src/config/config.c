@@ -115,8 +115,8 @@ static int apply(const struct sources *sources, enum program program, void *targ
 	return 0;
 }
 
-int load_daemon(int argc, char **argv, const struct machine *machine, struct config **ret_config,
-	struct err *err)
+int load_daemon(int argc, char **argv, const struct machine *machine, bool before_start,
+	struct config **ret_config, struct err *err)
 {
 	_cleanup_(inputs_fini) struct inputs inputs = {};
 	_cleanup_(config_freep) struct config *config = NULL;
@@ -133,6 +133,8 @@ int load_daemon(int argc, char **argv, const struct machine *machine, struct con
 		r = check_resolve(config, &inputs.sources, err);
 	if (r == 0)
 		r = check_config(config, &inputs.sources, machine, err);
+	if (r == 0 && !before_start)
+		r = check_pid_dir(config, &inputs.sources, err);
 	if (r < 0)
 		return r;
 	if (inputs.cmdline.of[OPT_CHECK_CONFIG].given) {
@@ -146,7 +148,8 @@ int load_daemon(int argc, char **argv, const struct machine *machine, struct con
 	return CONFIG_RUN;
 }
 
-int config_load(int argc, char **argv, struct config **ret_config, struct err *err)
+static int load(
+	int argc, char **argv, bool before_start, struct config **ret_config, struct err *err)
 {
 	struct machine machine;
 	int r;
@@ -154,7 +157,17 @@ int config_load(int argc, char **argv, struct config **ret_config, struct err *e
 	r = machine_probe(&machine, err);
 	if (r < 0)
 		return r == -EINVAL ? -EIO : r;
-	return load_daemon(argc, argv, &machine, ret_config, err);
+	return load_daemon(argc, argv, &machine, before_start, ret_config, err);
+}
+
+int config_load(int argc, char **argv, struct config **ret_config, struct err *err)
+{
+	return load(argc, argv, false, ret_config, err);
+}
+
+int config_load_before_start(int argc, char **argv, struct config **ret_config, struct err *err)
+{
+	return load(argc, argv, true, ret_config, err);
 }
 
 void config_socket_path(

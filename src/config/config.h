@@ -104,6 +104,12 @@ enum config_outcome {
  */
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err);
 
+/*
+ * The same for a look at the configuration before the daemon is started: does not look at the pid
+ * directory, which the service's unit makes.
+ */
+int config_load_before_start(int argc, char **argv, struct config **ret_config, struct err *err);
+
 struct config *config_free(struct config *config);
 
 /* The path of a relay's socket. Checked by config_load(), so it always fits. */

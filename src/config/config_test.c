@@ -81,7 +81,7 @@ static int load(const char *file, const char *line, struct config **ret_config, 
 	int argc = split(line, copy, argv);
 
 	write_file(file);
-	return load_daemon(argc, argv, &m, ret_config, err);
+	return load_daemon(argc, argv, &m, false, ret_config, err);
 }
 
 /* Loads a configuration that must be valid. */

@@ -111,6 +111,22 @@ static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 	return n;
 }
 
+/* Reports what is free for more devices, on each node that does not have all of it. */
+static void say_free(const struct out *out, const char *sysfs, uint64_t page_kib)
+{
+	const int all = MAX(free_pages(sysfs, -1, page_kib), 0);
+
+	say(out, HOST_OK,
+		"the running daemon has its own; %d of %" PRIu64 " KiB are free for more devices",
+		all, page_kib);
+	for (int node = 0; node < NUMA_NODES_MAX; node++) {
+		const int have = free_pages(sysfs, node, page_kib);
+
+		if (have >= 0 && have != all)
+			say(out, HOST_OK, "%d of these are on NUMA node %d", have, node);
+	}
+}
+
 /* Checks the pages of a node (-1: of all nodes together) that has to provide so many bytes. */
 static void check_pages(
 	const struct out *out, const char *sysfs, int node, uint64_t page_kib, uint64_t bytes)
@@ -155,7 +171,15 @@ void host_check_hugepages(
 		return;
 	}
 	if (needs->running) {
-		say(&out, HOST_OK, "the running daemon has its own");
+		say_free(&out, sysfs, fs.f_bsize / 1024);
+		return;
+	}
+	/* Read-only: that may be so only here, outside the service. */
+	if (access(needs->huge_dir, W_OK | X_OK) < 0 && errno != EROFS) {
+		say(&out, HOST_MISSING,
+			"%s: %s; mount it for the daemon's user (mount -t hugetlbfs -o "
+			"uid=USER,mode=0700 none %s)",
+			needs->huge_dir, strerror(errno), needs->huge_dir);
 		return;
 	}
 	check_pages(&out, sysfs, -1, fs.f_bsize / 1024,
@@ -225,6 +249,30 @@ static void say_bound(void *userdata, const char *name, int r, const struct err 
 			r > 0 ? " when the daemon starts" : "");
 }
 
+/*
+ * Reports the devices that the running daemon does not have: those that the kernel has. The others
+ * are in use, as they should be, so there is nothing to try.
+ */
+static void check_lost_devices(const struct out *out, const char *sysfs, const char *dev,
+	const struct host_needs *needs, const struct host_use *use)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < needs->n_devices; i++) {
+		const struct device_id *id = &needs->devices[i];
+		enum host_driver_kind kind = kind_of(sysfs, &id->pci);
+		struct err err;
+
+		if (!id->is_pci || (kind != HOST_DRIVER_NONE && kind != HOST_DRIVER_KEEPS) ||
+			host_pci_usable(sysfs, dev, &id->pci, use, &err) == 0)
+			continue;
+		say(out, HOST_MISSING, "%s", err.text);
+		all = false;
+	}
+	if (all)
+		say(out, HOST_OK, "the running daemon has them");
+}
+
 void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
 	host_finding *report, void *userdata)
 {
@@ -235,7 +283,7 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 	};
 
 	if (needs->running) {
-		say(&out, HOST_OK, "the running daemon has them");
+		check_lost_devices(&out, sysfs, dev, needs, &use);
 		return;
 	}
 	if (needs->bind_vfio_pci != NULL)
@@ -333,7 +381,7 @@ static int check_makeable(const char *dir, struct err *err)
 }
 
 void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool optional,
-	host_finding *report, void *userdata)
+	bool running, host_finding *report, void *userdata)
 {
 	const struct out out = {"sockets", report, userdata};
 	struct err err;
@@ -342,6 +390,10 @@ void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool o
 	const bool made = r == 0;
 	if (r == 0)
 		r = directory_check_maker(dir, vms->uid, &err);
+	else if (r == -ENOENT && running)
+		err_set(&err, ENOENT, "socket directory %s has gone while the daemon runs: %s", dir,
+			vms->makes_sockets ? "make it again, for the VMs"
+					   : "restart the daemon, whose sockets were in it");
 	else if (r == -ENOENT)
 		r = check_makeable(dir, &err);
 	if (r < 0)

@@ -51,7 +51,10 @@ void host_check_hugepages(
 void host_check_vfio(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata);
 
-/* Checks that each PCI device exists, is bound or can be bound, and can be opened. */
+/*
+ * Checks that each PCI device exists, is bound or can be bound, and can be opened; of those that a
+ * running daemon has, only the first two.
+ */
 void host_check_devices(const char *sysfs, const char *dev, const struct host_needs *needs,
 	host_finding *report, void *userdata);
 
@@ -65,7 +68,8 @@ void host_check_cpus(
 /*
  * Checks that VMs can use the sockets' directory, or that this process can create it if it is
  * missing; warns if they can replace sockets that the daemon makes there. `optional`: sockets may
- * be elsewhere, so there is no such warning, and problems are only warnings.
+ * be elsewhere, so there is no such warning, and problems are only warnings. `running`: the daemon
+ * has made the directory, so it should be there.
  */
 void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool optional,
-	host_finding *report, void *userdata);
+	bool running, host_finding *report, void *userdata);

@@ -181,6 +181,31 @@ static void test_devices(void **state)
 	assert_found("2 devices: device 0000:05:09.1 is bound to igb_uio, which needs physical");
 }
 
+/* What the daemon has open is in use; what the kernel has, the daemon has lost. */
+static void test_devices_of_the_running_daemon(void **state)
+{
+	struct device_id ids[4];
+	struct cpu_set cpus = {0};
+	struct host_needs needs = needs_of(ids, &cpus);
+
+	assert_int_equal(device_id_parse("0000:05:08.1", &ids[0], NULL), 0); /* no /dev/vfio/21 */
+	assert_int_equal(device_id_parse("net_null0", &ids[1], NULL), 0);
+	assert_int_equal(device_id_parse("0000:05:08.2", &ids[2], NULL), 0);
+	assert_int_equal(device_id_parse("0000:05:08.3", &ids[3], NULL), 0);
+	needs.running = true;
+	needs.n_devices = 2;
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_string_equal(found, "0 devices: the running daemon has them\n");
+	found[0] = '\0';
+	needs.n_devices = 4;
+	fake_sysfs_pci(&fs, "0000:05:08.2", "igbvf", 22);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:05:08.2 is bound to the kernel's driver igbvf");
+	assert_found("2 devices: device 0000:05:08.3 is no PCI device of this host");
+	assert_not_found("05:08.1");
+	assert_not_found("the running daemon has them");
+}
+
 /* Devices to bind are checked even if they are attached later only. */
 static void test_devices_to_bind(void **state)
 {
@@ -275,7 +300,31 @@ static void test_hugepages(void **state)
 	found[0] = '\0';
 	needs.running = true;
 	host_check_hugepages(fs.root, &needs, note, NULL);
-	assert_found("0 hugepages: the running daemon");
+	assert_string_equal(found,
+		"0 hugepages: the running daemon has its own; 22 of 2048 KiB are free for more "
+		"devices\n"
+		"0 hugepages: 1 of these are on NUMA node 1\n"
+		"0 hugepages: 21 of these are on NUMA node 2\n");
+	assert_int_equal(umount2(needs.huge_dir, MNT_DETACH), 0);
+}
+
+/* As the unprivileged service finds /dev/hugepages. */
+static void test_hugepages_of_root(void **state)
+{
+	struct cpu_set cpus = {0};
+	struct host_needs needs = needs_of(NULL, &cpus);
+
+	require_root();
+	needs.n_devices = 0;
+	needs.huge_dir = mount_hugetlbfs();
+	fake_sysfs_set(&fs, "kernel/mm/" PAGES, "21\n");
+	assert_int_equal(chmod(fs.base, 0755), 0);
+	assert_int_equal(chmod(needs.huge_dir, 0755), 0);
+	assert_int_equal(setresuid(65534, 65534, 0), 0);
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_found("2 hugepages: /tmp/fake-sysfs-");
+	assert_found("Permission denied; mount it for the daemon's user");
 	assert_int_equal(umount2(needs.huge_dir, MNT_DETACH), 0);
 }
 
@@ -283,7 +332,7 @@ static void test_hugepages(void **state)
 #define DAEMON_UID 1
 #define DAEMON_GID 1
 
-static bool optional;
+static bool optional, running;
 
 static void look_at_directory(const char *path, uid_t uid, bool writes)
 {
@@ -294,7 +343,7 @@ static void look_at_directory(const char *path, uid_t uid, bool writes)
 		.makes_sockets = writes};
 
 	found[0] = '\0';
-	host_check_socket_dir(path, &vms, optional, note, NULL);
+	host_check_socket_dir(path, &vms, optional, running, note, NULL);
 }
 
 static void test_directory(void **state)
@@ -352,6 +401,23 @@ static void test_directory_that_may_not_be_needed(void **state)
 	look_at_directory("/tmp", 65534, false);
 	assert_found("0 sockets: ");
 	optional = false;
+}
+
+static void test_directory_that_has_gone(void **state)
+{
+	running = true;
+	look_at_directory("/tmp/nonexistent", 65534, true);
+	assert_found("2 sockets: socket directory /tmp/nonexistent has gone while the daemon runs");
+	assert_found("make it again");
+	look_at_directory("/tmp/nonexistent", 65534, false);
+	assert_found("2 sockets: ");
+	assert_found("restart the daemon");
+	optional = true;
+	look_at_directory("/tmp/nonexistent", 65534, false);
+	assert_found("1 sockets: ");
+	look_at_directory("/tmp", 0, false);
+	assert_found("0 sockets: ");
+	optional = running = false;
 }
 
 static void test_directory_that_cannot_be_made(void **state)
@@ -434,9 +500,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
 		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
-		TEST(test_hugepages), TEST(test_directory), TEST(test_directory_of_nobody),
+		TEST(test_devices_of_the_running_daemon), TEST(test_hugepages),
+		TEST(test_hugepages_of_root), TEST(test_directory), TEST(test_directory_of_nobody),
 		TEST(test_directory_in_which_vms_can_replace_sockets),
-		TEST(test_directory_that_may_not_be_needed),
+		TEST(test_directory_that_may_not_be_needed), TEST(test_directory_that_has_gone),
 		TEST(test_directory_that_cannot_be_made), TEST(test_directory_of_a_group),
 		TEST(test_directory_of_another)};
 

@@ -85,9 +85,13 @@ def test_another_backend_and_the_daemon_itself(check, workdir, stack):
     path.unlink()
 
     stack.enter_context(Forwarder(workdir, {0: "net_null0"}))
-    _, findings = check("VIRTIOFWD_STATIC_VFS=0000:05:08.1=3\n")
+    _, findings = check("VIRTIOFWD_STATIC_VFS=net_null0=3\n")
     assert ("daemon", "ok", "runs") in findings
     assert {name: verdict for name, verdict, _ in findings}["devices"] == "ok"
+    code, findings = check(f"VIRTIOFWD_SOCKET_DIR={workdir}/gone\n")
+    assert code == MISSING
+    assert [text for name, verdict, text in findings
+            if name == "sockets" and verdict == "missing" and "gone while the daemon runs" in text]
 
 
 def test_the_daemon_itself_without_an_endpoint(check, workdir, stack):
@@ -97,6 +101,19 @@ def test_the_daemon_itself_without_an_endpoint(check, workdir, stack):
                            f"VIRTIOFWD_SOCKET_DIR={forwarder.socket_dir}\n")
     assert ("daemon", "ok", "runs") in findings
     assert not [text for name, verdict, text in findings if name == "sockets" and verdict == "missing"]
+
+
+def test_pid_directory_that_a_unit_will_make(check, workdir):
+    """Everything else is checked all the same. What is no directory keeps the daemon from starting."""
+    _, usual = check()
+    code, findings = check(f"VIRTIOFWD_PID_DIR={workdir}/run\n")
+    [(verdict, text)] = [finding[1:] for finding in findings if finding[0] == "pid directory"]
+    assert verdict == "warning" and f"{workdir}/run is not there" in text
+    assert [finding for finding in findings if finding[0] != "pid directory"] == usual
+    (workdir / "run").touch()
+    code, findings = check(f"VIRTIOFWD_PID_DIR={workdir}/run\n")
+    assert code == MISSING
+    assert ("pid directory", "missing") in [finding[:2] for finding in findings]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories to others")

@@ -62,7 +62,7 @@ static void load(bool sched, int argc, char **argv)
 	struct config *config = NULL;
 	struct err err = {""};
 	int r = sched ? config_load_sched(argc, argv, &config_sched, &err)
-	              : load_daemon(argc, argv, machine(), &config, &err);
+	              : load_daemon(argc, argv, machine(), false, &config, &err);
 
 	require(r < 0 ? err.text[0] && !strchr(err.text, '\n') : r <= CONFIG_EXIT);
 	require((r == CONFIG_RUN) == (config || config_sched));

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/pid_file.h"
 #include "base/unix_socket.h"
@@ -112,7 +114,7 @@ static struct config *load(const struct arguments *arguments, struct findings *f
 	for (int i = 0; i < arguments->n_daemon_options; i++)
 		argv[argc++] = arguments->daemon_options[i];
 	argv[argc] = NULL;
-	if (config_load(argc, argv, &config, &err) == CONFIG_RUN)
+	if (config_load_before_start(argc, argv, &config, &err) == CONFIG_RUN)
 		add_finding(findings, "configuration", HOST_OK,
 			arguments->file ? arguments->file : CONFIG_FILE_DEFAULT);
 	else
@@ -155,6 +157,21 @@ static void check_backends(const struct config *config, bool running, struct fin
 	}
 }
 
+/* A missing one may be no fault: the service's unit makes /run/virtio-forwarder when it starts. */
+static void check_pid_dir(const char *dir, struct findings *findings)
+{
+	char text[PATH_MAX + 128];
+	struct stat st;
+	const bool there = stat(dir, &st) == 0;
+
+	if (there && S_ISDIR(st.st_mode))
+		return;
+	snprintf(text, sizeof(text), "%s is %s", dir,
+		there ? "no directory: name another with VIRTIOFWD_PID_DIR"
+		      : "not there: make it, unless the service's unit does (RuntimeDirectory=)");
+	add_finding(findings, "pid directory", there ? HOST_MISSING : HOST_WARNING, text);
+}
+
 /* Checks that nobody else can take the place of the daemon at its endpoints. */
 static void check_endpoints(const struct config *config, struct findings *findings)
 {
@@ -195,8 +212,9 @@ static void check_all(
 	host_check_vfio(arguments->sysfs, &needs, add_finding, findings);
 	host_check_devices(arguments->sysfs, "/dev", &needs, add_finding, findings);
 	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
-	host_check_socket_dir(
-		config->socket_dir, &vms, config->dynamic_sockets, add_finding, findings);
+	host_check_socket_dir(config->socket_dir, &vms, config->dynamic_sockets, needs.running,
+		add_finding, findings);
+	check_pid_dir(config->pid_dir, findings);
 	check_backends(config, needs.running, findings);
 	check_endpoints(config, findings);
 }
