@@ -67,13 +67,14 @@ static void bring_home(struct search *search, struct sched_plan *plan)
 	}
 }
 
-/* The largest relief of a worker of the domain. */
-static double relief(const struct search *before, const struct search *after, int domain)
+/* The largest relief of a worker of the domain that has at least the load `floor`. */
+static double relief(
+	const struct search *before, const struct search *after, int domain, double floor)
 {
 	double most = 0;
 
 	for (unsigned i = 0; i < before->input->n_workers; i++)
-		if (before->domain[i] == domain)
+		if (before->domain[i] == domain && before->load[i] >= floor)
 			most = fmax(most, before->load[i] - after->load[i]);
 	return most;
 }
@@ -86,9 +87,9 @@ static enum sched_verdict judge(
 
 	if (found->n_moves == 0)
 		return SCHED_VERDICT_EVEN;
-	if (now->worst >= SCHED_SATURATED && now->worst - then->worst >= SCHED_RELIEF_MIN)
+	if (relief(before, after, found->numa_node, SCHED_SATURATED) >= SCHED_RELIEF_MIN)
 		return SCHED_VERDICT_RELIEVE;
-	if (relief(before, after, found->numa_node) >= SCHED_RELIEF_MIN &&
+	if (relief(before, after, found->numa_node, 0) >= SCHED_RELIEF_MIN &&
 		(now->variation - then->variation >= sensitivity ||
 			now->imbalance - then->imbalance >= sensitivity))
 		return SCHED_VERDICT_BALANCE;

@@ -20,9 +20,10 @@
  * the mean. With two workers this equals the coefficient of variation; unlike that, it does not
  * fade among many workers. The moves are made
  * - if the coefficient of variation or the imbalance falls by `sensitivity` or more,
- * - or if they relieve a saturated worker (SCHED_SATURATED), which loses packets,
- * and in both cases only if some worker is relieved by SCHED_RELIEF_MIN of a core: how evenly a
- * tiny load is spread does not matter.
+ * - or if they relieve a saturated worker (SCHED_SATURATED), which loses packets; it need not be
+ *   the worst one, which may be beyond help,
+ * and in both cases only if that worker, or in the first case some worker, is relieved by
+ * SCHED_RELIEF_MIN of a core: how evenly a tiny load is spread does not matter.
  *
  * The work is bounded by SCHED_LANES_MAX steps of SCHED_LANES_MAX * SCHED_LANES_MAX trials.
  */

@@ -198,6 +198,34 @@ static void a_saturated_worker_is_relieved_at_any_sensitivity(void **state)
 	assert_int_equal(plan.findings[0].verdict, SCHED_VERDICT_RELIEVE);
 }
 
+/* Worker 0 is full and cannot be relieved, and worker 1 can. */
+static void a_full_worker_does_not_hide_another(void **state)
+{
+	const struct {
+		unsigned n_lanes;
+		bool pinned;
+	} of_worker_0[] = {{1, false}, {2, true}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of_worker_0); i++) {
+		const unsigned n = of_worker_0[i].n_lanes;
+		struct sched_input input = machine(8, 1);
+		struct sched_plan plan;
+
+		for (unsigned j = 0; j < n; j++)
+			add_lane(&input, 0, 1.0 / n)->pinned = of_worker_0[i].pinned;
+		for (unsigned j = 0; j < 3; j++)
+			add_lane(&input, 1, 0.33);
+		for (unsigned worker = 2; worker < 8; worker++)
+			add_lane(&input, worker, 0.5);
+		plan = plan_for(&input);
+		assert_int_equal(plan.n_moves, 1);
+		assert_int_equal(input.lanes[plan.moves[0].lane].worker, 1);
+		assert_int_equal(plan.moves[0].reason, SCHED_OVERLOAD);
+		apply(&input, &plan);
+		assert_int_equal(plan_for(&input).n_moves, 0);
+	}
+}
+
 static void a_pinned_lane_stays_and_others_make_room(void **state)
 {
 	struct sched_input input = machine(2, 1);
@@ -375,6 +403,7 @@ int main(void)
 		cmocka_unit_test(how_next_to_nothing_is_spread_does_not_matter),
 		cmocka_unit_test(one_hot_worker_among_many_is_relieved),
 		cmocka_unit_test(a_saturated_worker_is_relieved_at_any_sensitivity),
+		cmocka_unit_test(a_full_worker_does_not_hide_another),
 		cmocka_unit_test(a_pinned_lane_stays_and_others_make_room),
 		cmocka_unit_test(nodes_are_balanced_each_for_itself),
 		cmocka_unit_test(a_lane_comes_home),

@@ -3,8 +3,9 @@
 /*
  * simulate [--polls N] [--seed N] [--recording FILE RELAYS]...: applies the balancing policy and
  * greedy longest-first to loads, and prints a Markdown table: the worst CPU's load relative to the
- * optimum, and moves per hour. Fails if the policy is worse than greedy in what it promises: fewer
- * moves altogether, and closer to the optimum overall.
+ * optimum, and moves per hour; and at the end, what full CPUs did not carry. Fails if the policy is
+ * worse than greedy in what it promises: fewer moves altogether, closer to the optimum overall, and
+ * less that is not carried.
  */
 
 #include <math.h>
@@ -57,6 +58,7 @@ struct run {
 	struct sched_input input;
 	struct load_estimate estimates[SCHED_LANES_MAX];
 	unsigned n_moves;
+	double lost;             /* sum over the polls: the part of the load that was not carried */
 	double ratio[POLLS_MAX]; /* worst CPU / optimum, by poll */
 };
 
@@ -64,6 +66,7 @@ struct summary {
 	double mean;
 	double p95;
 	double moves_per_hour;
+	double lost; /* part of the load */
 };
 
 static void set_up(struct run *run, const struct machine *machine)
@@ -155,6 +158,22 @@ static double worst(const struct run *run, const struct traffic *traffic)
 	return most;
 }
 
+/* The part of the load that full CPUs do not carry, beyond that of lanes which exceed a CPU alone.
+ */
+static double lost(const struct run *run, const struct traffic *traffic)
+{
+	double load[WORKERS_MAX] = {}, sum = 0, excess = 0;
+
+	for (unsigned i = 0; i < run->input.n_lanes; i++) {
+		load[run->input.lanes[i].worker] += traffic[i].load;
+		sum += traffic[i].load;
+		excess -= fmax(0, traffic[i].load - 1);
+	}
+	for (unsigned i = 0; i < run->input.n_workers; i++)
+		excess += fmax(0, load[i] - 1);
+	return sum > 0 ? excess / sum : 0;
+}
+
 /* The best that any placement with lanes on their nodes can do. */
 static double best_worst(const struct run *run, const struct machine *machine,
 	const struct traffic *traffic, unsigned *exact)
@@ -187,7 +206,9 @@ static int ascending(const void *a, const void *b)
 static struct summary summarise(struct run *run, unsigned n_polls)
 {
 	struct summary summary = {
-		.moves_per_hour = run->n_moves * 3600.0 / (n_polls * POLL_INTERVAL_S)};
+		.moves_per_hour = run->n_moves * 3600.0 / (n_polls * POLL_INTERVAL_S),
+		.lost = run->lost / n_polls,
+	};
 
 	qsort(run->ratio, n_polls, sizeof(*run->ratio), ascending);
 	for (unsigned i = 0; i < n_polls; i++)
@@ -216,8 +237,10 @@ static void play(struct world *world, const struct machine *machine, unsigned n_
 		/* What was decided for the past interval must do for the next one. */
 		world_next(world, traffic);
 		best = best_worst(&runs[0], machine, traffic, &exact);
-		for (unsigned c = 0; c < CONTENDERS_N; c++)
+		for (unsigned c = 0; c < CONTENDERS_N; c++) {
 			runs[c].ratio[poll] = best > 0 ? worst(&runs[c], traffic) / best : 1;
+			runs[c].lost += lost(&runs[c], traffic);
+		}
 	}
 	printf("| %s | %u | %u | %u | %.0f %% |", world_names[world->kind], machine->n_relays,
 		machine->n_cpus, machine->n_nodes, 100.0 * exact / n_polls);
@@ -241,6 +264,7 @@ static void add(struct totals *totals, const struct summary summaries[CONTENDERS
 		totals->sum[c].mean += summaries[c].mean;
 		totals->sum[c].p95 += summaries[c].p95;
 		totals->sum[c].moves_per_hour += summaries[c].moves_per_hour;
+		totals->sum[c].lost += summaries[c].lost;
 	}
 }
 
@@ -289,13 +313,17 @@ static int conclude(const struct totals *totals)
 	for (unsigned c = 0; c < CONTENDERS_N; c++)
 		printf(" %.3f (%.3f) | %.0f |", sum[c].mean / n, sum[c].p95 / n,
 			sum[c].moves_per_hour / n);
+	printf("\n| not carried | | | | |");
+	for (unsigned c = 0; c < CONTENDERS_N; c++)
+		printf(" %.2f %% | |", 100 * sum[c].lost / n);
 	printf("\n");
 	for (unsigned weights_or_measured = 0; weights_or_measured < 2; weights_or_measured++) {
 		const struct summary *greedy = &sum[GREEDY_WEIGHTS + weights_or_measured];
 		const struct summary *policy = &sum[POLICY_WEIGHTS + weights_or_measured];
 
 		failed |= policy->mean >= greedy->mean ||
-		          policy->moves_per_hour >= greedy->moves_per_hour;
+		          policy->moves_per_hour >= greedy->moves_per_hour ||
+		          policy->lost >= greedy->lost;
 	}
 	if (failed)
 		fprintf(stderr, "the policy is no better than greedy longest-first\n");

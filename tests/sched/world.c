@@ -8,8 +8,8 @@
 
 #include "sched/load.h"
 
-#define LANE_LOAD_MAX 0.9
-#define NOISE 0.1 /* standard deviation of a lane's load from poll to poll */
+#define LANE_LOAD_MAX 1.0 /* such a lane fills its CPU, and noise exceeds it */
+#define NOISE 0.1         /* standard deviation of a lane's load from poll to poll */
 #define COST_SPREAD 0.3
 #define SHIFT_POLLS (300 / POLL_INTERVAL_S)
 #define BURST_POLLS_MAX 24
