@@ -48,7 +48,7 @@ static void add_move(struct sched_plan *plan, unsigned lane, unsigned to, enum s
 
 /*
  * Moves lanes to the node of their memory. That node does not change, so no hysteresis is needed. A
- * lane stays if no worker there has room for it.
+ * lane for which no worker there has room is at home where it runs, for this time.
  */
 static void bring_home(struct search *search, struct sched_plan *plan)
 {
@@ -63,6 +63,8 @@ static void bring_home(struct search *search, struct sched_plan *plan)
 		if (search->load[to] + load < fmax(SCHED_SATURATED, search->load[from])) {
 			search_place(search, i, to);
 			add_move(plan, i, to, SCHED_LOCALITY);
+		} else {
+			search->home[i] = search->domain[from];
 		}
 	}
 }

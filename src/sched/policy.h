@@ -8,7 +8,8 @@
  * Theory. A lane is one direction of one relay, or a slice of it if the daemon has split it over
  * device queues. It runs on one worker and moves as a whole. Loads are shares of one core. The
  * workers of a NUMA node form a domain, within which lanes are balanced (with global_numa all
- * workers are one domain).
+ * workers are one domain). A lane that is on another node than its memory comes home first, or is
+ * balanced where it is if its home has no room.
  *
  * In each domain a search starts from the present placement. It repeatedly takes the step, a move
  * of one lane or an exchange of two, that lowers the load of the most loaded worker the most, until

@@ -279,6 +279,30 @@ static void a_lane_comes_home(void **state)
 	assert_int_equal(plan_for(&input).n_moves, 0);
 }
 
+/* Two lanes have overflowed to the other node and have become too much for their worker. */
+static void lanes_away_from_home_are_balanced_where_they_are(void **state)
+{
+	struct sched_input input = machine(4, 2); /* nodes 0, 1, 0, 1 */
+	struct sched_plan plan;
+
+	add_lane(&input, 0, 0.9);
+	add_lane(&input, 2, 0.9);
+	add_lane(&input, 1, 0.50)->numa_node = 0;
+	add_lane(&input, 1, 0.49)->numa_node = 0;
+	plan = plan_for(&input);
+	assert_int_equal(plan.n_moves, 1);
+	assert_int_equal(plan.moves[0].to, 3);
+	assert_int_equal(plan.moves[0].reason, SCHED_OVERLOAD);
+	apply(&input, &plan);
+	assert_int_equal(plan_for(&input).n_moves, 0);
+	/* They still come home once there is room. */
+	input.lanes[0].load = 0.2;
+	plan = plan_for(&input);
+	assert_true(plan.n_moves >= 1);
+	assert_int_equal(plan.moves[0].reason, SCHED_LOCALITY);
+	assert_int_equal(input.workers[plan.moves[0].to].numa_node, 0);
+}
+
 static void check_plan(const struct sched_input *input, const struct sched_plan *plan)
 {
 	struct sched_input after = *input;
@@ -329,23 +353,48 @@ static void a_random_machine_never_gets_worse(void **state)
 	assert_in_range(moved, RANDOM_MACHINES / 4, RANDOM_MACHINES);
 }
 
+static void expect_rest(struct sched_input input)
+{
+	input.sensitivity = 0;
+	for (unsigned rounds = 0;; rounds++) {
+		struct sched_plan plan = plan_for(&input);
+
+		if (plan.n_moves == 0)
+			return;
+		apply(&input, &plan);
+		assert_in_range(rounds, 0, 3);
+	}
+}
+
 static void a_random_machine_comes_to_rest(void **state)
 {
 	unsigned seed = 2;
 
+	for (unsigned i = 0; i < RANDOM_MACHINES; i++)
+		expect_rest(random_machine(&seed));
+}
+
+/* Lanes move to their node or within the one on which they are. */
+static void lanes_away_from_home_come_to_rest(void **state)
+{
+	unsigned seed = 4;
+
 	for (unsigned i = 0; i < RANDOM_MACHINES; i++) {
 		struct sched_input input = random_machine(&seed);
-		unsigned rounds = 0;
 
-		input.sensitivity = 0;
-		for (;; rounds++) {
-			struct sched_plan plan = plan_for(&input);
+		for (unsigned j = 0; j < input.n_lanes; j++)
+			if (rand_r(&seed) % 2)
+				input.lanes[j].numa_node =
+					input.workers[rand_r(&seed) % input.n_workers].numa_node;
+		const struct sched_plan plan = plan_for(&input);
+		for (unsigned j = 0; j < plan.n_moves && !input.global_numa; j++) {
+			const struct sched_lane *lane = &input.lanes[plan.moves[j].lane];
+			const int to = input.workers[plan.moves[j].to].numa_node;
 
-			if (plan.n_moves == 0)
-				break;
-			apply(&input, &plan);
-			assert_in_range(rounds, 0, 3);
+			assert_true(to == lane->numa_node ||
+				    to == input.workers[lane->worker].numa_node);
 		}
+		expect_rest(input);
 	}
 }
 
@@ -407,8 +456,10 @@ int main(void)
 		cmocka_unit_test(a_pinned_lane_stays_and_others_make_room),
 		cmocka_unit_test(nodes_are_balanced_each_for_itself),
 		cmocka_unit_test(a_lane_comes_home),
+		cmocka_unit_test(lanes_away_from_home_are_balanced_where_they_are),
 		cmocka_unit_test(a_random_machine_never_gets_worse),
 		cmocka_unit_test(a_random_machine_comes_to_rest),
+		cmocka_unit_test(lanes_away_from_home_come_to_rest),
 		cmocka_unit_test(the_largest_machine_is_no_problem),
 		cmocka_unit_test(a_plan_is_told_in_words),
 	};
