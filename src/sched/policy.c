@@ -47,8 +47,9 @@ static void add_move(struct sched_plan *plan, unsigned lane, unsigned to, enum s
 }
 
 /*
- * Moves lanes to the node of their memory. That node does not change, so no hysteresis is needed. A
- * lane for which no worker there has room is at home where it runs, for this time.
+ * Moves lanes to the node of their memory, if a worker there has room for them or would have
+ * hardly more to do than theirs. That node does not change, so no hysteresis is needed. A lane
+ * that cannot go is at home where it runs, for this time.
  */
 static void bring_home(struct search *search, struct sched_plan *plan)
 {
@@ -60,7 +61,8 @@ static void bring_home(struct search *search, struct sched_plan *plan)
 		if (!search->movable[i] || search->home[i] == search->domain[from])
 			continue;
 		to = least_loaded(search, search->home[i]);
-		if (search->load[to] + load < fmax(SCHED_SATURATED, search->load[from])) {
+		if (search->load[to] + load <
+			fmax(SCHED_SATURATED, search->load[from] + SCHED_REMOTE_COST)) {
 			search_place(search, i, to);
 			add_move(plan, i, to, SCHED_LOCALITY);
 		} else {

@@ -279,6 +279,35 @@ static void a_lane_comes_home(void **state)
 	assert_int_equal(plan_for(&input).n_moves, 0);
 }
 
+/* It suffers most from remote memory, which may be why it fills its worker. */
+static void a_lane_that_fills_its_worker_comes_home(void **state)
+{
+	struct sched_input input = machine(4, 2);
+	struct sched_plan plan;
+
+	add_lane(&input, 1, 1.0)->numa_node = 0;
+	plan = plan_for(&input);
+	assert_int_equal(plan.n_moves, 1);
+	assert_int_equal(plan.moves[0].reason, SCHED_LOCALITY);
+	for (unsigned worker = 0; worker < 4; worker += 2)
+		add_lane(&input, worker, 0.04);
+	assert_int_equal(plan_for(&input).n_moves, 1);
+	for (unsigned worker = 0; worker < 4; worker += 2)
+		add_lane(&input, worker, 0.02);
+	assert_int_equal(plan_for(&input).n_moves, 0);
+}
+
+/* The cost of remote memory is no reason to saturate a worker at home. */
+static void a_small_lane_does_not_saturate_its_home(void **state)
+{
+	struct sched_input input = machine(4, 2);
+
+	add_lane(&input, 1, 0.1)->numa_node = 0;
+	add_lane(&input, 0, 0.86);
+	add_lane(&input, 2, 0.86);
+	assert_int_equal(plan_for(&input).n_moves, 0);
+}
+
 /* Two lanes have overflowed to the other node and have become too much for their worker. */
 static void lanes_away_from_home_are_balanced_where_they_are(void **state)
 {
@@ -456,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_pinned_lane_stays_and_others_make_room),
 		cmocka_unit_test(nodes_are_balanced_each_for_itself),
 		cmocka_unit_test(a_lane_comes_home),
+		cmocka_unit_test(a_lane_that_fills_its_worker_comes_home),
+		cmocka_unit_test(a_small_lane_does_not_saturate_its_home),
 		cmocka_unit_test(lanes_away_from_home_are_balanced_where_they_are),
 		cmocka_unit_test(a_random_machine_never_gets_worse),
 		cmocka_unit_test(a_random_machine_comes_to_rest),
