@@ -69,6 +69,10 @@ static int open_config(struct services *services, const struct config *config,
 		features[n++] = "dynamic_sockets";
 	if (config->vhost_client)
 		features[n++] = "vhost_client";
+	if (config->zero_copy)
+		features[n++] = "zero_copy";
+	if (config->same_numa)
+		features[n++] = "same_numa";
 	features[n] = NULL;
 	return config_service_new(&services->config, endpoint, config->pins,
 		&(struct config_service_versions){

@@ -475,6 +475,23 @@ def test_config(static):
     assert parsed.daemon_version == answer["daemon_version"]
 
 
+def test_config_features(make_forwarder, workdir):
+    """Each switch of the configuration that is on, and no other. (same_numa is off with --no-huge.)"""
+    options = {"jumbo": "--enable-jumbo", "mrgbuf": "--enable-mrgbuf", "tso": "--enable-tso",
+               "dynamic_sockets": "--dynamic-sockets", "vhost_client": "--vhostuser-client",
+               "zero_copy": "--zero-copy"}
+    endpoint = f"ipc://{workdir}/config"
+
+    def features(*names):
+        daemon = make_forwarder(options=[f"--zmq-config-ep={endpoint}", *map(options.get, names)])
+        answer = json.loads(call("vio4wd", "config", f"--config-ep={endpoint}", "--json")[1])
+        daemon.stop()
+        return answer.get("features", [])
+
+    assert features() == []
+    assert features(*options) == list(options)
+
+
 # Shell completion
 
 def complete(*words):
