@@ -24,7 +24,10 @@ void metrics_write_docs(FILE *out)
 		"All names begin with `" METRIC_PREFIX "`, which is left out here. `direction` is\n"
 		"`vf_to_vm` or `vm_to_vf`; `relay` is an id from 0 to 63. The counters of a relay "
 		"live as long as the\n"
-		"daemon; those of a device start again when the device is attached.\n\n"
+		"daemon, with two exceptions: those of a device start again when it is attached or "
+		"has come back, and those\n"
+		"of a VM (`relay_vm_..._total`) when the relay's socket is made anew (dynamic "
+		"sockets).\n\n"
 		"| metric | type | labels | meaning |\n|---|---|---|---|\n");
 	for (enum metric_id id = 0; id < METRIC_N; id++)
 		write_metric(out, &metrics[id]);

@@ -46,7 +46,8 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_RELAY] = {
 		"relay", METRIC_INFO, NULL, "relay, device, socket, ident",
-		"The parts of a relay. Relays that never had a device or a VM are left out.",
+		"The parts of a relay. A relay is left out if it has no device, has had no VM on its "
+		"socket, and has carried nothing.",
 	},
 	[METRIC_DEVICE_ATTACHED] = {
 		"relay_device_attached", METRIC_GAUGE, NULL, "relay",
