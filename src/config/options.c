@@ -23,7 +23,7 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_CPU_MASK", .long_name = "cpus", .short_name = 'C',
 		.arg = ARG_REQUIRED, .metavar = "CPUS",
 		.parse = value_cpu_set, AT(worker_cpus), .default_text = "1,2", .shipped = "1,2",
-		.help = "worker CPUs, as a list (1,2 or 4-7) or a mask (0x6)",
+		.help = "worker CPUs, as a list (1,2 or 4-7) or a mask (0x6), 127 at most",
 		.detail = "The workers poll: give them CPUs that nothing else uses, on the NUMA "
 			"node of the devices.",
 	},
@@ -128,8 +128,8 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_VHOST_CLIENT", .long_name = "vhostuser-client", .short_name = 'i',
 		FLAG, AT(vhost_client), .shipped = "true",
 		.help = "connect to sockets that QEMU listens on, instead of listening",
-		.detail = "In this mode a running VM gets its network back after a restart of the "
-			"daemon.",
+		.detail = "In this mode a running VM is connected again at once after a restart of "
+			"the daemon.",
 	},
 	[OPT_DYNAMIC_SOCKETS] = {
 		DAEMON,
@@ -259,8 +259,9 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ipc_path), .default_text = "/tmp/vio_cmd",
 		.help = "the command file: add_port NETDEV or del_port NETDEV, one command per line",
-		.detail = "It is read once and removed. It must belong to root or to the daemon's own "
-			"user, and nobody else may be able to write to it.",
+		.detail = "NETDEV names a VF, whose number is the relay. The file is read once and "
+			"removed. It must belong to root or to the daemon's own user, and nobody "
+			"else may be able to write to it. Only the log says what could not be done.",
 	},
 	[OPT_OVSDB_SOCK] = {
 		DAEMON,
@@ -341,7 +342,7 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIO4WD_CORE_SCHED_POLL_INTERVAL", .long_name = "poll-interval",
 		.arg = ARG_REQUIRED, .metavar = "SECONDS",
 		.parse = value_interval, SCHED_AT(poll_interval_s), .default_text = "5",
-		.help = "seconds between two measurements of the load",
+		.help = "seconds between two measurements of the load, 0.1 to 86400",
 	},
 	[OPT_SCHED_SENSITIVITY] = {
 		SCHED,
