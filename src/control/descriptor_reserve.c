@@ -42,6 +42,16 @@ int descriptor_reserve_init(void)
 	return atomic_load(&reserve) < 0 ? -errno : 0;
 }
 
+bool descriptor_reserve_is_last(void)
+{
+	int fd = open_epoll();
+
+	if (fd < 0)
+		return errno == EMFILE;
+	close(fd);
+	return false;
+}
+
 static int accept_by_system(int fd, struct sockaddr *addr, socklen_t *addr_bytes, int flags)
 {
 	return (int)syscall(SYS_accept4, fd, addr, addr_bytes, flags);

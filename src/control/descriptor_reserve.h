@@ -15,8 +15,13 @@
  * Both open a new reserve as soon as a descriptor is free. Any thread.
  */
 
+#include <stdbool.h>
+
 /*
  * Opens the reserve. Must be called before any other thread is created. Returns 0 or a negative
  * errno.
  */
 int descriptor_reserve_init(void);
+
+/* True if no descriptor is left but the reserve. Does not block. */
+bool descriptor_reserve_is_last(void);

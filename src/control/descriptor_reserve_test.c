@@ -23,6 +23,7 @@ static void who_must_not_fail_gets_the_reserve(void **state)
 		int highest = dup(STDERR_FILENO);
 		none = (struct rlimit){highest + 1, limit.rlim_max};
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		assert_true(descriptor_reserve_is_last());
 		int fd = epoll_create(1);
 		assert_true(fd >= 0);
 		assert_int_equal(epoll_create(1), -1);
@@ -30,6 +31,7 @@ static void who_must_not_fail_gets_the_reserve(void **state)
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 		close(fd);
 		close(highest);
+		assert_false(descriptor_reserve_is_last());
 		close(epoll_create(1)); /* opens a new reserve */
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/descriptor_reserve.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
 #include "control/socket_dir.h"
@@ -85,6 +86,19 @@ static int on_mapping(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
+/* Whom this affects is hung up on without a line of its own. */
+static void report_descriptors(struct forwarder *forwarder)
+{
+	const bool none_left = descriptor_reserve_is_last();
+
+	if (none_left && !forwarder->no_descriptors)
+		log_warning("no file descriptor is left: new VMs and clients are hung up on; raise "
+			    "the limit: ulimit -n, or LimitNOFILE= of the service");
+	else if (!none_left && forwarder->no_descriptors)
+		log_notice("there are file descriptors again");
+	forwarder->no_descriptors = none_left;
+}
+
 static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
 {
 	struct forwarder *forwarder = userdata;
@@ -93,6 +107,7 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	placement_sample(&forwarder->placement);
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
+	report_descriptors(forwarder);
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }

@@ -13,6 +13,7 @@ struct forwarder {
 	struct workers *workers;
 	struct placement placement;
 	sd_event_source *placement_timer;
+	bool no_descriptors; /* none is left, and this has been logged */
 	struct rte_mempool *discard_pool;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];

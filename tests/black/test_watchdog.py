@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from lib.forwarder import Forwarder, worker_thread
 from lib.peer import attach
-from lib.proc import wait_until
+from lib.proc import few_descriptors, wait_until
 
 WATCHDOG_S = 0.4  # the daemon feeds it four times as often
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
@@ -85,6 +85,22 @@ def test_fed_only_by_progress(workdir, notified, who):
             assert "WATCHDOG=1" not in notified.messages()
         notified.wait_fed()
     assert "STOPPING=1" in notified.messages()
+
+
+def test_fed_without_a_descriptor_to_spare(workdir, notified):
+    """Those who are there are served, so this is no reason to restart the daemon."""
+    with Forwarder(workdir) as forwarder, few_descriptors(forwarder.pid, 0):
+        notified.wait_fed()
+        notified.wait_fed()
+
+
+def test_fed_by_an_abstract_name(workdir, notified, monkeypatch):
+    """As systemd had it in former times, and as containers have it."""
+    name = f"vio4wd-{workdir.name}"
+    abstract = Notified(f"\0{name}")
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+    with Forwarder(workdir):
+        abstract.wait_fed()
 
 
 def test_the_worker_that_is_waited_for_is_named(make_forwarder):

@@ -3,11 +3,9 @@
 
 import contextlib
 import errno
-import itertools
 import mmap
 import os
 import re
-import resource
 import subprocess
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.hugepages import alone
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
-from lib.proc import Process, WaitTimeout, open_files, run, wait_until
+from lib.proc import Process, WaitTimeout, few_descriptors, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
 from lib.wire import ADD, ADD_SOCK, OK, REMOVE
 
@@ -117,21 +115,6 @@ def test_memory_runs_out(workdir, stack):
     peer.finish()
 
 
-@contextlib.contextmanager
-def few_descriptors(pid, spare):
-    """Lets the process open only `spare` more descriptors. The limit is a number, so there may be
-    free ones below others that are in use."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
-    free = (number for number in itertools.count() if number not in taken)
-    limit = next(itertools.islice(free, spare, None))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-
-
 def serve_a_vm(path):
     with Frontend(path) as frontend:
         frontend.start()
@@ -154,6 +137,8 @@ def test_descriptors_run_out(workdir, stack, spare):
     wait_active(forwarder, 1, False)
     files = open_files(forwarder.pid)
     with few_descriptors(forwarder.pid, spare):
+        if spare == 0:
+            wait_until(lambda: "no file descriptor is left" in forwarder.output.text, 20, "a warning")
         logged = len(forwarder.output.text)
         for _ in range(3):
             with contextlib.suppress(Disconnected, Refused, OSError, AssertionError):
@@ -167,6 +152,8 @@ def test_descriptors_run_out(workdir, stack, spare):
         assert forwarder.running()
         assert len(forwarder.output.text) - logged < LOG_BYTES_MAX
     wait_until(lambda: vm_is_served(forwarder.socket(1)), 20, "a VM is served again")
+    if spare == 0:
+        wait_until(lambda: "there are file descriptors again" in forwarder.output.text, 20, "all clear")
     wait_active(forwarder, 1, False)
     port_control(forwarder, REMOVE, 2, "net_null2,size=64")
     wait_until(lambda: open_files(forwarder.pid) <= files, 20, "all descriptors closed again")

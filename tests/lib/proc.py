@@ -4,15 +4,18 @@ and the kernel kills it if we die first. (So a Process must be started by a thre
 the main one.)"""
 
 import codecs
+import itertools
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
 import termios
 import threading
 import time
+from contextlib import contextmanager
 
 TAIL_CHARS = 2000  # characters of a child's output shown when a wait fails
 
@@ -229,3 +232,18 @@ def mapped_files(pid):
 def open_files(pid):
     """How many descriptors a process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@contextmanager
+def few_descriptors(pid, spare):
+    """Lets the process open only `spare` more descriptors. The limit is a number, so there may be
+    free ones below others that are in use."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    free = (number for number in itertools.count() if number not in taken)
+    limit = next(itertools.islice(free, spare, None))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
