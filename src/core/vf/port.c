@@ -70,16 +70,33 @@ int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
 		said, said[0] ? ")" : "", remedy(id));
 }
 
+/* The device of a port. A driver may tell nothing of it, for instance while its NIC is reset. */
+static struct rte_device *device_of(uint16_t port, const char *name)
+{
+	struct rte_dev_iterator iterator;
+	struct rte_eth_dev_info info;
+	uint16_t found;
+
+	if (rte_eth_dev_info_get(port, &info) == 0)
+		return info.device;
+	RTE_ETH_FOREACH_MATCHING_DEV (found, name, &iterator)
+		if (found == port) {
+			struct rte_device *device = iterator.device;
+			rte_eth_iterator_cleanup(&iterator); /* forgets it, too */
+			return device;
+		}
+	return NULL;
+}
+
 void port_close(uint16_t port)
 {
-	struct rte_eth_dev_info info;
 	char name[RTE_ETH_NAME_MAX_LEN] = "?";
-	struct rte_device *device = rte_eth_dev_info_get(port, &info) == 0 ? info.device : NULL;
 
 	rte_eth_dev_get_name_by_port(port, name);
+	struct rte_device *device = device_of(port, name);
 	rte_eth_dev_stop(port);
 	rte_eth_dev_close(port);
-	if (device != NULL && rte_dev_remove(device) != 0)
+	if (device == NULL || rte_dev_remove(device) != 0)
 		log_warning("device %s: DPDK did not let go of it", name);
 }
 

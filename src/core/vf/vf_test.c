@@ -340,6 +340,21 @@ static void what_fails_once_is_tried_again(void **state)
 	OPENS(0, "no device information: Input/output error; a second try succeeded", "8/1/9000");
 }
 
+/* Otherwise DPDK would refuse to open it once more. */
+static void a_device_that_tells_nothing_is_let_go(void **state)
+{
+	struct err err = {""};
+	struct vf *vf = try_to_open(0, 9000, &err);
+
+	assert_non_null(vf);
+	driver.silent_at = asked.n_info + 1;
+	vf_close(vf);
+	assert_string_equal(warning, "");
+	assert_int_equal(asked.n_info, driver.silent_at);
+	driver.silent_at = 0;
+	OPENS(0, "", "8/1/9000");
+}
+
 /* The later errors may only say that the driver has not survived the first one. */
 static void the_first_error_is_told(void **state)
 {
@@ -475,6 +490,7 @@ int main(void)
 		WITH_DRIVER(in_the_end_everything_is_given_up),
 		WITH_DRIVER(a_device_that_does_not_start),
 		WITH_DRIVER(what_fails_once_is_tried_again),
+		WITH_DRIVER(a_device_that_tells_nothing_is_let_go),
 		WITH_DRIVER(the_first_error_is_told),
 		WITH_DRIVER(a_slow_device_is_not_tried_for_long),
 		WITH_DRIVER(missing_memory_is_told),
