@@ -153,8 +153,8 @@ static void log_refused(struct relay *relay)
 		return;
 	relay->n_refused_logged = n;
 	log_relay_warning(relay,
-		"relay %u: device %s took nothing for a second, although it had room, or does "
-		"not tell; packets that the relay has dropped for that so far: %u",
+		"relay %u: device %s refuses packets: it takes others instead, or nothing for 10 s "
+		"while its link is up; packets that the relay has dropped for that so far: %u",
 		relay->id, relay_device_name(relay), n);
 }
 

@@ -124,8 +124,8 @@ def test_device_that_refuses_a_packet(workdir, stack):
         vm.start()
         vm.send(FRAME)
         wait_passed(4, 3)
-    wait_until(lambda: "device net_null0 took nothing for a second, although it had room, or does not "
-                       "tell; packets that the relay has dropped for that so far: 3"
+    wait_until(lambda: "device net_null0 refuses packets: it takes others instead, or nothing for 10 s "
+                       "while its link is up; packets that the relay has dropped for that so far: 3"
                in forwarder.output.text, 10, "a line about all of them")
 
 

@@ -295,7 +295,6 @@ static uint16_t prepare(
 	const struct vf *vf = lane->lane.vf;
 	uint16_t kept = 0;
 
-	lane->to_cut = lane->to_prepare = false;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *packet = packets[i];
 		if ((unlikely(offload_needed(packet)) && !offload_prepare(packet, &vf->offloads)) ||
@@ -323,27 +322,54 @@ static uint16_t prepare(
 	return kept;
 }
 
-#define REFUSED_MS 1000    /* how long a device may take nothing though it has room */
-#define REFUSED_STEP_MS 50 /* of it between two polls: a worker may be stopped meanwhile */
+/* Takes packets of the VM behind those that wait in the inbox, which has room. */
+static void fill_inbox(struct vm_to_vf *lane, struct burst_account *account)
+{
+	struct stash *inbox = &lane->inbox;
+	struct rte_mbuf **packets = stash_end(inbox);
+
+	if (inbox->n == 0)
+		lane->to_cut = lane->to_prepare = false;
+	uint16_t n =
+		take_from_guest(lane, lane->lane.vf->pool, packets, LANE_BURST - inbox->n, account);
+	n = prepare(lane, packets, n, account);
+	lane_show(&lane->lane, packets, n);
+	inbox->n += n;
+}
+
+#define DOUBT_MS 1000       /* a device that takes nothing for so long may refuse a packet, */
+#define STANDSTILL_MS 10000 /* or, for so long, all of them */
+#define REFUSED_STEP_MS 50  /* between two polls at most: a worker may be stopped meanwhile */
+
+/* True if the device has taken nothing of what it was offered in order for so long. */
+static bool refuses_for(const struct vm_to_vf *lane, unsigned ms)
+{
+	return unlikely(lane->refused_for > 0) && lane->refused_for >= rte_get_tsc_hz() / 1000 * ms;
+}
 
 /* The device was offered packets and took none. */
 static void note_refusal(struct vm_to_vf *lane)
 {
 	const uint64_t now = rte_rdtsc(), most = rte_get_tsc_hz() / 1000 * REFUSED_STEP_MS;
 
+	if (lane->refused_for == 0)
+		lane->passed_by = false;
 	lane->refused_for += RTE_MIN(now - lane->refused_at, most);
 	lane->refused_at = now;
 }
 
 /*
  * Sends the `n` oldest packets of a stash; returns how many have left it. A packet whose offload
- * the driver refuses is dropped, because it would be refused for ever.
+ * the driver refuses is dropped, because it would be refused for ever. In doubt only the oldest is
+ * sent: a bond that takes others puts it behind them.
  */
 static uint16_t transmit(
 	struct vm_to_vf *lane, struct stash *stash, uint16_t n, struct tally *malformed)
 {
 	const uint16_t port = lane->lane.vf->port, queue = lane->lane.slice;
 
+	if (refuses_for(lane, DOUBT_MS))
+		n = 1;
 	if (lane->to_prepare) {
 		n = rte_eth_tx_prepare(port, queue, stash_oldest(stash), n);
 		if (unlikely(n == 0)) {
@@ -444,27 +470,59 @@ static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
 }
 
 /*
- * Drops the oldest packet if the device will never take it: if it has taken nothing for long
- * although it has room. What is behind it is not given a second again.
+ * Offers the device a packet from behind the oldest, each time another one. True if it has taken
+ * it.
+ */
+static bool offer_another(struct vm_to_vf *lane, struct burst_account *account)
+{
+	const uint16_t port = lane->lane.vf->port, queue = lane->lane.slice;
+	struct stash *inbox = &lane->inbox;
+
+	if (inbox->n < 2)
+		return false;
+	uint16_t i = 1 + lane->n_offers++ % (inbox->n - 1);
+	struct rte_mbuf **packet = stash_oldest(inbox) + i;
+	struct tally tally = packets_tally(packet, 1);
+	if ((*packet)->ol_flags & RTE_MBUF_F_RX_LRO) /* to be cut, which is for the oldest only */
+		return false;
+	if ((lane->to_prepare && rte_eth_tx_prepare(port, queue, packet, 1) == 0) ||
+		rte_eth_tx_burst(port, queue, packet, 1) == 0)
+		return false;
+	memmove(packet, packet + 1, (inbox->n - i - 1) * sizeof(*packet));
+	inbox->n--;
+	account->sent = tally_add(account->sent, tally);
+	return true;
+}
+
+/*
+ * Drops what the device will never take: the oldest packet if it takes one behind that instead, or
+ * all if it takes nothing for long although its link is up.
  */
 static void drop_refused(struct vm_to_vf *lane, struct burst_account *account)
 {
 	const struct vf *vf = lane->lane.vf;
+	struct tally *malformed = &account->dropped[DROP_MALFORMED];
 	struct stash *inbox = &lane->inbox;
+	uint16_t n = 0;
 
-	if (lane->refused_for < rte_get_tsc_hz() / 1000 * REFUSED_MS)
-		return;
-	if (!port_has_room(vf->port, vf->bond, lane->lane.slice, vf->ring_tx)) {
+	if (lane->passed_by) { /* it has had room since, and still refuses the oldest */
+		n = 1;
+		lane->passed_by = false;
+		lane->refused_for = rte_get_tsc_hz() / 1000 * DOUBT_MS; /* the next is in doubt */
+	} else if (refuses_for(lane, STANDSTILL_MS)) {
+		n = port_is_up(vf->port, vf->bond) ? inbox->n : 0;
 		lane->refused_for = 0;
-		return;
+	} else {
+		lane->passed_by = offer_another(lane, account);
 	}
-	forget_segments(lane);
-	count_and_free(&account->dropped[DROP_MALFORMED], *stash_oldest(inbox));
-	stash_take(inbox, 1);
-	account->backlog = stash_tally(inbox);
+	if (n > 0) {
+		forget_segments(lane);
+		*malformed = tally_add(*malformed, stash_drop(inbox, n));
+		atomic_fetch_add_explicit(&lane->n_refused, n, memory_order_relaxed);
+	}
 	if (inbox->n == 0)
 		lane->refused_for = 0;
-	atomic_fetch_add_explicit(&lane->n_refused, 1, memory_order_relaxed);
+	account->backlog = stash_tally(inbox);
 }
 
 unsigned vm_to_vf_poll(struct vm_to_vf *lane)
@@ -476,20 +534,17 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 	if (unlikely(vf == NULL))
 		return discard(lane);
 	reclaim(lane);
-	if (inbox->n == 0) {
-		uint16_t n = take_from_guest(lane, vf->pool, inbox->packets, LANE_BURST, &account);
-		if (account.received.packets == 0) {
-			if (vf->needs_polling)
-				rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
-			return 0;
-		}
-		stash_fill(inbox, prepare(lane, inbox->packets, n, &account));
-		lane_show(&lane->lane, inbox->packets, inbox->n);
-	}
-	if (inbox->n > 0)
+	if (inbox->n == 0 || (refuses_for(lane, DOUBT_MS) && inbox->n < LANE_BURST))
+		fill_inbox(lane, &account);
+	if (inbox->n > 0) {
 		send_inbox(lane, &account);
+	} else if (account.received.packets == 0) {
+		if (vf->needs_polling)
+			rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
+		return 0;
+	}
 	if (unlikely(inbox->n > 0)) {
-		if (lane->refused_for > 0)
+		if (refuses_for(lane, DOUBT_MS))
 			drop_refused(lane, &account);
 		if (lane->lender.n_out > 0)
 			copy_inbox(lane, &account);

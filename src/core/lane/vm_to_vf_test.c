@@ -4,6 +4,7 @@
  * the VM is a ring in a piece of memory. The TSC is not waited for: what the lane has noted of it
  * is changed.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,11 +37,8 @@ static uint8_t *memory;
 
 static struct {
 	unsigned n_sent;
-	bool refuses_all;
-	uint16_t used;       /* descriptors */
-	bool counts_used;    /* its driver counts descriptors from the oldest that is in use */
-	bool does_not_count; /* or not at all */
-	bool is_up;
+	unsigned refusals; /* of so many packets, whatever they are */
+	bool is_down;
 } device;
 
 /* The linker puts it in place of the real one. */
@@ -48,36 +46,28 @@ __typeof__(rte_eth_link_get_nowait) __wrap_rte_eth_link_get_nowait;
 
 int __wrap_rte_eth_link_get_nowait(uint16_t port, struct rte_eth_link *ret_link)
 {
-	*ret_link = (struct rte_eth_link){.link_status = device.is_up};
+	*ret_link = (struct rte_eth_link){.link_status = !device.is_down};
 	return 0;
 }
 
 static uint16_t transmit(void *queue, struct rte_mbuf **packets, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		if (device.refuses_all || packets[i]->pkt_len == REFUSED_BYTES)
+		if (packets[i]->pkt_len == REFUSED_BYTES)
 			return i;
+		if (device.refusals > 0) {
+			device.refusals--;
+			return i;
+		}
 		device.n_sent++;
 		rte_pktmbuf_free(packets[i]);
 	}
 	return n;
 }
 
-static int descriptor_status(void *queue, uint16_t i)
-{
-	const uint16_t size = lane.lane.vf->ring_tx;
-
-	assert_true(i < size);
-	if (device.does_not_count)
-		return -ENOTSUP;
-	bool is_used = device.counts_used ? i < device.used : i >= size - device.used;
-	return is_used ? RTE_ETH_TX_DESC_FULL : RTE_ETH_TX_DESC_DONE;
-}
-
 static void replace_driver(uint16_t port)
 {
 	rte_eth_fp_ops[port].tx_pkt_burst = transmit;
-	rte_eth_fp_ops[port].tx_descriptor_status = descriptor_status;
 }
 
 static void open_lane(const struct op_device *spec)
@@ -111,11 +101,9 @@ static int open_single(void **state)
 	return 0;
 }
 
-static int open_bond(void **state)
+static void open_bond_of(unsigned mode)
 {
-	struct op_device spec = {.n_members = 2,
-		.bond_name = "net_bonding0",
-		.bond_mode = BONDING_MODE_ACTIVE_BACKUP};
+	struct op_device spec = {.n_members = 2, .bond_name = "net_bonding0", .bond_mode = mode};
 	uint16_t members[2];
 	struct err err;
 
@@ -129,6 +117,23 @@ static int open_bond(void **state)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		replace_driver(members[i]);
+}
+
+static int open_bond(void **state)
+{
+	open_bond_of(BONDING_MODE_ACTIVE_BACKUP);
+	return 0;
+}
+
+static int open_round_robin(void **state)
+{
+	open_bond_of(BONDING_MODE_ROUND_ROBIN);
+	return 0;
+}
+
+static int open_lacp(void **state)
+{
+	open_bond_of(BONDING_MODE_8023AD);
 	return 0;
 }
 
@@ -157,9 +162,9 @@ static void poll(void)
 	vm_to_vf_poll(&lane);
 }
 
-static void poll_for_almost_a_second(void)
+static void poll_for_almost(unsigned seconds)
 {
-	for (unsigned i = 1; i < POLLS; i++)
+	for (unsigned i = 1; i < seconds * POLLS; i++)
 		poll();
 }
 
@@ -193,74 +198,104 @@ static void refused_packet_is_dropped(void **state)
 		send_packet(REFUSED_BYTES);
 		send_packet(60);
 		poll();
-		poll_for_almost_a_second();
+		poll_for_almost(1);
 		assert_counted(3 * round + 3, 2 * round + 1, round);
-		poll();
-		assert_counted(3 * round + 3, 2 * round + 1, round + 1);
+		poll(); /* the packet behind it passes it by */
+		assert_counted(3 * round + 3, 2 * round + 2, round);
 		poll();
 		assert_counted(3 * round + 3, 2 * round + 2, round + 1);
 	}
 }
 
-/* They share one second, whose VM may have gone. The next burst has a second of its own. */
+/* While there is nothing else, it is in nobody's way. The next packet shows what is the matter. */
+static void lone_refused_packet_is_dropped(void **state)
+{
+	send_packet(REFUSED_BYTES);
+	poll_for_almost(9);
+	assert_counted(1, 0, 0);
+	send_packet(60);
+	poll();
+	assert_counted(2, 1, 0);
+	poll();
+	assert_counted(2, 1, 1);
+}
+
+/* Those that follow one another share one second, as long as others pass them by. */
+static void refused_packets_share_their_time(void **state)
+{
+	for (unsigned i = 0; i < LANE_BURST; i++)
+		send_packet(i < LANE_BURST / 2 ? REFUSED_BYTES : 60);
+	poll_for_almost(1);
+	assert_counted(LANE_BURST, 0, 0);
+	poll();
+	for (unsigned i = 0; i < LANE_BURST * LANE_BURST; i++)
+		vm_to_vf_poll(&lane);
+	assert_counted(LANE_BURST, LANE_BURST / 2, LANE_BURST / 2);
+}
+
+/* Their VM may have gone. The next burst has a time of its own. */
 static void refused_burst_is_dropped(void **state)
 {
 	for (unsigned i = 0; i < LANE_BURST + 1; i++)
 		send_packet(REFUSED_BYTES);
-	poll_for_almost_a_second();
+	poll_for_almost(10);
 	assert_counted(LANE_BURST, 0, 0);
-	for (unsigned i = 0; i < LANE_BURST; i++)
-		poll();
+	poll();
 	assert_counted(LANE_BURST, 0, LANE_BURST);
-	poll_for_almost_a_second();
+	poll_for_almost(10);
 	assert_counted(LANE_BURST + 1, 0, LANE_BURST);
 	poll();
 	assert_counted(LANE_BURST + 1, 0, LANE_BURST + 1);
 }
 
-/* A queue that does not move is not a refusal, however its driver counts and however long it is. */
+/* A queue that does not move is not a refusal. It may have room again at any moment. */
 static void full_queue_is_waited_for(void **state)
 {
-	const uint16_t size = lane.lane.vf->ring_tx;
-
-	device.refuses_all = true;
 	send_packet(60);
-	for (unsigned i = 0; i < 4; i++) {
-		device.counts_used = i % 2;
-		device.used = i / 2 ? size : size - size / 4;
-		for (unsigned n = 0; n < 5 * POLLS; n++)
-			poll();
-		assert_counted(1, 0, 0);
-	}
-	device.used = size / 4;
-	for (unsigned i = 0; i < POLLS; i++)
-		poll();
-	assert_counted(1, 0, 1);
+	send_packet(61);
+	device.refusals = UINT_MAX;
+	poll_for_almost(9);
+	assert_counted(2, 0, 0);
+	send_packet(62);
+	device.refusals = 1; /* so it takes what is behind the oldest first */
+	poll();
+	assert_counted(3, 1, 0);
+	poll();
+	assert_counted(3, 2, 0);
+	poll();
+	assert_counted(3, 3, 0);
+	send_packet(60);
+	device.refusals = UINT_MAX;
+	poll_for_almost(1);
+	assert_counted(4, 3, 0);
 }
 
-static void links_are_asked_of_drivers_that_do_not_count(void **state)
+static void link_is_waited_for(void **state)
 {
-	device.refuses_all = device.does_not_count = true;
+	device.refusals = UINT_MAX;
+	device.is_down = true;
 	send_packet(60);
-	for (unsigned i = 0; i < 5 * POLLS; i++)
-		poll();
-	assert_counted(1, 0, 0);
-	device.is_up = true;
-	for (unsigned i = 0; i < POLLS; i++)
-		poll();
-	assert_counted(1, 0, 1);
+	send_packet(60);
+	for (unsigned i = 0; i < 5; i++)
+		poll_for_almost(10);
+	assert_counted(2, 0, 0);
+	device.is_down = false;
+	device.refusals = 0;
+	poll();
+	poll();
+	assert_counted(2, 2, 0);
 }
 
 /* The worker, or the whole machine, was stopped: what the device did meanwhile is unknown. */
 static void time_without_polls_does_not_count(void **state)
 {
-	device.refuses_all = true;
+	device.refusals = UINT_MAX;
 	send_packet(60);
 	poll();
 	lane.refused_at -= 100 * rte_get_tsc_hz();
 	poll();
 	assert_counted(1, 0, 0);
-	device.refuses_all = false;
+	device.refusals = 0;
 	poll();
 	assert_counted(1, 1, 0);
 }
@@ -269,10 +304,10 @@ static void time_without_polls_does_not_count(void **state)
 static void any_progress_counts(void **state)
 {
 	for (unsigned i = 0; i < 20; i++) {
-		device.refuses_all = true;
+		device.refusals = UINT_MAX;
 		send_packet(60);
-		poll_for_almost_a_second();
-		device.refuses_all = false;
+		poll_for_almost(1);
+		device.refusals = 0;
 		poll();
 		assert_counted(i + 1, i + 1, 0);
 	}
@@ -300,28 +335,44 @@ static void segments_are_dropped_with_their_packet(void **state)
 	rte_pktmbuf_free(packet);
 	assert_true(driver_offer(&driver, &length, 1, false));
 	send_packet(60);
-	poll_for_almost_a_second();
+	poll_for_almost(1);
 	assert_counted(2, 0, 0);
 	assert_int_equal(lane.segments.n, LANE_BURST);
 	poll();
-	assert_counted(2, 0, 1);
+	assert_counted(2, 1, 0);
 	poll();
 	assert_counted(2, 1, 1);
 }
 
-/* All members that are up must have room: it is not known which one the packet is for. */
-static void members_are_asked(void **state)
+/* This bond sends on its members in turn, and puts what it cannot send behind what it can. */
+static void bond_changes_the_order(void **state)
 {
-	device.refuses_all = true;
-	device.used = lane.lane.vf->ring_tx;
 	send_packet(60);
-	for (unsigned i = 0; i < 5 * POLLS; i++)
-		poll();
-	assert_counted(1, 0, 0);
-	device.used = 0;
-	for (unsigned i = 0; i < POLLS; i++)
-		poll();
-	assert_counted(1, 0, 1);
+	send_packet(REFUSED_BYTES);
+	send_packet(60);
+	poll();
+	assert_counted(3, 2, 0);
+	send_packet(60);
+	send_packet(60);
+	poll_for_almost(1);
+	poll();
+	assert_counted(3, 2, 0);
+	poll();
+	assert_counted(5, 3, 0);
+	poll();
+	assert_counted(5, 3, 1);
+	poll();
+	assert_counted(5, 4, 1);
+}
+
+/* Nobody answers here. */
+static void lacp_partner_is_waited_for(void **state)
+{
+	send_packet(60);
+	send_packet(60);
+	for (unsigned i = 0; i < 5; i++)
+		poll_for_almost(10);
+	assert_counted(2, 0, 0);
 }
 
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, close_lane)
@@ -332,12 +383,15 @@ int main(void)
 		WITH(open_single, refused_packet_is_dropped),
 		WITH(open_single, refused_burst_is_dropped),
 		WITH(open_single, full_queue_is_waited_for),
-		WITH(open_single, links_are_asked_of_drivers_that_do_not_count),
+		WITH(open_single, link_is_waited_for),
+		WITH(open_single, lone_refused_packet_is_dropped),
+		WITH(open_single, refused_packets_share_their_time),
 		WITH(open_single, time_without_polls_does_not_count),
 		WITH(open_single, any_progress_counts),
 		WITH(open_single, segments_are_dropped_with_their_packet),
 		WITH(open_bond, refused_packet_is_dropped),
-		WITH(open_bond, members_are_asked),
+		WITH(open_round_robin, bond_changes_the_order),
+		WITH(open_lacp, lacp_partner_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

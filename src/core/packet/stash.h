@@ -3,8 +3,9 @@
 
 /*
  * The packets that a VM-to-VF lane has taken and could not pass on yet. The lane reads its source
- * only when its stash is empty. So the source feels the back pressure of the destination, and
- * nothing that was taken needs to be dropped. The lane owns the packets in it.
+ * only when its stash is empty, or to learn what its destination refuses. So the source feels the
+ * back pressure of the destination, and nothing that was taken needs to be dropped. The lane owns
+ * the packets in it.
  */
 
 #include <rte_mbuf.h>
@@ -24,6 +25,15 @@ struct stash {
 static inline struct rte_mbuf **stash_oldest(struct stash *stash)
 {
 	return &stash->packets[stash->head];
+}
+
+/* The place behind the youngest packet, with room for as many as the stash lacks. */
+static inline struct rte_mbuf **stash_end(struct stash *stash)
+{
+	if (stash->n > 0)
+		memmove(stash->packets, stash_oldest(stash), stash->n * sizeof(stash->packets[0]));
+	stash->head = 0;
+	return stash->packets + stash->n;
 }
 
 /* `n` new packets have been written to the beginning of an empty stash. */

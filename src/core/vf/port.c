@@ -190,29 +190,6 @@ bool port_is_driven_by(uint16_t port, bool bond, const char *driver)
 	return false;
 }
 
-static bool is_up(uint16_t port)
-{
-	struct rte_eth_link link;
-
-	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status;
-}
-
-/*
- * Some drivers count descriptors from the one to be used next, others from the oldest that is in
- * use. Either way, if one of the middle half is done, so is a quarter of all.
- */
-static bool queue_has_room(uint16_t port, uint16_t queue, uint16_t size)
-{
-	for (uint16_t i = size / 4; i < size - size / 4; i++) {
-		int status = rte_eth_tx_descriptor_status(port, queue, i);
-		if (status == -ENOTSUP)
-			return is_up(port);
-		if (status == RTE_ETH_TX_DESC_DONE)
-			return true;
-	}
-	return false;
-}
-
 /* True if the bond sends on a member that is up: with LACP, only where the partner has agreed. */
 static bool sends_on(uint16_t bond, uint16_t member)
 {
@@ -223,22 +200,18 @@ static bool sends_on(uint16_t bond, uint16_t member)
 		       info.actor_state & STATE_DISTRIBUTING);
 }
 
-bool port_has_room(uint16_t port, bool bond, uint16_t queue, uint16_t size)
+bool port_is_up(uint16_t port, bool bond)
 {
 	uint16_t members[BOND_MEMBERS_MAX];
-	bool has_room = false;
+	struct rte_eth_link link;
 
 	if (!bond)
-		return queue_has_room(port, queue, size);
+		return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status;
 	int n = rte_eth_bond_active_members_get(port, members, BOND_MEMBERS_MAX);
-	for (int i = 0; i < n; i++) {
-		if (!sends_on(port, members[i]))
-			continue;
-		if (!queue_has_room(members[i], queue, size))
-			return false;
-		has_room = true;
-	}
-	return has_room;
+	for (int i = 0; i < n; i++)
+		if (sends_on(port, members[i]))
+			return true;
+	return false;
 }
 
 bool port_bond_needs_polling(const struct op_device *spec)

@@ -42,11 +42,10 @@ void port_close_bond(uint16_t port);
 bool port_is_driven_by(uint16_t port, bool bond, const char *driver);
 
 /*
- * True if a transmit queue of `size` descriptors has room for packets: by what its driver tells of
- * them, or else if the link is up. If the port is a bond, it must be so for all members on which it
- * sends now, and there must be one. The worker that sends on that queue.
+ * True if the link is up; that of a bond, if there is a member on which it sends now. A worker that
+ * sends on it.
  */
-bool port_has_room(uint16_t port, bool bond, uint16_t queue, uint16_t size);
+bool port_is_up(uint16_t port, bool bond);
 
 /*
  * True for the bond modes whose protocol runs inside the functions that send and receive (802.3ad
