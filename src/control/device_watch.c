@@ -284,38 +284,32 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 	return 0;
 }
 
-/* True for a VF of this PF that we drive ourselves, not the kernel. */
+/* True for a VF of this PF (NULL: of any) that we drive ourselves, not the kernel. */
 static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *pf)
 {
 	char driver[HOST_DRIVER_SIZE];
 	struct pci_addr its_pf;
 
 	return id->is_pci && host_pci_physfn(SYSFS_ROOT, &id->pci, &its_pf) == 0 &&
-	       pci_addr_equal(&its_pf, pf) && host_pci_driver(SYSFS_ROOT, &id->pci, driver) == 0 &&
+	       (pf == NULL || pci_addr_equal(&its_pf, pf)) &&
+	       host_pci_driver(SYSFS_ROOT, &id->pci, driver) == 0 &&
 	       host_driver_kind(driver) != HOST_DRIVER_BIFURCATED;
 }
 
 /*
- * The link of a PF has come up: it had been down, or the PF has been set up or reset (for instance
- * by a change of its MTU), and some drivers (igb's) then reset the VFs too. A VF opened before that
- * no longer works, possibly without anybody being told. So the VF is doubted: the next checks show
- * whether it is dead.
+ * The link of a PF (NULL: of any) has come up: it had been down, or the PF has been set up or reset
+ * (for instance by a change of its MTU), and some drivers (igb's) then reset the VFs too. A VF
+ * opened before that no longer works, possibly without anybody being told. So the VF is doubted:
+ * the next checks show whether it is dead.
  */
-static void on_link_up(void *userdata, unsigned index)
+static void doubt_vfs(struct device_watch *watch, const struct pci_addr *pf)
 {
-	struct device_watch *watch = userdata;
-	char name[IFNAMSIZ];
-	struct pci_addr pf;
-
-	if (if_indextoname(index, name) == NULL ||
-		sysfs_link_pci(&pf, SYSFS_ROOT "/class/net/%s/device", name) < 0)
-		return;
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		struct relay *relay = &watch->relays[i];
 		for (unsigned m = 0; m < relay->device.n_members; m++) {
 			const struct device_id *id = &relay->device.members[m];
 			struct relay_member *member = &relay->members[m];
-			if (!is_driven_vf_of(id, &pf))
+			if (!is_driven_vf_of(id, pf))
 				continue;
 			unsigned ups = host_vf_link_ups(SYSFS_ROOT, &id->pci);
 			if (ups == member->link_ups)
@@ -328,9 +322,20 @@ static void on_link_up(void *userdata, unsigned index)
 	}
 }
 
+static void on_link_up(void *userdata, unsigned index)
+{
+	char name[IFNAMSIZ];
+	struct pci_addr pf;
+
+	if (if_indextoname(index, name) != NULL &&
+		sysfs_link_pci(&pf, SYSFS_ROOT "/class/net/%s/device", name) == 0)
+		doubt_vfs(userdata, &pf);
+}
+
 static int on_link_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-	host_link_events_read(fd, on_link_up, userdata);
+	if (host_link_events_read(fd, on_link_up, userdata))
+		doubt_vfs(userdata, NULL);
 	return 0;
 }
 

@@ -34,19 +34,23 @@ void host_link_events_parse(const void *messages, size_t length, host_link_up *u
 			up(userdata, ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index);
 }
 
-void host_link_events_read(int fd, host_link_up *up, void *userdata)
+bool host_link_events_read(int fd, host_link_up *up, void *userdata)
 {
 	char messages[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct sockaddr_nl from;
+	bool dropped = false;
 
 	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
 		socklen_t size = sizeof(from);
 		ssize_t n = recvfrom(
 			fd, messages, sizeof(messages), 0, (struct sockaddr *)&from, &size);
 
-		if (n < 0 && errno != ENOBUFS)
+		if (n < 0 && errno == ENOBUFS)
+			dropped = true;
+		else if (n < 0)
 			break;
-		if (n > 0 && from.nl_pid == 0)
+		else if (from.nl_pid == 0)
 			host_link_events_parse(messages, (size_t)n, up, userdata);
 	}
+	return dropped;
 }

@@ -20,8 +20,11 @@ typedef void host_link_up(void *userdata, unsigned index);
  */
 int host_link_events_open(struct err *err);
 
-/* Reads the pending events. Events that the kernel dropped in a storm are lost. Does not block. */
-void host_link_events_read(int fd, host_link_up *up, void *userdata);
+/*
+ * Reads the pending events. Returns true if the kernel has dropped some (in a storm, or because
+ * they were not read for long): any interface may have changed. Does not block.
+ */
+bool host_link_events_read(int fd, host_link_up *up, void *userdata);
 
 /* Parses messages as the kernel sends them. */
 void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata);

@@ -3,10 +3,13 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -80,7 +83,36 @@ static void the_socket_does_not_block(void **state)
 	if (fd < 0)
 		fail_msg("%s", err.text);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	host_link_events_read(fd, hear, &heard);
+	assert_false(host_link_events_read(fd, hear, &heard));
+	close(fd);
+}
+
+/* In a network namespace of its own, whose loopback is set up and down. */
+static void set_loopback(int fd, short flags)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = flags};
+
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+}
+
+static void ignore(void *userdata, unsigned index)
+{
+}
+
+static void what_the_kernel_drops_is_told(void **state)
+{
+	const int least = 0;
+	struct err err = {""};
+
+	if (unshare(CLONE_NEWNET) < 0)
+		skip();
+	int fd = host_link_events_open(&err), control = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
+	for (unsigned i = 0; i < 64; i++)
+		set_loopback(control, i % 2 == 0 ? IFF_UP : 0);
+	assert_true(host_link_events_read(fd, ignore, NULL));
+	assert_false(host_link_events_read(fd, ignore, NULL));
+	close(control);
 	close(fd);
 }
 
@@ -90,6 +122,7 @@ int main(void)
 		cmocka_unit_test(only_what_has_a_carrier_is_heard),
 		cmocka_unit_test(what_is_cut_short_is_left_alone),
 		cmocka_unit_test(the_socket_does_not_block),
+		cmocka_unit_test(what_the_kernel_drops_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
