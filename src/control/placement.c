@@ -14,9 +14,14 @@ int placement_worker_on(const struct workers *workers, int cpu)
 	return -1;
 }
 
+static double load_of(const struct placement_worker *worker)
+{
+	return worker->busy + worker->n_newcomers * PLACEMENT_NEWCOMER;
+}
+
 static bool is_better(const struct placement_worker *a, const struct placement_worker *b)
 {
-	double difference = a->load - b->load;
+	double difference = load_of(a) - load_of(b);
 
 	if (difference < PLACEMENT_SAME && difference > -PLACEMENT_SAME)
 		return a->n_lanes < b->n_lanes;
@@ -39,8 +44,8 @@ unsigned placement_least_loaded(const struct placement_worker *workers, unsigned
 {
 	int local = best_on(workers, n, numa_node), any = best_on(workers, n, -1);
 
-	if (local < 0 || (workers[local].load >= PLACEMENT_SATURATED &&
-				 workers[any].load < PLACEMENT_SATURATED))
+	if (local < 0 || (workers[local].busy >= PLACEMENT_SATURATED &&
+				 workers[any].busy < PLACEMENT_SATURATED))
 		return any;
 	return local;
 }
@@ -83,8 +88,8 @@ static struct placement_worker look_at(const struct placement *placement, unsign
 		n_newcomers += placement->samples[i].n_granted[worker];
 	return (struct placement_worker){
 		.numa_node = workers_numa_node(placement->workers, worker),
-		.load = (passed_ns > 0 ? (double)busy_ns / (double)passed_ns : 0) +
-	                n_newcomers * PLACEMENT_NEWCOMER,
+		.busy = passed_ns > 0 ? (double)busy_ns / (double)passed_ns : 0,
+		.n_newcomers = n_newcomers,
 		.n_lanes = workers_load(placement->workers, worker),
 	};
 }

@@ -8,8 +8,8 @@
  * The load of a worker is measured: the time it was busy in the last seconds, taken from periodic
  * samples. A lane granted since the oldest sample is hardly measured yet, so it counts as a fixed
  * load; this spreads lanes that are granted at the same time. Among workers with about the same
- * load, the one with the fewest lanes is chosen. If the best worker on the right node is saturated
- * and another node has one that is not, the lane goes to the other node.
+ * load, the one with the fewest lanes is chosen. If the best worker on the right node is measured
+ * to be saturated and another node has one that is not, the lane goes to the other node.
  *
  * All functions: control thread.
  */
@@ -21,13 +21,14 @@
 #define PLACEMENT_SAMPLE_S 1
 #define PLACEMENT_SAMPLES 4      /* the load is measured over so many */
 #define PLACEMENT_NEWCOMER 0.1   /* load of a lane that is not measured yet, in cores */
-#define PLACEMENT_SATURATED 0.95 /* a worker with this load is saturated */
+#define PLACEMENT_SATURATED 0.95 /* a worker that is so busy is saturated */
 #define PLACEMENT_SAME 0.02      /* loads that differ by less are equal */
 
 /* A worker as placement sees it. */
 struct placement_worker {
-	int numa_node; /* -1: unknown */
-	double load;   /* share of a core, unmeasured lanes included */
+	int numa_node;        /* -1: unknown */
+	double busy;          /* share of a core, measured */
+	unsigned n_newcomers; /* lanes that are not measured yet */
 	unsigned n_lanes;
 };
 
