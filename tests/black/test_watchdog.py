@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lib.forwarder import Forwarder, worker_thread
+from lib.forwarder import Forwarder, worker_thread, worker_threads
 from lib.peer import attach
 from lib.proc import few_descriptors, wait_until
 
@@ -114,3 +114,15 @@ def test_the_worker_that_is_waited_for_is_named(make_forwarder):
                        "the worker to be named")
         wait_until(lambda: "relay 0: device net_null0 attached" in forwarder.output.text, 20,
                    "the device to be attached")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is only one CPU")
+def test_a_worker_holds_up_its_own_relays_only(make_forwarder):
+    *_, own, other = cpus = sorted(os.sched_getaffinity(0))
+    forwarder = make_forwarder(cpus=(cpus[0], [own, other]), options=[
+        "--idle-latency=0", f"--virtio-cpu=0:{own}"])
+    halted, = (thread for thread in worker_threads(forwarder.pid)
+               if os.sched_getaffinity(thread) == {other})
+    with Halted(halted):
+        attach(forwarder, 0, "net_null0")
+    assert "has not finished" not in forwarder.output.text

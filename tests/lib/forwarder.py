@@ -160,11 +160,16 @@ def _value(text):
     return text
 
 
+def worker_threads(pid):
+    """The thread ids of a daemon's workers."""
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()
+            if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+",
+                            (task / "comm").read_text().strip())]
+
+
 def worker_thread(pid):
     """The thread id of a daemon's only worker."""
-    worker, = (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()
-               if re.fullmatch(r"((lcore|rte)-worker-|dpdk-worker)\d+",
-                               (task / "comm").read_text().strip()))
+    worker, = worker_threads(pid)
     return worker
 
 

@@ -78,22 +78,39 @@ static bool has_passed(const struct epoch *epoch, unsigned reader, uint64_t toke
 	return count == __RTE_QSBR_CNT_THR_OFFLINE || count >= token;
 }
 
+/* Readers first .. end - 1. */
+struct range {
+	unsigned first;
+	unsigned end;
+};
+
+static struct range all_readers(const struct epoch *epoch)
+{
+	return (struct range){0, epoch->n_readers};
+}
+
 /*
  * Not rte_rcu_qsbr_check(): all its callers share the highest token that one of them saw pass, and
  * a reader that was offline when that one looked may be online now, behind this token.
  */
-bool epoch_passed(struct epoch *epoch, uint64_t token)
+static bool have_passed(const struct epoch *epoch, struct range readers, uint64_t token)
 {
-	for (unsigned i = 0; i < epoch->n_readers; i++)
+	for (unsigned i = readers.first; i < readers.end; i++)
 		if (!has_passed(epoch, i, token))
 			return false;
 	return true;
 }
 
-/* Logs which readers have not passed yet; nothing if all have by now. */
-static void log_wait(const struct epoch *epoch, uint64_t token, const char *why)
+bool epoch_passed(struct epoch *epoch, uint64_t token)
 {
-	for (unsigned i = 0; i < epoch->n_readers; i++) {
+	return have_passed(epoch, all_readers(epoch), token);
+}
+
+/* Logs which readers have not passed yet; nothing if all have by now. */
+static void log_wait(
+	const struct epoch *epoch, struct range readers, uint64_t token, const char *why)
+{
+	for (unsigned i = readers.first; i < readers.end; i++) {
 		if (!has_passed(epoch, i, token))
 			log_error("the worker on CPU %u has not finished an iteration for %d s; "
 				  "still waiting to %s",
@@ -101,13 +118,13 @@ static void log_wait(const struct epoch *epoch, uint64_t token, const char *why)
 	}
 }
 
-void epoch_synchronize(struct epoch *epoch, const char *why)
+static void synchronize(struct epoch *epoch, struct range readers, const char *why)
 {
 	uint64_t token = epoch_token(epoch);
 	struct timespec pause = {.tv_nsec = SLEEP_NS};
 	time_t alarm_s = 0;
 
-	for (unsigned spins = 0; !epoch_passed(epoch, token); spins++) {
+	for (unsigned spins = 0; !have_passed(epoch, readers, token); spins++) {
 		if (spins < SPINS_BEFORE_SLEEP) {
 			rte_pause();
 			continue;
@@ -117,9 +134,19 @@ void epoch_synchronize(struct epoch *epoch, const char *why)
 		if (alarm_s == 0)
 			alarm_s = now.tv_sec + ALARM_S + 1;
 		if (now.tv_sec >= alarm_s) {
-			log_wait(epoch, token, why);
+			log_wait(epoch, readers, token, why);
 			alarm_s = now.tv_sec + 10 * ALARM_S;
 		}
 		nanosleep(&pause, NULL);
 	}
+}
+
+void epoch_synchronize(struct epoch *epoch, const char *why)
+{
+	synchronize(epoch, all_readers(epoch), why);
+}
+
+void epoch_synchronize_reader(struct epoch *epoch, unsigned reader, const char *why)
+{
+	synchronize(epoch, (struct range){reader, reader + 1}, why);
 }

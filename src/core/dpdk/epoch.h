@@ -52,3 +52,6 @@ bool epoch_passed(struct epoch *epoch, uint64_t token);
  * not an online reader; several at once are fine.
  */
 void epoch_synchronize(struct epoch *epoch, const char *why);
+
+/* The same for what only that reader can hold: waits for no other. */
+void epoch_synchronize_reader(struct epoch *epoch, unsigned reader, const char *why);

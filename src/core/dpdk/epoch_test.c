@@ -49,11 +49,23 @@ static void every_online_reader_has_to_pass(void **state)
 	epoch_free(epoch);
 }
 
+static void one_reader_is_waited_for_alone(void **state)
+{
+	struct epoch *epoch = epoch_new(2);
+
+	epoch_register(epoch, 0, 0);
+	epoch_register(epoch, 1, 1);
+	epoch_online(epoch, 1); /* and never passes */
+	epoch_synchronize_reader(epoch, 0, "test");
+	epoch_free(epoch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(offline_readers_are_not_waited_for),
 		cmocka_unit_test(every_online_reader_has_to_pass),
+		cmocka_unit_test(one_reader_is_waited_for_alone),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

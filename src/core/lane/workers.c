@@ -180,7 +180,7 @@ static void publish(struct workers *workers, struct worker *worker, struct plan 
 {
 	atomic_store_explicit(&worker->plan, plan, memory_order_release);
 	idle_wake(&worker->idle);
-	epoch_synchronize(workers->epoch, "change what a worker runs");
+	epoch_synchronize_reader(workers->epoch, worker->index, "change what a worker runs");
 }
 
 void workers_grant(

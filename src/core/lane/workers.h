@@ -5,13 +5,13 @@
  * The worker threads, one on each worker CPU, and what they run.
  *
  * Theory. A worker has a *plan*: the lanes that it polls in turn. A plan is constant. To change it,
- * the control thread publishes another one and waits for a grace period (epoch.h); after that the
- * worker has seen the new plan and has finished with the old one. A lane is in at most one plan:
- * workers_grant() puts it into a worker's plan; workers_retract() takes it out and returns when no
- * worker touches it any more. Until it is granted again the lane belongs to the control thread,
- * which may change or free what it points to. So the lane itself, the device queues and the rings
- * that it uses need no locks, and a lane that moves keeps its backlog: nothing is lost or
- * reordered.
+ * the control thread publishes another one and waits for a grace period of that worker (epoch.h);
+ * after that the worker has seen the new plan and has finished with the old one. A lane is in at
+ * most one plan: workers_grant() puts it into a worker's plan; workers_retract() takes it out and
+ * returns when no worker touches it any more. Until it is granted again the lane belongs to the
+ * control thread, which may change or free what it points to. So the lane itself, the device queues
+ * and the rings that it uses need no locks, and a lane that moves keeps its backlog: nothing is
+ * lost or reordered.
  *
  * All functions: control thread.
  */
