@@ -166,7 +166,7 @@ void host_check_hugepages(
 	if (statfs(needs->huge_dir, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC) {
 		say(&out, HOST_MISSING,
 			"%s is no hugetlbfs: mount -t hugetlbfs none %s, or name another with "
-			"VIRTIOFWD_HUGETLBFS_MOUNT_POINT",
+			"VIRTIOFWD_HUGETLBFS_MOUNT_POINT (systemd's is /dev/hugepages)",
 			needs->huge_dir, needs->huge_dir);
 		return;
 	}
