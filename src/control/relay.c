@@ -35,8 +35,9 @@ void relay_init(struct relay *relay, unsigned id, const struct relay_env *env)
 	}
 }
 
-static void drain_lanes(struct relay *relay)
+void relay_drain_lanes(struct relay *relay)
 {
+	relay_say_refused(relay);
 	for (unsigned i = 0; i < SLICES_MAX; i++) {
 		vf_to_vm_drain(&relay->vf_to_vm[i]);
 		vm_to_vf_drain(&relay->vm_to_vf[i]);
@@ -47,7 +48,6 @@ void relay_fini(struct relay *relay)
 {
 	relay_close_socket(relay);
 	relay_detach(relay);
-	drain_lanes(relay);
 }
 
 void relay_retract_lanes(struct relay *relay)
@@ -237,13 +237,16 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	return 0;
 }
 
-/* Retracts the lanes from the device and closes it. */
+/*
+ * Retracts the lanes from the device and closes it. If it is away, they hold nothing but perhaps
+ * the VM's announcement, which waits for the next device.
+ */
 static void close_device(struct relay *relay)
 {
 	relay_retract_lanes(relay);
-	drain_lanes(relay);
 	if (relay->vf == NULL)
 		return;
+	relay_drain_lanes(relay);
 	vm_to_vf_settle(relay->vm_to_vf, SLICES_MAX);
 	vf_stop(relay->vf);
 	if (relay->guest != NULL)

@@ -40,6 +40,19 @@ static unsigned count_refused(const struct relay *relay)
 	return n;
 }
 
+void relay_say_refused(struct relay *relay)
+{
+	const unsigned n = count_refused(relay);
+
+	if (n == relay->n_refused_logged)
+		return;
+	relay->n_refused_logged = n;
+	log_relay_warning(relay,
+		"relay %u: device %s refuses packets: it takes others instead, or nothing for 10 s "
+		"while its link is up; packets that the relay has dropped for that so far: %u",
+		relay->id, relay_device_name(relay), n);
+}
+
 int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
 {
 	const struct relay_env *env = relay->env;
@@ -65,7 +78,6 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	relay_retract_lanes(relay);
 	relay->guest = guest;
 	relay->n_sessions_seen = relay->n_faults_logged = 0;
-	relay->n_refused_logged = count_refused(relay); /* the others were not this VM's */
 	relay_grant_lanes(relay);
 	return 0;
 }
@@ -101,6 +113,7 @@ void relay_close_socket(struct relay *relay)
 		return;
 	relay_retract_lanes(relay);
 	recall_loans(relay);
+	relay_drain_lanes(relay);
 	if (relay->ready_logged)
 		say_attached(relay, false);
 	if (relay->migration_logged)
@@ -146,16 +159,9 @@ static void log_faults(struct relay *relay)
 
 static void log_refused(struct relay *relay)
 {
-	const unsigned n = count_refused(relay);
-
-	if (n == relay->n_refused_logged || !relay_has_device(relay) ||
-		!log_limit_try(&relay->fault_limit, LOG_WARNING))
-		return;
-	relay->n_refused_logged = n;
-	log_relay_warning(relay,
-		"relay %u: device %s refuses packets: it takes others instead, or nothing for 10 s "
-		"while its link is up; packets that the relay has dropped for that so far: %u",
-		relay->id, relay_device_name(relay), n);
+	if (count_refused(relay) != relay->n_refused_logged &&
+		log_limit_try(&relay->fault_limit, LOG_WARNING))
+		relay_say_refused(relay);
 }
 
 void relay_log_guest(struct relay *relay)

@@ -44,6 +44,15 @@ int relay_node(const struct relay *relay);
 /* Takes all lanes from the workers. Afterwards the relay's ends may be exchanged. */
 void relay_retract_lanes(struct relay *relay);
 
+/*
+ * Drops what the lanes hold, which no worker has, and says which packets the device has refused so
+ * far: before the device or the VM of these packets goes.
+ */
+void relay_drain_lanes(struct relay *relay);
+
+/* Logs how many packets the device has refused, unless that is logged already. */
+void relay_say_refused(struct relay *relay);
+
 /* Grants the lanes that have something to poll to workers, with the present ends. */
 void relay_grant_lanes(struct relay *relay);
 

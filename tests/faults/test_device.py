@@ -15,7 +15,7 @@ from lib.packet_socket import PacketSocket
 from lib.paths import build_dir
 from lib.peer import attach, detach
 from lib.proc import memory_kib, wait_until
-from lib.vhostuser import Frontend
+from lib.vhostuser import Frontend, Request
 from lib.wire import ADD, OK, UPDATE, Daemon
 
 ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
@@ -127,6 +127,16 @@ def test_device_that_refuses_a_packet(workdir, stack):
     wait_until(lambda: "device net_null0 refuses packets: it takes others instead, or nothing for 10 s "
                        "while its link is up; packets that the relay has dropped for that so far: 3"
                in forwarder.output.text, 10, "a line about all of them")
+    with Frontend(forwarder.socket()) as vm:
+        vm.start()
+        vm.send(REFUSED)
+        vm.send(FRAME)
+        wait_passed(5, 4)
+        detach(forwarder, 0, "net_null0")
+        attach(forwarder, 0, "net_null1")
+        time.sleep(3)  # lines are written once a second
+    assert "dropped for that so far: 4" in forwarder.output.text
+    assert "net_null1 refuses" not in forwarder.output.text
 
 
 def test_devices_that_do_not_tell_their_counters(workdir, stack):
@@ -187,6 +197,24 @@ def test_static_device_that_is_missing_at_start(workdir, stack):
     text = forwarder.output.text
     assert text.count("device net_null0 cannot be attached: ") == 1 and text.count("; trying again") == 1
     assert "relay 0: device net_null0 is back" in text
+
+
+def test_announcement_waits_for_another_device(workdir, stack):
+    """A VM that has migrated here while its device was away is announced by the one that is attached
+    instead."""
+    absent = workdir / "absent"
+    absent.mkdir()
+    (absent / "net_null0").touch()
+    forwarder = Forwarder(workdir, {0: "net_null0", 1: "net_null1"})
+    preload(forwarder, "absent", absent)
+    stack.enter_context(forwarder)
+    vm = stack.enter_context(Frontend(forwarder.socket())).start()
+    forwarder.wait_vm()
+    vm.tell(Request.SEND_RARP, bytes([2, 0, 0, 0, 0, 1, 0, 0]))
+    wait_until(lambda: forwarder.stats()["vm_to_vf"]["pkts_rx_from_vm"] == 1, 10, "the announcement")
+    detach(forwarder, 0, "net_null0")
+    attach(forwarder, 0, "net_null2")
+    wait_until(lambda: forwarder.stats()["vm_to_vf"]["pkts_tx_to_vf"] == 1, 10, "it is sent")
 
 
 @pytest.mark.silent_wire
