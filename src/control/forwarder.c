@@ -174,8 +174,6 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 		const struct op_device device = static_device(&config->vfs[i]);
 		if (attempts[i].r == 0)
 			continue;
-		if (attempts[i].r < 0)
-			log_error("%s; trying again", attempts[i].err.text);
 		relay_await(&forwarder->relays[config->vfs[i].relay_id], &device, &attempts[i].err);
 		device_watch_look(forwarder->env.watch);
 	}

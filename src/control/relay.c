@@ -216,6 +216,27 @@ static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 	return 0;
 }
 
+/*
+ * Compares what the device has with what it had before: a PF that is being reset may grant less
+ * than usual.
+ */
+static void compare_means(struct relay *relay)
+{
+	const struct vf *vf = relay->vf;
+	struct relay_means *most = &relay->most;
+
+	if (vf->n_queues < most->queues || vf->mtu < most->mtu ||
+		(most->interrupts && !vf->interrupts))
+		log_relay_warning(relay,
+			"relay %u: device %s has less than before: %u of %u queues, an MTU of %u "
+			"of %u, %s; remove and add it to try for more",
+			relay->id, vf->name, vf->n_queues, most->queues, vf->mtu, most->mtu,
+			vf->interrupts ? "receive interrupts" : "no receive interrupts");
+	most->queues = MAX(most->queues, vf->n_queues);
+	most->mtu = MAX(most->mtu, vf->mtu);
+	most->interrupts = most->interrupts || vf->interrupts;
+}
+
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
 {
 	struct relay_member members[BOND_MEMBERS_MAX];
@@ -234,6 +255,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	relay_grant_lanes(relay);
 	log_relay_event(
 		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
+	compare_means(relay);
 	return 0;
 }
 
@@ -262,6 +284,7 @@ void relay_detach(struct relay *relay)
 		relay_device_name(relay));
 	close_device(relay);
 	relay->device = (struct op_device){0};
+	relay->most = (struct relay_means){0};
 	relay_grant_lanes(relay);
 }
 
@@ -342,6 +365,8 @@ void relay_await(struct relay *relay, const struct op_device *device, const stru
 	relay->device = *device;
 	for (unsigned i = 0; i < device->n_members; i++)
 		relay->members[i] = (struct relay_member){.away = true, .told = *why};
+	if (why->text[0] != '\0')
+		log_relay_error(relay, "%s; trying again", why->text);
 }
 
 /* Reopens the device. A bond is opened with just this member; the others join later. */
@@ -358,6 +383,7 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 	if (r < 0)
 		return r;
 	relay_grant_lanes(relay);
+	compare_means(relay);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * Preloaded into a program that uses DPDK's shared libraries. A device that has a file in the
  * directory named by ABSENT reports that it is gone when it is asked for its counters, and takes a
  * second to refuse to be opened, like a VF whose PF is down. The times of the attempts are written
- * to the file.
+ * to the file. While the directory has a file "poor", no device takes an MTU above 1500.
  */
 
 #define ALLOW_EXPERIMENTAL_API
@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,20 @@ int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
 		rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
 	}
 	return real(port, stats);
+}
+
+int rte_eth_dev_configure(
+	uint16_t port, uint16_t n_rx, uint16_t n_tx, const struct rte_eth_conf *conf)
+{
+	static __typeof__(rte_eth_dev_configure) *real;
+	int fd = conf->rxmode.mtu > RTE_ETHER_MTU ? open_file("poor") : -1;
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_dev_configure");
+	if (fd < 0)
+		return real(port, n_rx, n_tx, conf);
+	close(fd);
+	return -EIO;
 }
 
 int rte_dev_probe(const char *device)

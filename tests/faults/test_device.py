@@ -199,6 +199,30 @@ def test_static_device_that_is_missing_at_start(workdir, stack):
     assert "relay 0: device net_null0 is back" in text
 
 
+def test_device_that_comes_back_with_less(workdir, stack):
+    """The log says so with what it has lost, and what to do."""
+    absent = workdir / "absent"
+    absent.mkdir()
+    endpoint = workdir / "metrics"
+    forwarder = Forwarder(workdir, {0: "net_null0"},
+                          options=["--enable-jumbo", f"--metrics-ep=ipc://{endpoint}"])
+    preload(forwarder, "absent", absent)
+    stack.enter_context(forwarder)
+    (absent / "poor").touch()
+    (absent / "net_null0").touch()
+    scrape(endpoint)
+    wait_until(lambda: "device net_null0 is away" in forwarder.output.text, 10, "it is lost")
+    (absent / "net_null0").unlink()
+    wait_until(lambda: "an MTU of 1500 of 9000" in forwarder.output.text, 40, "a line about what it has")
+    (absent / "poor").unlink()
+    (absent / "net_null0").touch()
+    scrape(endpoint)
+    wait_until(lambda: forwarder.output.text.count("device net_null0 is away") == 2, 10, "it is lost again")
+    (absent / "net_null0").unlink()
+    wait_until(lambda: forwarder.output.text.count("device net_null0 is back") == 2, 40, "it is back")
+    assert forwarder.output.text.count("has less than before: ") == 1
+
+
 def test_announcement_waits_for_another_device(workdir, stack):
     """A VM that has migrated here while its device was away is announced by the one that is attached
     instead."""
