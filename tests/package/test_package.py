@@ -206,9 +206,19 @@ def test_confined_by_its_unit(tree, daemon, workdir):
 
 
 @pytest.fixture
-def unprivileged(tree, daemon):
+def drop_in(tree):
+    return tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
+
+
+@pytest.fixture
+def check(drop_in):
+    """The command by which the drop-in checks what its user lacks."""
+    return re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)", drop_in)[1]
+
+
+@pytest.fixture
+def unprivileged(tree, daemon, drop_in):
     """Starts the daemon with the drop-in and further settings."""
-    drop_in = tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
     no_huge = re.search(r"\n(ExecStart=/.*)", drop_in)[1] + " --no-huge\n"
     tree.run(f"rm -rf {SOCKETS} /run/virtio-forwarder")  # they are root's
 
@@ -245,11 +255,9 @@ with socket.socket(socket.AF_UNIX) as listener:
 """
 
 
-def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
+def test_a_user_of_its_own_as_client(tree, daemon, unprivileged, check):
     """The daemon can use what QEMU creates in the directory; a directory in which QEMU cannot is
     reported."""
-    check = re.search(r"\n#\s+(systemd-run .* vio4wd check-host -- .*)",
-                      tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf"))[1]
     daemon.configure(VIRTIOFWD_VHOST_CLIENT="true")  # before the service has ever run, too
     assert re.search("^ok +configuration .*\nok +daemon ", tree.run(f"{check} --no-huge", check=False), re.M)
     unprivileged(VIRTIOFWD_VHOST_CLIENT="true")
@@ -267,6 +275,22 @@ def test_a_user_of_its_own_as_client(tree, daemon, unprivileged):
     daemon("start")
     assert f"keep out the group kvm, as which VMs run (VIRTIOFWD_SOCKET_GROUP): chgrp kvm {SOCKETS}; " \
         f"chmod 3775 {SOCKETS}" in daemon.journal()
+
+
+def test_huge_pages_of_its_own(tree, daemon, drop_in, check):
+    """The mount that the drop-in describes; of another one the check says that it is root's."""
+    def checked():
+        return re.search("^(?:ok|missing) +hugepages +(.*)", tree.run(check, check=False), re.M)[1]
+
+    in_fstab = re.search(r"\n#\s+(none (\S+) hugetlbfs .*)", drop_in)
+    mount_point = in_fstab[2]
+    daemon.configure(VIRTIOFWD_HUGETLBFS_MOUNT_POINT=mount_point)
+    tree.run(f"mkdir {mount_point} && cp /etc/fstab /root && echo '{in_fstab[1]}' >>/etc/fstab")
+    tree.run(f"mount -t hugetlbfs none {mount_point}")
+    assert "Permission denied" in checked()
+    tree.run(f"umount {mount_point} && mount {mount_point}")
+    assert "are free" in checked()
+    tree.run(f"umount {mount_point} && rmdir {mount_point} && cp -p /root/fstab /etc/fstab")
 
 
 def call_as_os_vif(tree, operation, device, path):
