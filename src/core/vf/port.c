@@ -7,11 +7,19 @@
 #include <rte_eth_bond_8023ad.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
+#include <rte_malloc.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/dpdk_log.h"
+#include "core/dpdk/hugepages.h"
+
+/*
+ * What the driver of a bond of mode 4 allocates for a member: at most 2049 packets of 576 bytes,
+ * and a cache of 8 KiB for each of 128 threads.
+ */
+#define LACP_MEMBER_BYTES (3u << 20)
 
 static const char *remedy(const struct device_id *id)
 {
@@ -98,6 +106,27 @@ void port_close(uint16_t port)
 	rte_eth_dev_close(port);
 	if (device == NULL || rte_dev_remove(device) != 0)
 		log_warning("device %s: DPDK did not let go of it", name);
+}
+
+int port_check_lacp_memory(
+	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err)
+{
+	void *probes[BOND_MEMBERS_MAX];
+	unsigned n = 0;
+	int r = 0;
+
+	if (rte_eth_bond_mode_get(bond) != BONDING_MODE_8023AD)
+		return 0;
+	while (n < n_members && r == 0) {
+		int socket = rte_eth_dev_socket_id(members[n]);
+
+		probes[n] = rte_malloc_socket(NULL, LACP_MEMBER_BYTES, 0, socket);
+		if (probes[n++] == NULL)
+			r = hugepages_missing((uint64_t)n_members * LACP_MEMBER_BYTES, socket, err);
+	}
+	while (n > 0)
+		rte_free(probes[--n]);
+	return r < 0 ? err_prefix(err, r, "802.3ad for %u members", n_members) : 0;
 }
 
 int port_add_member(uint16_t bond, uint16_t member, struct err *err)

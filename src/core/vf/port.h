@@ -29,6 +29,15 @@ void port_close(uint16_t port);
 /* Opens all members and makes a bond of them. All or nothing. */
 int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err *err);
 
+/*
+ * Fails (-ENOMEM) unless the driver of a bond of mode 4 finds memory for these members. It
+ * allocates some for each member that becomes active for the first time, and ends the process if
+ * there is none. To be called before the bond is started and before a member is added to it; a
+ * member whose link comes up later is not safe from that. Other modes: 0.
+ */
+int port_check_lacp_memory(
+	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err);
+
 /* Makes an open port a member of a bond. No lane may run on the bond. */
 int port_add_member(uint16_t bond, uint16_t member, struct err *err);
 

@@ -2,6 +2,7 @@
 #include "core/vf/vf.h"
 
 #include <errno.h>
+#include <rte_eth_bond.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/pool.h"
 #include "core/packet/steer.h"
@@ -141,6 +143,17 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 	return 0;
 }
 
+static int check_memory(const struct vf *vf, struct err *err)
+{
+	uint16_t members[BOND_MEMBERS_MAX];
+
+	if (!vf->bond)
+		return 0;
+	int n = rte_eth_bond_members_get(vf->port, members, BOND_MEMBERS_MAX);
+	int r = port_check_lacp_memory(vf->port, members, MAX(n, 0), err);
+	return r < 0 ? err_prefix(err, r, "device %s", vf->name) : 0;
+}
+
 /* The wish as far as `most` allows. */
 static struct vf_wish within(const struct vf_wish *wish, const struct vf_wish *most)
 {
@@ -175,6 +188,8 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 		if (r < 0)
 			return r;
 		r = vf_configure(*ret_vf, options, &wish, told);
+		if (r == 0)
+			r = check_memory(*ret_vf, told);
 		if (r == 0)
 			r = start(*ret_vf, told);
 		if (r == 0) {
@@ -229,7 +244,9 @@ int vf_restart(struct vf *vf, struct err *err)
 
 int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 {
-	int r = port_add_member(vf->port, member, err);
+	int r = port_check_lacp_memory(vf->port, &member, 1, err);
+	if (r == 0)
+		r = port_add_member(vf->port, member, err);
 	if (r < 0)
 		return r;
 	/*

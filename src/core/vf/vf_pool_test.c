@@ -6,10 +6,14 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <rte_eth_bond.h>
 #include <rte_ethdev.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/hugepages.h"
 #include "core/packet/packet_fixture.h"
 #include "core/vf/port.h"
@@ -100,19 +104,26 @@ static void pool_moves(void **state)
 	vf_close(vf);
 }
 
-/* Opens a bond of three members, of those that there will be. */
-static struct vf *open_bond(struct op_device *ret_device, unsigned n_members)
+static struct op_device bond_of_three(unsigned mode)
 {
-	struct op_device device = {.n_members = 3, .bond_name = "net_bonding0", .bond_mode = 1};
-	const struct vf_options options = {.mtu = 2000, .n_members = n_members};
-	struct err err = {};
-	struct vf *vf = NULL;
+	struct op_device device = {.n_members = 3, .bond_name = "net_bonding0", .bond_mode = mode};
 	char name[32];
 
 	for (unsigned i = 0; i < device.n_members; i++) {
 		snprintf(name, sizeof(name), "net_null%u", i);
-		assert_int_equal(device_id_parse(name, &device.members[i], &err), 0);
+		assert_int_equal(device_id_parse(name, &device.members[i], NULL), 0);
 	}
+	return device;
+}
+
+/* Opens a bond of three members, of those that there will be. */
+static struct vf *open_bond(struct op_device *ret_device, unsigned n_members)
+{
+	struct op_device device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
+	const struct vf_options options = {.mtu = 2000, .n_members = n_members};
+	struct err err = {};
+	struct vf *vf = NULL;
+
 	if (vf_open(&vf, &device, &options, &err) < 0)
 		fail_msg("%s", err.text);
 	*ret_device = device;
@@ -144,6 +155,36 @@ static void members_have_room(void **state)
 		assert_true(vf->pool->size >= n * vf->n_queues * (vf->ring_rx + vf->ring_tx));
 		vf_close(vf);
 	}
+}
+
+/*
+ * Wherever the memory ends, opening a LACP bond is refused: the driver would end the process if it
+ * found none for a member that becomes active.
+ */
+static void lacp_bonds_are_refused_in_time(void **state)
+{
+	const struct op_device device = bond_of_three(BONDING_MODE_8023AD);
+	const struct vf_options options = {.mtu = 1500};
+	bool told = false;
+	struct vf *vf = NULL;
+	struct err err;
+	void *taken[256];
+	unsigned n = 0;
+	uint16_t members[3];
+
+	while (n < ARRAY_SIZE(taken) && (taken[n] = rte_malloc(NULL, 1 << 20, 0)) != NULL)
+		n++;
+	while (n > 0 && vf_open(&vf, &device, &options, &err) < 0) {
+		told |= strstr(err.text, "802.3ad") != NULL && strstr(err.text, "out of memory");
+		rte_free(taken[--n]);
+	}
+	assert_non_null(vf);
+	while (rte_eth_bond_active_members_get(vf->port, members, 3) < 3)
+		usleep(1000);
+	assert_true(told);
+	while (n > 0)
+		rte_free(taken[--n]);
+	vf_close(vf);
 }
 
 /* The constant that vio4wd check-host uses is right. */
@@ -199,6 +240,7 @@ int main(void)
 		cmocka_unit_test(pool_moves),
 		cmocka_unit_test(members_have_the_mtu),
 		cmocka_unit_test(members_have_room),
+		cmocka_unit_test(lacp_bonds_are_refused_in_time),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 		cmocka_unit_test(restart_fails),
