@@ -52,6 +52,7 @@ class FakeDaemon:
         self.refusal = None  # text of the answer to UPDATE
         self.garbage = set()  # endpoints that answer nonsense
         self.mute = set()    # endpoints that do not answer
+        self.mute_updates = False  # UPDATE is not answered
         self.updates = []    # the requested moves: [{relay: (cpu, cpu)}]
         self.polls_before = []  # n_stats at each update
         self.n_stats = 0     # how often statistics were requested
@@ -106,7 +107,8 @@ class FakeDaemon:
     def _answer(self, socket, name):
         """False if it does not answer; such a socket takes no further request."""
         request = socket.recv()
-        if name in self.mute:
+        if name in self.mute or (name == "core_sched" and self.mute_updates and
+                                 compat.CoreSchedRequest.FromString(request).op == UPDATE):
             return False
         handler = {"stats": self._stats, "core_sched": self._core_sched,
                    "config": self._config}[name]

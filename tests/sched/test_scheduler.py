@@ -284,6 +284,17 @@ def test_silence_is_survived(daemon, scheduler, endpoint):
         wait_until(lambda: is_balanced(fake), TIMEOUT_S, "balance")
 
 
+def test_a_late_answer_to_moves_is_no_refusal(daemon, scheduler):
+    """The daemon may still make the moves, once it has time."""
+    with daemon([3, 3]) as fake:
+        fake.mute_updates = True
+        process = scheduler()
+        process.expect("warning it is not known whether relays were moved: no answer from", TIMEOUT_S)
+        fake.mute_updates = False
+        wait_until(lambda: is_balanced(fake), TIMEOUT_S, "balance")
+        assert "no relay was moved" not in process.output.text
+
+
 def test_odd_answers(daemon, scheduler):
     """No workers at all; relays with wild numbers; lanes without a CPU."""
     with daemon([3, 3]) as fake:

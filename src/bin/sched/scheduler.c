@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/scheduler.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -140,7 +141,12 @@ static int carry_out(
 	}
 	r = client_core_sched_move(scheduler->config->sched_ep, moves, n, &err);
 	if (r < 0) {
-		err_prefix(&err, r, "no relay was moved");
+		/* Without an answer, the daemon may still have made the moves, or make them. */
+		const bool unknown = r == -ETIMEDOUT || r == -EBADMSG;
+
+		err_prefix(&err, r,
+			unknown ? "it is not known whether relays were moved"
+				: "no relay was moved");
 		return complain(scheduler, r, err.text);
 	}
 	scheduler->last_error[0] = '\0';
