@@ -237,6 +237,17 @@ static void compare_means(struct relay *relay)
 	most->interrupts = most->interrupts || vf->interrupts;
 }
 
+/* With the link of a single device. A bond has none yet, even if its members have. */
+static void say_device_attached(struct relay *relay)
+{
+	char link[128] = "";
+
+	if (!relay->vf->bond)
+		vf_describe_link(relay->device.members[0].name, link, sizeof(link));
+	log_relay_event(relay, "device-attached", "relay %u: device %s attached%s%s", relay->id,
+		relay->vf->name, link[0] != '\0' ? ": " : "", link);
+}
+
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
 {
 	struct relay_member members[BOND_MEMBERS_MAX];
@@ -253,8 +264,7 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	vf_read_mac(vf, relay->device.bond_mac); /* the VM keeps it, whichever members are there */
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
 	relay_grant_lanes(relay);
-	log_relay_event(
-		relay, "device-attached", "relay %u: device %s attached", relay->id, vf->name);
+	say_device_attached(relay);
 	compare_means(relay);
 	return 0;
 }

@@ -83,6 +83,29 @@ CASES = [
         ours("relay_device_attached", "0x40", relay=4), ours("relay_vm_attached", "0x40", relay=4),
         ours("relay_device_attached", "1x40", relay=5), ours("relay_vm_attached", "1x40", relay=5)],
      {14: [], 16: [3], 31: []}),
+    # Relay 2 has no VM; relay 3 has a bond.
+    ("a link goes down", "LinkDown", [
+        ours("device_members", "1x9 0x9 1x20", relay=1, state="up"),
+        ours("device_members", "0x9 1x9 0x20", relay=1, state="down"),
+        ours("relay_vm_attached", "1x40", relay=1),
+        ours("device_members", "0x40", relay=2, state="up"),
+        ours("relay_vm_attached", "0x40", relay=2),
+        ours("device_members", "2x9 1x30", relay=3, state="up"),
+        ours("device_members", "0x9 1x30", relay=3, state="down"),
+        ours("relay_vm_attached", "1x40", relay=3)],
+     {9: [], 16: [1], 21: []}),
+    # A member of relay 1's goes away, one of relay 2's has no link; relay 3 is single and has none.
+    ("a bond loses a member", "BondDegraded", [
+        ours("device_members", "2x9 1x30", relay=1, state="up"),
+        ours("device_members", "0x40", relay=1, state="down"),
+        ours("device_members", "0x9 1x30", relay=1, state="away"),
+        ours("device_members", "2x9 1x30", relay=2, state="up"),
+        ours("device_members", "0x9 1x30", relay=2, state="down"),
+        ours("device_members", "0x40", relay=2, state="away"),
+        ours("device_members", "0x40", relay=3, state="up"),
+        ours("device_members", "1x40", relay=3, state="down"),
+        ours("device_members", "0x40", relay=3, state="away")],
+     {9: [], 16: [1, 2]}),
     # Twenty packets a second.
     ("a relay drops", "Drops", [
         ours("relay_dropped_packets_total", "0x9 0+1200x30", relay=1, reason="oversize"),

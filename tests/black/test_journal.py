@@ -116,7 +116,7 @@ def test_events_have_fields(workdir, journal, start, options):
     attached = journal.wait_event("device-attached")
     assert attached["RELAY"] == "3" and attached["DEVICE"] == device
     assert attached["SOCKET"] == str(forwarder.socket(3))
-    assert attached["MESSAGE"] == f"relay 3: device {device} attached"
+    assert attached["MESSAGE"] == f"relay 3: device {device} attached: Link down"  # no peer yet
     assert attached["PRIORITY"] == "6" and attached["SYSLOG_IDENTIFIER"] == "virtio-forwarder"
     ready = journal.wait_event("ready")
     assert "RELAY" not in ready and ready["PRIORITY"] == "5"
@@ -172,7 +172,7 @@ def test_warnings_of_a_relay_have_fields(workdir, journal, start):
 def test_the_same_text_on_stderr(workdir, stack):
     device = memif_device(workdir)
     forwarder = stack.enter_context(Forwarder(workdir, {3: device}))
-    assert re.search(rf" info relay 3: device {re.escape(device)} attached\n",
+    assert re.search(rf" info relay 3: device {re.escape(device)} attached: Link down\n",
                      forwarder.output.text)
 
 

@@ -48,6 +48,7 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
     assert endpoint.stat().st_mode & 0o777 == 0o660
     before = scrape(endpoint)
     assert value(before, "relay_vm_attached", relay=5) == 0
+    assert value(before, "device_members", relay=5, state="down") == 1  # the peer is not there yet
     peer = send_packets(workdir, forwarder, stack)
 
     def told():
@@ -72,6 +73,8 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
                 == value(samples, "relay_burst_packets_bucket", **labels, le="+Inf"))
         assert value(samples, "relay_busy_seconds_total", **labels) > 0
     assert value(samples, "relay_vm_attached", relay=5) == 1
+    assert value(samples, "device_members", relay=5, state="up") == 1
+    assert value(samples, "device_members", relay=5, state="down") == 0
     assert value(samples, "relay_vm_sessions_total", relay=5) == 1
     assert value(samples, "relay_vm_feature", relay=5, feature="version_1") == 1
     free = value(samples, "pool_free_packets", relay=5)

@@ -270,8 +270,8 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
 
     def lose(member):
         (away / names[member]).touch()
-        scrape(endpoint)
-        wait_for(f"device {devices[member]} is away: the host wants it back; its bond goes on without it")
+        said = f"device {devices[member]} is away: the host wants it back; its bond goes on without it"
+        wait_until(lambda: scrape(endpoint) and said in daemon.output.text, 10, said, interval=0.5)
 
     def passing(member):
         """How long a packet of the VM takes."""
@@ -283,8 +283,15 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     def tries():
         return [float(line) for line in (away / names[1]).read_text(encoding="ascii").split()]
 
+    def states():
+        samples = scrape(endpoint)
+        return [value(samples, "device_members", relay=0, state=state)
+                for state in ("up", "down", "away")]
+
     passing(0)
+    assert states() == [2, 0, 0]
     lose(1)
+    wait_until(lambda: states() == [1, 0, 1], 10, "the metrics tell of it", interval=0.5)
     times = []
     end = time.monotonic() + 60
     while len(tries()) < 5:

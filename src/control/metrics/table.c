@@ -142,6 +142,11 @@ const struct metric metrics[METRIC_N] = {
 		"1 if device, VM and worker of the direction are known to be on different NUMA "
 		"nodes.",
 	},
+	[METRIC_DEVICE_MEMBERS] = {
+		"device_members", METRIC_GAUGE, NULL, "relay, state",
+		"Members of the relay's bond, or 1 for a single device, by state: the link is up or "
+		"down, or the member went away by itself and is awaited.",
+	},
 	[METRIC_DEVICE_MISSED] = {
 		"device_missed_packets", METRIC_COUNTER, "packets",
 		.help = "Packets that the device lost because its receive ring was full: the VM or "

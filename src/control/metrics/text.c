@@ -267,6 +267,21 @@ static void write_features(const struct writer *w, const struct relay_stats *rel
 	}
 }
 
+static void write_members(const struct writer *w, const struct relay_stats *relay)
+{
+	static const char *const states[MEMBER_STATES_N] = {
+		[MEMBER_UP] = "up", [MEMBER_DOWN] = "down", [MEMBER_AWAY] = "away"};
+	const struct device_counters *device = &w->view->devices[relay->id];
+	char labels[LABEL_SIZE];
+
+	if (device->n_queues == 0)
+		return;
+	for (unsigned i = 0; i < MEMBER_STATES_N; i++) {
+		snprintf(labels, sizeof(labels), "relay=\"%u\",state=\"%s\"", relay->id, states[i]);
+		write_sample(w, labels, device->members[i]);
+	}
+}
+
 static void write_own(const struct writer *w, enum metric_id id)
 {
 	switch (id) {
@@ -297,6 +312,10 @@ static void write_own(const struct writer *w, enum metric_id id)
 	case METRIC_VM_FEATURE:
 		FOR_EACH_RELAY(w, relay)
 		write_features(w, relay);
+		break;
+	case METRIC_DEVICE_MEMBERS:
+		FOR_EACH_RELAY(w, relay)
+		write_members(w, relay);
 		break;
 	case METRIC_BURST:
 		for_each_direction(w, write_bursts);

@@ -62,6 +62,7 @@ static struct metrics_view *make_view(void)
 		.no_buffer = 10,
 		.receive_errors = 11,
 		.transmit_errors = 12,
+		.members = {[MEMBER_UP] = 14, [MEMBER_DOWN] = 15, [MEMBER_AWAY] = 16},
 		.pool_packets = 5};
 	view->devices[1].queue_received[1] = 13;
 	view->devices[1].queue_sent[1] = UINT64_MAX;
@@ -95,6 +96,9 @@ static void values_stand_where_they_belong(void **state)
 		"_relay_vm_feature{relay=\"1\",feature=\"mrg_rxbuf\"} 1\n",
 		"_relay_worker_cpu{relay=\"1\",direction=\"vf_to_vm\"} 2\n",
 		"_relay_worker_cpu{relay=\"1\",direction=\"vm_to_vf\"} 3\n",
+		"_device_members{relay=\"1\",state=\"up\"} 14\n",
+		"_device_members{relay=\"1\",state=\"down\"} 15\n",
+		"_device_members{relay=\"1\",state=\"away\"} 16\n",
 		"_device_missed_packets_total{relay=\"1\"} 9\n",
 		"_device_no_buffer_packets_total{relay=\"1\"} 10\n",
 		"_device_receive_errors_total{relay=\"1\"} 11\n",

@@ -219,6 +219,24 @@ bool port_is_driven_by(uint16_t port, bool bond, const char *driver)
 	return false;
 }
 
+static bool has_link(uint16_t port)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status;
+}
+
+unsigned port_links(uint16_t port, bool bond, unsigned *ret_up)
+{
+	uint16_t ports[BOND_MEMBERS_MAX] = {port};
+	int n = bond ? rte_eth_bond_members_get(port, ports, BOND_MEMBERS_MAX) : 1;
+
+	*ret_up = 0;
+	for (int i = 0; i < n; i++)
+		*ret_up += has_link(ports[i]);
+	return MAX(n, 0);
+}
+
 /* True if the bond sends on a member that is up: with LACP, only where the partner has agreed. */
 static bool sends_on(uint16_t bond, uint16_t member)
 {
@@ -232,10 +250,9 @@ static bool sends_on(uint16_t bond, uint16_t member)
 bool port_is_up(uint16_t port, bool bond)
 {
 	uint16_t members[BOND_MEMBERS_MAX];
-	struct rte_eth_link link;
 
 	if (!bond)
-		return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status;
+		return has_link(port);
 	int n = rte_eth_bond_active_members_get(port, members, BOND_MEMBERS_MAX);
 	for (int i = 0; i < n; i++)
 		if (sends_on(port, members[i]))

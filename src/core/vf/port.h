@@ -51,6 +51,12 @@ void port_close_bond(uint16_t port);
 bool port_is_driven_by(uint16_t port, bool bond, const char *driver);
 
 /*
+ * The number of devices behind the port, 1 or the members that its bond has now, and how many of
+ * them have a link. Control thread.
+ */
+unsigned port_links(uint16_t port, bool bond, unsigned *ret_up);
+
+/*
  * True if the link is up; that of a bond, if there is a member on which it sends now. A worker that
  * sends on it.
  */

@@ -5,6 +5,7 @@
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
+#include "core/vf/port.h"
 #include "core/vf/vf.h"
 
 static_assert(SLICES_MAX <= RTE_ETHDEV_QUEUE_STAT_CNTRS, "every queue has its counters");
@@ -13,9 +14,13 @@ void vf_read_counters(struct vf *vf)
 {
 	struct device_counters *counters = &vf->counters;
 	struct rte_eth_stats stats;
+	unsigned n_up, n = port_links(vf->port, vf->bond, &n_up);
 
 	*counters = (struct device_counters){
 		.n_queues = vf->n_queues,
+		.members = {[MEMBER_UP] = n_up,
+			[MEMBER_DOWN] = n - n_up,
+			[MEMBER_AWAY] = vf->n_members - n},
 		.pool_packets = vf->pool->size,
 		.pool_free = rte_mempool_avail_count(vf->pool),
 	};

@@ -18,6 +18,7 @@
 #include "core/packet/packet_fixture.h"
 #include "core/vf/port.h"
 #include "core/vf/vf.h"
+#include "core/vf/vf_counters.h"
 
 /* What its driver refuses: to be stopped, or to be started so many times. */
 static struct {
@@ -157,6 +158,18 @@ static void members_have_room(void **state)
 	}
 }
 
+static void members_are_counted(void **state)
+{
+	struct op_device device;
+	struct vf *vf = open_bond(&device, 5);
+
+	vf_read_counters(vf);
+	assert_int_equal(vf->counters.members[MEMBER_UP], 3);
+	assert_int_equal(vf->counters.members[MEMBER_DOWN], 0);
+	assert_int_equal(vf->counters.members[MEMBER_AWAY], 2);
+	vf_close(vf);
+}
+
 /*
  * Wherever the memory ends, opening a LACP bond is refused: the driver would end the process if it
  * found none for a member that becomes active.
@@ -240,6 +253,7 @@ int main(void)
 		cmocka_unit_test(pool_moves),
 		cmocka_unit_test(members_have_the_mtu),
 		cmocka_unit_test(members_have_room),
+		cmocka_unit_test(members_are_counted),
 		cmocka_unit_test(lacp_bonds_are_refused_in_time),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
