@@ -161,6 +161,7 @@ static int open_device(
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
 		.n_members = relay->device.n_members,
+		.most = relay->device.bond_name[0] != '\0' ? &relay->most : NULL,
 		.zero_copy = config->zero_copy,
 	};
 	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
@@ -222,19 +223,18 @@ static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
  */
 static void compare_means(struct relay *relay)
 {
-	const struct vf *vf = relay->vf;
-	struct relay_means *most = &relay->most;
+	const struct vf_means now = vf_means(relay->vf);
+	struct vf_means *most = &relay->most;
 
-	if (vf->n_queues < most->queues || vf->mtu < most->mtu ||
-		(most->interrupts && !vf->interrupts))
+	if (now.queues < most->queues || now.mtu < most->mtu ||
+		(most->interrupts && !now.interrupts))
 		log_relay_warning(relay,
 			"relay %u: device %s has less than before: %u of %u queues, an MTU of %u "
 			"of %u, %s; remove and add it to try for more",
-			relay->id, vf->name, vf->n_queues, most->queues, vf->mtu, most->mtu,
-			vf->interrupts ? "receive interrupts" : "no receive interrupts");
-	most->queues = MAX(most->queues, vf->n_queues);
-	most->mtu = MAX(most->mtu, vf->mtu);
-	most->interrupts = most->interrupts || vf->interrupts;
+			relay->id, relay_device_name(relay), now.queues, most->queues, now.mtu,
+			most->mtu, now.interrupts ? "receive interrupts" : "no receive interrupts");
+	else
+		*most = now;
 }
 
 /* With the link of a single device. A bond has none yet, even if its members have. */
@@ -294,7 +294,7 @@ void relay_detach(struct relay *relay)
 		relay_device_name(relay));
 	close_device(relay);
 	relay->device = (struct op_device){0};
-	relay->most = (struct relay_means){0};
+	relay->most = (struct vf_means){0};
 	relay_grant_lanes(relay);
 }
 

@@ -60,19 +60,13 @@ struct relay_member {
 	struct err told;            /* why it is not back, as logged last */
 };
 
-/* What a device has; its driver may grant less another time. */
-struct relay_means {
-	unsigned queues, mtu;
-	bool interrupts;
-};
-
 struct relay {
 	unsigned id;
 	const struct relay_env *env;
 	struct op_device device; /* n_members 0: none */
 	struct vf *vf;           /* NULL with a device: it is away, and the relay waits for it */
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
-	struct relay_means most; /* that the device has had since it was attached */
+	struct vf_means most; /* that the device has had since it was attached */
 	struct guest *guest;
 	char ident[IDENT_SIZE];
 	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */

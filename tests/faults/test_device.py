@@ -223,6 +223,33 @@ def test_device_that_comes_back_with_less(workdir, stack):
     assert forwarder.output.text.count("has less than before: ") == 1
 
 
+def test_unlike_members_come_back(workdir, stack, host):
+    """All members of a bond are lost, and the one that can do more is back first."""
+    absent = workdir / "absent"
+    absent.mkdir()
+    endpoint = workdir / "metrics"
+    names = ["net_tap0", "net_null0"]
+    devices = ["net_tap0,iface=vtap0", "net_null0"]
+    daemon = Daemon(workdir, f"--metrics-ep=ipc://{endpoint}", netns=host)
+    preload(daemon, "absent", absent)
+    stack.enter_context(daemon)
+    daemon.done(ADD, virtio_id=0, name="net_bonding0", mode=1, device=devices)
+
+    def wait_for(text):
+        wait_until(lambda: text in daemon.output.text, 60, text)
+
+    for name in names:
+        (absent / name).touch()
+    scrape(endpoint)
+    for name, device in zip(names, devices):
+        wait_for(f"device {device} is away")
+    for name, device in zip(names, devices):
+        (absent / name).unlink()
+        wait_for(f"device {device} is back")
+    assert "does not take member" not in daemon.output.text
+    assert "has less than before" not in daemon.output.text
+
+
 def test_announcement_waits_for_another_device(workdir, stack):
     """A VM that has migrated here while its device was away is announced by the one that is attached
     instead."""

@@ -176,9 +176,12 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct vf_wish most = {.queues = SLICES_MAX, .mtu = options->mtu}, before = {0};
+	const struct vf_means *means = options->most;
 	struct err later, *told = err;
 	int r = 0;
 
+	if (means != NULL)
+		most = (struct vf_wish){.queues = means->queues, .mtu = means->mtu};
 	most.interrupts = device->bond_name[0] == '\0' && options->interrupts != 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
 		const struct vf_wish wish = within(&wishes[i], &most);
@@ -262,6 +265,16 @@ int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 void vf_remove_member(struct vf *vf, uint16_t member)
 {
 	port_remove_member(vf->port, member);
+}
+
+struct vf_means vf_means(const struct vf *vf)
+{
+	return (struct vf_means){.queues = vf->n_queues,
+		.mtu = vf->mtu,
+		.interrupts = vf->interrupts,
+		.rx_offloads = vf->rx_offloads,
+		.tx_offloads = vf->tx_offloads,
+		.rss_types = vf->rss_types};
 }
 
 void vf_describe_link(const char *device_name, char *ret_text, size_t size)

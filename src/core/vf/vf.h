@@ -28,12 +28,21 @@ enum vf_lending {
 	LENDS_ASYNCHRONOUSLY, /* reads by DMA; rte_eth_tx_done_cleanup() frees what was sent */
 };
 
+/* What a device has been granted. */
+struct vf_means {
+	unsigned queues; /* each way */
+	unsigned mtu;
+	bool interrupts;                              /* of the receive queues */
+	uint64_t rx_offloads, tx_offloads, rss_types; /* in use; DPDK's flags */
+};
+
 struct vf_options {
 	unsigned relay_id;   /* for the name of the pool */
 	unsigned mtu;        /* wanted; a device that refuses more gets 1500 */
 	unsigned interrupts; /* that a single device has, one of them for its driver; 0: unknown */
 	unsigned n_members;  /* that a bond will have; 0: those that are there */
-	bool zero_copy;      /* lend packets to it if the device is fit for that */
+	const struct vf_means *most; /* which those all can give; NULL: unknown */
+	bool zero_copy;              /* lend packets to it if the device is fit for that */
 };
 
 /* Constant while the device is open, except as noted; lanes read it. */
@@ -48,6 +57,7 @@ struct vf {
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
+	uint64_t rx_offloads, tx_offloads, rss_types; /* as in struct vf_means */
 	struct offload_caps offloads;
 	unsigned mtu;             /* as the device accepted it */
 	unsigned max_frame_bytes; /* longest frame that it sends, without FCS */
@@ -99,6 +109,9 @@ int vf_restart(struct vf *vf, struct err *err);
  */
 int vf_add_member(struct vf *vf, uint16_t member, struct err *err);
 void vf_remove_member(struct vf *vf, uint16_t member);
+
+/* What the device has been granted; `interrupts` is false for a bond. */
+struct vf_means vf_means(const struct vf *vf);
 
 /* Describes the state of a device's link, as "Link up at 10 Gbps FDX Autoneg". Does not block. */
 void vf_describe_link(const char *device_name, char *ret_text, size_t size);

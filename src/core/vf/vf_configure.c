@@ -222,9 +222,17 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 		return err_set(
 			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
 
+	if (options->most != NULL) {
+		info.rx_offload_capa &= options->most->rx_offloads;
+		info.tx_offload_capa &= options->most->tx_offloads;
+		info.flow_type_rss_offloads &= options->most->rss_types;
+	}
 	vf->n_queues = queue_count(vf, &info, wish, options->interrupts);
 	vf->offloads = offload_caps(vf, &info);
 	struct rte_eth_conf conf = port_conf(vf, &info, wish);
+	vf->rx_offloads = conf.rxmode.offloads;
+	vf->tx_offloads = conf.txmode.offloads;
+	vf->rss_types = conf.rx_adv_conf.rss_conf.rss_hf;
 	dpdk_log_capture_start();
 	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
 	const char *said = dpdk_log_capture_end();
