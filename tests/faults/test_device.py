@@ -331,8 +331,12 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     (away / names[1]).unlink()
     wait_for(f"device {devices[1]} is back")
     assert passing(0) < 0.5
+    sent = value(scrape(endpoint), "device_queue_sent_packets_total", relay=0, queue=0)
+    assert sent > 0
     lose(0)
     passing(1)
+    time.sleep(1)  # the age that a view may have
+    assert value(scrape(endpoint), "device_queue_sent_packets_total", relay=0, queue=0) >= sent
     assert daemon.stats()["cpu"] == moved
 
 
