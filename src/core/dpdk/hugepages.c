@@ -119,6 +119,10 @@ int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 	long all = read_count(socket, "nr_hugepages");
 
 	sysfs_folder(socket, folder, sizeof(folder));
+	if (free_pages >= needed)
+		return err_set(err, ENOMEM,
+			"out of memory, though %ld huge pages of %" PRIu64 " kB are free",
+			free_pages, page_bytes / 1024);
 	return err_set(err, ENOMEM,
 		"too few huge pages: %ld of %" PRIu64
 		" kB are needed, %ld are free; add them with: echo %ld "

@@ -33,7 +33,7 @@ int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
  * Fills in the error for a failed allocation of `bytes` on NUMA node `socket` (-1: any): how many
- * pages it needs, how many are free, and the command that adds them; or, with ordinary pages, that
- * there are no more. Returns -ENOMEM.
+ * pages it needs, how many are free, and the command that adds them, unless enough are free; or,
+ * with ordinary pages, that there are no more. Returns -ENOMEM.
  */
 int hugepages_missing(uint64_t bytes, int socket, struct err *err);

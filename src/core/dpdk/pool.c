@@ -12,7 +12,9 @@ uint64_t pool_bytes(unsigned n, unsigned room_bytes)
 	uint32_t element = rte_mempool_calc_obj_size(
 		sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + room_bytes, 0, NULL);
 
-	return (uint64_t)n * element;
+	/* The pool of free ones, and a cache for each thread that there might be. */
+	return (uint64_t)n * (element + sizeof(void *)) +
+	       RTE_MAX_LCORE * sizeof(struct rte_mempool_cache);
 }
 
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
@@ -22,7 +24,8 @@ int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, uns
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
 		name, n, cache, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
 
-	if (pool == NULL && rte_errno == ENOMEM)
+	/* ENOBUFS: what is left is too small a piece for any packet. */
+	if (pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
 		return hugepages_missing(pool_bytes(n, room_bytes), socket, err);
 	if (pool == NULL)
 		return err_set(err, rte_errno, "packet pool %s of %u packets: %s", name, n,

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/dpdk_log.h"
@@ -72,6 +73,10 @@ int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
 	if (r == 0 && port_find(&port, id) == 0) {
 		*ret_port = port;
 		return 0;
+	}
+	if (r == -ENOMEM) {
+		hugepages_missing(DEVICE_MEMORY_BYTES, -1, err);
+		return err_prefix(err, r, "device %s cannot be attached", id->text);
 	}
 	return err_set(err, r < 0 ? -r : ENODEV, "device %s cannot be attached: %s%s%s%s; %s",
 		id->text, r < 0 ? strerror(-r) : "it made no network port", said[0] ? " (" : "",

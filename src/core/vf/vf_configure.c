@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/direction.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/hugepages.h"
@@ -262,6 +263,10 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 		r = rte_eth_rx_queue_setup(vf->port, q, ring_rx, vf->socket, NULL, vf->pool);
 		if (r == 0)
 			r = rte_eth_tx_queue_setup(vf->port, q, ring_tx, vf->socket, NULL);
+	}
+	if (r == -ENOMEM) {
+		hugepages_missing(DEVICE_MEMORY_BYTES, vf->socket, err);
+		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
 	}
 	if (r != 0)
 		return err_set(

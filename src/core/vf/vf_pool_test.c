@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <rte_eth_bond.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
@@ -170,6 +171,27 @@ static void members_are_counted(void **state)
 	vf_close(vf);
 }
 
+/* What the tests have of DPDK's memory: pieces of a MiB, then smaller and smaller ones. */
+static struct {
+	unsigned n;
+	void *pieces[1024];
+} taken;
+
+static void take_all_memory(void)
+{
+	for (size_t bytes = 1 << 20; bytes >= 64; bytes /= 2)
+		while (taken.n < ARRAY_SIZE(taken.pieces) &&
+			(taken.pieces[taken.n] = rte_malloc(NULL, bytes, 0)) != NULL)
+			taken.n++;
+}
+
+static void give_back(unsigned n)
+{
+	assert_true(n == UINT_MAX || taken.n > 0);
+	for (; n > 0 && taken.n > 0; n--)
+		rte_free(taken.pieces[--taken.n]);
+}
+
 /*
  * Wherever the memory ends, opening a LACP bond is refused: the driver would end the process if it
  * found none for a member that becomes active.
@@ -181,23 +203,38 @@ static void lacp_bonds_are_refused_in_time(void **state)
 	bool told = false;
 	struct vf *vf = NULL;
 	struct err err;
-	void *taken[256];
-	unsigned n = 0;
 	uint16_t members[3];
 
-	while (n < ARRAY_SIZE(taken) && (taken[n] = rte_malloc(NULL, 1 << 20, 0)) != NULL)
-		n++;
-	while (n > 0 && vf_open(&vf, &device, &options, &err) < 0) {
+	take_all_memory();
+	while (vf_open(&vf, &device, &options, &err) < 0) {
 		told |= strstr(err.text, "802.3ad") != NULL && strstr(err.text, "out of memory");
-		rte_free(taken[--n]);
+		give_back(1);
 	}
 	assert_non_null(vf);
 	while (rte_eth_bond_active_members_get(vf->port, members, 3) < 3)
 		usleep(1000);
 	assert_true(told);
-	while (n > 0)
-		rte_free(taken[--n]);
 	vf_close(vf);
+	give_back(UINT_MAX);
+}
+
+/* Whatever the device asks for, it is said that memory is missing, and nothing else. */
+static void lack_of_memory_is_named(void **state)
+{
+	const struct vf_options options = {.mtu = 1500};
+	struct op_device device = {.n_members = 1};
+	struct vf *vf = NULL;
+	struct err err;
+
+	assert_int_equal(device_id_parse("net_null0", &device.members[0], NULL), 0);
+	take_all_memory();
+	while (vf_open(&vf, &device, &options, &err) < 0) {
+		if (strstr(err.text, "out of memory: ") == NULL)
+			fail_msg("%s", err.text);
+		give_back(1);
+	}
+	vf_close(vf);
+	give_back(UINT_MAX);
 }
 
 /* The constant that vio4wd check-host uses is right. */
@@ -255,6 +292,7 @@ int main(void)
 		cmocka_unit_test(members_have_room),
 		cmocka_unit_test(members_are_counted),
 		cmocka_unit_test(lacp_bonds_are_refused_in_time),
+		cmocka_unit_test(lack_of_memory_is_named),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 		cmocka_unit_test(restart_fails),
