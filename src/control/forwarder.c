@@ -99,6 +99,37 @@ static void report_descriptors(struct forwarder *forwarder)
 	forwarder->no_descriptors = none_left;
 }
 
+static int make_sockets_again(struct forwarder *forwarder, struct err *err)
+{
+	int r = socket_dir_make(forwarder->config, err);
+
+	for (unsigned i = 0; i < RELAYS_MAX && r == 0; i++)
+		if (forwarder->relays[i].guest != NULL)
+			r = guest_renew_socket(forwarder->relays[i].guest, err);
+	return r;
+}
+
+/*
+ * The directory may be removed while the daemon runs (by a cleaner of /tmp), and VMs that start
+ * later would find no socket. If somebody else has made one in its place, it is left alone.
+ */
+static void keep_socket_dir(struct forwarder *forwarder)
+{
+	const char *dir = forwarder->config->socket_dir;
+	struct err err;
+
+	if (forwarder->config->dynamic_sockets || access(dir, F_OK) == 0 || errno != ENOENT) {
+		forwarder->no_socket_dir = false;
+		return;
+	}
+	int r = make_sockets_again(forwarder, &err);
+	if (r == 0)
+		log_warning("socket directory %s had gone, and is made again", dir);
+	else if (!forwarder->no_socket_dir)
+		log_error("socket directory %s has gone: %s", dir, err.text);
+	forwarder->no_socket_dir = r < 0;
+}
+
 static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
 {
 	struct forwarder *forwarder = userdata;
@@ -108,6 +139,7 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
 	report_descriptors(forwarder);
+	keep_socket_dir(forwarder);
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }

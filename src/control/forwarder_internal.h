@@ -14,6 +14,7 @@ struct forwarder {
 	struct placement placement;
 	sd_event_source *placement_timer;
 	bool no_descriptors; /* none is left, and this has been logged */
+	bool no_socket_dir;  /* it has gone, and cannot be made again; this has been logged */
 	struct rte_mempool *discard_pool;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];

@@ -391,9 +391,9 @@ void host_check_socket_dir(const char *dir, const struct vm_account *vms, bool o
 	if (r == 0)
 		r = directory_check_maker(dir, vms->uid, &err);
 	else if (r == -ENOENT && running)
-		err_set(&err, ENOENT, "socket directory %s has gone while the daemon runs: %s", dir,
-			vms->makes_sockets ? "make it again, for the VMs"
-					   : "restart the daemon, whose sockets were in it");
+		err_set(&err, ENOENT, "socket directory %s has gone while the daemon runs%s", dir,
+			optional ? ": make it again"
+				 : ", which makes it again, or its log says why not");
 	else if (r == -ENOENT)
 		r = check_makeable(dir, &err);
 	if (r < 0)

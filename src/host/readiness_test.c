@@ -408,13 +408,11 @@ static void test_directory_that_has_gone(void **state)
 	running = true;
 	look_at_directory("/tmp/nonexistent", 65534, true);
 	assert_found("2 sockets: socket directory /tmp/nonexistent has gone while the daemon runs");
-	assert_found("make it again");
-	look_at_directory("/tmp/nonexistent", 65534, false);
-	assert_found("2 sockets: ");
-	assert_found("restart the daemon");
+	assert_found("its log says why not");
 	optional = true;
 	look_at_directory("/tmp/nonexistent", 65534, false);
 	assert_found("1 sockets: ");
+	assert_found("make it again");
 	look_at_directory("/tmp", 0, false);
 	assert_found("0 sockets: ");
 	optional = running = false;

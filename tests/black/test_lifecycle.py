@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -20,6 +21,7 @@ from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counte
                       memif_device, net_socket, wait_active)
 from lib.proc import (CLOSED, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
                       standard_files, wait_until)
+from lib.vhostuser import Frontend
 
 KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
 SETTLED_AFTER = min(3, KILLS - 1)  # after so many kills the daemon's memory is stable
@@ -368,3 +370,37 @@ def test_another_program_that_cannot_be_started(workdir, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(workdir / "nobody"))
     with Forwarder(workdir, config="VIRTIOFWD_BINARY=/nonexistent/vf\n") as forwarder:
         assert "/nonexistent/vf cannot be started: No such file" in forwarder.output.tail()
+
+
+def test_socket_directory_that_has_gone_is_made_again(workdir):
+    """A VM that is there is served all the time, and another one finds its socket."""
+    with Forwarder(workdir, {0: "net_null0,size=64"}) as forwarder:
+        with Frontend(forwarder.socket(0)) as frontend:
+            frontend.start()
+            shutil.rmtree(forwarder.socket_dir)
+            wait_until(lambda: "had gone, and is made again" in forwarder.output.text, 20, "a warning")
+            with Frontend(forwarder.socket(1)) as other:
+                other.start()
+                forwarder.wait_vm(1)
+            frontend.send(bytes(64))
+            frontend.wait_sent()
+
+
+def test_socket_directory_is_made_again_for_vms_that_listen(workdir):
+    with Forwarder(workdir, client=True) as forwarder:
+        forwarder.socket_dir.rmdir()
+        wait_until(forwarder.socket_dir.exists, 20, "the directory")
+        assert forwarder.socket_dir.stat().st_mode & 0o7777 == 0o755
+
+
+def test_socket_directory_of_somebody_else_is_left_alone(workdir):
+    """Who is the first to make it may put there what they like."""
+    with Forwarder(workdir) as forwarder:
+        (workdir / "others").mkdir()
+        os.chown(workdir / "others", 4711, 4711)
+        os.kill(forwarder.pid, signal.SIGSTOP)  # the other one is quicker
+        shutil.rmtree(forwarder.socket_dir)
+        (workdir / "others").rename(forwarder.socket_dir)
+        os.kill(forwarder.pid, signal.SIGCONT)
+        time.sleep(3)  # a look is due every second
+        assert not list(forwarder.socket_dir.iterdir())

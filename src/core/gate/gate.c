@@ -251,18 +251,18 @@ bool gate_relieve(struct gate *gate)
 }
 
 /* The socket has its owner before it listens, so that nobody else can be the first to connect. */
-static int listen_on(struct gate *gate, struct err *err)
+static int open_listener(
+	const struct gate *gate, struct unix_socket_file *ret_file, struct err *err)
 {
-	int fd = unix_socket_bind(
-		gate->path, gate->options.uid, gate->options.gid, &gate->file, err);
+	int fd = unix_socket_bind(gate->path, gate->options.uid, gate->options.gid, ret_file, err);
 
 	if (fd < 0)
 		return err_prefix(err, fd, "vhost-user socket");
-	gate->listen_fd = fd;
 	if (listen(fd, BACKLOG) == 0)
-		return 0;
+		return fd;
 	int r = err_set(err, errno, "vhost-user socket %s: %s", gate->path, strerror(errno));
-	unix_socket_remove(gate->path, &gate->file);
+	unix_socket_remove(gate->path, ret_file);
+	close(fd);
 	return r;
 }
 
@@ -281,9 +281,9 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	gate->options = *options;
 	strcpy(gate->path, options->path);
 	gate->log_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(GATE_LOG_BURST, options->relay_id);
-	gate->listen_fd = -1;
+	gate->listen_fd = options->client ? -1 : open_listener(gate, &gate->file, err);
 
-	int r = options->client ? 0 : listen_on(gate, err);
+	int r = options->client ? 0 : MIN(gate->listen_fd, 0);
 	if (r == 0) {
 		r = gatekeeper_insert(keeper, gate);
 		if (r < 0)
@@ -298,6 +298,24 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 		return r;
 	}
 	*ret_gate = gate;
+	return 0;
+}
+
+int gate_renew(struct gate *gate, struct err *err)
+{
+	struct unix_socket_file file;
+
+	if (gate->options.client)
+		return 0;
+	int fd = open_listener(gate, &file, err);
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&gate->keeper->mutex);
+	close(gate->listen_fd);
+	gate->listen_fd = fd;
+	gate->file = file;
+	gatekeeper_changed(gate->keeper);
+	pthread_mutex_unlock(&gate->keeper->mutex);
 	return 0;
 }
 

@@ -56,6 +56,13 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	struct err *err);
 
 /*
+ * In server mode, makes the socket's file anew, which has gone together with its directory, as
+ * gate_open() does. Connections stay. On failure nothing has changed. Control thread; does not
+ * block.
+ */
+int gate_renew(struct gate *gate, struct err *err);
+
+/*
  * Ends every connection, lets nobody in any more, and in server mode removes the socket's file. The
  * library learns of it in its own thread; until it has let go, the guest's call eventfds are still
  * watched. `gate` may be NULL. Control thread; does not block.

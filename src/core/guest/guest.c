@@ -160,6 +160,11 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	return 0;
 }
 
+int guest_renew_socket(struct guest *guest, struct err *err)
+{
+	return gate_renew(guest->gate, err);
+}
+
 /* If a device still has a part of a ring's loans, they are left to it for ever. */
 static void free_loans(struct guest *guest)
 {

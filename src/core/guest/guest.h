@@ -181,6 +181,12 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	struct err *err);
 
 /*
+ * In server mode, makes the socket's file anew, which has gone together with its directory; the
+ * session stays. On failure nothing has changed. Control thread; does not block.
+ */
+int guest_renew_socket(struct guest *guest, struct err *err);
+
+/*
  * Ends the session if there is one, which waits for a grace period; closes the socket, and in
  * server mode removes its file. No lane may use the guest any more. Control thread. Returns NULL.
  */
