@@ -253,6 +253,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->known = ring->next;
 	ring->wrap = base >> 15;
 	ring->called = false;
+	ring->starved.slots = 0;
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	return !ring->packed || ring->next < ring->size;

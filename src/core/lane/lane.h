@@ -72,7 +72,8 @@ static inline void lane_show(struct lane *lane, struct rte_mbuf *const *packets,
  */
 struct vf_to_vm {
 	struct lane lane;
-	uint16_t n_read; /* queues of the device that had their turn in the present round */
+	uint16_t n_read;    /* queues of the device that had their turn in the present round */
+	uint16_t next_ring; /* queue pair of the guest, the first to get what waits for it */
 	struct steer steer;
 	struct backlog backlog;
 	struct stores stores;
@@ -123,10 +124,18 @@ void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *di
 
 /*
  * Passes on what it can of one burst. Returns how many packets were received plus how many were
- * sent; 0: idle. The owner.
+ * sent, or segments of a packet; 1 if there was work without such a result; 0: idle. The owner.
  */
 unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);
+
+/* The next queue pair of a mask that has one, in turn: from this one on. */
+static inline unsigned queue_in_turn(uint32_t queues, unsigned from)
+{
+	const uint32_t rest = queues & ~0u << from;
+
+	return __builtin_ctz(rest != 0 ? rest : queues);
+}
 
 /* True if a poll cannot find anything: there is no VM, and nothing is under way. The owner. */
 bool vm_to_vf_is_vacant(const struct vm_to_vf *lane);

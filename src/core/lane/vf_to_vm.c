@@ -116,11 +116,23 @@ static void deliver_waiting(struct vf_to_vm *lane, unsigned queue, struct guest_
 	rte_pktmbuf_free_bulk(packets, n);
 }
 
+/* True if no other buffers are to be looked at in this poll. */
+static bool is_enough(const struct burst_account *account)
+{
+	return account->descriptors >= RING_BURST_DESCRIPTORS;
+}
+
 static void deliver_all_waiting(
 	struct vf_to_vm *lane, struct guest_session *session, struct burst_account *account)
 {
-	for (uint32_t rest = lane->backlog.waiting; rest != 0; rest &= rest - 1)
-		deliver_waiting(lane, __builtin_ctz(rest), session, account);
+	uint32_t rest = lane->backlog.waiting;
+
+	while (rest != 0 && !is_enough(account)) {
+		unsigned queue = queue_in_turn(rest, lane->next_ring);
+		deliver_waiting(lane, queue, session, account);
+		rest &= ~(1u << queue);
+		lane->next_ring = (queue + 1) % QUEUE_PAIRS_MAX;
+	}
 }
 
 /*
@@ -334,7 +346,8 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 
 	const uint16_t n_queues = lane->lane.vf->n_queues, stride = lane->lane.n_slices;
 	uint16_t q = lane->lane.slice + lane->n_read * stride;
-	for (uint16_t i = lane->lane.slice; i < n_queues && !held_back(lane); i += stride) {
+	for (uint16_t i = lane->lane.slice;
+		i < n_queues && !held_back(lane) && !is_enough(&account); i += stride) {
 		if (q >= n_queues) {
 			q = lane->lane.slice;
 			lane->n_read = 0;
@@ -353,5 +366,6 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 			timed ? rte_rdtsc_precise() : 0);
 		publish(lane, &account);
 	}
-	return account.received.packets + account.sent.packets;
+	const unsigned moved = account.received.packets + account.sent.packets;
+	return moved > 0 ? moved : account.descriptors > 0;
 }

@@ -136,18 +136,24 @@ static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *sess
 	return taken;
 }
 
+/* True if no other ring is to be read in this poll. */
+static bool is_enough(const struct burst_account *account)
+{
+	return account->received.bytes >= RING_BURST_BYTES ||
+	       account->descriptors >= RING_BURST_DESCRIPTORS;
+}
+
 /*
  * Consumes and drops what the guest has left in rings that it has disabled, as vhost-user demands.
  */
 static void empty_disabled_rings(struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct burst_account *account)
 {
-	const uint64_t enough = account->received.bytes + RING_BURST_BYTES;
 	uint32_t rings = vm_to_vf_disabled_rings(lane, session);
 	struct rte_mbuf *packets[LANE_BURST];
 	uint16_t n = 0;
 
-	for (; rings != 0 && n < LANE_BURST && account->received.bytes < enough; rings &= rings - 1)
+	for (; rings != 0 && n < LANE_BURST && !is_enough(account); rings &= rings - 1)
 		n += take_from_ring(lane, session, __builtin_ctz(rings), pool, NULL, packets + n,
 			LANE_BURST - n, account);
 	for (uint16_t i = 0; i < n; i++)
@@ -185,9 +191,8 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	uint32_t rings = vm_to_vf_rings(lane, session);
 	struct lender *lender = lender_for(lane, session);
 	unsigned left = __builtin_popcount(rings);
-	for (; left > 0 && taken < n && account->received.bytes < RING_BURST_BYTES; left--) {
-		uint32_t from_next = rings & ~0u << lane->next_ring;
-		unsigned queue = __builtin_ctz(from_next != 0 ? from_next : rings);
+	for (; left > 0 && taken < n && !is_enough(account); left--) {
+		unsigned queue = queue_in_turn(rings, lane->next_ring);
 		taken += take_from_ring(
 			lane, session, queue, pool, lender, packets + taken, n - taken, account);
 		lane->next_ring = (queue + 1) % QUEUE_PAIRS_MAX;
@@ -391,7 +396,7 @@ static uint16_t transmit(
  * Cuts the oldest packet of the inbox and sends a burst of its segments. True when all have been
  * sent.
  */
-static bool cut_and_send(struct vm_to_vf *lane)
+static bool cut_and_send(struct vm_to_vf *lane, struct burst_account *account)
 {
 	const struct vf *vf = lane->lane.vf;
 	struct rte_mbuf *packet = *stash_oldest(&lane->inbox);
@@ -405,7 +410,8 @@ static bool cut_and_send(struct vm_to_vf *lane)
 		stash_fill(&lane->segments, n);
 	}
 	if (lane->segments.n > 0)
-		transmit(lane, &lane->segments, lane->segments.n, &not_counted);
+		account->segments +=
+			transmit(lane, &lane->segments, lane->segments.n, &not_counted);
 	if (lane->segments.n > 0 || !gso_done(&lane->gso, packet))
 		return false;
 	lane->gso = (struct gso){0};
@@ -416,7 +422,8 @@ static bool cut_and_send(struct vm_to_vf *lane)
  * Sends from an inbox with packets to be cut: first a run of whole packets, then a burst of
  * segments, with which the poll ends, so that one lane cannot keep the worker to itself.
  */
-static void send_with_cutting(struct vm_to_vf *lane, struct tally *malformed)
+static void send_with_cutting(
+	struct vm_to_vf *lane, struct tally *malformed, struct burst_account *account)
 {
 	struct stash *inbox = &lane->inbox;
 	uint16_t run = 0;
@@ -428,7 +435,7 @@ static void send_with_cutting(struct vm_to_vf *lane, struct tally *malformed)
 	if (inbox->n == 0)
 		return;
 	struct rte_mbuf *packet = *stash_oldest(inbox);
-	if (cut_and_send(lane)) {
+	if (cut_and_send(lane, account)) {
 		stash_take(inbox, 1);
 		rte_pktmbuf_free(packet);
 	}
@@ -444,7 +451,7 @@ static void send_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	if (likely(!lane->to_cut))
 		transmit(lane, inbox, inbox->n, &refused);
 	else
-		send_with_cutting(lane, &refused);
+		send_with_cutting(lane, &refused, account);
 	account->backlog = stash_tally(inbox);
 	account->sent.packets = before.packets - account->backlog.packets - refused.packets;
 	account->sent.bytes = before.bytes - account->backlog.bytes - refused.bytes;
@@ -550,5 +557,5 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 			copy_inbox(lane, &account);
 	}
 	counters_publish(&lane->lane.counters, &account);
-	return account.received.packets + account.sent.packets;
+	return account.received.packets + account.sent.packets + account.segments;
 }

@@ -313,10 +313,10 @@ static void any_progress_counts(void **state)
 	}
 }
 
-/* With a refused segment the packet goes, not one segment a second. */
-static void segments_are_dropped_with_their_packet(void **state)
+/* Sends a TCP packet to be cut into segments of so many bytes. */
+static void send_long_packet(uint32_t payload_bytes, uint32_t segment_bytes)
 {
-	const struct shape shape = {.payload_bytes = 4000};
+	const struct shape shape = {.payload_bytes = payload_bytes};
 	struct rte_mbuf *packet = make_packet(lane.lane.vf->pool, &shape);
 	uint32_t length = HEADER_BYTES + packet->pkt_len;
 	static uint8_t frame[FRAME_MAX];
@@ -324,7 +324,7 @@ static void segments_are_dropped_with_their_packet(void **state)
 		.hdr = {
 			.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 			.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-			.gso_size = REFUSED_BYTES - 54,
+			.gso_size = segment_bytes - 54,
 			.csum_start = 34,
 			.csum_offset = 16,
 		}};
@@ -334,6 +334,12 @@ static void segments_are_dropped_with_their_packet(void **state)
 	memcpy(driver_buffer(&driver) + HEADER_BYTES, frame, packet->pkt_len);
 	rte_pktmbuf_free(packet);
 	assert_true(driver_offer(&driver, &length, 1, false));
+}
+
+/* With a refused segment the packet goes, not one segment a second. */
+static void segments_are_dropped_with_their_packet(void **state)
+{
+	send_long_packet(4000, REFUSED_BYTES);
 	send_packet(60);
 	poll_for_almost(1);
 	assert_counted(2, 0, 0);
@@ -342,6 +348,18 @@ static void segments_are_dropped_with_their_packet(void **state)
 	assert_counted(2, 1, 0);
 	poll();
 	assert_counted(2, 1, 1);
+}
+
+/* Otherwise the time for it would be nobody's, and the lane would be taken for silent. */
+static void each_poll_that_sends_segments_counts(void **state)
+{
+	const unsigned segments = 100;
+
+	send_long_packet(segments * 20, 20 + 54);
+	for (unsigned sent = 0; sent < segments; sent += LANE_BURST)
+		assert_int_not_equal(vm_to_vf_poll(&lane), 0);
+	assert_int_equal(device.n_sent, segments);
+	assert_int_equal(vm_to_vf_poll(&lane), 0);
 }
 
 /* This bond sends on its members in turn, and puts what it cannot send behind what it can. */
@@ -389,6 +407,7 @@ int main(void)
 		WITH(open_single, time_without_polls_does_not_count),
 		WITH(open_single, any_progress_counts),
 		WITH(open_single, segments_are_dropped_with_their_packet),
+		WITH(open_single, each_poll_that_sends_segments_counts),
 		WITH(open_bond, refused_packet_is_dropped),
 		WITH(open_round_robin, bond_changes_the_order),
 		WITH(open_lacp, lacp_partner_is_waited_for),

@@ -47,6 +47,27 @@ static uint64_t due_silent(const struct worker *worker, const struct place *plac
 		&place->lane->awake, worker->clock, worker->us, worker->idle_latency_us);
 }
 
+/* Lets the others go first if the lane's last poll, which began at `begin`, took long. */
+static void yield_after(struct worker *worker, struct place *place, uint64_t begin)
+{
+	const uint64_t took = worker->clock - begin;
+
+	place->yields = took > TURN_US * worker->us && worker->n_awake > 1;
+	if (likely(!place->yields))
+		return;
+	place->due = worker->clock + MIN(took * (worker->n_awake - 1), YIELD_MAX_US * worker->us);
+	worker->yielding = true;
+}
+
+/* No lane has packets, except perhaps those that yield. */
+static void end_yielding(struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->n_awake; i++)
+		if (worker->places[i].yields)
+			worker->places[i].due = worker->clock;
+	worker->yielding = false;
+}
+
 /*
  * Polls a lane once; true if it moved packets. The time since the clock was last read is then the
  * lane's; a poll without packets does not read the clock.
@@ -67,6 +88,7 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	place->due = awake_due(begin, worker->clock, worked - place->worked, n, worker->us,
 		worker->idle_latency_us);
 	place->worked = worked;
+	yield_after(worker, place, begin);
 	return true;
 }
 
@@ -312,6 +334,8 @@ int worker_main(void *argument)
 		if (!moved) {
 			rte_pause();
 			worker->clock = rte_rdtsc();
+			if (unlikely(worker->yielding))
+				end_yielding(worker);
 		}
 		if (worker->idle_latency_us != 0 && worker->clock >= worker->next_look)
 			look(worker);

@@ -19,6 +19,12 @@
  * SWEEP_US all dozing lanes are polled, asked for or not, in case a guest has changed its eventfd
  * at the wrong moment.
  *
+ * A burst is bounded in packets, bytes and descriptors, but what one costs depends on the guest: on
+ * where its buffers lie, whether they are cached or mapped yet, and on what is to be cut and
+ * summed. A lane whose poll has taken longer than TURN_US *yields*: the others are polled until
+ * none of them has packets, or until each has had as much time. So a VM whose packets are dear does
+ * not cost the others more than their equal share of a worker that is full.
+ *
  * With a latency of 0 nothing ever dozes, and nothing waits except lanes without a VM.
  */
 
@@ -30,7 +36,9 @@
 #include "core/lane/workers.h"
 #include "core/vf/vf.h"
 
-#define FEW 8           /* lanes: polling them takes no longer than a system call */
+#define FEW 8      /* lanes: polling them takes no longer than a system call */
+#define TURN_US 50 /* longer than a usual burst takes */
+#define YIELD_MAX_US 2000
 #define SWEEP_US 100000 /* between two polls of all dozing lanes; the longest sleep */
 
 #define LANES_MAX (DIRECTIONS_N * RELAYS_MAX * SLICES_MAX)
@@ -40,6 +48,7 @@ struct place {
 	struct lane *lane;
 	/* The worker's own; TSC cycles. */
 	uint64_t due;    /* not polled before this */
+	bool yields;     /* until then, or until no other lane has packets */
 	uint64_t worked; /* the worker's busy_cycles when this lane last moved packets */
 };
 
@@ -78,6 +87,7 @@ struct worker {
 	struct place places[LANES_MAX];
 	uint64_t us;               /* cycles in a microsecond */
 	uint64_t clock;            /* as last read */
+	bool yielding;             /* some lane yields */
 	uint64_t moved_at;         /* when a lane last moved a packet */
 	uint64_t next_look;        /* when to look after dozing lanes */
 	uint64_t next_sweep;       /* when to poll all dozing lanes */

@@ -106,10 +106,51 @@ static void idle_latency_is_kept_beside_a_busy_lane(void **state)
 	close_lane(busy);
 }
 
+#define LONG_US 1000
+
+/* A burst that takes long. */
+static uint16_t spin(uint16_t port, uint16_t queue, struct rte_mbuf **packets, uint16_t n,
+	uint16_t max, void *userdata)
+{
+	for (uint64_t end = cpu_us() + LONG_US; cpu_us() < end;)
+		;
+	return n;
+}
+
+static unsigned polls_in(unsigned us)
+{
+	const unsigned before = polls;
+
+	let_work(us);
+	return polls - before;
+}
+
+/* The worker is full. Turn by turn, a lane would get some microseconds for each such burst. */
+static void long_bursts_leave_the_others_their_time(void **state)
+{
+	struct vf_to_vm *dear = open_lane("net_null0"), *cheap = open_lane("net_null1");
+	struct workers *workers;
+
+	assert_non_null(rte_eth_add_rx_callback(cheap->lane.vf->port, 0, count_poll, NULL));
+	assert_int_equal(workers_start(&workers, 1000, NULL), 0);
+	workers_grant(workers, 0, VF_TO_VM, &cheap->lane);
+	let_work(SETTLE_US);
+	const unsigned alone = polls_in(MEASURE_US);
+	assert_non_null(rte_eth_add_rx_callback(dear->lane.vf->port, 0, spin, NULL));
+	workers_grant(workers, 0, VF_TO_VM, &dear->lane);
+	assert_true(polls_in(MEASURE_US) > alone / 10);
+	workers_retract(workers, &cheap->lane);
+	workers_retract(workers, &dear->lane);
+	workers_stop(workers);
+	close_lane(cheap);
+	close_lane(dear);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_latency_is_kept_beside_a_busy_lane),
+		cmocka_unit_test(long_bursts_leave_the_others_their_time),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk_with_worker, NULL);

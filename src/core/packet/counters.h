@@ -26,6 +26,9 @@ struct burst_account {
 	struct tally sent;
 	struct tally dropped[DROP_N];
 	struct tally backlog; /* what the lane holds after the poll */
+	/* Work that is not counted: segments sent, descriptors of chains looked at. */
+	unsigned segments;
+	unsigned descriptors;
 };
 
 struct atomic_tally {

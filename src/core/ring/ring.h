@@ -90,6 +90,15 @@ struct ring {
 	bool past;          /* packets are written past the cache now (stores.h) */
 	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
 	atomic_flag giving;
+	/*
+	 * The last packet for which the buffers at the position did not suffice, and how many slots
+	 * they take. The position's owner.
+	 */
+	struct {
+		uint16_t next;
+		uint16_t slots; /* 0: none */
+		uint32_t bytes; /* with its header */
+	} starved;
 	_Atomic uint8_t fault; /* enum ring_fault; the position's owner writes, any thread reads */
 };
 
@@ -97,8 +106,8 @@ struct ring {
  * Takes up to `n` packets (RING_BURST at most) that the guest sends into `ret_packets`, as copies
  * from `pool`; returns how many. Packets that make no sense are not among them; both kinds are
  * counted in `account`. Fewer are taken if the pool has fewer, and none after a chain that
- * completes RING_BURST_BYTES. With a `lender`, long packets are lent, and loans that are over are
- * given back to the guest (ring_loans.h). The worker.
+ * completes RING_BURST_BYTES or RING_BURST_DESCRIPTORS. With a `lender`, long packets are lent, and
+ * loans that are over are given back to the guest (ring_loans.h). The worker.
  */
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
@@ -113,7 +122,8 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline);
 /*
  * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
  * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
- * frees them. The next one, if any, waits for buffers. `account` counts packets that were given as
+ * frees them. The next one, if any, waits for buffers, or for a burst that has not yet used up
+ * RING_BURST_DESCRIPTORS. `account` counts packets that were given as
  * sent, and packets that can never be given as dropped. The worker.
  */
 uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
@@ -126,6 +136,12 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
  * of them would be lost to its other lanes for as long as their rings have room.
  */
 #define RING_BURST_BYTES 65536
+
+/*
+ * Nor is another one looked at, in either direction, after chains of so many descriptors: each may
+ * cost a cache line or two of the guest's memory, however few bytes are in it.
+ */
+#define RING_BURST_DESCRIPTORS 1024
 
 /*
  * Asks the guest to notify us of new buffers, or says that there is no need. The worker, or the

@@ -10,6 +10,7 @@
  * by one. The guest is told once, at the end, what was done.
  */
 
+#include "core/packet/offload.h"
 #include "core/ring/ring_internal.h"
 
 #define AHEAD 16 /* buffers */
@@ -78,7 +79,9 @@ static __rte_always_inline int take_chain(const struct ring_kind *kind, struct r
 	struct chain chain;
 
 	chain_init(&chain);
-	if (!kind->read_chain(ring, slot, &chain, false, ret_used))
+	bool sound = kind->read_chain(ring, slot, &chain, false, ret_used);
+	account->descriptors += chain.n_descriptors;
+	if (!sound)
 		return 0;
 	*ret_packet = rte_mbuf_raw_alloc(pool);
 	if (*ret_packet == NULL)
@@ -88,7 +91,9 @@ static __rte_always_inline int take_chain(const struct ring_kind *kind, struct r
 		rte_mbuf_raw_free(*ret_packet);
 	if (r == 0)
 		return 0;
-	uint32_t bytes = chain.bytes - RTE_MIN(chain.bytes, ring->header_bytes);
+	/* What makes no packet counts as the longest one at most, whatever its descriptors say. */
+	const uint64_t payload = chain.bytes - RTE_MIN(chain.bytes, ring->header_bytes);
+	const uint32_t bytes = RTE_MIN(payload, PACKET_BYTES_MAX);
 	count_packet(&account->received, bytes);
 	if (r < 0)
 		count_packet(&account->dropped[DROP_MALFORMED], bytes);
@@ -145,6 +150,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	uint16_t n, struct burst_account *account)
 {
 	const uint64_t enough = account->received.bytes + RING_BURST_BYTES;
+	const unsigned enough_descriptors = account->descriptors + RING_BURST_DESCRIPTORS;
 	const uint32_t room = packet_room(pool);
 	struct simple buffers[RING_BURST];
 	struct used used[RING_BURST];
@@ -191,7 +197,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 		if (r > 0)
 			taken++;
 		slot += used[done++].n_slots;
-		if (account->received.bytes >= enough)
+		if (account->received.bytes >= enough || account->descriptors >= enough_descriptors)
 			break;
 	}
 	if (lends)
@@ -202,33 +208,57 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 }
 
 /*
+ * True if a packet has waited for more buffers at this position, this one needs as much, and there
+ * are no more yet. So a guest with too few of them costs no time.
+ */
+static __rte_always_inline bool is_starved(
+	const struct ring_kind *kind, struct ring *ring, uint32_t bytes)
+{
+	return ring->starved.slots > 0 && ring->starved.next == ring->next &&
+	       bytes >= ring->starved.bytes && !kind->has_buffer(ring, ring->starved.slots);
+}
+
+/*
  * Gives a packet as many buffers of any shape as it needs. Returns how many, 0 if there are too few
  * now, or -1 if there will never be enough.
  */
 static __rte_always_inline int give_chain(const struct ring_kind *kind, struct ring *ring,
-	uint16_t slot, const struct rte_mbuf *packet, struct used *ret_used)
+	uint16_t slot, const struct rte_mbuf *packet, struct used *ret_used,
+	struct burst_account *account)
 {
-	uint32_t left = ring->header_bytes + packet->pkt_len;
-	uint16_t first = slot;
+	const uint32_t bytes = ring->header_bytes + packet->pkt_len;
+	const uint16_t first = slot;
+	uint32_t left = bytes;
 	struct chain chain;
 	int n = 0;
 
+	if (slot == 0 && is_starved(kind, ring, bytes))
+		return 0;
 	chain_init(&chain);
 	while (left > 0) {
 		uint64_t before = chain.bytes;
 		if (!kind->read_chain(ring, slot, &chain, true, &ret_used[n])) {
 			/* Not even all buffers that the ring can hold would be enough. */
-			return ring_fault(ring) == RING_SOUND && slot - first == ring->size ? -1
-			                                                                    : 0;
+			n = ring_fault(ring) == RING_SOUND && slot - first == ring->size ? -1 : 0;
+			if (n == 0 && first == 0) {
+				ring->starved.next = ring->next;
+				ring->starved.slots = slot;
+				ring->starved.bytes = bytes;
+			}
+			break;
 		}
 		slot += ret_used[n].n_slots;
 		ret_used[n].bytes = RTE_MIN(left, chain.bytes - before);
 		left -= ret_used[n++].bytes;
 		if (unlikely(chain.too_long || n == CHAIN_PIECES_MAX ||
-			     (left > 0 && !ring->mergeable)))
-			return -1;
+			     (left > 0 && !ring->mergeable))) {
+			n = -1;
+			break;
+		}
 	}
-	packet_to_chain(ring, packet, &chain, n);
+	account->descriptors += chain.n_descriptors;
+	if (n > 0)
+		packet_to_chain(ring, packet, &chain, n);
 	return n;
 }
 
@@ -260,6 +290,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
 	struct used used[RING_BURST + 2 * CHAIN_PIECES_MAX];
+	const unsigned enough_descriptors = account->descriptors + RING_BURST_DESCRIPTORS;
 	struct simple buffers[RING_BURST];
 	uint16_t done = 0, slot = 0, n_used = 0;
 
@@ -290,9 +321,10 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			slot += many;
 			done++;
 		}
-		if (likely(done == n) || (i == run && run < wanted && !more))
+		if (likely(done == n) || (i == run && run < wanted && !more) ||
+			account->descriptors >= enough_descriptors)
 			break;
-		int r = give_chain(kind, ring, slot, packets[done], &used[n_used]);
+		int r = give_chain(kind, ring, slot, packets[done], &used[n_used], account);
 		if (r == 0)
 			break;
 		count_packet(r > 0 ? &account->sent : &account->dropped[DROP_OVERSIZE],
@@ -303,6 +335,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	if (n_used > 0) {
 		stores_finish(ring->past);
 		give_back(kind, ring, used, n_used);
+		ring->starved.slots = 0;
 		/*
 		 * Get the next buffers on their way for the next burst. The ones in front of them
 		 * have been looked at before.

@@ -220,6 +220,8 @@ struct ring_kind {
 	 */
 	bool (*read_chain)(struct ring *ring, uint16_t slot, struct chain *chain, bool writable,
 		struct used *ret_used);
+	/* True if the guest has made a buffer available so many slots behind the position. */
+	bool (*has_buffer)(struct ring *ring, uint16_t slot);
 	/* Gives back buffers and moves the position behind them. */
 	void (*give_back)(struct ring *ring, const struct used *used, uint16_t n);
 	/*

@@ -239,6 +239,59 @@ static void looks_at_few_empty_descriptors(void **state)
 	}
 }
 
+#define TABLE_LONG 200
+
+/* Makes all buffers that are out share a table of so many entries of one byte. */
+static void share_long_table(struct bench *bench, uint16_t write)
+{
+	struct vring_desc *table = (struct vring_desc *)(bench->driver.memory + AT_TABLES);
+
+	memset(bench->driver.memory + AT_BUFFERS, 0, BUFFER_BYTES);
+	for (unsigned i = 0; i < bench->ring.size; i++)
+		point_to_table(bench, i, TABLE_LONG * sizeof(*table), write);
+	for (unsigned i = 0; i < TABLE_LONG; i++) {
+		uint16_t next = i + 1 < TABLE_LONG && !bench->driver.packed ? VRING_DESC_F_NEXT : 0;
+		table[i] = (struct vring_desc){
+			.addr = GUEST_GPA + AT_BUFFERS + i, .len = 1, .next = i + 1};
+		if (bench->driver.packed)
+			((struct vring_packed_desc *)table)[i].flags = write;
+		else
+			table[i].flags = write | next;
+	}
+}
+
+/* Packets of few bytes in many pieces do not keep the worker from the others for long, either. */
+static void takes_and_gives_few_long_tables(void **state)
+{
+	const unsigned least = RING_BURST_DESCRIPTORS / TABLE_LONG + 1;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct bench *bench = bench_new(i & 1);
+		const bool give = i / 2;
+		unsigned done = 0;
+
+		bench_post(bench, 100, 1);
+		if (!give)
+			for (unsigned at = 0; at < SIZE; at++)
+				desc(bench, at)->flags ^= VRING_DESC_F_WRITE;
+		share_long_table(bench, give ? VRING_DESC_F_WRITE : 0);
+		for (unsigned k = 0; k < RING_BURST; k++)
+			bench->packets[k] =
+				give ? bench_frame(bench, TABLE_LONG - HEADER, k) : NULL;
+		while (done < RING_BURST) {
+			struct rte_mbuf **packets = bench->packets + (give ? done : 0);
+			uint16_t n = give ? ring_give(&bench->ring, false, packets,
+						    RING_BURST - done, &bench->account)
+			                  : bench_take(bench, RING_BURST - done);
+			assert_int_equal(n, MIN(least, RING_BURST - done));
+			rte_pktmbuf_free_bulk(packets, n);
+			done += n;
+		}
+		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
+		bench_free(bench);
+	}
+}
+
 /* An IP packet to be segmented may be that long, with its Ethernet header and two VLAN tags. */
 static void drops_what_is_longer_than_any_packet(void **state)
 {
@@ -252,6 +305,7 @@ static void drops_what_is_longer_than_any_packet(void **state)
 		uint16_t n = bench_take(bench, 1);
 		assert_int_equal(n, 1 - excess);
 		assert_int_equal(bench->account.dropped[DROP_MALFORMED].packets, excess);
+		assert_int_equal(bench->account.received.bytes, bytes - HEADER - excess);
 		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
 		rte_pktmbuf_free_bulk(bench->packets, n);
 		bench_free(bench);
@@ -263,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(retires_rings_that_lie),
 		cmocka_unit_test(looks_at_few_empty_descriptors),
+		cmocka_unit_test(takes_and_gives_few_long_tables),
 		cmocka_unit_test(drops_what_is_longer_than_any_packet),
 	};
 

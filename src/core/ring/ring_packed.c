@@ -7,6 +7,14 @@
 #include "core/ring/ring_packed.h"
 #include "core/ring/ring_burst.h"
 
+static inline bool packed_has_buffer(struct ring *ring, uint16_t slot)
+{
+	if (unlikely(slot >= ring->size))
+		return false;
+	struct place place = place_at(ring, slot);
+	return is_available(flags_at(ring, place.number), place.wrap);
+}
+
 static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t slot,
 	struct simple *ret_buffers, uint16_t n, bool writable, bool *ret_more)
 {
@@ -38,11 +46,9 @@ static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t 
 static __rte_always_inline bool packed_read_chain(
 	struct ring *ring, uint16_t slot, struct chain *chain, bool writable, struct used *ret_used)
 {
-	if (unlikely(slot >= ring->size))
+	if (!packed_has_buffer(ring, slot))
 		return false;
 	struct place place = place_at(ring, slot);
-	if (!is_available(flags_at(ring, place.number), place.wrap))
-		return false;
 	for (uint16_t seen = 1; slot + seen <= ring->size; seen++) {
 		struct descriptor descriptor = packed_descriptor(&ring->packed_desc[place.number]);
 		bool indirect = descriptor.flags & VRING_DESC_F_INDIRECT;
@@ -122,7 +128,7 @@ static __rte_always_inline void packed_give_back(
 }
 
 static const struct ring_kind packed = {
-	packed_read_run, packed_read_chain, packed_give_back, packed_wants_call};
+	packed_read_run, packed_read_chain, packed_has_buffer, packed_give_back, packed_wants_call};
 
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)

@@ -146,14 +146,17 @@ static uint16_t offered_next(const struct ring *ring)
 	return number % ring->size;
 }
 
-/* Marks a burst's first descriptor as used, if the backend died before it did that. */
+/*
+ * Marks a burst's first descriptor as used, if the backend died before it did that. Only our own
+ * marks have a length, and are so flagged.
+ */
 static void complete_burst(struct ring *ring, struct place last)
 {
 	const struct vring_packed_desc *at = &ring->packed_desc[last.number];
 	const struct used burst = {.id = at->id};
 	const uint32_t slots = at->len;
 
-	if (slots < 2 || slots > ring->size)
+	if (!(flags_at(ring, last.number) & VRING_DESC_F_WRITE) || slots < 2 || slots > ring->size)
 		return;
 	struct place first = place_behind(
 		ring, (struct place){last.number, !last.wrap}, ring->size - (slots - 1));
@@ -179,7 +182,10 @@ static bool ends_at_position(const struct ring *ring, struct place first, uint16
 /*
  * The position of a ring that is in order: behind the last descriptor that is marked as used. The
  * descriptors of a burst between its first and its last look as if they were still available. If
- * none is marked, the driver has offered all of them again, and the ring is full.
+ * none is marked, the driver has offered all of them again, and the ring is full. (Or it has
+ * offered part of a burst of another backend again, which would leave other descriptors behind: a
+ * migration with a ring that was nearly full. This cannot be told apart, and is the rarer case by
+ * far.)
  */
 static bool find_by_last_mark(struct ring *ring, struct place *ret_place)
 {

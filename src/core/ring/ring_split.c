@@ -26,6 +26,11 @@ static inline uint16_t available(struct ring *ring, uint16_t wanted)
 	return n;
 }
 
+static bool split_has_buffer(struct ring *ring, uint16_t slot)
+{
+	return available(ring, slot + 1) > slot;
+}
+
 static inline uint16_t head_at(const struct ring *ring, uint16_t slot)
 {
 	uint16_t index = (ring->next + slot) & (ring->size - 1);
@@ -135,7 +140,7 @@ static __rte_always_inline void split_give_back(
 }
 
 static const struct ring_kind split = {
-	split_read_run, split_read_chain, split_give_back, split_wants_call};
+	split_read_run, split_read_chain, split_has_buffer, split_give_back, split_wants_call};
 
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)

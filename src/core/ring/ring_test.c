@@ -208,6 +208,53 @@ static void gives_frames(void **state)
 /*
  * A packet that can never fit is dropped at once, one that has no room yet waits; buffers are kept.
  */
+static void take_all(struct bench *bench)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	while (driver_take_used(&bench->driver, &buffer, &written))
+		;
+}
+
+/*
+ * A packet waits for more buffers: those that are there are not looked at again before another one
+ * has come. A shorter packet need not wait.
+ */
+static void starves(bool packed, uint16_t size)
+{
+	struct bench *bench = bench_new_of(packed, size);
+	const uint32_t pieces[] = {HEADER, 500};
+	struct rte_mbuf *packets[] = {bench_frame(bench, 700, 0), bench_frame(bench, 400, 1)};
+	struct burst_account *account = &bench->account;
+
+	bench->ring.mergeable = true;
+	bench->driver.indirect = true;
+	for (unsigned lap = 0; lap < 3u * size; lap++) {
+		assert_true(driver_offer(&bench->driver, pieces, 2, true));
+		for (unsigned poll = 0; poll < 3; poll++) {
+			account->descriptors = 0;
+			assert_int_equal(ring_give(&bench->ring, false, packets, 1, account), 0);
+			assert_int_equal(account->descriptors, poll == 0 ? 2 : 0);
+		}
+		assert_int_equal(ring_give(&bench->ring, false, &packets[1], 1, account), 1);
+		take_all(bench);
+		assert_true(driver_offer(&bench->driver, pieces, 2, true));
+		assert_int_equal(ring_give(&bench->ring, false, packets, 1, account), 0);
+		assert_true(driver_offer(&bench->driver, pieces, 2, true));
+		assert_int_equal(ring_give(&bench->ring, false, packets, 1, account), 1);
+		take_all(bench);
+	}
+	rte_pktmbuf_free_bulk(packets, 2);
+	bench_free(bench);
+}
+
+static void looks_once_at_too_few_buffers(void **state)
+{
+	bench_every_size(false, starves);
+	bench_every_size(true, starves);
+}
+
 static void drops_what_never_fits(bool packed, uint16_t size)
 {
 	struct bench *bench = bench_new_of(packed, size);
@@ -430,6 +477,7 @@ int main(void)
 		cmocka_unit_test(takes_bounded_bursts),
 		cmocka_unit_test(waits_for_packets),
 		cmocka_unit_test(gives_frames),
+		cmocka_unit_test(looks_once_at_too_few_buffers),
 		cmocka_unit_test(drops_only_what_never_fits),
 		cmocka_unit_test(tells_checked_checksums),
 		cmocka_unit_test(drops_malformed),
