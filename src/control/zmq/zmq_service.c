@@ -19,7 +19,7 @@
 
 #define REQUESTS_PER_TURN 16
 #define FRAMES_SKIPPED_PER_TURN 1024
-#define ANSWERS_QUEUED_MAX 8 /* a connection */
+#define ANSWERS_QUEUED_MAX (2 * REQUESTS_PER_TURN) /* a connection */
 #define REQUESTS_QUEUED_MAX 8
 #define HANDSHAKE_MAX_MS 5000
 #define LINGER_MS 100
@@ -105,13 +105,25 @@ static int receive_frame(struct zmq_service *service, zmq_msg_t *frame)
 	return r;
 }
 
-static int send_frame(struct zmq_service *service, zmq_msg_t *frame, int flags)
+static int try_to_send(struct zmq_service *service, zmq_msg_t *frame, int flags)
 {
 	int r;
 
 	do
 		r = zmq_msg_send(frame, service->socket, ZMQ_DONTWAIT | flags);
 	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+static int send_frame(struct zmq_service *service, zmq_msg_t *frame, int flags)
+{
+	int events, r = try_to_send(service, frame, flags);
+	size_t size = sizeof(events);
+
+	/* EAGAIN may only mean that libzmq has not looked for a while how much has been sent. */
+	if (r < 0 && errno == EAGAIN &&
+		zmq_getsockopt(service->socket, ZMQ_EVENTS, &events, &size) == 0)
+		r = try_to_send(service, frame, flags);
 	return r;
 }
 

@@ -528,6 +528,29 @@ static void test_client_that_never_reads(void **state)
 	zmq_close(client);
 }
 
+/* A client that asks again before it is answered, and reads, gets every answer. */
+static void test_pipelined_requests(void **state)
+{
+	const unsigned rounds = 10, n = 200; /* so many answers fit into the client's queues */
+	const int timeout_ms = 1000;
+	struct echo *echo = *state;
+	void *client = open_client(echo, ZMQ_DEALER);
+	unsigned n_answers = 0;
+	char frame[1];
+
+	zmq_setsockopt(client, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms));
+	for (unsigned round = 1; round <= rounds; round++) {
+		for (unsigned i = 0; i < n; i++)
+			send_frames(client, 2, (const char *[]){"", "x"});
+		wait_requests(echo, round * n);
+		while (n_answers < round * n && zmq_recv(client, frame, sizeof(frame), 0) == 0 &&
+			zmq_recv(client, frame, sizeof(frame), 0) == 1)
+			n_answers++;
+	}
+	zmq_close(client);
+	assert_int_equal(n_answers, rounds * n);
+}
+
 static void test_free_with_requests(void **state)
 {
 	struct echo *echo = *state;
@@ -562,6 +585,7 @@ int main(void)
 		TEST(test_client_gone_before_the_answer),
 		TEST(test_outstanding_is_bounded),
 		TEST(test_client_that_never_reads),
+		TEST(test_pipelined_requests),
 		TEST(test_free_with_requests),
 	};
 
