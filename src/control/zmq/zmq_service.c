@@ -31,6 +31,12 @@
 #define ENVELOPE_FRAMES_MAX 4
 #define ENVELOPE_FRAME_SIZE_MAX 255
 
+/* A request whose handler has not been called yet. */
+struct received {
+	struct zmq_request *request;
+	zmq_msg_t body;
+};
+
 struct zmq_service {
 	const char *name; /* for log lines: the last part of the address */
 	char *address;
@@ -42,6 +48,8 @@ struct zmq_service {
 	void *userdata;
 	struct zmq_request *requests; /* unanswered */
 	unsigned n_requests;
+	struct received received[REQUESTS_PER_TURN]; /* in the order of arrival */
+	unsigned n_received, n_handled;
 	bool in_message; /* the message of the frame received last has more frames */
 	struct log_limit garbage_limit;
 };
@@ -92,6 +100,12 @@ static void request_free(struct zmq_request *request)
 	for (unsigned i = 0; i < request->n_envelope; i++)
 		zmq_msg_close(&request->envelope[i]);
 	free(request);
+}
+
+static void drop_received(struct received *received)
+{
+	zmq_msg_close(&received->body);
+	request_free(received->request);
 }
 
 static int receive_frame(struct zmq_service *service, zmq_msg_t *frame)
@@ -168,53 +182,68 @@ static void skip_rest(struct zmq_service *service)
 	zmq_msg_close(&frame);
 }
 
-/* Takes one message off the socket and handles it; false if there is none. */
-static bool service_receive(struct zmq_service *service)
+/* Takes one message off the socket; false if there is none. */
+static bool receive_one(struct zmq_service *service)
 {
-	struct zmq_request *request;
-	zmq_msg_t frame, body;
-	bool received = false;
+	struct received *received = &service->received[service->n_received];
+	zmq_msg_t frame;
 
 	zmq_msg_init(&frame);
-	zmq_msg_init(&body);
 	if (receive_frame(service, &frame) < 0) {
 		if (errno != EAGAIN)
 			log_error("%s endpoint: %s", service->name, zmq_strerror(errno));
-		goto finish;
+		return false;
 	}
-	received = true;
-	request = request_new(service);
-	if (!request)
-		goto finish; /* the message is dropped */
-	if (receive_message(service, request, &frame, &body)) {
-		service->handler(
-			service->userdata, request, zmq_msg_data(&body), zmq_msg_size(&body));
-	} else {
-		if (log_limit_pass(&service->garbage_limit, LOG_WARNING))
-			log_warning("%s endpoint: dropped a message that is not one frame behind "
-				    "the envelope of a REQ socket",
-				service->name);
-		request_free(request);
+	received->request = request_new(service);
+	if (received->request) { /* else the message is dropped */
+		zmq_msg_init(&received->body);
+		if (receive_message(service, received->request, &frame, &received->body)) {
+			service->n_received++;
+		} else {
+			if (log_limit_pass(&service->garbage_limit, LOG_WARNING))
+				log_warning("%s endpoint: dropped a message that is not one frame "
+					    "behind the envelope of a REQ socket",
+					service->name);
+			drop_received(received);
+		}
 	}
-finish:
-	zmq_msg_close(&body);
 	zmq_msg_close(&frame);
-	return received;
+	return true;
+}
+
+/*
+ * Takes messages off the socket before any of them is handled. Otherwise libzmq would hand out what
+ * arrives meanwhile newest first, because its queue would still hold the connection served last.
+ * Returns false if nobody has to try again: none is left, or request_free() does it.
+ */
+static bool receive(struct zmq_service *service)
+{
+	service->n_received = service->n_handled = 0;
+	skip_rest(service);
+	for (unsigned i = 0; i < REQUESTS_PER_TURN && !service->in_message; i++)
+		if (service->n_requests >= ZMQ_REQUESTS_MAX || !receive_one(service))
+			return false;
+	return true;
+}
+
+static void handle_next(struct zmq_service *service)
+{
+	struct received *next = &service->received[service->n_handled++];
+
+	service->handler(service->userdata, next->request, zmq_msg_data(&next->body),
+		zmq_msg_size(&next->body));
+	zmq_msg_close(&next->body);
 }
 
 static void service_run(struct zmq_service *service)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
+	bool more = service->n_handled < service->n_received || receive(service);
 
-	skip_rest(service);
-	for (unsigned i = 0;
-		i < REQUESTS_PER_TURN && !service->in_message && !turn_is_over(began_ns); i++) {
-		if (service->n_requests >= ZMQ_REQUESTS_MAX)
-			return; /* request_free() tries again */
-		if (!service_receive(service))
-			return;
-	}
-	try_again(service);
+	while (service->n_handled < service->n_received && !turn_is_over(began_ns))
+		handle_next(service);
+	if (more || service->n_handled < service->n_received)
+		try_again(service);
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -395,6 +424,8 @@ struct zmq_service *zmq_service_free(struct zmq_service *service)
 {
 	if (!service)
 		return NULL;
+	while (service->n_handled < service->n_received)
+		drop_received(&service->received[service->n_handled++]);
 	for (struct zmq_request *request = service->requests; request; request = request->next)
 		request->service = NULL;
 	sd_event_source_disable_unref(service->again);

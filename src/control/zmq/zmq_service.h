@@ -6,7 +6,8 @@
  *
  * Clients are REQ sockets. The server is a ROUTER socket, which looks like a REP socket on the wire
  * but is not limited to one request at a time: a delayed answer holds nobody up, and a client that
- * vanished leaves nothing behind. What a client can make us keep is bounded, with one exception:
+ * vanished leaves nothing behind. Requests are handled in the order of their arrival, unless more
+ * are waiting than a turn takes. What a client can make us keep is bounded, with one exception:
  *
  *   frame               ZMQ_MAXMSGSIZE; libzmq closes the connection on a longer one
  *   requests unread     ZMQ_RCVHWM per connection; the rest stays in the client

@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "control/turn.h"
-#include "control/zmq/service_fixture.h"
+#include "control/zmq/echo_fixture.h"
 
 /* Counts the frames that the service takes, which are all that are received so. */
 static unsigned n_received;
@@ -24,112 +23,6 @@ int __wrap_zmq_msg_recv(zmq_msg_t *message, void *socket, int flags)
 
 	n_received += r >= 0;
 	return r;
-}
-
-/* A service that echoes requests, or keeps them. */
-struct echo {
-	struct fixture fixture;
-	struct zmq_service *service;
-	bool keep;
-	unsigned n_requests; /* in total */
-	unsigned n_kept;
-	struct zmq_request *kept[ZMQ_REQUESTS_MAX + 1];
-	size_t answer_size; /* 0: as long as the request */
-	bool slow;          /* a request takes more than a turn */
-};
-
-static void on_request(void *userdata, struct zmq_request *request, const void *data, size_t length)
-{
-	static const char filler[32 * 1024];
-	struct echo *echo = userdata;
-
-	echo->n_requests++;
-	if (echo->slow)
-		nanosleep(&(struct timespec){.tv_nsec = TURN_NS}, NULL);
-	if (echo->keep)
-		echo->kept[echo->n_kept++] = request;
-	else if (echo->answer_size && length > 0 && *(const char *)data == 'B')
-		zmq_request_reply(request, filler, echo->answer_size);
-	else
-		zmq_request_reply(request, data, length);
-}
-
-static int setup(void **state)
-{
-	struct echo *echo = calloc(1, sizeof(*echo));
-	struct err err = {};
-
-	fixture_init(&echo->fixture);
-	if (zmq_service_new(&echo->service, &echo->fixture.endpoint, on_request, echo, &err) < 0)
-		fail_msg("%s", err.text);
-	*state = echo;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct echo *echo = *state;
-
-	zmq_service_free(echo->service);
-	fixture_fini(&echo->fixture);
-	free(echo);
-	return 0;
-}
-
-static void *open_client(struct echo *echo, int type)
-{
-	const int no_linger = 0;
-	void *client = zmq_socket(echo->fixture.client_ctx, type);
-
-	assert_non_null(client);
-	zmq_setsockopt(client, ZMQ_LINGER, &no_linger, sizeof(no_linger));
-	assert_int_equal(zmq_connect(client, echo->fixture.address), 0);
-	return client;
-}
-
-static bool readable(void *client)
-{
-	int events;
-	size_t size = sizeof(events);
-
-	assert_int_equal(zmq_getsockopt(client, ZMQ_EVENTS, &events, &size), 0);
-	return events & ZMQ_POLLIN;
-}
-
-static void expect_answer(struct echo *echo, void *client, const char *text)
-{
-	char answer[64] = "";
-
-	run_until(echo->fixture.event, readable(client));
-	assert_int_equal(zmq_recv(client, answer, sizeof(answer) - 1, 0), strlen(text));
-	assert_string_equal(answer, text);
-}
-
-static void send_text(void *client, const char *text)
-{
-	assert_int_equal(zmq_send(client, text, strlen(text), 0), strlen(text));
-}
-
-/* A well-behaved client connects, asks, and gets its answer. */
-static void expect_service(struct echo *echo)
-{
-	void *client = open_client(echo, ZMQ_REQ);
-
-	send_text(client, "honest");
-	expect_answer(echo, client, "honest");
-	zmq_close(client);
-}
-
-static void wait_requests(struct echo *echo, unsigned n)
-{
-	run_until(echo->fixture.event, echo->n_requests >= n);
-}
-
-/* Gives the loop the opportunity to do what it must not do. */
-static void run_idle(struct echo *echo)
-{
-	for (uint64_t end_ns = clock_monotonic_ns() + 50000000; clock_monotonic_ns() < end_ns;)
-		assert_true(sd_event_run(echo->fixture.event, 1000) >= 0);
 }
 
 static void test_echo(void **state)
@@ -190,6 +83,48 @@ static void test_slow_requests(void **state)
 		expect_answer(echo, clients[i], "x");
 		zmq_close(clients[i]);
 	}
+}
+
+/* The first of these clients asks; the others do so while it is served, which takes its time. */
+static void ask_in_a_row(struct echo *echo, void *clients[1 + LATE])
+{
+	for (unsigned i = 0; i < 1 + LATE; i++) {
+		clients[i] = open_client(echo, ZMQ_REQ);
+		send_text(clients[i], "");
+		expect_answer(echo, clients[i], "");
+	}
+	memcpy(echo->late, clients + 1, sizeof(echo->late));
+	echo->slow = true;
+	send_text(clients[0], "0");
+}
+
+static void close_all(void *clients[1 + LATE])
+{
+	for (unsigned i = 0; i < 1 + LATE; i++)
+		zmq_close(clients[i]);
+}
+
+static void test_order_of_arrival(void **state)
+{
+	struct echo *echo = *state;
+	void *clients[1 + LATE];
+
+	ask_in_a_row(echo, clients);
+	run_until(echo->fixture.event, strlen(echo->log) == ARRAY_SIZE(clients));
+	close_all(clients);
+	assert_string_equal(echo->log, "0123");
+}
+
+static void test_free_between_requests(void **state)
+{
+	struct echo *echo = *state;
+	void *clients[1 + LATE];
+
+	ask_in_a_row(echo, clients);
+	run_until(echo->fixture.event, strlen(echo->log) == 2);
+	echo->service = zmq_service_free(echo->service);
+	close_all(clients);
+	assert_string_equal(echo->log, "01");
 }
 
 static mode_t mode_of(const char *path)
@@ -573,6 +508,8 @@ int main(void)
 		TEST(test_echo),
 		TEST(test_many_at_once),
 		TEST(test_slow_requests),
+		TEST(test_order_of_arrival),
+		TEST(test_free_between_requests),
 		TEST(test_files),
 		TEST(test_socket_in_the_way),
 		TEST(test_bad_addresses),
