@@ -166,7 +166,7 @@ static void print_qemu(const struct arguments *arguments, const struct relay_sta
 	printf("-m %uM -object memory-backend-memfd,id=mem,size=%uM,share=on%s "
 	       "-numa node,memdev=mem \\\n",
 		arguments->memory_mib, arguments->memory_mib,
-		arguments->hugepages ? ",hugetlb=on" : "");
+		arguments->hugepages ? ",hugetlb=on,prealloc=on" : "");
 	printf("-chardev 'socket,id=relay%u,path=", id);
 	print_quoted_path(relay->vhost_path);
 	printf("%s' \\\n", relay->vm.listens ? ",server=on,wait=off" : ",reconnect=1");

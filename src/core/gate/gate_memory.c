@@ -21,12 +21,16 @@ static bool overflows(uint64_t start, uint64_t bytes)
 
 int gate_memory_check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
 {
-	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
+	/* Only files on tmpfs and hugetlbfs have seals; and this asks no file server. */
+	if (fcntl(fd, F_GET_SEALS) < 0)
 		return err_set(err, EPROTO,
-			"memory that is neither a file nor a memfd (devices, such as "
-			"/dev/dax, are not accepted)");
-	if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
+			"a device, or a file on a disk or on the network, for which other VMs "
+			"would have to wait; use a memfd (libvirt: <source type='memfd'/>), "
+			"hugepages, or a file on tmpfs such as /dev/shm");
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return err_set(err, EPROTO, "memory that may not be written");
+	if (fstat(fd, ret_st) < 0)
+		return err_set(err, EPROTO, "memory that cannot be looked at: %s", strerror(errno));
 	if ((uint64_t)ret_st->st_size < bytes)
 		return err_set(err, EPROTO, "a file shorter than its memory");
 	return 0;

@@ -16,8 +16,10 @@
 #define GATE_MEMORY_REMEDY "QEMU: share=on, libvirt: <access mode='shared'/>"
 
 /*
- * Checks that it is a writable file with at least `bytes`. A device's length is not known, and its
- * driver may do anything when it is mapped. 0 or -EPROTO.
+ * Checks that it is a writable file with at least `bytes`, on tmpfs (where memfds are, too) or
+ * hugetlbfs. Anywhere else a worker's access may wait for a disk, a file server or a FUSE process,
+ * without limit, and all of its lanes with it. A device's length is not known, and its driver may
+ * do anything when it is mapped. 0 or -EPROTO.
  */
 int gate_memory_check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include <cmocka.h>
 
@@ -49,11 +52,40 @@ static void ordinary_memory_is_not_in_doubt(void **state)
 	close(fd);
 }
 
+static void file_on_tmpfs_is_taken(void **state)
+{
+	struct err err;
+	struct stat st;
+	int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	const struct vhost_user_memory memory = memory_of(fd, 1ULL << 20);
+
+	assert_int_equal(gate_memory_check(&memory, &fd, &st, &err), 0);
+	close(fd);
+}
+
+static void file_on_a_disk_is_refused(void **state)
+{
+	struct err err;
+	struct stat st;
+	struct statfs fs;
+	int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type == TMPFS_MAGIC)
+		skip();
+	const struct vhost_user_memory memory = memory_of(fd, 1ULL << 20);
+	assert_int_equal(gate_memory_check(&memory, &fd, &st, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "a file on a disk"));
+	assert_non_null(strstr(err.text, "use a memfd"));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(too_few_hugepages),
 		cmocka_unit_test(ordinary_memory_is_not_in_doubt),
+		cmocka_unit_test(file_on_tmpfs_is_taken),
+		cmocka_unit_test(file_on_a_disk_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
