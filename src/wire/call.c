@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "base/endpoints.h"
+#include "base/unix_socket.h"
 #include "wire/message.h"
 
 static void cleanup_ctx(void **ctx)
@@ -19,6 +21,43 @@ static void cleanup_socket(void **socket)
 {
 	if (*socket)
 		zmq_close(*socket);
+}
+
+/* The socket's path; NULL if it is no ipc endpoint with an absolute path. */
+static const char *ipc_path(const char *endpoint)
+{
+	return strncmp(endpoint, "ipc:///", 7) == 0 ? endpoint + 6 : NULL;
+}
+
+/* What no waiting will change; libzmq would try to connect all the time. */
+static int check_permission(const char *endpoint, struct err *err)
+{
+	const char *path = ipc_path(endpoint);
+
+	if (path && access(path, W_OK) < 0 && errno == EACCES)
+		return err_set(err, EACCES,
+			"endpoint %s: %s: only the socket's owner and group may use it (usually "
+			"root)",
+			endpoint, strerror(EACCES));
+	return 0;
+}
+
+static const char *explain_silence(const char *endpoint)
+{
+	const char *path = ipc_path(endpoint);
+
+	if (!path)
+		return "is virtio-forwarder running, with this endpoint?";
+
+	int r = unix_socket_probe(path);
+	if (r == 0)
+		return "virtio-forwarder is busy, and may still do what was asked";
+	if (r == -ENOENT)
+		return "there is no such socket: virtio-forwarder is not running, or this "
+		       "endpoint is off";
+	if (r == -ECONNREFUSED)
+		return "nobody listens on the socket: virtio-forwarder is not running";
+	return strerror(-r);
 }
 
 static int exchange(void *socket, const char *endpoint, int timeout_ms,
@@ -36,11 +75,8 @@ static int exchange(void *socket, const char *endpoint, int timeout_ms,
 	if (zmq_send(socket, request->data, request->length, 0) < 0 ||
 		zmq_msg_recv(ret_reply, socket, 0) < 0) {
 		if (errno == EAGAIN)
-			return err_set(err, ETIMEDOUT,
-				"no answer from %s within %.1f s: is virtio-forwarder running, "
-				"with "
-				"this endpoint?",
-				endpoint, timeout_ms / 1000.0);
+			return err_set(err, ETIMEDOUT, "no answer from %s within %.1f s: %s",
+				endpoint, timeout_ms / 1000.0, explain_silence(endpoint));
 		return err_set(err, errno, "endpoint %s: %s", endpoint, zmq_strerror(errno));
 	}
 	return 0;
@@ -58,6 +94,9 @@ int wire_call(const char *endpoint, int timeout_ms, const ProtobufCMessage *requ
 
 	if (!socket)
 		return err_set(err, errno, "cannot open a socket: %s", zmq_strerror(errno));
+	r = check_permission(endpoint, err);
+	if (r < 0)
+		return r;
 	r = wire_message_pack(request, &packed);
 	if (r < 0)
 		return err_set(err, -r, "out of memory");

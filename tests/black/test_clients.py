@@ -5,6 +5,7 @@ timeouts."""
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -99,7 +100,28 @@ def test_no_answer(client):
     code, out, err = call(*client)
     assert (code, out) == (REFUSED, "")
     assert NOBODY in err and len(err.splitlines()) == 1
+    assert "there is no such socket" in err
     assert 2 <= time.monotonic() - start < 20
+
+
+def test_silent_endpoints(workdir):
+    """The client says what is wrong: a socket that a dead daemon left, a daemon that is busy, and no
+    permission, which it does not wait for."""
+    path = workdir / "stats"
+    command = [STATS, f"--stats-ep=ipc://{path}", "--delay=0"]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert "nobody listens" in call(*command)[2]
+        listener.listen(8)
+        assert "is busy" in call(*command)[2]
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+        path.chmod(0o660)
+        result = subprocess.run(
+            ["setpriv", "--bounding-set=-dac_override", "--", program(STATS), *command[1:]],
+            capture_output=True, text=True, timeout=30, check=False)
+        assert result.returncode == REFUSED
+        assert "owner and group" in result.stderr and "no answer" not in result.stderr
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=" ".join)
