@@ -56,7 +56,7 @@ def _reserved(mebibytes):
 
 @contextmanager
 def hugepages(mebibytes, mount_point, wait_s=WAIT_S):
-    """Mounts a hugetlbfs with so much free memory and yields its mount point; None if the kernel
+    """Mounts a hugetlbfs with exactly so much free memory and yields its mount point; None if the kernel
     cannot provide the pages. Pages that were added are given back. If another run has hugepages, this
     waits for it, for wait_s seconds at most."""
     if not os.access(PAGES / "nr_hugepages", os.W_OK):
@@ -67,7 +67,7 @@ def hugepages(mebibytes, mount_point, wait_s=WAIT_S):
             yield None
             return
         mount_point.mkdir()
-        run(["mount", "-t", "hugetlbfs", "none", mount_point])
+        run(["mount", "-t", "hugetlbfs", "-o", f"size={mebibytes}M", "none", mount_point])
         try:
             yield mount_point
         finally:
