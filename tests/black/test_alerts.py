@@ -40,6 +40,10 @@ CASES = [
         ours("start_time_seconds", "100x9 600x30")], {9: [], 11: [None], 30: []}),
     ("the daemon is away for hours", "Restarts", [
         ours("start_time_seconds", "100x9 stale _x199 12600x30")], {9: [], 100: [], 211: [None], 230: []}),
+    ("the host's clock is an hour slow at the start", "Restarts", [
+        ours("start_time_seconds", "7200x9 4200x30")], {9: [], 11: [None], 30: []}),
+    ("a scrape is missed long after a restart", "Restarts", [
+        ours("start_time_seconds", "100x9 600x60 _x20 600x60")], {11: [None], 60: [], 95: [], 110: []}),
     ("the daemon starts for the first time", "Restarts", [
         ours("start_time_seconds", "_x9 600x30")], {9: [], 11: []}),
     # Relays 1 and 2 are lost in the tenth minute, when only relay 3 comes back; it comes back on the
@@ -57,8 +61,16 @@ CASES = [
     ("no relay is left", "FewerVms", [
         ours("start_time_seconds", "100x9 600x200"),
         ours("relay_vm_attached", "1x9 stale _x200", relay=1)], {9: [], 17: [None], 80: []}),
+    # One was unplugged before, so the sockets' relays move up.
+    ("relays get other numbers", "FewerVms", [
+        ours("start_time_seconds", "100x9 600x200"),
+        ours("relay_vm_attached", "1x9 0 1x200", relay=0),
+        ours("relay_vm_attached", "_x11 1x200", relay=1),
+        ours("relay_vm_attached", "1x9 0 1x200", relay=2),
+        ours("relay_vm_attached", "1x9 stale _x200", relay=3)], {12: [], 17: [], 60: []}),
     # Relay 1's VM stays away; that of relay 2 comes back and goes; relay 3 never had one.
     ("a VM does not connect again", "VmNotBack", [
+        ours("start_time_seconds", "100x9 600x200"),
         ours("relay_device_attached", "1x200", relay=1),
         ours("relay_vm_attached", "1x9 0x200", relay=1),
         ours("relay_vm_sessions_total", "1x9 0x200", relay=1),
@@ -69,6 +81,11 @@ CASES = [
         ours("relay_vm_attached", "0x200", relay=3),
         ours("relay_vm_sessions_total", "0x200", relay=3)],
      {9: [], 16: [1], 200: [1]}),
+    ("a relay's socket is another's now, whose VM is off", "VmNotBack", [
+        ours("start_time_seconds", "100x200"),
+        ours("relay_device_attached", "1x200", relay=0),
+        ours("relay_vm_attached", "1x9 0x200", relay=0),
+        ours("relay_vm_sessions_total", "1x9 0x200", relay=0)], {16: [], 200: []}),
     ("a VM leaves", "VmMissing", [
         ours("relay_device_attached", "1x40", relay=1),
         ours("relay_vm_attached", "1x9 0x40", relay=1),
