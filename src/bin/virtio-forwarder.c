@@ -170,6 +170,7 @@ static int start(struct daemon *daemon, struct err *err)
 		.huge_dir = config->no_huge ? "" : config->huge_dir,
 		.vfio_vf_token = config->vfio_vf_token,
 		.log_level = config->log_level,
+		.bytes = forwarder_memory_bytes(config),
 	};
 
 	int r = descriptor_reserve_init();

@@ -12,7 +12,6 @@
 #include "control/placement.h"
 #include "control/socket_dir.h"
 #include "control/turn.h"
-#include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
 #include "core/gate/fault.h"
 #include "core/gate/gatekeeper.h"
@@ -229,18 +228,16 @@ static int open_guest_event(struct forwarder *forwarder, sd_event *event, struct
 	return 0;
 }
 
+uint64_t forwarder_memory_bytes(const struct config *config)
+{
+	return pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) + config->n_vfs * vf_memory_bytes();
+}
+
 /* Starts the parts of the packet path that all relays share. */
 static int start_core(struct forwarder *forwarder, struct err *err)
 {
-	int r = 0;
-
-	if (!forwarder->config->same_numa) /* else the devices' memory is reserved already */
-		r = hugepages_require(pool_bytes(DISCARD_PACKETS, DISCARD_BYTES) +
-					      forwarder->config->n_vfs * vf_memory_bytes(),
-			-1, err);
-	if (r == 0)
-		r = pool_create(&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
-			0, -1, err);
+	int r = pool_create(
+		&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES, 0, -1, err);
 	if (r == 0)
 		r = fault_open(err);
 	if (r == 0)

@@ -17,6 +17,10 @@
 
 struct forwarder;
 
+/* The memory for packets that forwarder_new() will need, about. May be called before eal_start().
+ */
+uint64_t forwarder_memory_bytes(const struct config *config);
+
 /*
  * Starts the workers, opens the static sockets and attaches the static devices. DPDK must have been
  * initialized. `config` must outlive the forwarder. All or nothing, except that static devices that

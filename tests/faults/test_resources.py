@@ -69,6 +69,28 @@ def test_no_hugepages(workdir):
         assert not list((workdir / "huge").iterdir())
 
 
+@contextlib.contextmanager
+def one_gigantic_page():
+    number = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages")
+    if not number.exists() or int(number.read_text()) > 0:
+        pytest.skip("pages of 1 GiB are not supported, or in use")
+    number.write_text("1")
+    try:
+        if int(number.read_text()) == 0:
+            pytest.skip("the kernel has no gibibyte in one piece")
+        yield
+    finally:
+        number.write_text("0")
+
+
+def test_one_gigantic_page(workdir):
+    """Everything fits into the page that DPDK takes first."""
+    with alone(), one_gigantic_page(), mounted("hugetlbfs", workdir / "huge", "pagesize=1G"):
+        devices = {relay: f"net_null{relay}" for relay in range(4)}
+        with Forwarder(workdir, devices, huge=True, options=[f"--huge-dir={workdir}/huge"]):
+            pass
+
+
 def test_few_descriptors_at_the_start(workdir):
     """The log tells how there can be more, where opening one fails."""
     argv = Forwarder(workdir).argv

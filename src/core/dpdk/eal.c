@@ -60,13 +60,17 @@ static void format_memory(const struct eal_options *options, char *ret_text, siz
 			node == 0 ? "" : ",", (bytes_on(options, node) + (1 << 20) - 1) >> 20);
 }
 
-/* DPDK's own message says less about what is missing. */
+/*
+ * DPDK's own message says less about what is missing. What is needed later is looked for now: once
+ * DPDK has taken a page, the rest of that page would not be counted, which with 1 GiB pages may be
+ * all that is needed.
+ */
 static int require_memory(const struct eal_options *options, struct err *err)
 {
 	int r = 0;
 
 	if (options->memory_nodes.nodes == 0)
-		return hugepages_require(EAL_BYTES, -1, err);
+		return hugepages_require(EAL_BYTES + options->bytes, -1, err);
 	for (int node = 0; node < NUMA_NODES_MAX && r == 0; node++)
 		if (bytes_on(options, node) > 0)
 			r = hugepages_require(bytes_on(options, node), node, err);

@@ -17,6 +17,11 @@ struct eal_options {
 	int log_level;             /* 0..7 */
 	bool physical_addresses;   /* for devices without an IOMMU; needs hugepages */
 	/*
+	 * What will be needed on any node, in addition to what DPDK itself needs: the start fails
+	 * if it is not free. Not looked at with memory_nodes.
+	 */
+	uint64_t bytes;
+	/*
 	 * The NUMA nodes on which packets are kept; empty: any. Needs hugepages. On each of them
 	 * node_bytes[node] bytes are reserved at the start, in addition to what DPDK itself needs.
 	 */
