@@ -93,22 +93,26 @@ static bool is_empty(const char *sysfs, const char *directory)
 }
 
 /*
- * The number of free pages on a node, or on all nodes with -1; -1 if the host has no pages of that
- * size.
+ * The number of free pages on a node, or on all nodes with -1, that nobody has reserved; -1 if
+ * there are no pages of that size. How many are reserved is known for all nodes together only.
  */
 static int free_pages(const char *sysfs, int node, uint64_t page_kib)
 {
-	int n = -1;
+	int all = -1, reserved = 0, here;
 
+	sysfs_read_int(&all, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages", sysfs,
+		page_kib);
+	sysfs_read_int(&reserved, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/resv_hugepages",
+		sysfs, page_kib);
+	all -= reserved;
 	if (node < 0)
-		sysfs_read_int(&n, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages",
-			sysfs, page_kib);
-	else
-		sysfs_read_int(&n,
-			"%s/devices/system/node/node%d/hugepages/hugepages-%" PRIu64
-			"kB/free_hugepages",
-			sysfs, node, page_kib);
-	return n;
+		return all;
+	if (sysfs_read_int(&here,
+		    "%s/devices/system/node/node%d/hugepages/hugepages-%" PRIu64
+		    "kB/free_hugepages",
+		    sysfs, node, page_kib) < 0)
+		return -1;
+	return MIN(here, all);
 }
 
 /* Reports what is free for more devices, on each node that does not have all of it. */

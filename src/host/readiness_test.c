@@ -16,6 +16,7 @@
 #include "host/sysfs_fixture.h"
 
 #define PAGES "hugepages/hugepages-2048kB/free_hugepages"
+#define RESERVED "hugepages/hugepages-2048kB/resv_hugepages"
 
 static struct fake_sysfs fs;
 static char found[4096]; /* the findings of a test, one per line */
@@ -286,6 +287,16 @@ static void test_hugepages(void **state)
 	assert_found("0 hugepages: 22");
 	assert_found("1 hugepages: 1 of 2048 KiB are free on NUMA node 1, 6 are needed: add 5 ");
 	assert_found("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages");
+
+	/* VMs have reserved 20 of the free pages. */
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "kernel/mm/" RESERVED, "20\n");
+	fake_sysfs_set(&fs, "devices/system/node/node1/" PAGES, "6\n");
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_found("2 hugepages: 2 of 2048 KiB are free, 22 are needed: add 20 ");
+	assert_found("1 hugepages: 2 of 2048 KiB are free on NUMA node 1, 6 are needed: add 4 ");
+	fake_sysfs_set(&fs, "kernel/mm/" RESERVED, "0\n");
+	fake_sysfs_set(&fs, "devices/system/node/node1/" PAGES, "1\n");
 
 	/* Memory on the workers' nodes only. */
 	found[0] = '\0';

@@ -53,6 +53,19 @@ static long read_count(int socket, const char *what)
 	return read_long(path);
 }
 
+/*
+ * The free pages that nobody has reserved. A VM reserves its pages long before it has touched all
+ * of them; the kernel tells how many these are for the whole machine only.
+ */
+static long count_free(int socket)
+{
+	long on_machine =
+		MAX(read_count(-1, "free_hugepages") - read_count(-1, "resv_hugepages"), 0);
+
+	return socket < 0 ? on_machine
+	                  : MIN(MAX(read_count(socket, "free_hugepages"), 0), on_machine);
+}
+
 int hugepages_use(const char *dir, struct err *err)
 {
 	struct statfs fs;
@@ -98,7 +111,7 @@ int hugepages_node(int node)
 
 int hugepages_require(uint64_t bytes, int node, struct err *err)
 {
-	uint64_t free_pages = (uint64_t)MAX(read_count(node, "free_hugepages"), 0);
+	uint64_t free_pages = (uint64_t)count_free(node);
 
 	if (page_bytes == 0 || free_pages * page_bytes >= bytes)
 		return 0;
@@ -115,7 +128,7 @@ int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 
 	char folder[128];
 	long needed = (long)((bytes + page_bytes - 1) / page_bytes);
-	long free_pages = read_count(socket, "free_hugepages");
+	long free_pages = count_free(socket);
 	long all = read_count(socket, "nr_hugepages");
 
 	sysfs_folder(socket, folder, sizeof(folder));
@@ -127,6 +140,5 @@ int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 		"too few huge pages: %ld of %" PRIu64
 		" kB are needed, %ld are free; add them with: echo %ld "
 		"> %s/nr_hugepages",
-		needed, page_bytes / 1024, MAX(free_pages, 0),
-		MAX(all, 0) + needed - MAX(free_pages, 0), folder);
+		needed, page_bytes / 1024, free_pages, MAX(all, 0) + needed - free_pages, folder);
 }

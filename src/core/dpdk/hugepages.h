@@ -28,7 +28,8 @@ void hugepages_confine(struct numa_set nodes);
 /* The node on which packets wanted on `node` (-1: any) are kept; see numa_set_choose(). */
 int hugepages_node(int node);
 
-/* Fails unless `bytes` are free now, on `node` (-1: any). Always succeeds with ordinary pages. */
+/* Fails unless `bytes` are free and not reserved now, on `node` (-1: any). Always succeeds with
+ * ordinary pages. */
 int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
