@@ -27,10 +27,7 @@
  */
 #define ATTACH_NS 60000000000
 
-/*
- * Each guest event wakes all workers, and a guest can cause as many as it likes. So at most
- * GUEST_EVENTS are handled in GUEST_EVENTS_MS.
- */
+/* A guest can cause as many events as it likes. So at most GUEST_EVENTS in GUEST_EVENTS_MS. */
 #define GUEST_EVENTS 10
 #define GUEST_EVENTS_MS 10
 
@@ -51,6 +48,7 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct forwarder *forwarder = userdata;
+	bool done = true;
 	uint64_t count;
 
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
@@ -59,13 +57,14 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 		relay_recall(&forwarder->relays[i]);
 	for (unsigned n = 0; n < RELAYS_MAX; n++) {
 		forwarder->followed_last = (forwarder->followed_last + 1) % RELAYS_MAX;
-		relay_follow_guest(&forwarder->relays[forwarder->followed_last]);
+		done &= relay_follow_guest(&forwarder->relays[forwarder->followed_last]);
 		if (turn_is_over(began_ns)) {
-			on_guest_changed(forwarder); /* the remaining relays have the next turn */
+			done = false; /* the remaining relays have the next turn */
 			break;
 		}
 	}
-	workers_wake(forwarder->workers);
+	if (!done)
+		on_guest_changed(forwarder);
 	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
 }
 

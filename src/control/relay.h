@@ -15,7 +15,9 @@
  * All functions: control thread. A function that fails leaves the relay as it was.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "base/log.h"
@@ -68,6 +70,8 @@ struct relay {
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
 	struct vf_means most; /* that the device has had since it was attached */
 	struct guest *guest;
+	_Atomic bool guest_changed; /* not followed yet; set by the vhost thread or a worker, too */
+	uint64_t followed_ns;       /* when the guest was last followed, by clock_monotonic_ns() */
 	char ident[IDENT_SIZE];
 	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */
 	struct vf_to_vm vf_to_vm[SLICES_MAX];
@@ -146,10 +150,12 @@ void relay_recall(struct relay *relay);
 bool relay_map_memory(struct relay *relay);
 
 /*
- * Reacts to what the guest did since the last call: logs it, moves lanes and packet pool to the
- * VM's NUMA node, and spreads the device's flows over the guest's queues.
+ * Reacts to what the guest did since the last call, if it did anything: logs it, moves lanes and
+ * packet pool to the VM's NUMA node, spreads the device's flows over the guest's queues, and wakes
+ * the workers that run the relay's lanes. A guest can cause that as often as it likes, so it
+ * happens at most once in 10 ms. False if it is too early; then call again later.
  */
-void relay_follow_guest(struct relay *relay);
+bool relay_follow_guest(struct relay *relay);
 
 /*
  * Logs how the VM's state differs from what was logged last. Lines that are too many are held back,

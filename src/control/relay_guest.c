@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/relay_internal.h"
 
+#include "base/clock.h"
 #include "control/placement.h"
 #include "core/dpdk/hugepages.h"
 #include "core/guest/guest_dma.h"
+
+#define FOLLOW_NS 10000000 /* at least, between two times that a guest is followed */
 
 /*
  * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
@@ -53,6 +56,15 @@ void relay_say_refused(struct relay *relay)
 		relay->id, relay_device_name(relay), n);
 }
 
+/* The vhost thread, a worker or the control thread. */
+static void on_guest_changed(void *userdata)
+{
+	struct relay *relay = userdata;
+
+	atomic_store(&relay->guest_changed, true);
+	relay->env->guest_changed(relay->env->userdata);
+}
+
 int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
 {
 	const struct relay_env *env = relay->env;
@@ -67,8 +79,8 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 		.gid = env->config->socket_gid,
 		.epoch = workers_epoch(env->workers),
 		.keeper = env->keeper,
-		.changed = env->guest_changed,
-		.userdata = env->userdata,
+		.changed = on_guest_changed,
+		.userdata = relay,
 	};
 	struct guest *guest;
 
@@ -232,16 +244,44 @@ void relay_recall(struct relay *relay)
 	relay_grant_lanes(relay);
 }
 
-void relay_follow_guest(struct relay *relay)
+static void wake_workers(struct relay *relay)
 {
-	if (relay->guest == NULL)
-		return;
+	bool woken[WORKERS_MAX] = {false};
+
+	for (unsigned d = 0; d < DIRECTIONS_N; d++)
+		for (unsigned i = 0; i < relay->n_slices; i++) {
+			int worker = relay_lane(relay, d, i)->worker;
+			if (worker >= 0 && !woken[worker])
+				workers_wake(relay->env->workers, worker);
+			if (worker >= 0)
+				woken[worker] = true;
+		}
+}
+
+static void follow(struct relay *relay)
+{
 	bool ready = guest_ready(relay->guest);
 	unsigned n_sessions = atomic_load(&relay->guest->n_sessions);
+
 	relay_log_guest(relay);
 	if (ready && n_sessions != relay->n_sessions_seen) {
 		relay->n_sessions_seen = n_sessions;
 		follow_memory(relay);
 	}
 	relay_spread(relay);
+	wake_workers(relay);
+}
+
+bool relay_follow_guest(struct relay *relay)
+{
+	if (!atomic_load(&relay->guest_changed))
+		return true;
+	const uint64_t now_ns = clock_monotonic_ns();
+	if (now_ns - relay->followed_ns < FOLLOW_NS)
+		return false;
+	relay->followed_ns = now_ns;
+	atomic_store(&relay->guest_changed, false);
+	if (relay->guest != NULL)
+		follow(relay);
+	return true;
 }

@@ -87,8 +87,8 @@ struct workers *workers_stop(struct workers *workers)
 		return NULL;
 	for (unsigned i = 0; i < workers->n; i++)
 		atomic_store(&workers->workers[i].stop, true);
-	workers_wake(workers);
 	for (unsigned i = 0; i < workers->n; i++) {
+		workers_wake(workers, i);
 		rte_eal_wait_lcore(workers->workers[i].lcore);
 		/* DPDK's pipe orders this already, but the thread sanitizer only sees atomics. */
 		(void)atomic_load_explicit(&workers->workers[i].stopped, memory_order_acquire);
@@ -99,10 +99,9 @@ struct workers *workers_stop(struct workers *workers)
 	return NULL;
 }
 
-void workers_wake(struct workers *workers)
+void workers_wake(struct workers *workers, unsigned worker)
 {
-	for (unsigned i = 0; i < workers->n; i++)
-		idle_wake(&workers->workers[i].idle);
+	idle_wake(&workers->workers[worker].idle);
 }
 
 void workers_keep_cpus(struct workers *workers)

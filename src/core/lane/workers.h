@@ -45,8 +45,8 @@ struct workers *workers_stop(struct workers *workers);
 /* For code that unpublishes what workers read, such as guest.h. */
 struct epoch *workers_epoch(struct workers *workers);
 
-/* Wakes all workers, because of something that they cannot hear of themselves. */
-void workers_wake(struct workers *workers);
+/* Wakes a worker, because of something that it cannot hear of itself. */
+void workers_wake(struct workers *workers, unsigned worker);
 
 /*
  * Puts the workers and the control thread back on their CPUs if the kernel has taken them off
