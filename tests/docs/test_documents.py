@@ -156,7 +156,7 @@ ln -s /usr/bin/virtio-forwarder /usr/lib/virtio-forwarder/*.py build/bin
 virtio-forwarder --config=/dev/null --no-huge --cpus=1 --vhost-path=/tmp/virtio-forwarder \
     --dynamic-sockets --zmq-port-control-ep --zmq-stats-ep
 vio4wd port add-sock --device=net_af_packet1,iface=veth2 --vhost-path=/tmp/virtio-forwarder/vhu1 \
-    --socket-mode=client --ident='vm 1=a'
+    --socket-mode=client --ident="vm 1=a'b"
 ports() { vio4wd stats --include-inactive --relay=0 --delay=0 | sed '/vf_to_vm/,$d'; }
 ports >/run/before
 """,
@@ -175,6 +175,7 @@ ovs-vsctl --no-wait add-br br0
 EPILOGUES = {
     "openstack.md": """
 ports | diff /run/before -
+grep -q "=/tmp/virtio-forwarder/vhu1$" "/run/stats.$(cat /run/virtio-forwarder.pid)"
 """,
 }
 
