@@ -234,12 +234,24 @@ def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def _settled_descriptors(pid):
+    """Those that a process has once it no longer closes what its last clients have left."""
+    directory = f"/proc/{pid}/fd"
+
+    def look():
+        before = os.listdir(directory)
+        time.sleep(0.3)
+        return before if os.listdir(directory) == before else None
+
+    return set(map(int, wait_until(look, 20, f"process {pid} opens and closes nothing", interval=0)))
+
+
 @contextmanager
 def few_descriptors(pid, spare):
     """Lets the process open only `spare` more descriptors. The limit is a number, so there may be
     free ones below others that are in use."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    taken = _settled_descriptors(pid)
     free = (number for number in itertools.count() if number not in taken)
     limit = next(itertools.islice(free, spare, None))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
