@@ -109,7 +109,8 @@ def test_pid_directory_that_a_unit_will_make(check, workdir):
     code, findings = check(f"VIRTIOFWD_PID_DIR={workdir}/run\n")
     [(verdict, text)] = [finding[1:] for finding in findings if finding[0] == "pid directory"]
     assert verdict == "warning" and f"{workdir}/run is not there" in text
-    assert [finding for finding in findings if finding[0] != "pid directory"] == usual
+    assert [finding[:2] for finding in findings if finding[0] != "pid directory"] == [
+        finding[:2] for finding in usual]
     (workdir / "run").touch()
     code, findings = check(f"VIRTIOFWD_PID_DIR={workdir}/run\n")
     assert code == MISSING
