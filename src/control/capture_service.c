@@ -83,7 +83,8 @@ static void on_gone(void *userdata, struct local_client *client)
 			continue;
 		take_taps(service, capture);
 		if (capture->logged)
-			log_info("relay %u: capture ended", capture->relay_id);
+			log_event_at(LOG_INFO, &(struct log_event){.relay = (int)capture->relay_id},
+				"relay %u: capture ended", capture->relay_id);
 		unmap(capture);
 	}
 }
@@ -216,7 +217,8 @@ static int begin(struct capture_service *service, struct local_client *client,
 	local_client_keep(client);
 	capture->logged = log_limit_pass(&service->log_limit, LOG_INFO);
 	if (capture->logged)
-		log_info("relay %u: capture started", capture->relay_id);
+		log_event_at(LOG_INFO, &(struct log_event){.relay = (int)capture->relay_id},
+			"relay %u: capture started", capture->relay_id);
 	return 0;
 }
 

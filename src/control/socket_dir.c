@@ -44,5 +44,7 @@ void socket_dir_check_client(const struct config *config, unsigned relay_id, con
 	vms.makes_sockets = true;
 	snprintf(copy, sizeof(copy), "%s", path);
 	if (vm_account_may_use(&vms, dirname(copy), &err) < 0)
-		log_warning("relay %u: %s", relay_id, err.text);
+		log_event_at(LOG_WARNING,
+			&(struct log_event){.relay = (int)relay_id, .socket = path}, "relay %u: %s",
+			relay_id, err.text);
 }

@@ -138,9 +138,13 @@ def test_events_have_fields(workdir, journal, start, options):
 
 
 def test_warnings_of_a_relay_have_fields(workdir, journal, start):
-    """So all that is said of a relay and its VM is found by RELAY=, what was held back included."""
-    forwarder = Forwarder(workdir, {3: memif_device(workdir)})
+    """So all that is said of a relay, its device and its VM is found by RELAY=, what was held back
+    included."""
+    device = memif_device(workdir)
+    forwarder = Forwarder(workdir, {3: device}, options=["--zero-copy"])
     daemon = start(forwarder)
+    copied = journal.wait_entry("MESSAGE", "packets of the VM are copied")
+    assert copied["DEVICE"] == device
     journal.wait_event("ready")
 
     def break_protocol():
@@ -161,7 +165,7 @@ def test_warnings_of_a_relay_have_fields(workdir, journal, start):
         return [entry for entry in journal.entries() if "were held back" in entry["MESSAGE"]]
 
     entries += wait_until(held_back, 30, "some are held back", interval=0)
-    for entry in entries:
+    for entry in [copied, *entries]:
         assert entry["RELAY"] == "3" and entry["PRIORITY"] == "4"
         assert entry["MESSAGE"].startswith("relay 3: ")
     assert all(entry["SOCKET"] == str(forwarder.socket(3)) for entry in entries[:2])

@@ -52,7 +52,8 @@ static void note_not_removed(
 
 	if (!strcmp(told->text, err->text) || !log_limit_try(&reconciler->log_limit, LOG_ERR))
 		return;
-	log_error("OVSDB: cannot take %s from relay %u: %s; trying again",
+	log_event_at(LOG_ERR, &(struct log_event){.relay = (int)relay_id},
+		"OVSDB: cannot take %s from relay %u: %s; trying again",
 		reconciler->have[relay_id].device.text, relay_id, err->text);
 	*told = *err;
 }

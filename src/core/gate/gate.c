@@ -187,9 +187,10 @@ static bool is_over(const struct pollfd *side)
 static void tell_unshared(struct gate *gate, struct gate_rules *rules)
 {
 	if (rules->unshared && log_limit_pass(&gate->log_limit, LOG_WARNING))
-		log_warning("vhost-user socket %s: the VM's hugepages do not seem to be shared, so "
-			    "that no packet passes (" GATE_MEMORY_REMEDY ")",
-			gate->path);
+		log_gate_warning(gate,
+			"the VM's hugepages do not seem to be shared, so that no packet passes "
+			"(%s)",
+			GATE_MEMORY_REMEDY);
 	rules->unshared = false;
 }
 

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/pool.h"
@@ -18,6 +17,7 @@
 #include "core/vf/port.h"
 #include "core/vf/vf_configure.h"
 #include "core/vf/vf_lending.h"
+#include "core/vf/vf_log.h"
 
 #define SPREADS_LOGGED 3 /* refusals of the RSS table in one go; see log_limit_pass() */
 /* After that no further try begins: the watchdog waits for 30 s, and a try may take some, too. */
@@ -50,13 +50,15 @@ static void receive_all(const struct vf *vf)
 	int r = rte_eth_promiscuous_enable(vf->port);
 	if (r != 0 && (r != -ENOTSUP || vf->pci)) {
 		vf_read_mac(vf, mac.addr_bytes);
-		log_warning("device %s: promiscuous mode refused (%s): only frames for its own "
-			    "MAC " RTE_ETHER_ADDR_PRT_FMT " arrive",
+		log_of_vf(LOG_WARNING, vf,
+			"device %s: promiscuous mode refused (%s): only frames for its own "
+			"MAC " RTE_ETHER_ADDR_PRT_FMT " arrive",
 			vf->name, strerror(-r), RTE_ETHER_ADDR_BYTES(&mac));
 	}
 	r = rte_eth_allmulticast_enable(vf->port);
 	if (r != 0 && r != -ENOTSUP)
-		log_warning("device %s: allmulticast refused (%s)", vf->name, strerror(-r));
+		log_of_vf(LOG_WARNING, vf, "device %s: allmulticast refused (%s)", vf->name,
+			strerror(-r));
 }
 
 static int start(struct vf *vf, struct err *err)
@@ -110,8 +112,9 @@ static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 static void log_node(const struct vf *vf)
 {
 	if (vf->node >= 0 && vf->node != vf->socket)
-		log_info("device %s is on NUMA node %d; its packets are kept on node %d, where "
-			 "there are workers",
+		log_of_vf(LOG_INFO, vf,
+			"device %s is on NUMA node %d; its packets are kept on node %d, where "
+			"there are workers",
 			vf->name, vf->node, vf->socket);
 }
 
@@ -125,7 +128,8 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 	if (vf == NULL)
 		return err_set(err, ENOMEM, "out of memory");
 	packet_sockets_list(&before);
-	vf->spread_limit = (struct log_limit)LOG_LIMIT(SPREADS_LOGGED);
+	vf->spread_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(SPREADS_LOGGED, options->relay_id);
+	vf->relay_id = options->relay_id;
 	vf->bond = device->bond_name[0] != '\0';
 	vf->pci = !vf->bond && device->members[0].is_pci;
 	vf->n_members = MAX(device->n_members, options->n_members);
@@ -197,7 +201,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 			r = start(*ret_vf, told);
 		if (r == 0) {
 			if (i > 0)
-				log_warning("%s; %s", err->text, wish.granted);
+				log_of_vf(LOG_WARNING, *ret_vf, "%s; %s", err->text, wish.granted);
 			return 0;
 		}
 		if (i == 0 && (*ret_vf)->n_queues > 0)
@@ -323,8 +327,9 @@ void vf_spread(struct vf *vf, unsigned n)
 	}
 	int r = rte_eth_dev_rss_reta_update(vf->port, reta, info.reta_size);
 	if (r != 0 && r != -ENOTSUP && log_limit_pass(&vf->spread_limit, LOG_WARNING))
-		log_warning("device %s: RSS table refused (%s): its own spreading is kept",
-			vf->name, strerror(-r));
+		log_of_vf(LOG_WARNING, vf,
+			"device %s: RSS table refused (%s): its own spreading is kept", vf->name,
+			strerror(-r));
 }
 
 struct vf *vf_close(struct vf *vf)

@@ -37,7 +37,7 @@ struct vf_means {
 };
 
 struct vf_options {
-	unsigned relay_id;   /* for the name of the pool */
+	unsigned relay_id;   /* for the name of the pool, and for the log */
 	unsigned mtu;        /* wanted; a device that refuses more gets 1500 */
 	unsigned interrupts; /* that a single device has, one of them for its driver; 0: unknown */
 	unsigned n_members;  /* that a bond will have; 0: those that are there */
@@ -47,6 +47,7 @@ struct vf_options {
 
 /* Constant while the device is open, except as noted; lanes read it. */
 struct vf {
+	unsigned relay_id;           /* for messages */
 	char name[DEVICE_TEXT_SIZE]; /* for messages: the device as given, or the bond's name */
 	bool bond;
 	uint16_t n_members; /* of a bond, whether they are there or not; else 1 */

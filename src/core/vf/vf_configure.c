@@ -9,13 +9,13 @@
 
 #include "base/direction.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
 #include "core/packet/backlog.h"
 #include "core/packet/stash.h"
 #include "core/vf/port.h"
+#include "core/vf/vf_log.h"
 
 #define RING_SIZE 1024   /* descriptors of a single queue; fewer if the device has fewer */
 #define RINGS_TOTAL 2048 /* descriptors of all queues of one direction */
@@ -128,10 +128,10 @@ static int set_mtu(
 		vf_refused(err, r, vf, what, said);
 		if (mtu > RTE_ETHER_MTU)
 			return r;
-		log_warning("%s; it keeps its own", err->text);
+		log_of_vf(LOG_WARNING, vf, "%s; it keeps its own", err->text);
 	}
 	if (mtu < wanted)
-		log_warning("device %s: its greatest MTU is %u", vf->name, mtu);
+		log_of_vf(LOG_WARNING, vf, "device %s: its greatest MTU is %u", vf->name, mtu);
 	vf->mtu = mtu;
 	vf->max_frame_bytes = frame_bytes(mtu);
 	return 0;

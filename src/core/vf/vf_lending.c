@@ -5,8 +5,7 @@
 #include <rte_ethdev.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "core/vf/vf.h"
+#include "core/vf/vf_log.h"
 
 #define LENT_PART 2 /* lent segments may take 1/LENT_PART of a transmit queue */
 
@@ -57,7 +56,9 @@ void vf_set_lending(struct vf *vf)
 	const char *why_not = set_lending(vf);
 
 	if (why_not == NULL)
-		log_info("device %s: long packets of the VM are sent without a copy", vf->name);
+		log_of_vf(LOG_INFO, vf, "device %s: long packets of the VM are sent without a copy",
+			vf->name);
 	else
-		log_warning("device %s: packets of the VM are copied: %s", vf->name, why_not);
+		log_of_vf(LOG_WARNING, vf, "device %s: packets of the VM are copied: %s", vf->name,
+			why_not);
 }

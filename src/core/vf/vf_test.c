@@ -33,6 +33,8 @@ __typeof__(rte_eth_macaddr_get) __wrap_rte_eth_macaddr_get;
 __typeof__(pool_create) __wrap_pool_create, __real_pool_create;
 __typeof__(clock_gettime) __wrap_clock_gettime, __real_clock_gettime;
 void __wrap_log_at(int severity, const char *fmt, ...) _printf_(2, 3);
+void __wrap_log_event_at(int severity, const struct log_event *event, const char *fmt, ...)
+	_printf_(3, 4);
 
 /* What the driver offers, and what of that it grants. */
 static struct {
@@ -64,6 +66,8 @@ static struct {
 } asked;
 
 static char warning[256];
+
+#define RELAY 3
 
 int __wrap_rte_dev_probe(const char *device)
 {
@@ -151,15 +155,31 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 	return r;
 }
 
+static void note_line(int severity, const char *fmt, va_list args)
+{
+	if (severity > LOG_WARNING)
+		return;
+	assert_string_equal(warning, ""); /* a single line */
+	vsnprintf(warning, sizeof(warning), fmt, args);
+}
+
 void __wrap_log_at(int severity, const char *fmt, ...)
 {
 	va_list args;
 
-	if (severity > LOG_WARNING)
-		return;
-	assert_string_equal(warning, ""); /* a single line */
 	va_start(args, fmt);
-	vsnprintf(warning, sizeof(warning), fmt, args);
+	note_line(severity, fmt, args);
+	va_end(args);
+}
+
+void __wrap_log_event_at(int severity, const struct log_event *event, const char *fmt, ...)
+{
+	va_list args;
+
+	assert_int_equal(event->relay, RELAY);
+	assert_string_equal(event->device, "net_null0");
+	va_start(args, fmt);
+	note_line(severity, fmt, args);
 	va_end(args);
 }
 
@@ -175,7 +195,7 @@ static int make_driver(void **state)
 /* Opens a device for which the host tells that many interrupts; it may fail. */
 static struct vf *try_to_open(unsigned interrupts, unsigned mtu, struct err *err)
 {
-	const struct vf_options options = {.mtu = mtu, .interrupts = interrupts};
+	const struct vf_options options = {.relay_id = RELAY, .mtu = mtu, .interrupts = interrupts};
 	struct op_device device = {.n_members = 1};
 	struct vf *vf = NULL;
 
@@ -265,8 +285,9 @@ static void no_mtu_can_be_set(void **state)
 	struct vf *vf = try_to_open(0, 1500, &err);
 	assert_non_null(vf);
 	assert_int_equal(asked.n, 1);
-	assert_string_equal(warning, "device net_null0: cannot be given an MTU of 1500: No such "
-				     "device; it keeps its own");
+	assert_string_equal(warning,
+		"relay 3: device net_null0: cannot be given an MTU of 1500: No such "
+		"device; it keeps its own");
 	vf_close(vf);
 }
 
