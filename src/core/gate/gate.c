@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -14,6 +15,12 @@
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest that did harm may come back */
+/*
+ * The same for one that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as long
+ * as less than REPENT_MS pass in between.
+ */
+#define BLOCKER_MS_MAX 8000
+#define REPENT_MS 60000
 
 struct gate {
 	struct gatekeeper *keeper;
@@ -23,9 +30,11 @@ struct gate {
 	struct unix_socket_file file; /* of the socket, in server mode */
 	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
 	uint64_t closed_until_ms;
-	bool closed;           /* by gate_hang_up() */
-	enum gate_calls calls; /* at the last look */
-	bool rejected;         /* warned that it cannot connect, and has not since */
+	uint64_t blocker_ms;    /* how long it was closed last for blocked callers; 0: never */
+	uint64_t repents_at_ms; /* when that is forgotten */
+	bool closed;            /* by gate_hang_up() */
+	enum gate_calls calls;  /* at the last look */
+	bool rejected;          /* warned that it cannot connect, and has not since */
 	struct log_limit log_limit;
 };
 
@@ -63,10 +72,19 @@ static void end_all(struct gate *gate)
 }
 
 /* A guest whose connections have been ended for harm that it did may not come back at once. */
-static void shut_out(struct gate *gate, const char *why)
+static void shut_out(struct gate *gate, uint64_t ms, const char *why)
 {
 	log_gate_warning(gate, "the VM is disconnected: %s", why);
-	gate->closed_until_ms = gate_now_ms() + BANISH_MS;
+	gate->closed_until_ms = gate_now_ms() + ms;
+}
+
+static void shut_out_blocker(struct gate *gate)
+{
+	bool again = gate->blocker_ms > 0 && gate_now_ms() < gate->repents_at_ms;
+
+	gate->blocker_ms = again ? MIN(2 * gate->blocker_ms, BLOCKER_MS_MAX) : BANISH_MS;
+	shut_out(gate, gate->blocker_ms, "its call eventfd was full");
+	gate->repents_at_ms = gate->closed_until_ms + REPENT_MS;
 }
 
 static int connect_to(const char *path)
@@ -235,7 +253,7 @@ bool gate_banish_sharers(struct gate *gate, const struct gate_file *file)
 			found = true;
 		}
 	if (found)
-		shut_out(gate, "its memory has vanished");
+		shut_out(gate, BANISH_MS, "its memory has vanished");
 	return found;
 }
 
@@ -246,7 +264,7 @@ bool gate_relieve(struct gate *gate)
 		return false;
 	if (gate->connections[0] != NULL) {
 		end_all(gate);
-		shut_out(gate, "its call eventfd was full");
+		shut_out_blocker(gate);
 	}
 	return true;
 }
