@@ -139,22 +139,27 @@ int cpu_set_next(const struct cpu_set *set, unsigned cpu)
 
 void cpu_set_format(const struct cpu_set *set, char *ret_text, unsigned size)
 {
+	char list[CPU_LIST_SIZE] = "";
 	unsigned length = 0;
 
-	if (size > 0)
-		ret_text[0] = '\0';
-	for (int first = cpu_set_next(set, 0); first >= 0 && length < size;) {
+	for (int first = cpu_set_next(set, 0); first >= 0;) {
 		const char *comma = length > 0 ? "," : "";
-		char *at = ret_text + length;
+		char *at = list + length;
 		int last = first;
 
 		while (cpu_set_has(set, (unsigned)last + 1))
 			last++;
 		if (first == last)
-			length += (unsigned)snprintf(at, size - length, "%s%d", comma, first);
+			length += (unsigned)sprintf(at, "%s%d", comma, first);
 		else
-			length += (unsigned)snprintf(
-				at, size - length, "%s%d-%d", comma, first, last);
+			length += (unsigned)sprintf(at, "%s%d-%d", comma, first, last);
 		first = cpu_set_next(set, (unsigned)last + 1);
 	}
+	if (length >= size) {
+		for (length = size - (unsigned)sizeof("...");
+			length > 0 && list[length - 1] != ',';)
+			length--;
+		strcpy(list + length, "...");
+	}
+	strcpy(ret_text, list);
 }

@@ -27,5 +27,8 @@ unsigned cpu_set_count(const struct cpu_set *set);
  * cpu_set_next(s, c + 1))` */
 int cpu_set_next(const struct cpu_set *set, unsigned cpu);
 
-/* Writes the set as "1-3,8"; cut if `size` is too small. */
+#define CPU_LIST_SIZE (5 * CPU_SET_MAX + 1) /* the longest list of them, with its NUL */
+
+/* Writes the set as "1-3,8". If that is too long, "..." is in the place of the last CPUs. `size` is
+ * at least 4. */
 void cpu_set_format(const struct cpu_set *set, char *ret_text, unsigned size);

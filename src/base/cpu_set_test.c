@@ -107,11 +107,19 @@ static void members(void **state)
 static void format_is_cut(void **state)
 {
 	struct cpu_set set;
-	char text[8] = "xxxxxxx";
+	char text[16] = "xxxxxxxxxxxxxxx";
 
-	assert_int_equal(cpu_set_parse("0,2,4,6,8", &set, NULL), 0);
+	assert_int_equal(cpu_set_parse("0,2,14,16", &set, NULL), 0);
+	cpu_set_format(&set, text, 10);
+	assert_string_equal(text, "0,2,14,16");
+	cpu_set_format(&set, text, 9);
+	assert_string_equal(text, "0,2,...");
+	cpu_set_format(&set, text, 8);
+	assert_string_equal(text, "0,2,...");
+	cpu_set_format(&set, text, 7);
+	assert_string_equal(text, "0,...");
 	cpu_set_format(&set, text, 4);
-	assert_memory_equal(text, "0,2\0xxx", 8);
+	assert_memory_equal(text, "...\0.", 5);
 	memset(&set, 0, sizeof(set));
 	cpu_set_format(&set, text, 4);
 	assert_string_equal(text, "");

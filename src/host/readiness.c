@@ -309,15 +309,14 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 		say(&out, HOST_OK, "none is configured; vio4wd vf lists the VFs of this host");
 }
 
-/* Finds the workers' CPUs that are not in a list of the kernel's; true if there are any. */
-static bool outside(const struct cpu_set *workers, const char *list, char *ret_text, unsigned size)
+/* Finds the workers' CPUs that are not among those listed; true if there are any. */
+static bool outside(
+	const struct cpu_set *workers, const struct cpu_set *listed, char *ret_text, unsigned size)
 {
-	struct cpu_set listed = {0}, missing = {0};
+	struct cpu_set missing = {0};
 
-	if (list[0] != '\0')
-		cpu_set_parse(list, &listed, NULL);
 	for (int c = cpu_set_next(workers, 0); c >= 0; c = cpu_set_next(workers, (unsigned)c + 1))
-		if (!cpu_set_has(&listed, (unsigned)c))
+		if (!cpu_set_has(listed, (unsigned)c))
 			cpu_set_add(&missing, (unsigned)c);
 	cpu_set_format(&missing, ret_text, size);
 	return cpu_set_count(&missing) > 0;
@@ -326,21 +325,25 @@ static bool outside(const struct cpu_set *workers, const char *list, char *ret_t
 /* Reports workers that are not on the node of a device. */
 static void check_nodes(const struct out *out, const char *sysfs, const struct host_needs *needs)
 {
-	char cpus[128], list[256];
+	char cpus[128], among[128], list[CPU_LIST_SIZE];
+	struct cpu_set local;
 
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
 		int node = host_numa_node_of_device(sysfs, id);
 
-		if (node < 0 || sysfs_read(list, sizeof(list),
-					"%s/devices/system/node/node%d/cpulist", sysfs, node) < 0)
+		if (node < 0 ||
+			sysfs_read(list, sizeof(list), "%s/devices/system/node/node%d/cpulist",
+				sysfs, node) < 0 ||
+			cpu_set_parse(list, &local, NULL) < 0)
 			continue;
-		if (outside(needs->worker_cpus, list, cpus, sizeof(cpus)))
+		cpu_set_format(&local, among, sizeof(among));
+		if (outside(needs->worker_cpus, &local, cpus, sizeof(cpus)))
 			say(out, HOST_WARNING,
 				"worker CPUs %s are not on NUMA node %d, where device %s is: "
 				"choose "
 				"VIRTIOFWD_CPU_MASK among %s",
-				cpus, node, id->text, list);
+				cpus, node, id->text, among);
 	}
 }
 
@@ -348,14 +351,16 @@ void host_check_cpus(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out out = {"cpus", report, userdata};
-	char cpus[128], list[256] = "", governor[32];
+	char cpus[320], list[CPU_LIST_SIZE], governor[32];
+	struct cpu_set isolated = {0};
 
-	sysfs_read(list, sizeof(list), "%s/devices/system/cpu/isolated", sysfs);
-	if (outside(needs->worker_cpus, list, cpus, sizeof(cpus)))
+	if (sysfs_read(list, sizeof(list), "%s/devices/system/cpu/isolated", sysfs) == 0)
+		cpu_set_parse(list, &isolated, NULL);
+	if (outside(needs->worker_cpus, &isolated, cpus, sizeof(cpus)))
 		say(&out, HOST_WARNING,
-			"worker CPUs %s are not isolated, so that others interrupt them: "
-			"isolcpus=%s nohz_full=%s rcu_nocbs=%s on the kernel's command line",
-			cpus, cpus, cpus, cpus);
+			"worker CPUs %s are not isolated, so that others interrupt them: put these "
+			"into isolcpus=, nohz_full= and rcu_nocbs= on the kernel's command line",
+			cpus);
 	else
 		say(&out, HOST_OK, "the workers' are isolated");
 	for (int c = cpu_set_next(needs->worker_cpus, 0); c >= 0;

@@ -130,7 +130,7 @@ static void test_cpus(void **state)
 	const struct host_needs needs = needs_of(&id, &cpus);
 	host_check_cpus(fs.root, &needs, note, NULL);
 	assert_found("1 cpus: worker CPUs 2-3,8 are not isolated");
-	assert_found("isolcpus=2-3,8");
+	assert_found("isolcpus=");
 
 	found[0] = '\0';
 	fake_sysfs_set(&fs, "devices/system/cpu/isolated", "2-8\n");
@@ -140,6 +140,32 @@ static void test_cpus(void **state)
 	assert_found("0 cpus: the workers' are isolated");
 	assert_found("1 cpus: CPU 3 has the governor powersave");
 	assert_found("1 cpus: worker CPUs 2-3 are not on NUMA node 1");
+}
+
+/* Machines that number their CPUs alternately over the nodes: the kernel's lists have no ranges. */
+static void test_long_cpu_lists(void **state)
+{
+	char list[512] = "1";
+	size_t length = 1;
+	struct device_id id;
+	struct cpu_set cpus = {0};
+
+	for (unsigned cpu = 3; cpu < 160; cpu += 2)
+		length += sprintf(list + length, ",%u", cpu);
+	assert_int_equal(device_id_parse("0000:05:08.1", &id, NULL), 0);
+	assert_int_equal(cpu_set_parse(list, &cpus, NULL), 0);
+	const struct host_needs needs = needs_of(&id, &cpus);
+	fake_sysfs_set(&fs, "devices/system/cpu/isolated", "%s\n", list);
+	fake_sysfs_set(&fs, "devices/system/node/node1/cpulist", "%s\n", list);
+	host_check_cpus(fs.root, &needs, note, NULL);
+	assert_string_equal(found, "0 cpus: the workers' are isolated\n");
+
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "devices/system/cpu/isolated", "\n");
+	host_check_cpus(fs.root, &needs, note, NULL);
+	assert_found("1 cpus: worker CPUs 1,3,5");
+	assert_found(",157,159 are not isolated");
+	assert_found("rcu_nocbs= on the kernel's command line\n");
 }
 
 static void test_devices(void **state)
@@ -507,10 +533,11 @@ static void test_directory_of_another(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
-	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus), TEST(test_devices),
-		TEST(test_devices_to_bind), TEST(test_devices_that_only_root_binds),
-		TEST(test_devices_of_the_running_daemon), TEST(test_hugepages),
-		TEST(test_hugepages_of_root), TEST(test_directory), TEST(test_directory_of_nobody),
+	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus),
+		TEST(test_long_cpu_lists), TEST(test_devices), TEST(test_devices_to_bind),
+		TEST(test_devices_that_only_root_binds), TEST(test_devices_of_the_running_daemon),
+		TEST(test_hugepages), TEST(test_hugepages_of_root), TEST(test_directory),
+		TEST(test_directory_of_nobody),
 		TEST(test_directory_in_which_vms_can_replace_sockets),
 		TEST(test_directory_that_may_not_be_needed), TEST(test_directory_that_has_gone),
 		TEST(test_directory_that_cannot_be_made), TEST(test_directory_of_a_group),
