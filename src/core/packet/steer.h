@@ -18,7 +18,7 @@
 #include <rte_mbuf.h>
 #include <stdint.h>
 
-#define STEER_BUCKETS 128 /* a divisor of all usual RSS table sizes */
+#define STEER_BUCKETS 64 /* a divisor of all usual RSS table sizes: Intel's VFs have 64 entries */
 
 struct steer {
 	uint32_t enabled;                       /* the mask that the table was made for */

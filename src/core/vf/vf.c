@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/vf/vf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <rte_eth_bond.h>
 #include <rte_ethdev.h>
@@ -310,6 +311,9 @@ uint64_t vf_received(const char *device_name)
 		rte_eth_stats_get(port, &stats);
 	return stats.ipackets;
 }
+
+/* A flow's entry of the table, hash % size, must be its bucket modulo STEER_BUCKETS. */
+static_assert(RTE_ETH_RSS_RETA_SIZE_64 % STEER_BUCKETS == 0, "more buckets than entries");
 
 void vf_spread(struct vf *vf, unsigned n)
 {
