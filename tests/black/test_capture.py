@@ -173,10 +173,13 @@ def test_count(workdir, forwarder, make_peer, capture):
     assert peer.finish() == 0
 
 
-def test_slow_reader(workdir, forwarder, make_peer, endpoint):
-    """A reader that stops loses packets of its capture, which are counted; the relay loses none."""
+@pytest.mark.parametrize("kept", [512, 8])  # 8: so short that a ring has 87,381 of them
+def test_slow_reader(workdir, forwarder, make_peer, endpoint, kept):
+    """A reader that stops loses packets of its capture, which are counted; the relay loses none. What
+    is in the rings when it ends is written."""
     peer = make_peer(count=100_000, sizes=512)
-    with subprocess.Popen([program("vio4wd"), "capture", f"--capture-ep={endpoint}", "0"],
+    with subprocess.Popen([program("vio4wd"), "capture", f"--capture-ep={endpoint}",
+                           f"--snaplen={kept}", "0"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         assert b"capturing" in client.stderr.readline()
         peer.start()
@@ -192,7 +195,7 @@ def test_slow_reader(workdir, forwarder, make_peer, endpoint):
     assert [seen for seen, _ in statistics.values()] == [100_000, 100_000], (statistics, said)
     assert lost > 0 and captured + lost == 200_000
     assert len(packets) == captured
-    assert all(len(packet.frame) == 512 for packet in packets)
+    assert all(len(packet.frame) == kept for packet in packets)
     assert sum(dropped for _, dropped in statistics.values()) == lost
     forwarder.stop()
     assert peer.finish() == 0

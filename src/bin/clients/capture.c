@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <signal.h>
@@ -274,8 +275,8 @@ static void finish(struct capture *capture, const char *program)
 {
 	uint64_t lost = 0;
 
-	/* At most one full ring per direction, since a busy relay refills them meanwhile. */
-	write_packets(capture, DIRECTIONS_N * CAPTURE_RING_BYTES / 64);
+	capture_source_end(capture->source); /* a busy relay refills the rings meanwhile */
+	write_packets(capture, UINT_MAX);
 	for (unsigned d = 0; d < DIRECTIONS_N; d++) {
 		if (!(capture->arguments->request.directions & 1u << d))
 			continue;

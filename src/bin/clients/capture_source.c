@@ -22,6 +22,7 @@ struct ring {
 struct capture_source {
 	int socket;
 	struct capture_memory *memory;
+	bool ended; /* no more looks */
 	unsigned n;
 	struct ring rings[DIRECTIONS_N * SLICES_MAX];
 	uint8_t data[CAPTURE_SNAPLEN_MAX];
@@ -166,6 +167,12 @@ static void look(struct ring *ring)
 	read_record(ring);
 }
 
+static void look_at_all(struct capture_source *source)
+{
+	for (unsigned i = 0; i < source->n; i++)
+		look(&source->rings[i]);
+}
+
 static struct ring *oldest(struct capture_source *source)
 {
 	struct ring *found = NULL;
@@ -184,9 +191,8 @@ bool capture_source_next(struct capture_source *source, struct captured *ret_pac
 {
 	struct ring *ring = oldest(source);
 
-	if (ring == NULL) {
-		for (unsigned i = 0; i < source->n; i++)
-			look(&source->rings[i]);
+	if (ring == NULL && !source->ended) {
+		look_at_all(source);
 		ring = oldest(source);
 	}
 	if (ring == NULL)
@@ -199,6 +205,12 @@ bool capture_source_next(struct capture_source *source, struct captured *ret_pac
 	atomic_store_explicit(&ring->shared->tail, ring->tail, memory_order_release);
 	read_record(ring);
 	return true;
+}
+
+void capture_source_end(struct capture_source *source)
+{
+	look_at_all(source);
+	source->ended = true;
 }
 
 uint64_t capture_source_lost(const struct capture_source *source, unsigned direction)

@@ -31,5 +31,8 @@ int capture_source_fd(const struct capture_source *source);
 /* Takes the oldest packet; false if there is none at present. */
 bool capture_source_next(struct capture_source *source, struct captured *ret_packet);
 
+/* From now on only packets that have come so far are taken. */
+void capture_source_end(struct capture_source *source);
+
 /* The packets of a direction that have found no room so far. */
 uint64_t capture_source_lost(const struct capture_source *source, unsigned direction);
