@@ -62,6 +62,19 @@ def test_sudo(workdir, tool):
     assert "as it is" in run("unit")
 
 
+def test_builds_belong_to_the_caller_of_sudo(workdir, tool):
+    (workdir / "scripts").mkdir()
+    script = shutil.copy(SCRIPTS / "run-tests", workdir / "scripts")
+    (workdir / "build-fuzz").mkdir()
+    (workdir / "build-fuzz" / "link").symlink_to(script)
+    env = tool("meson", f"echo >{workdir}/build-fuzz/log; exit 1")
+    subprocess.run([script, "unit"], env={**env, "SUDO_UID": "65534", "SUDO_GID": "65533"},
+                   timeout=TIMEOUT_S, check=False)
+    for path in (workdir / "build-fuzz", *(workdir / "build-fuzz").iterdir()):
+        assert (path.lstat().st_uid, path.lstat().st_gid) == (65534, 65533)
+    assert os.stat(script).st_uid == os.getuid()
+
+
 def test_skipped(workdir, tool):
     """Also a test of a program whose other tests have passed."""
     (workdir / "meson-logs").mkdir()
