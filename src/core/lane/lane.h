@@ -90,9 +90,9 @@ struct vf_to_vm {
  * packets (ring_loans.h) that the device does not take at once are copied before they wait.
  *
  * Some drivers refuse a packet for ever. So a device that has taken nothing for a second is offered
- * packets from behind the oldest, for which the inbox is filled up. If it takes one, and then still
- * not the oldest, that is dropped. If it takes none of them for 10 s while its link is up, all in
- * the inbox are dropped.
+ * packets from behind the oldest, for which the inbox is filled up. If it takes so many that their
+ * room was enough for the oldest, and then still not the oldest, that is dropped. If it takes none
+ * of them for 10 s while its link is up, all in the inbox are dropped.
  */
 struct vm_to_vf {
 	struct lane lane;
@@ -111,7 +111,7 @@ struct vm_to_vf {
 	/* TSC of the last time that the device took nothing, and cycles since it last took
 	 * anything. */
 	uint64_t refused_at, refused_for;
-	bool passed_by;    /* since then it has taken one from behind the oldest */
+	uint32_t n_passed; /* descriptors that it has taken since then, from behind the oldest */
 	uint16_t n_offers; /* of such packets */
 	/* Packets dropped for that so far. Written by the owner, read by the control thread. */
 	_Atomic unsigned n_refused;

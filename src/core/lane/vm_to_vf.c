@@ -358,7 +358,7 @@ static void note_refusal(struct vm_to_vf *lane)
 	const uint64_t now = rte_rdtsc(), most = rte_get_tsc_hz() / 1000 * REFUSED_STEP_MS;
 
 	if (lane->refused_for == 0)
-		lane->passed_by = false;
+		lane->n_passed = 0;
 	lane->refused_for += RTE_MIN(now - lane->refused_at, most);
 	lane->refused_at = now;
 }
@@ -477,33 +477,46 @@ static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
 }
 
 /*
- * Offers the device a packet from behind the oldest, each time another one. True if it has taken
- * it.
+ * The descriptors that the packet which the device does not take needs: a driver also refuses one
+ * for which it has too few. An offload may take one more.
  */
-static bool offer_another(struct vm_to_vf *lane, struct burst_account *account)
+static uint32_t descriptors_needed(struct vm_to_vf *lane)
+{
+	const struct rte_mbuf *packet =
+		*stash_oldest(lane->segments.n > 0 ? &lane->segments : &lane->inbox);
+
+	return packet->nb_segs + ((packet->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 ? 1 : 0);
+}
+
+/*
+ * Offers the device a packet from behind the oldest, each time another one. Returns the descriptors
+ * that it has taken for it.
+ */
+static uint32_t offer_another(struct vm_to_vf *lane, struct burst_account *account)
 {
 	const uint16_t port = lane->lane.vf->port, queue = lane->lane.slice;
 	struct stash *inbox = &lane->inbox;
 
 	if (inbox->n < 2)
-		return false;
+		return 0;
 	uint16_t i = 1 + lane->n_offers++ % (inbox->n - 1);
 	struct rte_mbuf **packet = stash_oldest(inbox) + i;
 	struct tally tally = packets_tally(packet, 1);
+	uint32_t n_segments = (*packet)->nb_segs;
 	if ((*packet)->ol_flags & RTE_MBUF_F_RX_LRO) /* to be cut, which is for the oldest only */
-		return false;
+		return 0;
 	if ((lane->to_prepare && rte_eth_tx_prepare(port, queue, packet, 1) == 0) ||
 		rte_eth_tx_burst(port, queue, packet, 1) == 0)
-		return false;
+		return 0;
 	memmove(packet, packet + 1, (inbox->n - i - 1) * sizeof(*packet));
 	inbox->n--;
 	account->sent = tally_add(account->sent, tally);
-	return true;
+	return n_segments;
 }
 
 /*
- * Drops what the device will never take: the oldest packet if it takes one behind that instead, or
- * all if it takes nothing for long although its link is up.
+ * Drops what the device will never take: the oldest packet if it takes as much behind that instead,
+ * or all if it takes nothing for long although its link is up.
  */
 static void drop_refused(struct vm_to_vf *lane, struct burst_account *account)
 {
@@ -512,15 +525,16 @@ static void drop_refused(struct vm_to_vf *lane, struct burst_account *account)
 	struct stash *inbox = &lane->inbox;
 	uint16_t n = 0;
 
-	if (lane->passed_by) { /* it has had room since, and still refuses the oldest */
+	if (lane->n_passed >=
+		descriptors_needed(lane)) { /* it had room, and still refuses the oldest */
 		n = 1;
-		lane->passed_by = false;
+		lane->n_passed = 0;
 		lane->refused_for = rte_get_tsc_hz() / 1000 * DOUBT_MS; /* the next is in doubt */
 	} else if (refuses_for(lane, STANDSTILL_MS)) {
 		n = port_is_up(vf->port, vf->bond) ? inbox->n : 0;
 		lane->refused_for = 0;
 	} else {
-		lane->passed_by = offer_another(lane, account);
+		lane->n_passed += offer_another(lane, account);
 	}
 	if (n > 0) {
 		forget_segments(lane);

@@ -38,6 +38,8 @@ static uint8_t *memory;
 static struct {
 	unsigned n_sent;
 	unsigned refusals; /* of so many packets, whatever they are */
+	bool has_ring;     /* refuses packets that need more descriptors than there are free */
+	unsigned n_free;
 	bool is_down;
 } device;
 
@@ -58,6 +60,11 @@ static uint16_t transmit(void *queue, struct rte_mbuf **packets, uint16_t n)
 		if (device.refusals > 0) {
 			device.refusals--;
 			return i;
+		}
+		if (device.has_ring) {
+			if (packets[i]->nb_segs > device.n_free)
+				return i;
+			device.n_free -= packets[i]->nb_segs;
 		}
 		device.n_sent++;
 		rte_pktmbuf_free(packets[i]);
@@ -152,6 +159,29 @@ static void send_packet(uint32_t bytes)
 
 	memset(driver_buffer(&driver), 0, HEADER_BYTES);
 	memset(driver_buffer(&driver) + HEADER_BYTES, 0xaa, bytes);
+	assert_true(driver_offer(&driver, &length, 1, false));
+}
+
+/* Sends a TCP packet to be cut into segments of so many bytes. */
+static void send_long_packet(uint32_t payload_bytes, uint32_t segment_bytes)
+{
+	const struct shape shape = {.payload_bytes = payload_bytes};
+	struct rte_mbuf *packet = make_packet(lane.lane.vf->pool, &shape);
+	uint32_t length = HEADER_BYTES + packet->pkt_len;
+	static uint8_t frame[FRAME_MAX];
+	const struct virtio_net_hdr_mrg_rxbuf header = {
+		.hdr = {
+			.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+			.gso_size = segment_bytes - 54,
+			.csum_start = 34,
+			.csum_offset = 16,
+		}};
+
+	linearize(packet, frame);
+	memcpy(driver_buffer(&driver), &header, HEADER_BYTES);
+	memcpy(driver_buffer(&driver) + HEADER_BYTES, frame, packet->pkt_len);
+	rte_pktmbuf_free(packet);
 	assert_true(driver_offer(&driver, &length, 1, false));
 }
 
@@ -270,6 +300,40 @@ static void full_queue_is_waited_for(void **state)
 	assert_counted(4, 3, 0);
 }
 
+/* A packet of many descriptors finds no room any more, and small ones do. */
+static void room_for_large_packet_is_waited_for(void **state)
+{
+	lane.lane.vf->offloads = (struct offload_caps){.checksum = true, .tso = true};
+	device.has_ring = true;
+	device.n_free = 1;
+	send_long_packet(4000, 500);
+	for (unsigned i = 0; i < 4; i++)
+		send_packet(60);
+	poll_for_almost(9);
+	assert_counted(5, 1, 0);
+	device.n_free = 10;
+	poll();
+	poll();
+	assert_counted(5, 5, 0);
+}
+
+/* The same packet, if it is refused although there is room. */
+static void large_refused_packet_is_dropped(void **state)
+{
+	lane.lane.vf->offloads = (struct offload_caps){.checksum = true, .tso = true};
+	device.has_ring = true;
+	device.n_free = 1;
+	send_long_packet(4000, 500);
+	for (unsigned i = 0; i < 4; i++)
+		send_packet(60);
+	poll_for_almost(1);
+	for (unsigned i = 0; i < 4; i++) {
+		device.n_free = 1;
+		poll();
+	}
+	assert_counted(5, 3, 1);
+}
+
 static void link_is_waited_for(void **state)
 {
 	device.refusals = UINT_MAX;
@@ -311,29 +375,6 @@ static void any_progress_counts(void **state)
 		poll();
 		assert_counted(i + 1, i + 1, 0);
 	}
-}
-
-/* Sends a TCP packet to be cut into segments of so many bytes. */
-static void send_long_packet(uint32_t payload_bytes, uint32_t segment_bytes)
-{
-	const struct shape shape = {.payload_bytes = payload_bytes};
-	struct rte_mbuf *packet = make_packet(lane.lane.vf->pool, &shape);
-	uint32_t length = HEADER_BYTES + packet->pkt_len;
-	static uint8_t frame[FRAME_MAX];
-	const struct virtio_net_hdr_mrg_rxbuf header = {
-		.hdr = {
-			.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-			.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-			.gso_size = segment_bytes - 54,
-			.csum_start = 34,
-			.csum_offset = 16,
-		}};
-
-	linearize(packet, frame);
-	memcpy(driver_buffer(&driver), &header, HEADER_BYTES);
-	memcpy(driver_buffer(&driver) + HEADER_BYTES, frame, packet->pkt_len);
-	rte_pktmbuf_free(packet);
-	assert_true(driver_offer(&driver, &length, 1, false));
 }
 
 /* With a refused segment the packet goes, not one segment a second. */
@@ -401,6 +442,8 @@ int main(void)
 		WITH(open_single, refused_packet_is_dropped),
 		WITH(open_single, refused_burst_is_dropped),
 		WITH(open_single, full_queue_is_waited_for),
+		WITH(open_single, room_for_large_packet_is_waited_for),
+		WITH(open_single, large_refused_packet_is_dropped),
 		WITH(open_single, link_is_waited_for),
 		WITH(open_single, lone_refused_packet_is_dropped),
 		WITH(open_single, refused_packets_share_their_time),
