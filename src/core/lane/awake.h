@@ -26,7 +26,7 @@
  * same packets.
  *
  * No packet waits longer than the operator's latency. With a latency of 0 nothing waits at all,
- * except lanes without a VM, which have nothing to wait for (worker.c).
+ * except lanes without a VM, which have nothing to wait for, and lanes that yield (worker.h).
  *
  * Times are in TSC cycles, `us` of which make a microsecond; the latency is in microseconds. All
  * functions: the worker that has the lane.

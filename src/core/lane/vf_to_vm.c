@@ -119,7 +119,7 @@ static void deliver_waiting(struct vf_to_vm *lane, unsigned queue, struct guest_
 /* True if no other buffers are to be looked at in this poll. */
 static bool is_enough(const struct burst_account *account)
 {
-	return account->descriptors >= RING_BURST_DESCRIPTORS;
+	return unlikely(account->descriptors >= RING_BURST_DESCRIPTORS);
 }
 
 static void deliver_all_waiting(
@@ -346,8 +346,9 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 
 	const uint16_t n_queues = lane->lane.vf->n_queues, stride = lane->lane.n_slices;
 	uint16_t q = lane->lane.slice + lane->n_read * stride;
-	for (uint16_t i = lane->lane.slice;
-		i < n_queues && !held_back(lane) && !is_enough(&account); i += stride) {
+	for (uint16_t i = lane->lane.slice; i < n_queues && !held_back(lane); i += stride) {
+		if (is_enough(&account) && !lane->lane.vf->needs_polling)
+			break;
 		if (q >= n_queues) {
 			q = lane->lane.slice;
 			lane->n_read = 0;

@@ -136,11 +136,11 @@ static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *sess
 	return taken;
 }
 
-/* True if no other ring is to be read in this poll. */
-static bool is_enough(const struct burst_account *account)
+/* True if no other ring is to be read since the account was `before`. */
+static bool is_enough(const struct burst_account *account, const struct burst_account *before)
 {
-	return account->received.bytes >= RING_BURST_BYTES ||
-	       account->descriptors >= RING_BURST_DESCRIPTORS;
+	return account->received.bytes - before->received.bytes >= RING_BURST_BYTES ||
+	       account->descriptors - before->descriptors >= RING_BURST_DESCRIPTORS;
 }
 
 /*
@@ -149,11 +149,12 @@ static bool is_enough(const struct burst_account *account)
 static void empty_disabled_rings(struct vm_to_vf *lane, struct guest_session *session,
 	struct rte_mempool *pool, struct burst_account *account)
 {
+	const struct burst_account before = *account;
 	uint32_t rings = vm_to_vf_disabled_rings(lane, session);
 	struct rte_mbuf *packets[LANE_BURST];
 	uint16_t n = 0;
 
-	for (; rings != 0 && n < LANE_BURST && !is_enough(account); rings &= rings - 1)
+	for (; rings != 0 && n < LANE_BURST && !is_enough(account, &before); rings &= rings - 1)
 		n += take_from_ring(lane, session, __builtin_ctz(rings), pool, NULL, packets + n,
 			LANE_BURST - n, account);
 	for (uint16_t i = 0; i < n; i++)
@@ -183,6 +184,7 @@ static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_sessi
 static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
+	static const struct burst_account nothing;
 	struct guest_session *session = readable_session(lane);
 
 	if (session == NULL)
@@ -191,7 +193,7 @@ static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	uint32_t rings = vm_to_vf_rings(lane, session);
 	struct lender *lender = lender_for(lane, session);
 	unsigned left = __builtin_popcount(rings);
-	for (; left > 0 && taken < n && !is_enough(account); left--) {
+	for (; left > 0 && taken < n && !is_enough(account, &nothing); left--) {
 		unsigned queue = queue_in_turn(rings, lane->next_ring);
 		taken += take_from_ring(
 			lane, session, queue, pool, lender, packets + taken, n - taken, account);

@@ -403,6 +403,37 @@ static void each_poll_that_sends_segments_counts(void **state)
 	assert_int_equal(vm_to_vf_poll(&lane), 0);
 }
 
+/* However much the guest sends by its other rings. */
+static void disabled_rings_are_emptied(void **state)
+{
+	const uint32_t bytes = HEADER_BYTES + 60, more = 4000;
+	const unsigned polls = 64, enough = RING_BURST_BYTES / more + 1;
+	struct driver disabled;
+	uint8_t *other = malloc(GUEST_BYTES), *buffer;
+	uint32_t written;
+
+	assert_non_null(other);
+	driver_init(&disabled, other, 128, false);
+	disabled.gpa = GUEST_GPA + GUEST_BYTES;
+	driver_ring(&disabled, &session->memory, &session->rings[GUEST_TRANSMIT_RING(1)]);
+	session->memory.regions[session->memory.n_regions++] =
+		(struct guest_region){.gpa = disabled.gpa, .bytes = GUEST_BYTES, .host = other};
+	atomic_store(&session->vm_to_vf_disabled, 1u << 1);
+	vm_to_vf_poll(&lane);
+	assert_true(driver_offer(&disabled, &bytes, 1, false));
+	for (unsigned i = 0; i < polls; i++) {
+		for (unsigned k = 0; k < enough; k++)
+			send_packet(more);
+		vm_to_vf_poll(&lane);
+		while (driver_take_used(&driver, &buffer, &written))
+			;
+	}
+	assert_true(driver_take_used(&disabled, &buffer, &written));
+	assert_int_equal(counters().dropped[DROP_OVERSIZE].packets, enough * polls);
+	assert_int_equal(counters().dropped[DROP_NOT_CONNECTED].packets, 1);
+	free(other);
+}
+
 /* This bond sends on its members in turn, and puts what it cannot send behind what it can. */
 static void bond_changes_the_order(void **state)
 {
@@ -451,6 +482,7 @@ int main(void)
 		WITH(open_single, any_progress_counts),
 		WITH(open_single, segments_are_dropped_with_their_packet),
 		WITH(open_single, each_poll_that_sends_segments_counts),
+		WITH(open_single, disabled_rings_are_emptied),
 		WITH(open_bond, refused_packet_is_dropped),
 		WITH(open_round_robin, bond_changes_the_order),
 		WITH(open_lacp, lacp_partner_is_waited_for),

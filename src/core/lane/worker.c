@@ -47,16 +47,24 @@ static uint64_t due_silent(const struct worker *worker, const struct place *plac
 		&place->lane->awake, worker->clock, worker->us, worker->idle_latency_us);
 }
 
-/* Lets the others go first if the lane's last poll, which began at `begin`, took long. */
+/*
+ * Lets the others go first if the lane's last poll, which began at `begin`, took long: those that
+ * had a full burst last time.
+ */
 static void yield_after(struct worker *worker, struct place *place, uint64_t begin)
 {
 	const uint64_t took = worker->clock - begin;
+	unsigned n = 0;
 
-	place->yields = took > TURN_US * worker->us && worker->n_awake > 1;
-	if (likely(!place->yields))
+	place->yields = false;
+	if (likely(took <= TURN_US * worker->us))
 		return;
-	place->due = worker->clock + MIN(took * (worker->n_awake - 1), YIELD_MAX_US * worker->us);
-	worker->yielding = true;
+	for (unsigned i = 0; i < worker->n_awake; i++)
+		n += worker->places[i].full && &worker->places[i] != place;
+	if (n == 0)
+		return;
+	place->due = worker->clock + MIN(took * n, YIELD_MAX_US * worker->us);
+	place->yields = worker->yielding = true;
 }
 
 /* No lane has packets, except perhaps those that yield. */
@@ -79,6 +87,7 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
+	place->full = n >= FULL_BURST;
 	if (n == 0) {
 		place->due = due_silent(worker, place);
 		return false;

@@ -232,8 +232,6 @@ static __rte_always_inline int give_chain(const struct ring_kind *kind, struct r
 	struct chain chain;
 	int n = 0;
 
-	if (slot == 0 && is_starved(kind, ring, bytes))
-		return 0;
 	chain_init(&chain);
 	while (left > 0) {
 		uint64_t before = chain.bytes;
@@ -294,11 +292,13 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 	struct simple buffers[RING_BURST];
 	uint16_t done = 0, slot = 0, n_used = 0;
 
+	if (n > 0 && is_starved(kind, ring, ring->header_bytes + packets[0]->pkt_len))
+		return 0;
 	while (done < n) {
 		if (unlikely(n_used > CHAIN_PIECES_MAX)) {
 			stores_finish(ring->past);
 			give_back(kind, ring, used, n_used);
-			n_used = slot = 0;
+			n_used = slot = ring->starved.slots = 0;
 		}
 		bool more;
 		uint16_t wanted = n - done, i, many;
