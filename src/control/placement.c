@@ -19,8 +19,16 @@ static double load_of(const struct placement_worker *worker)
 	return worker->busy + worker->n_newcomers * PLACEMENT_NEWCOMER;
 }
 
+static bool is_saturated(const struct placement_worker *worker)
+{
+	return worker->busy >= PLACEMENT_SATURATED;
+}
+
 static bool is_better(const struct placement_worker *a, const struct placement_worker *b)
 {
+	if (is_saturated(a) != is_saturated(b))
+		return is_saturated(b);
+
 	double difference = load_of(a) - load_of(b);
 
 	if (difference < PLACEMENT_SAME && difference > -PLACEMENT_SAME)
@@ -44,8 +52,7 @@ unsigned placement_least_loaded(const struct placement_worker *workers, unsigned
 {
 	int local = best_on(workers, n, numa_node), any = best_on(workers, n, -1);
 
-	if (local < 0 || (workers[local].busy >= PLACEMENT_SATURATED &&
-				 workers[any].busy < PLACEMENT_SATURATED))
+	if (local < 0 || (is_saturated(&workers[local]) && !is_saturated(&workers[any])))
 		return any;
 	return local;
 }

@@ -59,6 +59,14 @@ static void saturated_node_is_left(void **state)
 	expect((double[]){0.97, 0.96, 0.99, 1.0}, few, 1, 2);
 }
 
+/* Newcomers may have next to nothing to do: they make no worker look fuller than a saturated one.
+ */
+static void saturated_worker_comes_last(void **state)
+{
+	expect_beside((unsigned[]){0, 6, 0, 0}, (double[]){0.96, 0.45, 0.1, 0.1}, few, 0, 1);
+	expect_beside((unsigned[]){0, 6, 0, 6}, (double[]){0.96, 0.45, 0.96, 0.45}, few, -1, 1);
+}
+
 static void newcomers_count_as_load(void **state)
 {
 	expect_beside((unsigned[]){2, 1, 0, 0}, (double[]){0.2, 0.2, 0.5, 0.5}, few, 0, 1);
@@ -85,6 +93,7 @@ int main(void)
 		cmocka_unit_test(first_of_equals),
 		cmocka_unit_test(node_comes_before_load),
 		cmocka_unit_test(saturated_node_is_left),
+		cmocka_unit_test(saturated_worker_comes_last),
 		cmocka_unit_test(newcomers_count_as_load),
 		cmocka_unit_test(newcomers_do_not_saturate_a_node),
 		cmocka_unit_test(node_without_a_worker_counts_as_any),
