@@ -71,7 +71,22 @@ static void bring_home(struct search *search, struct sched_plan *plan)
 	}
 }
 
-/* The largest relief of a worker of the domain that has at least the load `floor`. */
+/* The load of the fullest worker among this one and those that get lanes of it. */
+static double fullest_after(
+	const struct search *before, const struct search *after, unsigned worker)
+{
+	double fullest = after->load[worker];
+
+	for (unsigned i = 0; i < before->input->n_lanes; i++)
+		if (before->at[i] == worker)
+			fullest = fmax(fullest, after->load[after->at[i]]);
+	return fullest;
+}
+
+/*
+ * The largest relief of a worker of the domain that has at least the load `floor`. It is no relief
+ * if another worker has the load instead.
+ */
 static double relief(
 	const struct search *before, const struct search *after, int domain, double floor)
 {
@@ -79,7 +94,7 @@ static double relief(
 
 	for (unsigned i = 0; i < before->input->n_workers; i++)
 		if (before->domain[i] == domain && before->load[i] >= floor)
-			most = fmax(most, before->load[i] - after->load[i]);
+			most = fmax(most, before->load[i] - fullest_after(before, after, i));
 	return most;
 }
 

@@ -24,7 +24,8 @@
  * - or if they relieve a saturated worker (SCHED_SATURATED), which loses packets; it need not be
  *   the worst one, which may be beyond help,
  * and in both cases only if that worker, or in the first case some worker, is relieved by
- * SCHED_RELIEF_MIN of a core: how evenly a tiny load is spread does not matter.
+ * SCHED_RELIEF_MIN of a core, and no worker that gets lanes of it has that load instead: how evenly
+ * a tiny load is spread does not matter, and lanes do not go to and fro between two full workers.
  *
  * The work is bounded by SCHED_LANES_MAX steps of SCHED_LANES_MAX * SCHED_LANES_MAX trials.
  */

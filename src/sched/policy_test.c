@@ -226,6 +226,20 @@ static void a_full_worker_does_not_hide_another(void **state)
 	}
 }
 
+/* Three lanes of half a core on two workers: one of these is full, whichever it is. */
+static void a_full_worker_is_not_exchanged_for_another(void **state)
+{
+	unsigned seed = 1;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct sched_input input = machine(2, 1);
+
+		for (unsigned j = 0; j < 3; j++)
+			add_lane(&input, j / 2, 0.48 + 0.02 * random_unit(&seed));
+		assert_int_equal(plan_for(&input).n_moves, 0);
+	}
+}
+
 static void a_pinned_lane_stays_and_others_make_room(void **state)
 {
 	struct sched_input input = machine(2, 1);
@@ -482,6 +496,7 @@ int main(void)
 		cmocka_unit_test(one_hot_worker_among_many_is_relieved),
 		cmocka_unit_test(a_saturated_worker_is_relieved_at_any_sensitivity),
 		cmocka_unit_test(a_full_worker_does_not_hide_another),
+		cmocka_unit_test(a_full_worker_is_not_exchanged_for_another),
 		cmocka_unit_test(a_pinned_lane_stays_and_others_make_room),
 		cmocka_unit_test(nodes_are_balanced_each_for_itself),
 		cmocka_unit_test(a_lane_comes_home),
