@@ -201,15 +201,20 @@ static bool is_over(const struct pollfd *side)
 	return !(side->events & POLLIN) && side->revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
-/* It is let in all the same: nobody but this VM is harmed. */
-static void tell_unshared(struct gate *gate, struct gate_rules *rules)
+/* It is let in all the same: others are hardly harmed. */
+static void tell_of_memory(struct gate *gate, struct gate_rules *rules)
 {
 	if (rules->unshared && log_limit_pass(&gate->log_limit, LOG_WARNING))
 		log_gate_warning(gate,
 			"the VM's hugepages do not seem to be shared, so that no packet passes "
 			"(%s)",
 			GATE_MEMORY_REMEDY);
-	rules->unshared = false;
+	if (rules->on_disk && log_limit_pass(&gate->log_limit, LOG_WARNING))
+		log_gate_warning(gate,
+			"the VM's memory is in a file on a disk, for which it and others on its "
+			"workers have to wait now and then; %s",
+			GATE_MEMORY_ADVICE);
+	rules->unshared = rules->on_disk = false;
 }
 
 static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
@@ -222,7 +227,7 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 	                ? -ECONNRESET
 	                : gate_connection_proceed(gate->connections[index], &err);
 	if (r == 0) {
-		tell_unshared(gate, &gate->connections[index]->rules);
+		tell_of_memory(gate, &gate->connections[index]->rules);
 		return;
 	}
 	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit, LOG_WARNING))

@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
@@ -19,14 +20,27 @@ static bool overflows(uint64_t start, uint64_t bytes)
 	return bytes > UINT64_MAX - start;
 }
 
+/* Only files on tmpfs and hugetlbfs have seals. This asks no file server. */
+static bool is_in_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
+/* File systems without a block device of their own, such as NFS and FUSE, have 0 for its major. */
+static bool is_on_disk(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       S_ISREG(st.stx_mode) && st.stx_dev_major != 0;
+}
+
 int gate_memory_check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err)
 {
-	/* Only files on tmpfs and hugetlbfs have seals; and this asks no file server. */
-	if (fcntl(fd, F_GET_SEALS) < 0)
+	if (!is_in_memory(fd) && !is_on_disk(fd))
 		return err_set(err, EPROTO,
-			"a device, or a file on a disk or on the network, for which other VMs "
-			"would have to wait; use a memfd (libvirt: <source type='memfd'/>), "
-			"hugepages, or a file on tmpfs such as /dev/shm");
+			"a device, or a file whose file system is on no disk of this host, for "
+			"which other VMs might have to wait without end; " GATE_MEMORY_ADVICE);
 	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return err_set(err, EPROTO, "memory that may not be written");
 	if (fstat(fd, ret_st) < 0)
@@ -76,6 +90,14 @@ bool gate_memory_is_private(const struct stat *files, const int *fds, unsigned n
 		if (files[i].st_blocks != 0 || !is_of_hugepages(fds[i]))
 			return false;
 	return n > 0;
+}
+
+bool gate_memory_is_on_disk(const struct stat *files, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (major(files[i].st_dev) != 0)
+			return true;
+	return false;
 }
 
 int gate_memory_check_mappable(const struct vhost_user_memory *memory, const struct stat *files,

@@ -15,11 +15,16 @@
 /* What makes QEMU and libvirt share a VM's memory, for messages. */
 #define GATE_MEMORY_REMEDY "QEMU: share=on, libvirt: <access mode='shared'/>"
 
+/* What a VM's memory had better be, for messages. */
+#define GATE_MEMORY_ADVICE                                                                   \
+	"use a memfd (libvirt: <source type='memfd'/>), hugepages, or a file on tmpfs such " \
+	"as /dev/shm"
+
 /*
- * Checks that it is a writable file with at least `bytes`, on tmpfs (where memfds are, too) or
- * hugetlbfs. Anywhere else a worker's access may wait for a disk, a file server or a FUSE process,
- * without limit, and all of its lanes with it. A device's length is not known, and its driver may
- * do anything when it is mapped. 0 or -EPROTO.
+ * Checks that it is a writable file with at least `bytes`: on tmpfs (where memfds are, too) or
+ * hugetlbfs, or on a disk of this host. Anywhere else a worker's access may wait for a file server
+ * or a FUSE process, without limit, and all of its lanes with it. A device's length is not known,
+ * and its driver may do anything when it is mapped. 0 or -EPROTO.
  */
 int gate_memory_check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err);
 
@@ -43,3 +48,6 @@ int gate_memory_check_mappable(const struct vhost_user_memory *memory, const str
  * (Other files have pages even so, since the kernel reads them before it copies them.)
  */
 bool gate_memory_is_private(const struct stat *files, const int *fds, unsigned n);
+
+/* True if some of the memory is on a disk: workers wait for it now and then. */
+bool gate_memory_is_on_disk(const struct stat *files, unsigned n);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include <cmocka.h>
@@ -60,21 +61,35 @@ static void file_on_tmpfs_is_taken(void **state)
 	const struct vhost_user_memory memory = memory_of(fd, 1ULL << 20);
 
 	assert_int_equal(gate_memory_check(&memory, &fd, &st, &err), 0);
+	assert_false(gate_memory_is_on_disk(&st, 1));
 	close(fd);
 }
 
-static void file_on_a_disk_is_refused(void **state)
+static void file_on_a_disk_is_told(void **state)
 {
 	struct err err;
 	struct stat st;
-	struct statfs fs;
 	int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type == TMPFS_MAGIC)
+	if (fd < 0 || fstat(fd, &st) < 0 || major(st.st_dev) == 0)
 		skip();
 	const struct vhost_user_memory memory = memory_of(fd, 1ULL << 20);
+	assert_int_equal(gate_memory_check(&memory, &fd, &st, &err), 0);
+	assert_true(gate_memory_is_on_disk(&st, 1));
+	close(fd);
+}
+
+/* As a file server's or FUSE process's would be. */
+static void file_on_no_disk_is_refused(void **state)
+{
+	struct err err;
+	struct stat st;
+	int fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+	const struct vhost_user_memory memory = {.n_regions = 1, .regions = {{.bytes = 1}}};
+
+	assert_true(fd >= 0);
 	assert_int_equal(gate_memory_check(&memory, &fd, &st, &err), -EPROTO);
-	assert_non_null(strstr(err.text, "a file on a disk"));
+	assert_non_null(strstr(err.text, "on no disk of this host"));
 	assert_non_null(strstr(err.text, "use a memfd"));
 	close(fd);
 }
@@ -85,7 +100,8 @@ int main(void)
 		cmocka_unit_test(too_few_hugepages),
 		cmocka_unit_test(ordinary_memory_is_not_in_doubt),
 		cmocka_unit_test(file_on_tmpfs_is_taken),
-		cmocka_unit_test(file_on_a_disk_is_refused),
+		cmocka_unit_test(file_on_a_disk_is_told),
+		cmocka_unit_test(file_on_no_disk_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 	for (unsigned i = 0; i < memory->n_regions; i++)
 		rules->files[i] = (struct gate_file){files[i].st_dev, files[i].st_ino};
 	rules->unshared = gate_memory_is_private(files, fds, memory->n_regions);
+	rules->on_disk = gate_memory_is_on_disk(files, memory->n_regions);
 	return 0;
 }
 

@@ -62,6 +62,7 @@ struct gate_rules {
 	 * memory; cleared by whoever has told of it.
 	 */
 	bool unshared;
+	bool on_disk; /* some of the memory is; set and cleared likewise */
 	struct gate_ring rings[RINGS_MAX];
 };
 
