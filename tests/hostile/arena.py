@@ -35,6 +35,7 @@ HONEST_TIMEOUT_S = 40
 MEMORY_KIB_MAX = 64 << 10  # so much may an attack leave behind
 LOG_BYTES_MAX = 256 << 10  # so much may an attack cause
 NEIGHBOUR_PPS = 20000      # each way
+STARVED_TIMEOUT_S = 20     # in which the neighbour must once have half of its rate, on a busy machine
 EVENTFD_MAX = 0xfffffffffffffffe  # of its counter
 F_SEAL_WRITE, F_ADD_SEALS = 8, 1033
 PUNCH_HOLE_KEEP_SIZE = 3
@@ -447,6 +448,19 @@ class Arena:
 
         wait_until(moved, 20, "packets of the neighbour", interval=0.01)
 
+    def _neighbour_is_fed(self):
+        """Its device has back pressure: one that is starved loses nothing, but gets slower."""
+        before, began = self.program.neighbour_packets(), time.monotonic()
+
+        def at_half_its_rate():
+            nonlocal before, began
+            now, passed = self.program.neighbour_packets(), time.monotonic() - began
+            fed = all(new - old > passed * NEIGHBOUR_PPS / 2 for new, old in zip(now, before))
+            before, began = now, began + passed
+            return fed
+
+        wait_until(at_half_its_rate, STARVED_TIMEOUT_S, "half of the neighbour's rate", interval=0.1)
+
     def _run(self, attack, target):
         """Runs an attack; returns how it was answered. One that must be refused has to run to its
         end: target.refused() and hung_up_on() check it."""
@@ -492,13 +506,16 @@ class Arena:
 
     def _judge_neighbour(self, verdict):
         """While the attack is still on: other guests' packets flow, and other sockets answer."""
+        fault = "the neighbour stands still"
         try:
             self._neighbour_goes_on()
+            fault = "the neighbour is starved"
+            self._neighbour_is_fed()
             if not self.program.client:
                 with Connection.connect(self.program.sockets[1], HONEST_TIMEOUT_S / 2) as connection:
                     connection.ask(Request.GET_FEATURES)
         except WaitTimeout:
-            verdict.faults.append("the neighbour stands still")
+            verdict.faults.append(fault)
         except (OSError, Disconnected):
             verdict.faults.append("the neighbour's socket does not answer")
 

@@ -84,6 +84,15 @@ def test_an_attack_that_comes_to_nothing_is_a_fault(arena, monkeypatch):
             assert_as_expected(arena, other)
 
 
+def test_a_neighbour_that_is_starved_is_a_fault(arena, monkeypatch):
+    """One whose rate is a thousandth of what it should be."""
+    held = Attack("held", "Nothing is done", THROUGH, True, lambda target: None)
+    assert not arena.strike(held).faults
+    monkeypatch.setattr("arena.NEIGHBOUR_PPS", 20000000)
+    monkeypatch.setattr("arena.STARVED_TIMEOUT_S", 2)
+    assert arena.strike(held).faults == ["the neighbour is starved"]
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_attack(arena, name):
     assert_as_expected(arena, CATALOGUE[name])
