@@ -97,35 +97,59 @@ static void report_descriptors(struct forwarder *forwarder)
 	forwarder->no_descriptors = none_left;
 }
 
+static bool has_lost_socket(const struct relay *relay)
+{
+	return relay->guest != NULL && guest_has_lost_socket(relay->guest);
+}
+
+static bool has_lost_sockets(const struct forwarder *forwarder)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (has_lost_socket(&forwarder->relays[i]))
+			return true;
+	return access(forwarder->config->socket_dir, F_OK) < 0 && errno == ENOENT;
+}
+
+/* Returns the first error; what is behind it is made all the same. */
 static int make_sockets_again(struct forwarder *forwarder, struct err *err)
 {
+	struct err later;
 	int r = socket_dir_make(forwarder->config, err);
 
-	for (unsigned i = 0; i < RELAYS_MAX && r == 0; i++)
-		if (forwarder->relays[i].guest != NULL)
-			r = guest_renew_socket(forwarder->relays[i].guest, err);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (has_lost_socket(&forwarder->relays[i])) {
+			int one = guest_renew_socket(
+				forwarder->relays[i].guest, r < 0 ? &later : err);
+			r = r < 0 ? r : one;
+		}
 	return r;
 }
 
+#define TRY_AGAIN_S 10
+
 /*
- * The directory may be removed while the daemon runs (by a cleaner of /tmp), and VMs that start
- * later would find no socket. If somebody else has made one in its place, it is left alone.
+ * The directory or sockets may be removed while the daemon runs (by a cleaner of /tmp), and VMs
+ * that start later would find no socket. If somebody else has made a directory in its place, that
+ * is left alone. Called once a second.
  */
-static void keep_socket_dir(struct forwarder *forwarder)
+static void keep_sockets(struct forwarder *forwarder)
 {
 	const char *dir = forwarder->config->socket_dir;
 	struct err err;
 
-	if (forwarder->config->dynamic_sockets || access(dir, F_OK) == 0 || errno != ENOENT) {
-		forwarder->no_socket_dir = false;
+	if (forwarder->config->dynamic_sockets || !has_lost_sockets(forwarder)) {
+		forwarder->no_sockets_s = 0;
 		return;
 	}
+	if (forwarder->no_sockets_s++ % TRY_AGAIN_S != 0)
+		return;
 	int r = make_sockets_again(forwarder, &err);
 	if (r == 0)
-		log_warning("socket directory %s had gone, and is made again", dir);
-	else if (!forwarder->no_socket_dir)
-		log_error("socket directory %s has gone: %s", dir, err.text);
-	forwarder->no_socket_dir = r < 0;
+		log_warning("sockets in %s had gone, and are made again", dir);
+	else if (forwarder->no_sockets_s == 1)
+		log_error("sockets in %s have gone, and cannot be made again: %s", dir, err.text);
 }
 
 static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
@@ -137,7 +161,7 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
 	report_descriptors(forwarder);
-	keep_socket_dir(forwarder);
+	keep_sockets(forwarder);
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }

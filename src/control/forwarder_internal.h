@@ -13,8 +13,8 @@ struct forwarder {
 	struct workers *workers;
 	struct placement placement;
 	sd_event_source *placement_timer;
-	bool no_descriptors; /* none is left, and this has been logged */
-	bool no_socket_dir;  /* it has gone, and cannot be made again; this has been logged */
+	bool no_descriptors;   /* none is left, and this has been logged */
+	unsigned no_sockets_s; /* seconds for which sockets have been gone; 0: none are */
 	struct rte_mempool *discard_pool;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];

@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -378,12 +379,25 @@ def test_socket_directory_that_has_gone_is_made_again(workdir):
         with Frontend(forwarder.socket(0)) as frontend:
             frontend.start()
             shutil.rmtree(forwarder.socket_dir)
-            wait_until(lambda: "had gone, and is made again" in forwarder.output.text, 20, "a warning")
+            wait_until(lambda: "had gone, and are made again" in forwarder.output.text, 20, "a warning")
             with Frontend(forwarder.socket(1)) as other:
                 other.start()
                 forwarder.wait_vm(1)
             frontend.send(bytes(64))
             frontend.wait_sent()
+
+
+def test_sockets_are_made_again_when_they_can_be(workdir):
+    """The directory is there. A new socket needs a descriptor, of which none is left at first."""
+    with Forwarder(workdir) as forwarder:
+        limits = resource.prlimit(forwarder.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(forwarder.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        sockets = list(forwarder.socket_dir.iterdir())
+        for path in sockets:
+            path.unlink()
+        wait_until(lambda: "have gone, and cannot be made again" in forwarder.output.text, 20, "an error")
+        resource.prlimit(forwarder.pid, resource.RLIMIT_NOFILE, limits)
+        wait_until(lambda: all(path.exists() for path in sockets), 40, "the sockets")
 
 
 def test_socket_directory_is_made_again_for_vms_that_listen(workdir):
@@ -395,6 +409,7 @@ def test_socket_directory_is_made_again_for_vms_that_listen(workdir):
 
 def test_socket_directory_of_somebody_else_is_left_alone(workdir):
     """Who is the first to make it may put there what they like."""
+    workdir.chmod(0o1777)
     with Forwarder(workdir) as forwarder:
         (workdir / "others").mkdir()
         os.chown(workdir / "others", 4711, 4711)
@@ -402,5 +417,5 @@ def test_socket_directory_of_somebody_else_is_left_alone(workdir):
         shutil.rmtree(forwarder.socket_dir)
         (workdir / "others").rename(forwarder.socket_dir)
         os.kill(forwarder.pid, signal.SIGCONT)
-        time.sleep(3)  # a look is due every second
+        wait_until(lambda: "cannot be made again: " in forwarder.output.text, 20, "an error")
         assert not list(forwarder.socket_dir.iterdir())

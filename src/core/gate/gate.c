@@ -325,12 +325,17 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	return 0;
 }
 
+bool gate_has_lost_socket(const struct gate *gate)
+{
+	struct stat st;
+
+	return !gate->options.client && lstat(gate->path, &st) < 0 && errno == ENOENT;
+}
+
 int gate_renew(struct gate *gate, struct err *err)
 {
 	struct unix_socket_file file;
 
-	if (gate->options.client)
-		return 0;
 	int fd = open_listener(gate, &file, err);
 	if (fd < 0)
 		return fd;

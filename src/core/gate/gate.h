@@ -55,10 +55,12 @@ struct gate_options {
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err);
 
+/* True in server mode if the socket's file has been removed. Any thread. */
+bool gate_has_lost_socket(const struct gate *gate);
+
 /*
- * In server mode, makes the socket's file anew, which has gone together with its directory, as
- * gate_open() does. Connections stay. On failure nothing has changed. Control thread; does not
- * block.
+ * Makes a socket's file anew that has been removed, as gate_open() does. Connections stay. On
+ * failure nothing has changed. Control thread; does not block.
  */
 int gate_renew(struct gate *gate, struct err *err);
 

@@ -160,6 +160,11 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 	return 0;
 }
 
+bool guest_has_lost_socket(const struct guest *guest)
+{
+	return gate_has_lost_socket(guest->gate);
+}
+
 int guest_renew_socket(struct guest *guest, struct err *err)
 {
 	return gate_renew(guest->gate, err);

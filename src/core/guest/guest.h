@@ -180,9 +180,12 @@ struct guest {
 int guest_open(struct guest **ret_guest, const char *path, const struct guest_options *options,
 	struct err *err);
 
+/* True in server mode if the socket's file has been removed. Any thread. */
+bool guest_has_lost_socket(const struct guest *guest);
+
 /*
- * In server mode, makes the socket's file anew, which has gone together with its directory; the
- * session stays. On failure nothing has changed. Control thread; does not block.
+ * Makes a socket's file anew that has been removed; the session stays. On failure nothing has
+ * changed. Control thread; does not block.
  */
 int guest_renew_socket(struct guest *guest, struct err *err);
 
