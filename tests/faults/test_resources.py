@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
-from lib.hugepages import alone
+from lib.hugepages import alone, reserved
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, few_descriptors, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
@@ -38,7 +38,7 @@ def mounted(kind, path, options):
 def all_hugepages_taken(touched):
     """Pages that nobody has touched are reserved, and the kernel counts them as free."""
     page, maps = 2 << 20, []
-    with alone():
+    with alone(), reserved(mebibytes=32):  # or there might be none at all
         while True:
             try:
                 taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)

@@ -45,7 +45,7 @@ def alone(wait_s=WAIT_S):
 
 
 @contextmanager
-def _reserved(mebibytes):
+def reserved(mebibytes):
     """Yields whether so much memory is free. Pages that were added are given back."""
     added = _add(max(0, mebibytes // 2 - _read("free_hugepages")))
     try:
@@ -62,7 +62,7 @@ def hugepages(mebibytes, mount_point, wait_s=WAIT_S):
     if not os.access(PAGES / "nr_hugepages", os.W_OK):
         yield None
         return
-    with alone(wait_s), _reserved(mebibytes) as enough:
+    with alone(wait_s), reserved(mebibytes) as enough:
         if not enough:
             yield None
             return

@@ -267,7 +267,8 @@ bool gate_relieve(struct gate *gate)
 	gate->calls = gate->options.relieve(gate->options.userdata);
 	if (gate->calls != GATE_CALL_BLOCKED)
 		return false;
-	if (gate->connections[0] != NULL) {
+	/* Whoever has hung up meanwhile is shut out, too; once, while the session ends. */
+	if (gate->connections[0] != NULL || gate_now_ms() >= gate->closed_until_ms) {
 		end_all(gate);
 		shut_out_blocker(gate);
 	}

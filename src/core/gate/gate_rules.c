@@ -201,6 +201,8 @@ static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_
 	if (log->bytes == 0 || log->offset != 0)
 		return refuse(err, "a log of no size, or at an offset");
 	int r = gate_memory_check_file(fds[0], log->bytes, &st, err);
+	if (r == 0 && gate_memory_is_on_disk(&st, 1))
+		r = err_set(err, EPROTO, "a log on a disk; " GATE_MEMORY_ADVICE);
 	if (r == 0)
 		rules->log_file = (struct gate_file){st.st_dev, st.st_ino};
 	return r;

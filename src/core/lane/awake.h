@@ -41,7 +41,7 @@
 #define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
 #define DOZE_BUSY_US 2000 /* while others are busy: costs as much as one wake-up */
 #define PACE_US 2         /* between the starts of two polls of a lane that has packets, at most */
-#define FULL_BURST 32     /* packets received plus sent in a poll: more may be waiting */
+#define FULL_BURST 32     /* what a poll returns (lane.h): more may be waiting */
 #define LOOK_US 50        /* awake_look(), if the operator allows that much */
 #define RAMP 8            /* a divisor: an eighth of the silence so far, or of the work */
 

@@ -124,7 +124,8 @@ void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *di
 
 /*
  * Passes on what it can of one burst. Returns how many packets were received plus how many were
- * sent, or segments of a packet; 1 if there was work without such a result; 0: idle. The owner.
+ * sent, or segments of a packet; FULL_BURST at least if that was ended by bytes or descriptors; 1
+ * if there was work without such a result; 0: idle. The owner.
  */
 unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);

@@ -368,5 +368,7 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 		publish(lane, &account);
 	}
 	const unsigned moved = account.received.packets + account.sent.packets;
+	if (is_enough(&account))
+		return RTE_MAX(moved, FULL_BURST);
 	return moved > 0 ? moved : account.descriptors > 0;
 }

@@ -136,6 +136,8 @@ static uint16_t take_from_ring(struct vm_to_vf *lane, struct guest_session *sess
 	return taken;
 }
 
+static const struct burst_account nothing;
+
 /* True if no other ring is to be read since the account was `before`. */
 static bool is_enough(const struct burst_account *account, const struct burst_account *before)
 {
@@ -184,7 +186,6 @@ static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_sessi
 static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
 {
-	static const struct burst_account nothing;
 	struct guest_session *session = readable_session(lane);
 
 	if (session == NULL)
@@ -491,29 +492,32 @@ static uint32_t descriptors_needed(struct vm_to_vf *lane)
 }
 
 /*
- * Offers the device a packet from behind the oldest, each time another one. Returns the descriptors
- * that it has taken for it.
+ * Offers the device a packet from behind the oldest, each time another one, and adds up the
+ * descriptors that it takes; if it refuses one, what it took before is no proof of room any more.
  */
-static uint32_t offer_another(struct vm_to_vf *lane, struct burst_account *account)
+static void offer_another(struct vm_to_vf *lane, struct burst_account *account)
 {
 	const uint16_t port = lane->lane.vf->port, queue = lane->lane.slice;
 	struct stash *inbox = &lane->inbox;
 
 	if (inbox->n < 2)
-		return 0;
+		return;
 	uint16_t i = 1 + lane->n_offers++ % (inbox->n - 1);
 	struct rte_mbuf **packet = stash_oldest(inbox) + i;
 	struct tally tally = packets_tally(packet, 1);
 	uint32_t n_segments = (*packet)->nb_segs;
 	if ((*packet)->ol_flags & RTE_MBUF_F_RX_LRO) /* to be cut, which is for the oldest only */
-		return 0;
-	if ((lane->to_prepare && rte_eth_tx_prepare(port, queue, packet, 1) == 0) ||
-		rte_eth_tx_burst(port, queue, packet, 1) == 0)
-		return 0;
+		return;
+	if (lane->to_prepare && rte_eth_tx_prepare(port, queue, packet, 1) == 0)
+		return;
+	if (rte_eth_tx_burst(port, queue, packet, 1) == 0) {
+		lane->n_passed = 0;
+		return;
+	}
+	lane->n_passed += n_segments;
 	memmove(packet, packet + 1, (inbox->n - i - 1) * sizeof(*packet));
 	inbox->n--;
 	account->sent = tally_add(account->sent, tally);
-	return n_segments;
 }
 
 /*
@@ -536,7 +540,7 @@ static void drop_refused(struct vm_to_vf *lane, struct burst_account *account)
 		n = port_is_up(vf->port, vf->bond) ? inbox->n : 0;
 		lane->refused_for = 0;
 	} else {
-		lane->n_passed += offer_another(lane, account);
+		offer_another(lane, account);
 	}
 	if (n > 0) {
 		forget_segments(lane);
@@ -573,5 +577,6 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 			copy_inbox(lane, &account);
 	}
 	counters_publish(&lane->lane.counters, &account);
-	return account.received.packets + account.sent.packets + account.segments;
+	const unsigned moved = account.received.packets + account.sent.packets + account.segments;
+	return unlikely(is_enough(&account, &nothing)) ? RTE_MAX(moved, FULL_BURST) : moved;
 }
