@@ -169,6 +169,12 @@ static void expect_hang_up(int fd)
 	assert_true(n == 0 || errno == ECONNRESET);
 }
 
+static void expect_end(int fd)
+{
+	expect_hang_up(fd);
+	close(fd);
+}
+
 /* The library's answer to a request that has no answer of its own. number 0: it has done it. */
 static void acknowledge(int library, uint32_t request, uint64_t number)
 {
@@ -217,8 +223,7 @@ static void messages_pass_both_ways(void **state)
 	expect_message(frontend, VHOST_USER_SET_OWNER, &number, sizeof(number));
 	assert_int_equal(number, 0);
 	close(frontend);
-	expect_hang_up(library);
-	close(library);
+	expect_end(library);
 }
 
 static void descriptors_pass(void **state)
@@ -334,8 +339,7 @@ static void questions_wait_for_answers(void **state)
 	struct pollfd p = {library, POLLIN, 0};
 	assert_int_equal(poll(&p, 1, 0), 0);
 	close(frontend);
-	expect_hang_up(library);
-	close(library);
+	expect_end(library);
 	close(other);
 	close(other_library);
 }
@@ -428,17 +432,14 @@ static void library_may_hang_up(void **state)
 	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	assert_served(frontend, library);
 	close(library);
-	expect_hang_up(frontend);
-	close(frontend);
+	expect_end(frontend);
 }
 
 /* A frontend that was thrown out for harm is not let in again at once. */
 static void assert_banished(struct bed *bed, int frontend, int library)
 {
-	expect_hang_up(frontend);
-	expect_hang_up(library);
-	close(frontend);
-	close(library);
+	expect_end(frontend);
+	expect_end(library);
 	frontend = vhost_user_connect(bed->path);
 	expect_hang_up(frontend);
 	struct pollfd p = {bed->library_fd, POLLIN, 0};
@@ -458,16 +459,13 @@ static void wait_for_looks(struct bed *bed, unsigned n)
 /* Connects until it is let in, and hangs up. */
 static void wait_to_be_let_in(struct bed *bed)
 {
-	bool let_in = false;
+	struct pollfd p[2] = {{bed->library_fd, POLLIN, 0}};
 
-	for (unsigned i = 0; i < PATIENCE_MS / 10 && !let_in; i++) {
-		int frontend = vhost_user_connect(bed->path);
-		struct pollfd p[] = {{bed->library_fd, POLLIN, 0}, {frontend, POLLIN, 0}};
+	for (unsigned i = 0; p[0].revents == 0; i++, usleep(10000)) {
+		assert_true(i < PATIENCE_MS / 10);
+		p[1] = (struct pollfd){vhost_user_connect(bed->path), POLLIN, 0};
 		assert_true(poll(p, ARRAY_SIZE(p), PATIENCE_MS) > 0);
-		let_in = p[0].revents != 0;
-		close(frontend);
-		if (!let_in)
-			usleep(10000);
+		close(p[1].fd);
 	}
 	close(accept_at(bed->library_fd));
 }
@@ -503,8 +501,7 @@ static void calls_are_looked_at_after_the_end(void **state)
 	assert_int_equal(open_gate(bed, false), 0);
 	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
 	close(frontend);
-	expect_hang_up(library);
-	close(library);
+	expect_end(library);
 	for (unsigned i = 0; i < 3; i++) { /* the guest is quicker each time */
 		unsigned before = atomic_load(&bed->n_looks);
 		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
@@ -512,9 +509,7 @@ static void calls_are_looked_at_after_the_end(void **state)
 			call_watch_note();
 		wait_for_looks(bed, before + 2);
 	}
-	frontend = vhost_user_connect(bed->path); /* it is shut out all the same */
-	expect_hang_up(frontend);
-	close(frontend);
+	expect_end(vhost_user_connect(bed->path)); /* it is shut out all the same */
 	gate_hang_up(bed->gate);
 	wait_for_looks(bed, atomic_load(&bed->n_looks) + 2);
 }
@@ -561,8 +556,7 @@ static void client_connects_as_soon_as_it_can(void **state)
 		close(listen_fd);
 		unlink(bed->path);
 		close(frontend);
-		expect_hang_up(library);
-		close(library);
+		expect_end(library);
 	}
 }
 
