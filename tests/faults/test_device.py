@@ -31,6 +31,16 @@ def preload(forwarder, name, path):
                       f"{name.upper()}={path}", *forwarder.argv]
 
 
+def preload_absent(forwarder, workdir, *names):
+    """Preloads absent.so and returns its directory: a device with a file of its name there is absent."""
+    absent = workdir / "absent"
+    absent.mkdir()
+    for name in names:
+        (absent / name).touch()
+    preload(forwarder, "absent", absent)
+    return absent
+
+
 def test_device_that_does_not_send(workdir, stack):
     """With --zero-copy, the device keeps packets in a VM's memory. The VM leaves all the same, the
     device is restarted, and the next VM is served, with copies until the device is attached again.
@@ -177,11 +187,8 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
 def test_static_device_that_is_missing_at_start(workdir, stack):
     """The other relay has its device and serves its VM; the missing one is logged once, and opened
     when it is there."""
-    absent = workdir / "absent"
-    absent.mkdir()
-    (absent / "net_null0").touch()
     forwarder = Forwarder(workdir, {0: "net_null0", 1: "net_null1"})
-    preload(forwarder, "absent", absent)
+    absent = preload_absent(forwarder, workdir, "net_null0")
     stack.enter_context(forwarder)
     assert forwarder.stats(0)["vf_to_vm"]["internal_state"] == "DPDK_ADDED"
     vms = [stack.enter_context(Frontend(forwarder.socket(relay))).start() for relay in range(2)]
@@ -201,12 +208,10 @@ def test_static_device_that_is_missing_at_start(workdir, stack):
 
 def test_device_that_comes_back_with_less(workdir, stack):
     """The log says so with what it has lost, and what to do."""
-    absent = workdir / "absent"
-    absent.mkdir()
     endpoint = workdir / "metrics"
     forwarder = Forwarder(workdir, {0: "net_null0"},
                           options=["--enable-jumbo", f"--metrics-ep=ipc://{endpoint}"])
-    preload(forwarder, "absent", absent)
+    absent = preload_absent(forwarder, workdir)
     stack.enter_context(forwarder)
     (absent / "poor").touch()
     (absent / "net_null0").touch()
@@ -225,13 +230,11 @@ def test_device_that_comes_back_with_less(workdir, stack):
 
 def test_unlike_members_come_back(workdir, stack, host):
     """All members of a bond are lost, and the one that can do more is back first."""
-    absent = workdir / "absent"
-    absent.mkdir()
     endpoint = workdir / "metrics"
     names = ["net_tap0", "net_null0"]
     devices = ["net_tap0,iface=vtap0", "net_null0"]
     daemon = Daemon(workdir, f"--metrics-ep=ipc://{endpoint}", netns=host)
-    preload(daemon, "absent", absent)
+    absent = preload_absent(daemon, workdir)
     stack.enter_context(daemon)
     daemon.done(ADD, virtio_id=0, name="net_bonding0", mode=1, device=devices)
 
@@ -253,11 +256,8 @@ def test_unlike_members_come_back(workdir, stack, host):
 def test_announcement_waits_for_another_device(workdir, stack):
     """A VM that has migrated here while its device was away is announced by the one that is attached
     instead."""
-    absent = workdir / "absent"
-    absent.mkdir()
-    (absent / "net_null0").touch()
     forwarder = Forwarder(workdir, {0: "net_null0", 1: "net_null1"})
-    preload(forwarder, "absent", absent)
+    preload_absent(forwarder, workdir, "net_null0")
     stack.enter_context(forwarder)
     vm = stack.enter_context(Frontend(forwarder.socket())).start()
     forwarder.wait_vm()
@@ -273,15 +273,13 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     """A bond serves its VM through the other member all the time, by the worker that it was moved
     to. This also holds while the missing member is retried, which happens less and less often and
     is logged once."""
-    away = workdir / "away"
-    away.mkdir()
     endpoint = workdir / "metrics"
     first, second = workers = sorted(os.sched_getaffinity(0))[-2:]
     veths = [Veth(wire, host, inner=f"member{i}") for i in range(2)]
     names = [f"net_af_packet{i}" for i in range(2)]
     devices = [f"{name},iface={veth.outer}" for name, veth in zip(names, veths)]
     daemon = Daemon(workdir, f"--metrics-ep=ipc://{endpoint}", netns=host, cpus=(first, workers))
-    preload(daemon, "absent", away)
+    away = preload_absent(daemon, workdir)
     members = [stack.enter_context(PacketSocket(wire.name, veth.inner)) for veth in veths]
     stack.enter_context(daemon)
     daemon.done(ADD, virtio_id=0, name="net_bonding0", mode=1, device=devices)

@@ -300,8 +300,8 @@ static void full_queue_is_waited_for(void **state)
 	assert_counted(4, 3, 0);
 }
 
-/* A packet of many descriptors finds no room any more, and small ones do. */
-static void room_for_large_packet_is_waited_for(void **state)
+/* A packet of many descriptors and four small ones, to a device with room for a small one. */
+static void send_large_and_small(void)
 {
 	lane.lane.vf->offloads = (struct offload_caps){.checksum = true, .tso = true};
 	device.has_ring = true;
@@ -309,6 +309,12 @@ static void room_for_large_packet_is_waited_for(void **state)
 	send_long_packet(4000, 500);
 	for (unsigned i = 0; i < 4; i++)
 		send_packet(60);
+}
+
+/* A packet of many descriptors finds no room any more, and small ones do. */
+static void room_for_large_packet_is_waited_for(void **state)
+{
+	send_large_and_small();
 	poll_for_almost(9);
 	assert_counted(5, 1, 0);
 	device.n_free = 10;
@@ -320,12 +326,7 @@ static void room_for_large_packet_is_waited_for(void **state)
 /* The same packet, if it is refused although there is room. */
 static void large_refused_packet_is_dropped(void **state)
 {
-	lane.lane.vf->offloads = (struct offload_caps){.checksum = true, .tso = true};
-	device.has_ring = true;
-	device.n_free = 1;
-	send_long_packet(4000, 500);
-	for (unsigned i = 0; i < 4; i++)
-		send_packet(60);
+	send_large_and_small();
 	poll_for_almost(1);
 	for (unsigned i = 0; i < 4; i++) {
 		device.n_free = 1;
