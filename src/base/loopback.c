@@ -15,19 +15,19 @@
 /* False if the address is not one of the loopback interface. */
 static bool set_address(const char *host, uint16_t port, struct sockaddr_storage *addr)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)addr;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 
 	if (strcmp(host, "[::1]") == 0) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		in6->sin6_addr = in6addr_loopback;
+		in6.sin6_addr = in6addr_loopback;
+		memcpy(addr, &in6, sizeof(in6));
 		return true;
 	}
-	in->sin_family = AF_INET;
-	in->sin_port = htons(port);
-	return inet_pton(AF_INET, host, &in->sin_addr) == 1 &&
-	       ntohl(in->sin_addr.s_addr) >> 24 == LOOPBACK_NETWORK;
+	if (inet_pton(AF_INET, host, &in.sin_addr) != 1 ||
+		ntohl(in.sin_addr.s_addr) >> 24 != LOOPBACK_NETWORK)
+		return false;
+	memcpy(addr, &in, sizeof(in));
+	return true;
 }
 
 int loopback_parse(
