@@ -15,12 +15,19 @@
 #include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/hugepages.h"
+#include "core/dpdk/pool.h"
 
 /*
- * What the driver of a bond of mode 4 allocates for a member: at most 2049 packets of 576 bytes,
- * and a cache of 8 KiB for each of 128 threads.
+ * What the driver of a bond of mode 4 allocates for a member: a pool of at most so many packets. In
+ * whole MiB, for what comes with it.
  */
-#define LACP_MEMBER_BYTES (3u << 20)
+#define LACP_PACKETS 2049
+
+static uint64_t lacp_member_bytes(void)
+{
+	return RTE_ALIGN_CEIL(
+		pool_bytes(LACP_PACKETS, sizeof(struct slow_protocol_frame)), 1u << 20);
+}
 
 static const char *remedy(const struct device_id *id)
 {
@@ -116,6 +123,7 @@ void port_close(uint16_t port)
 int port_check_lacp_memory(
 	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err)
 {
+	const uint64_t bytes = lacp_member_bytes();
 	void *probes[BOND_MEMBERS_MAX];
 	unsigned n = 0;
 	int r = 0;
@@ -125,9 +133,9 @@ int port_check_lacp_memory(
 	while (n < n_members && r == 0) {
 		int socket = rte_eth_dev_socket_id(members[n]);
 
-		probes[n] = rte_malloc_socket(NULL, LACP_MEMBER_BYTES, 0, socket);
+		probes[n] = rte_malloc_socket(NULL, bytes, 0, socket);
 		if (probes[n++] == NULL)
-			r = hugepages_missing((uint64_t)n_members * LACP_MEMBER_BYTES, socket, err);
+			r = hugepages_missing(n_members * bytes, socket, err);
 	}
 	while (n > 0)
 		rte_free(probes[--n]);
