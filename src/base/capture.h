@@ -21,10 +21,11 @@
 #include "base/err.h"
 #include "base/limits.h"
 
-#define CAPTURE_VERSION 1
+#define CAPTURE_VERSION 2
 #define CAPTURE_SNAPLEN_MAX 65535
 #define CAPTURE_RING_BYTES (2u << 20) /* a power of two */
 #define CAPTURE_RECORD_ALIGN 8u
+#define CAPTURE_PAGE_BYTES 65536 /* the largest pages of any kernel */
 
 struct capture_request {
 	uint32_t version; /* CAPTURE_VERSION */
@@ -49,7 +50,7 @@ struct capture_ring {
 
 struct capture_rings {
 	struct capture_ring slices[SLICES_MAX];
-	char to_page[4096 - SLICES_MAX * 128]; /* lets each direction be mapped alone */
+	char to_page[CAPTURE_PAGE_BYTES - SLICES_MAX * 128]; /* each direction is mapped alone */
 };
 
 struct capture_memory {

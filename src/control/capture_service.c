@@ -20,7 +20,8 @@
 #define TIMEOUT_US 5000000
 #define CAPTURES_LOGGED 10 /* in one go; see log_limit_pass() */
 
-static_assert(sizeof(struct capture_rings) % 4096 == 0, "a direction can be mapped alone");
+static_assert(
+	sizeof(struct capture_rings) % CAPTURE_PAGE_BYTES == 0, "a direction can be mapped alone");
 
 struct capture {
 	struct local_client *client; /* NULL: the entry is free */
