@@ -47,7 +47,11 @@
 
 struct awake {
 	uint64_t moved_at; /* when the lane last moved a packet or was woken */
-	uint64_t patience; /* how much silence its work has earned */
+	/*
+	 * RAMP times the patience that is left. In whole cycles of a slow TSC, as many CPUs of ARM
+	 * have, a short burst would earn none.
+	 */
+	uint64_t work;
 };
 
 /* The longest rest; also the interval of looking after lanes that doze. */
@@ -67,6 +71,11 @@ static inline bool awake_is_kept(const struct awake *awake, uint64_t now, uint64
 	return awake_silence(awake, now) > DOZE_US * us;
 }
 
+static inline uint64_t awake_patience(const struct awake *awake)
+{
+	return awake->work / RAMP;
+}
+
 /* The lane is polled from now on. */
 static inline void awake_begin(struct awake *awake, uint64_t now)
 {
@@ -77,8 +86,8 @@ static inline void awake_begin(struct awake *awake, uint64_t now)
 static inline void awake_moved(struct awake *awake, uint64_t begin, uint64_t end, uint64_t us)
 {
 	if (unlikely(awake_is_kept(awake, begin, us)))
-		awake->patience -= RTE_MIN(awake->patience, awake_silence(awake, begin));
-	awake->patience = RTE_MIN(awake->patience + (end - begin) / RAMP, DOZE_MAX_US * us);
+		awake->work -= RTE_MIN(awake->work, RAMP * awake_silence(awake, begin));
+	awake->work = RTE_MIN(awake->work + (end - begin), RAMP * DOZE_MAX_US * us);
 	awake->moved_at = end;
 }
 
@@ -101,7 +110,7 @@ static inline uint64_t awake_due_silent(
 {
 	if (!awake_is_kept(awake, now, us))
 		return now;
-	if (awake_silence(awake, now) <= awake->patience)
+	if (awake_silence(awake, now) <= awake_patience(awake))
 		return now + RTE_MIN(PACE_US, latency_us) * us;
 	return now + RTE_MIN(awake_silence(awake, now) / RAMP, awake_look(us, latency_us));
 }
@@ -110,5 +119,5 @@ static inline uint64_t awake_due_silent(
 static inline bool awake_is_over(const struct awake *awake, uint64_t now, bool busy, uint64_t us)
 {
 	return awake_silence(awake, now) >=
-	       RTE_MAX((busy ? DOZE_BUSY_US : DOZE_US) * us, awake->patience);
+	       RTE_MAX((busy ? DOZE_BUSY_US : DOZE_US) * us, awake_patience(awake));
 }

@@ -52,6 +52,20 @@ static void work_earns_patience(void **state)
 	assert_int_equal(stays_awake_us(&awake, false), 100);
 }
 
+/* As much with a TSC of 25 MHz, which counts 7 during a burst. */
+static void short_bursts_earn_patience(void **state)
+{
+	const uint64_t us = 25, burst = 7;
+	uint64_t now = 0;
+	struct awake awake;
+
+	awake_begin(&awake, 0);
+	for (; now < 80 * 1000 * us; now += burst)
+		awake_moved(&awake, now, now + burst, us);
+	assert_false(awake_is_over(&awake, now + 9900 * us, false, us));
+	assert_true(awake_is_over(&awake, now + 10100 * us, false, us));
+}
+
 /*
  * A silence of more than DOZE_US uses up patience. So packets that are further apart, each coming
  * just before the lane would doze, cannot keep a CPU busy for ever.
@@ -144,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dozes_off),
 		cmocka_unit_test(work_earns_patience),
+		cmocka_unit_test(short_bursts_earn_patience),
 		cmocka_unit_test(silence_uses_it_up),
 		cmocka_unit_test(rests_in_silence),
 		cmocka_unit_test(rests_after_work),
