@@ -5,26 +5,34 @@
 
 #include "sched/search.h"
 
+/* The squares of the deviations, since a difference of two sums of squares is mostly rounding. */
+static double variance(const struct search *search, int domain, double mean, unsigned n)
+{
+	double squares = 0;
+
+	for (unsigned i = 0; i < search->input->n_workers; i++)
+		if (search->domain[i] == domain)
+			squares += (search->load[i] - mean) * (search->load[i] - mean);
+	return squares / n;
+}
+
 static struct sched_spread measure(const struct search *search, int domain)
 {
 	struct sched_spread spread = {};
-	double sum = 0, squares = 0;
+	double sum = 0;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < search->input->n_workers; i++) {
-		double load = search->load[i];
-
 		if (search->domain[i] != domain)
 			continue;
 		n++;
-		sum += load;
-		squares += load * load;
-		spread.worst = fmax(spread.worst, load);
+		sum += search->load[i];
+		spread.worst = fmax(spread.worst, search->load[i]);
 	}
 	if (sum > 0) {
 		double mean = sum / n;
 
-		spread.variation = sqrt(fmax(0, squares / n - mean * mean)) / mean;
+		spread.variation = sqrt(variance(search, domain, mean, n)) / mean;
 		spread.imbalance = spread.worst / mean - 1;
 	}
 	return spread;
