@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 /* Default endpoints: where the daemon's services listen, and where clients ask. */
@@ -21,4 +22,10 @@
 static inline bool endpoint_is_ipv6(const char *endpoint)
 {
 	return strncmp(endpoint, "tcp://[", 7) == 0;
+}
+
+/* The socket's path in a ZeroMQ endpoint; NULL if it is not "ipc:///PATH". */
+static inline const char *endpoint_ipc_path(const char *endpoint)
+{
+	return strncmp(endpoint, "ipc:///", 7) == 0 ? endpoint + 6 : NULL;
 }

@@ -23,16 +23,10 @@ static void cleanup_socket(void **socket)
 		zmq_close(*socket);
 }
 
-/* The socket's path; NULL if it is no ipc endpoint with an absolute path. */
-static const char *ipc_path(const char *endpoint)
-{
-	return strncmp(endpoint, "ipc:///", 7) == 0 ? endpoint + 6 : NULL;
-}
-
 /* What no waiting will change; libzmq would try to connect all the time. */
 static int check_permission(const char *endpoint, struct err *err)
 {
-	const char *path = ipc_path(endpoint);
+	const char *path = endpoint_ipc_path(endpoint);
 
 	if (path && access(path, W_OK) < 0 && errno == EACCES)
 		return err_set(err, EACCES,
@@ -44,7 +38,7 @@ static int check_permission(const char *endpoint, struct err *err)
 
 static const char *explain_silence(const char *endpoint)
 {
-	const char *path = ipc_path(endpoint);
+	const char *path = endpoint_ipc_path(endpoint);
 
 	if (!path)
 		return "is virtio-forwarder running, with this endpoint?";

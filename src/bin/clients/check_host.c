@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/endpoints.h"
 #include "base/pid_file.h"
 #include "base/unix_socket.h"
 #include "bin/clients/clients.h"
@@ -129,12 +130,19 @@ static struct config *load(const struct arguments *arguments, struct findings *f
 static bool is_running(const struct config *config)
 {
 	const struct stats_request request = {0};
+	const char *endpoint = config->zmq_stats_ep;
 	struct stats_reply *reply;
 
 	if (pid_file_is_taken(config->pid_dir))
 		return true;
-	if (config->zmq_stats_ep == NULL ||
-		client_stats(config->zmq_stats_ep, &request, &reply, NULL) < 0)
+	if (endpoint == NULL)
+		return false;
+
+	/* client_stats() would wait for a listener until its time is up. */
+	const char *path = endpoint_ipc_path(endpoint);
+	if (path && unix_socket_probe(path) < 0)
+		return false;
+	if (client_stats(endpoint, &request, &reply, NULL) < 0)
 		return false;
 	stats_reply_free(reply);
 	return true;
@@ -178,13 +186,14 @@ static void check_endpoints(const struct config *config, struct findings *findin
 	const char *const endpoints[] = {config->zmq_port_control_ep, config->zmq_stats_ep,
 		config->zmq_core_sched_ep, config->zmq_config_ep, config->metrics_ep,
 		config->capture_ep};
-	static const char ipc[] = "ipc://";
 	struct err err;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(endpoints); i++)
-		if (endpoints[i] != NULL && strncmp(endpoints[i], ipc, strlen(ipc)) == 0 &&
-			unix_socket_check_directory(endpoints[i] + strlen(ipc), &err) == -EPERM)
+	for (unsigned i = 0; i < ARRAY_SIZE(endpoints); i++) {
+		const char *path = endpoints[i] ? endpoint_ipc_path(endpoints[i]) : NULL;
+
+		if (path && unix_socket_check_directory(path, &err) == -EPERM)
 			add_finding(findings, "endpoints", HOST_WARNING, err.text);
+	}
 }
 
 static void check_all(
