@@ -15,6 +15,11 @@ lock() {
 	flock 9
 }
 
+# made FILE [SOURCE...]: true if FILE is there, and neither this script nor a SOURCE is newer.
+made() {
+	[ -e "$1" ] && [ -z "$(find "$0" "$@" -maxdepth 0 -newer "$1")" ]
+}
+
 # work_beside PATH: creates the directory $work next to PATH and changes to it. It is removed when
 # this script ends, however that is.
 work_beside() {
