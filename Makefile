@@ -130,22 +130,14 @@ format: ## clang-format over the tree
 	@$(DEPS) check
 	@scripts/check-format -i
 
-.PHONY: clang
-clang: build-clang/build.ninja ## a build with clang (build-clang/)
-	$(NINJA) build-clang
-
 # A build directory is made once; ninja itself notices changed meson files.
 $(BUILD)/build.ninja:
 	@$(DEPS) build
 	$(MESON_SETUP) $(MESON_OPTIONS) $(BUILD)
 
-build-clang/build.ninja:
-	@$(DEPS) build clang
-	CC=clang $(MESON_SETUP) build-clang
-
 .PHONY: clean
 clean: ## remove the build directories; build/vm and build/dpdk, which take long, stay
-	rm -rf build-static build-asan build-tsan build-clang build-fuzz build-coverage build-trixie
+	rm -rf build-static build-asan build-tsan build-fuzz build-coverage build-trixie
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm ! -name dpdk -exec rm -rf {} +; fi
 
 .PHONY: help
