@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/gate/gate_memory.h"
 
@@ -19,14 +18,15 @@
 #define P_RARP (1ULL << 2)
 #define P_REPLY_ACK (1ULL << 3)
 #define P_MTU (1ULL << 4)
-#define P_BACKEND_REQ (1ULL << 5)
-#define P_BACKEND_SEND_FD (1ULL << 10)
-#define P_HOST_NOTIFIER (1ULL << 11)
 #define P_STATUS (1ULL << 16)
 
-const uint64_t gate_rules_protocol_features = P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_MTU |
-                                              P_BACKEND_REQ | P_BACKEND_SEND_FD | P_HOST_NOTIFIER |
-                                              P_STATUS;
+/*
+ * No BACKEND_REQ: the library would only use its channel to ask for translations of an IOMMU, which
+ * guests are not offered. And it would close the channel, which may be any socket: with a message
+ * in it that has a file on FUSE, its thread would wait.
+ */
+const uint64_t gate_rules_protocol_features =
+	P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_MTU | P_STATUS;
 
 #define RING_FLAG_LOG 1
 
@@ -285,7 +285,7 @@ static int check_get_vring_base(struct gate_rules *rules, const struct vhost_use
 	return 0;
 }
 
-/* Any other file might block whoever writes to it. */
+/* Any other file might block whoever writes to it, or closes it. Asks no file server. */
 static bool is_eventfd(int fd)
 {
 	char link[64], target[64];
@@ -298,6 +298,18 @@ static bool is_eventfd(int fd)
 	return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
+static int check_eventfd(int fd, struct err *err)
+{
+	return is_eventfd(fd) ? 0 : refuse(err, "a descriptor that is no eventfd");
+}
+
+/* The library closes it. */
+static int check_set_log_fd(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	return check_eventfd(fds[0], err);
+}
+
 static int check_ring_fd(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -306,9 +318,7 @@ static int check_ring_fd(struct gate_rules *rules, const struct vhost_user_messa
 	if ((number & ~(uint64_t)(VHOST_USER_RING_MASK | VHOST_USER_NO_FD)) != 0 ||
 		find_ring(rules, number & VHOST_USER_RING_MASK) == NULL)
 		return refuse(err, "a ring number out of range");
-	if (!(number & VHOST_USER_NO_FD) && !is_eventfd(fds[0]))
-		return refuse(err, "a descriptor that is no eventfd");
-	return 0;
+	return number & VHOST_USER_NO_FD ? 0 : check_eventfd(fds[0], err);
 }
 
 static int check_set_vring_kick(struct gate_rules *rules, const struct vhost_user_message *message,
@@ -350,16 +360,6 @@ static int check_net_set_mtu(struct gate_rules *rules, const struct vhost_user_m
 	return check_negotiated(rules, P_MTU, err);
 }
 
-static int check_set_backend_req_fd(struct gate_rules *rules,
-	const struct vhost_user_message *message, const int *fds, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fds[0], &st) < 0 || !S_ISSOCK(st.st_mode))
-		return refuse(err, "a descriptor that is no socket");
-	return check_negotiated(rules, P_BACKEND_REQ, err);
-}
-
 static int check_set_status(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -393,7 +393,7 @@ static const struct request {
 	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", PAYLOAD(memory), ONE_A_REGION, false,
 		check_set_mem_table},
 	[VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", PAYLOAD(log), ONE, true, check_set_log_base},
-	[VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, ONE, false, NULL},
+	[VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, ONE, false, check_set_log_fd},
 	[VHOST_USER_SET_VRING_NUM] = {"SET_VRING_NUM", PAYLOAD(ring), NONE, false,
 		check_set_vring_num},
 	[VHOST_USER_SET_VRING_ADDR] = {"SET_VRING_ADDR", PAYLOAD(addr), NONE, false,
@@ -416,8 +416,6 @@ static const struct request {
 		check_set_vring_enable},
 	[VHOST_USER_SEND_RARP] = {"SEND_RARP", PAYLOAD(number), NONE, false, check_send_rarp},
 	[VHOST_USER_NET_SET_MTU] = {"NET_SET_MTU", PAYLOAD(number), NONE, false, check_net_set_mtu},
-	[VHOST_USER_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", 0, ONE, false,
-		check_set_backend_req_fd},
 	[VHOST_USER_SET_STATUS] = {"SET_STATUS", PAYLOAD(number), NONE, false, check_set_status},
 	[VHOST_USER_GET_STATUS] = {"GET_STATUS", 0, NONE, true, NULL},
 };

@@ -451,8 +451,21 @@ static void only_eventfds_call(void **state)
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 0, bed->memory_fd) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, RINGS_MAX, bed->event_fd) < 0);
 	assert_true(say_fd(bed, VHOST_USER_SET_VRING_CALL, 1ULL << 32, bed->event_fd) < 0);
+	assert_int_equal(say(bed, VHOST_USER_SET_LOG_FD, NULL, 0, &bed->event_fd, 1), 0);
+	assert_true(say(bed, VHOST_USER_SET_LOG_FD, NULL, 0, &bed->memory_fd, 1) < 0);
 	close(pipes[0]);
 	close(pipes[1]);
+}
+
+/* It could be a socket whose messages have any descriptors, and the library closes it. */
+static void there_is_no_backend_channel(void **state)
+{
+	const uint32_t set_backend_req_fd = 21;
+	const uint64_t backend_req = 1ULL << 5;
+	size_t min, max;
+
+	assert_false(gate_rules_payload(set_backend_req_fd, &min, &max));
+	assert_false(gate_rules_protocol_features & backend_req);
 }
 
 static void logs_are_checked(void **state)
@@ -565,6 +578,7 @@ int main(void)
 		BED_TEST(addresses_are_checked),
 		BED_TEST(packed_addresses_are_checked),
 		BED_TEST(only_eventfds_call),
+		cmocka_unit_test(there_is_no_backend_channel),
 		BED_TEST(logs_are_checked),
 		BED_TEST(only_what_was_negotiated),
 		cmocka_unit_test(answers_are_known),
