@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/endpoints.h"
 #include "base/loopback.h"
 #include "base/number.h"
 #include "base/ovsdb_endpoint.h"
@@ -309,7 +310,7 @@ static int check_endpoints(
 
 		if (!endpoint)
 			continue;
-		if (!config->allow_tcp_endpoints && strncmp(endpoint, "ipc://", 6) != 0)
+		if (!config->allow_tcp_endpoints && !endpoint_ipc_path(endpoint))
 			return refuse(sources, all[i].id, err,
 				"'%s' would let anyone on the network control the daemon, without "
 				"a "
@@ -332,7 +333,7 @@ static int check_metrics(
 	socklen_t length;
 	struct err reason;
 
-	if (!config->metrics_ep || strncmp(config->metrics_ep, "ipc://", 6) == 0 ||
+	if (!config->metrics_ep || endpoint_ipc_path(config->metrics_ep) ||
 		loopback_parse(config->metrics_ep, &addr, &length, &reason) == 0)
 		return 0;
 	return refuse(sources, OPT_METRICS, err, "%s", reason.text);
@@ -341,7 +342,7 @@ static int check_metrics(
 static int check_capture(
 	const struct config *config, const struct sources *sources, struct err *err)
 {
-	if (!config->capture_ep || strncmp(config->capture_ep, "ipc://", 6) == 0)
+	if (!config->capture_ep || endpoint_ipc_path(config->capture_ep))
 		return 0;
 	return refuse(sources, OPT_CAPTURE, err,
 		"'%s' is no UNIX socket, and packets go to no other place; write "

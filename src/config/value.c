@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/endpoints.h"
 #include "base/number.h"
 #include "config/config.h"
 #include "config/option.h"
@@ -85,10 +86,8 @@ int value_socket_pattern(
 int value_endpoint(
 	const struct config_option *option, const char *text, void *target, struct err *err)
 {
-	static const char ipc[] = "ipc://";
-	static const char inproc[] = "inproc://";
-	const size_t ipc_length = strlen(ipc);
-	const char *scheme_end = strstr(text, "://");
+	static const char ipc[] = "ipc://", inproc[] = "inproc://";
+	const char *scheme_end = strstr(text, "://"), *path = endpoint_ipc_path(text);
 	int as_bool = value_as_bool(text);
 
 	if (as_bool >= 0)
@@ -102,13 +101,11 @@ int value_endpoint(
 			"'%s' is within one process, so nobody else could reach it; write "
 			"ipc:///directory/file",
 			text);
-	if (strncmp(text, ipc, ipc_length) != 0)
-		return store(option, text, target, err);
 	/* No relative path, and no abstract socket, which no file mode protects. */
-	if (text[ipc_length] != '/')
+	if (!path && strncmp(text, ipc, strlen(ipc)) == 0)
 		return err_set(err, EINVAL,
 			"'%s' names no absolute path; write ipc:///directory/file", text);
-	if (strlen(text) >= ipc_length + SOCKET_PATH_SIZE)
+	if (path && strlen(path) >= SOCKET_PATH_SIZE)
 		return err_set(err, EINVAL, "'%s' is longer than a socket's path may be (%d)", text,
 			SOCKET_PATH_SIZE - 1);
 	return store(option, text, target, err);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/capture.h"
+#include "base/endpoints.h"
 #include "base/log.h"
 #include "control/ipc_listener.h"
 #include "control/local_server.h"
@@ -252,7 +253,7 @@ int capture_service_new(struct capture_service **ret_service, sd_event *event, c
 	service->tap = tap;
 	service->userdata = userdata;
 	service->log_limit = (struct log_limit)LOG_LIMIT(CAPTURES_LOGGED);
-	int r = ipc_listener_new(&service->listener, endpoint + strlen("ipc://"), err);
+	int r = ipc_listener_new(&service->listener, endpoint_ipc_path(endpoint), err);
 	if (r == 0)
 		r = local_server_new(&service->server, event,
 			&(struct local_server_options){

@@ -30,12 +30,11 @@ struct capture_source {
 
 static int connect_to(int fd, const char *endpoint, struct err *err)
 {
-	static const char ipc[] = "ipc://";
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_MS / 1000};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	const char *path = endpoint + strlen(ipc);
+	const char *path = endpoint_ipc_path(endpoint);
 
-	if (strncmp(endpoint, ipc, strlen(ipc)) != 0 || strlen(path) >= sizeof(addr.sun_path))
+	if (!path || strlen(path) >= sizeof(addr.sun_path))
 		return err_set(
 			err, EINVAL, "'%s' is no endpoint like %s", endpoint, CAPTURE_ENDPOINT);
 	strcpy(addr.sun_path, path);

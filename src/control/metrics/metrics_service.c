@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/endpoints.h"
 #include "base/log.h"
 #include "base/loopback.h"
 #include "control/ipc_listener.h"
@@ -15,8 +16,6 @@
 #define CLIENTS_MAX 16
 #define TIMEOUT_US 5000000
 #define FRESH_NS 1000000000 /* for so long all clients get the same snapshot */
-
-static const char ipc[] = "ipc://";
 
 struct text {
 	char *data; /* NULL: not made yet */
@@ -159,9 +158,11 @@ static int open_loopback(struct metrics_service *service, const char *endpoint, 
 
 static int open_socket(struct metrics_service *service, const char *endpoint, struct err *err)
 {
-	if (strncmp(endpoint, ipc, strlen(ipc)) != 0)
+	const char *path = endpoint_ipc_path(endpoint);
+
+	if (path == NULL)
 		return open_loopback(service, endpoint, err);
-	int r = ipc_listener_new(&service->listener, endpoint + strlen(ipc), err);
+	int r = ipc_listener_new(&service->listener, path, err);
 	if (r < 0)
 		return err_prefix(err, r, "metrics endpoint");
 	service->fd = ipc_listener_fd(service->listener);

@@ -15,8 +15,6 @@
 #include "control/turn.h"
 #include "wire/message.h"
 
-#define IPC_PREFIX "ipc://"
-
 #define REQUESTS_PER_TURN 16
 #define FRAMES_SKIPPED_PER_TURN 1024
 #define ANSWERS_QUEUED_MAX (2 * REQUESTS_PER_TURN) /* a connection */
@@ -343,14 +341,10 @@ static int set_options(struct zmq_service *service, struct err *err)
  */
 static int service_bind(struct zmq_service *service, struct err *err)
 {
-	const char *path = service->address + strlen(IPC_PREFIX);
-	bool ipc = strncmp(service->address, IPC_PREFIX, strlen(IPC_PREFIX)) == 0;
+	const char *path = endpoint_ipc_path(service->address);
 	int fd, r;
 
-	if (ipc && *path != '/')
-		return err_set(
-			err, EINVAL, "endpoint %s: the path is not absolute", service->address);
-	if (ipc) {
+	if (path) {
 		r = ipc_listener_new(&service->listener, path, err);
 		if (r < 0)
 			return r;
@@ -361,7 +355,7 @@ static int service_bind(struct zmq_service *service, struct err *err)
 	if (zmq_bind(service->socket, service->address) < 0)
 		return err_set(err, errno, "cannot listen on %s: %s", service->address,
 			zmq_strerror(errno));
-	if (ipc)
+	if (path)
 		ipc_listener_give_fd(service->listener);
 	return 0;
 }
