@@ -25,9 +25,9 @@ struct added_port {
 };
 
 struct command_file {
-	char path[PATH_MAX];
+	const char *path;
 	const char *name; /* the last part of the path */
-	char *sysfs;
+	const char *sysfs;
 	int directory_fd;
 	command_file_apply *apply;
 	void *userdata;
@@ -213,18 +213,18 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 	return 0;
 }
 
-static int open_directory(struct command_file *file, const char *path, struct err *err)
+static int open_directory(struct command_file *file, struct err *err)
 {
+	const char *path = file->path;
 	char directory[PATH_MAX];
 	const char *slash;
 
-	if (path[0] != '/' || strlen(path) >= sizeof(file->path) || strrchr(path, '/')[1] == '\0')
+	if (path[0] != '/' || strlen(path) >= sizeof(directory) || strrchr(path, '/')[1] == '\0')
 		return err_set(
 			err, EINVAL, "command file \"%s\": not the absolute path of a file", path);
-	strcpy(file->path, path);
-	slash = strrchr(file->path, '/');
+	slash = strrchr(path, '/');
 	file->name = slash + 1;
-	snprintf(directory, sizeof(directory), "%.*s", (int)MAX(slash - file->path, 1), file->path);
+	snprintf(directory, sizeof(directory), "%.*s", (int)MAX(slash - path, 1), path);
 	file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (file->directory_fd < 0)
 		return err_set(err, errno, "command file %s: cannot open the directory: %s", path,
@@ -244,15 +244,14 @@ int command_file_new(struct command_file **ret_file, sd_event *event,
 	file->apply = apply;
 	file->userdata = userdata;
 	file->warnings = (struct log_limit)LOG_LIMIT(5);
+	file->path = options->path;
+	file->sysfs = options->sysfs ? options->sysfs : SYSFS_ROOT;
 	file->directory_fd = -1;
-	r = open_directory(file, options->path ? options->path : COMMAND_FILE_DEFAULT, err);
+	r = open_directory(file, err);
 	if (r < 0)
 		goto failed;
-	file->sysfs = strdup(options->sysfs ? options->sysfs : SYSFS_ROOT);
-	r = file->sysfs ? 0 : -ENOMEM;
-	if (r >= 0)
-		r = sd_event_add_inotify_fd(event, &file->watch, file->directory_fd,
-			IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
+	r = sd_event_add_inotify_fd(event, &file->watch, file->directory_fd,
+		IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &file->turn, on_turn, file);
 	if (r < 0) {
@@ -276,7 +275,6 @@ struct command_file *command_file_free(struct command_file *file)
 	if (file->directory_fd >= 0)
 		close(file->directory_fd);
 	free(file->commands);
-	free(file->sysfs);
 	free(file);
 	return NULL;
 }

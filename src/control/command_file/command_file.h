@@ -18,12 +18,10 @@
 #include "base/err.h"
 #include "control/op.h"
 
-#define COMMAND_FILE_DEFAULT "/tmp/vio_cmd"
-
 struct command_file;
 
 struct command_file_options {
-	const char *path;  /* NULL: COMMAND_FILE_DEFAULT; the directory must exist */
+	const char *path;  /* the directory must exist */
 	const char *sysfs; /* the root of sysfs; NULL: /sys */
 };
 
@@ -32,7 +30,7 @@ typedef void command_file_apply(void *userdata, const struct op *op, struct op_r
 
 /*
  * Starts to watch for the file on the event loop of the control thread. A file that exists already
- * is taken when the loop runs. Strings are copied.
+ * is taken when the loop runs. The options' strings must stay.
  */
 int command_file_new(struct command_file **ret_file, sd_event *event,
 	const struct command_file_options *options, command_file_apply *apply, void *userdata,

@@ -27,8 +27,7 @@
 struct ovsdb_monitor {
 	sd_event *event;
 	struct ovsdb_endpoint endpoint;
-	char *sysfs;
-	char *private_key, *certificate, *ca_cert;
+	struct stream_credentials credentials;
 	unsigned probe_ms;
 	struct reconciler reconciler;
 
@@ -226,15 +225,10 @@ static void connect_now(struct ovsdb_monitor *monitor)
 		.message = on_message,
 		.closed = on_closed,
 	};
-	const struct stream_credentials credentials = {
-		.private_key = monitor->private_key,
-		.certificate = monitor->certificate,
-		.ca_cert = monitor->ca_cert,
-	};
 	struct err err = {""};
 
 	watch_directory(monitor);
-	if (jsonrpc_new(&monitor->rpc, monitor->event, &monitor->endpoint, &credentials,
+	if (jsonrpc_new(&monitor->rpc, monitor->event, &monitor->endpoint, &monitor->credentials,
 		    monitor->probe_ms, &callbacks, monitor, &err) < 0)
 		connect_later(monitor, &err);
 }
@@ -245,26 +239,6 @@ static int on_reconnect_timer(sd_event_source *source, uint64_t usec, void *user
 
 	if (!monitor->rpc)
 		connect_now(monitor);
-	return 0;
-}
-
-static int copy(char **ret_copy, const char *text)
-{
-	if (!text)
-		return 0;
-	*ret_copy = strdup(text);
-	return *ret_copy ? 0 : -ENOMEM;
-}
-
-static int copy_options(struct ovsdb_monitor *monitor, const struct ovsdb_monitor_options *options)
-{
-	monitor->probe_ms = options->probe_ms ? options->probe_ms : PROBE_DEFAULT_MS;
-	if (copy(&monitor->sysfs, options->sysfs ? options->sysfs : SYSFS_ROOT) < 0 ||
-		copy(&monitor->private_key, options->credentials.private_key) < 0 ||
-		copy(&monitor->certificate, options->credentials.certificate) < 0 ||
-		copy(&monitor->ca_cert, options->credentials.ca_cert) < 0)
-		return -ENOMEM;
-	monitor->reconciler.sysfs = monitor->sysfs;
 	return 0;
 }
 
@@ -294,6 +268,9 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	if (!monitor)
 		return err_set(err, ENOMEM, "out of memory");
 	monitor->event = sd_event_ref(event);
+	monitor->credentials = options->credentials;
+	monitor->probe_ms = options->probe_ms ? options->probe_ms : PROBE_DEFAULT_MS;
+	monitor->reconciler.sysfs = options->sysfs ? options->sysfs : SYSFS_ROOT;
 	monitor->reconciler.apply = apply;
 	monitor->reconciler.userdata = userdata;
 	monitor->reconciler.log_limit = (struct log_limit)LOG_LIMIT(PROBLEMS_LOGGED);
@@ -302,10 +279,8 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	r = ovsdb_endpoint_parse(options->endpoint, &monitor->endpoint, err);
 	if (r < 0)
 		goto failed;
-	r = copy_options(monitor, options);
-	if (r >= 0)
-		r = sd_event_add_time_relative(event, &monitor->reconnect_timer, CLOCK_MONOTONIC, 0,
-			0, on_reconnect_timer, monitor);
+	r = sd_event_add_time_relative(event, &monitor->reconnect_timer, CLOCK_MONOTONIC, 0, 0,
+		on_reconnect_timer, monitor);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &monitor->run_timer, CLOCK_MONOTONIC,
 			UINT64_MAX / 4, TURN_TIMER_ACCURACY_US, on_run_timer, monitor);
@@ -332,10 +307,6 @@ struct ovsdb_monitor *ovsdb_monitor_free(struct ovsdb_monitor *monitor)
 	sd_event_source_disable_unref(monitor->run_timer);
 	sd_event_source_disable_unref(monitor->uevents);
 	rows_fini(&monitor->reconciler.rows);
-	free(monitor->sysfs);
-	free(monitor->private_key);
-	free(monitor->certificate);
-	free(monitor->ca_cert);
 	sd_event_unref(monitor->event);
 	free(monitor);
 	return NULL;

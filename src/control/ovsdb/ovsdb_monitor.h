@@ -38,7 +38,7 @@ typedef void ovsdb_monitor_apply(void *userdata, const struct op *op, struct op_
 
 /*
  * Starts to follow the database, which need not be there yet: the monitor waits for it. Fails only
- * for bad options (-EINVAL) or lack of resources. Strings are copied.
+ * for bad options (-EINVAL) or lack of resources. The options' strings must stay.
  */
 int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	const struct ovsdb_monitor_options *options, ovsdb_monitor_apply *apply, void *userdata,

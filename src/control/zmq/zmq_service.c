@@ -37,7 +37,7 @@ struct received {
 
 struct zmq_service {
 	const char *name; /* for log lines: the last part of the address */
-	char *address;
+	const char *address;
 	void *socket;
 	struct ipc_listener *listener; /* NULL if the endpoint is not ipc */
 	sd_event_source *readable;     /* ZMQ_FD */
@@ -387,11 +387,7 @@ int zmq_service_new(struct zmq_service **ret_service, const struct zmq_endpoint 
 	service->handler = handler;
 	service->userdata = userdata;
 	service->garbage_limit = (struct log_limit)LOG_LIMIT(3);
-	service->address = strdup(endpoint->address);
-	if (!service->address) {
-		r = err_set(err, ENOMEM, "out of memory");
-		goto fail;
-	}
+	service->address = endpoint->address;
 	slash = strrchr(service->address, '/');
 	service->name = slash ? slash + 1 : service->address;
 
@@ -427,7 +423,6 @@ struct zmq_service *zmq_service_free(struct zmq_service *service)
 	ipc_listener_free(service->listener);
 	if (service->socket)
 		zmq_close(service->socket);
-	free(service->address);
 	free(service);
 	return NULL;
 }

@@ -42,7 +42,7 @@ struct wire_message;
 struct zmq_service;
 struct zmq_request;
 
-/* Where a service is to listen. */
+/* Where a service is to listen. The address must outlive the service. */
 struct zmq_endpoint {
 	sd_event *event;
 	void *zmq_ctx;
