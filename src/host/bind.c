@@ -344,46 +344,40 @@ int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_a
 typedef int bind_one(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err);
 
-/* Calls `one` for the devices of one entry. Returns 0 or the code of the first error. */
-static int bind_entry(const char *sysfs, const char *entry, bind_one *one, host_bind_report *report,
-	void *userdata)
+/* Calls `one` for the devices of one entry. */
+static void bind_entry(const char *sysfs, const char *entry, bind_one *one,
+	host_bind_report *report, void *userdata)
 {
 	_cleanup_free_ struct pci_addr *addrs = NULL;
 	char text[PCI_ADDR_TEXT_SIZE];
 	struct err err = {""};
 	unsigned n = 0;
-	int r, first = 0;
+	int r;
 
-	first = host_bind_parse(sysfs, entry, &addrs, &n, &err);
-	if (first < 0)
-		report(userdata, entry, first, &err);
+	r = host_bind_parse(sysfs, entry, &addrs, &n, &err);
+	if (r < 0)
+		report(userdata, entry, r, &err);
 	for (unsigned i = 0; i < n; i++) {
 		err.text[0] = '\0';
 		r = one(sysfs, &addrs[i], HOST_BIND_DRIVER, &err);
 		pci_addr_format(&addrs[i], text);
 		report(userdata, text, r, &err);
-		first = first < 0 ? first : MIN(r, 0);
 	}
-	return first;
 }
 
-static int bind_list(const char *sysfs, const char *list, bind_one *one, host_bind_report *report,
+static void bind_list(const char *sysfs, const char *list, bind_one *one, host_bind_report *report,
 	void *userdata)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *entry;
-	int r, first = copy ? 0 : -ENOMEM;
 
-	while ((entry = next_entry(&rest))) {
-		r = bind_entry(sysfs, entry, one, report, userdata);
-		first = first < 0 ? first : r;
-	}
-	return first;
+	while ((entry = next_entry(&rest)))
+		bind_entry(sysfs, entry, one, report, userdata);
 }
 
-int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata)
+void host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata)
 {
-	return bind_list(sysfs, list, host_bind_device, report, userdata);
+	bind_list(sysfs, list, host_bind_device, report, userdata);
 }
 
 void host_bind_foresee(

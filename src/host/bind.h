@@ -58,10 +58,9 @@ typedef void host_bind_report(void *userdata, const char *name, int r, const str
 
 /*
  * Binds all devices of a list to vfio-pci. Calls `report` for each device, and for each entry that
- * names none. An error does not keep the rest from being bound. Returns 0, or the code of the first
- * error.
+ * names none. An error does not keep the rest from being bound.
  */
-int host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata);
+void host_bind(const char *sysfs, const char *list, host_bind_report *report, void *userdata);
 
 /*
  * Reports what host_bind() would do, but binds nothing: 1 for a device that would be bound, 0 for

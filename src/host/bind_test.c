@@ -23,6 +23,7 @@ static struct {
 	const char *refused;     /* the driver that refuses; NULL for none */
 	int write_error;         /* error of every write; 0 for none */
 	char reports[1024];
+	int first_error; /* of the reports; 0: none */
 	int probes;
 } kernel;
 
@@ -111,12 +112,17 @@ static void note(void *userdata, const char *name, int r, const struct err *err)
 
 	assert_true((r < 0) == (err->text[0] != '\0'));
 	snprintf(kernel.reports + length, sizeof(kernel.reports) - length, "%s=%d ", name, r);
+	if (r < 0 && kernel.first_error == 0)
+		kernel.first_error = r;
 }
 
+/* Returns 0 or the code of the first error. */
 static int bind_list(const char *list)
 {
 	kernel.reports[0] = '\0';
-	return host_bind(kernel.fs.root, list, note, NULL);
+	kernel.first_error = 0;
+	host_bind(kernel.fs.root, list, note, NULL);
+	return kernel.first_error;
 }
 
 static void assert_driver(const char *addr_text, const char *driver)
