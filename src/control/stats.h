@@ -101,3 +101,6 @@ struct stats_view {
 	unsigned n_workers;
 	struct worker_stats workers[WORKERS_MAX];
 };
+
+/* Fills in the present statistics. Must be quick. */
+typedef void stats_snapshot(void *userdata, struct stats_view *ret_view);

@@ -29,7 +29,7 @@ struct command_file {
 	const char *name; /* the last part of the path */
 	const char *sysfs;
 	int directory_fd;
-	command_file_apply *apply;
+	op_apply *apply;
 	void *userdata;
 	sd_event_source *watch;
 	sd_event_source *turn;    /* one-shot: looks for the file, or continues with its commands */
@@ -233,7 +233,7 @@ static int open_directory(struct command_file *file, struct err *err)
 }
 
 int command_file_new(struct command_file **ret_file, sd_event *event,
-	const struct command_file_options *options, command_file_apply *apply, void *userdata,
+	const struct command_file_options *options, op_apply *apply, void *userdata,
 	struct err *err)
 {
 	struct command_file *file = calloc(1, sizeof(*file));

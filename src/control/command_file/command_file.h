@@ -25,14 +25,11 @@ struct command_file_options {
 	const char *sysfs; /* the root of sysfs; NULL: /sys */
 };
 
-/* Does the operation before it returns, and fills *ret_result. */
-typedef void command_file_apply(void *userdata, const struct op *op, struct op_result *ret_result);
-
 /*
  * Starts to watch for the file on the event loop of the control thread. A file that exists already
  * is taken when the loop runs. The options' strings must stay.
  */
 int command_file_new(struct command_file **ret_file, sd_event *event,
-	const struct command_file_options *options, command_file_apply *apply, void *userdata,
+	const struct command_file_options *options, op_apply *apply, void *userdata,
 	struct err *err);
 struct command_file *command_file_free(struct command_file *file);

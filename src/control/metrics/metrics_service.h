@@ -20,7 +20,7 @@ struct metrics_service;
 struct metrics_source {
 	const char *version; /* of the daemon; both strings must stay */
 	const char *dpdk;
-	void (*snapshot)(void *userdata, struct stats_view *ret_view);
+	stats_snapshot *snapshot;
 	/* Fills in the device counters, by relay id; see forwarder_read_devices(). */
 	void (*devices)(void *userdata, struct device_counters ret_counters[static RELAYS_MAX]);
 	void *userdata;

@@ -259,7 +259,7 @@ static void watch_uevents(struct ovsdb_monitor *monitor)
 }
 
 int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
-	const struct ovsdb_monitor_options *options, ovsdb_monitor_apply *apply, void *userdata,
+	const struct ovsdb_monitor_options *options, op_apply *apply, void *userdata,
 	struct err *err)
 {
 	struct ovsdb_monitor *monitor = calloc(1, sizeof(*monitor));

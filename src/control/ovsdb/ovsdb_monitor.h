@@ -33,15 +33,12 @@ struct ovsdb_monitor_options {
 	unsigned probe_ms; /* silence before the server is probed with an echo; 0: 5000 */
 };
 
-/* Does the operation before it returns, and fills *ret_result. */
-typedef void ovsdb_monitor_apply(void *userdata, const struct op *op, struct op_result *ret_result);
-
 /*
  * Starts to follow the database, which need not be there yet: the monitor waits for it. Fails only
  * for bad options (-EINVAL) or lack of resources. The options' strings must stay.
  */
 int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
-	const struct ovsdb_monitor_options *options, ovsdb_monitor_apply *apply, void *userdata,
+	const struct ovsdb_monitor_options *options, op_apply *apply, void *userdata,
 	struct err *err);
 
 /* Stops following; the relays stay as they are. Must not be called from within apply(). */

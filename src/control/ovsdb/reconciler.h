@@ -7,12 +7,11 @@
  */
 
 #include "base/log.h"
-#include "control/ovsdb/ovsdb_monitor.h"
 #include "control/ovsdb/ports.h"
 
 struct reconciler {
 	const char *sysfs;
-	ovsdb_monitor_apply *apply;
+	op_apply *apply;
 	void *userdata;
 	struct rows rows;
 	struct port have[RELAYS_MAX];       /* applied and not removed since */

@@ -9,7 +9,7 @@
 
 struct port_control_service {
 	struct zmq_service *zmq;
-	port_control_apply *apply;
+	op_apply *apply;
 	void *userdata;
 	struct log_limit refusal_limit;
 };
@@ -34,8 +34,7 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 }
 
 int port_control_service_new(struct port_control_service **ret_service,
-	const struct zmq_endpoint *endpoint, port_control_apply *apply, void *userdata,
-	struct err *err)
+	const struct zmq_endpoint *endpoint, op_apply *apply, void *userdata, struct err *err)
 {
 	struct port_control_service *service = calloc(1, sizeof(*service));
 	int r;

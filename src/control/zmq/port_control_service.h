@@ -8,14 +8,8 @@
 
 struct port_control_service;
 
-/*
- * Does the operation or changes nothing, and fills *ret_result, which comes zeroed. `op` has been
- * validated by itself, but not yet against the existing relays.
- */
-typedef void port_control_apply(void *userdata, const struct op *op, struct op_result *ret_result);
-
+/* `apply` is called with operations that are valid by themselves, whatever the relays are. */
 int port_control_service_new(struct port_control_service **ret_service,
-	const struct zmq_endpoint *endpoint, port_control_apply *apply, void *userdata,
-	struct err *err);
+	const struct zmq_endpoint *endpoint, op_apply *apply, void *userdata, struct err *err);
 
 struct port_control_service *port_control_service_free(struct port_control_service *service);

@@ -15,9 +15,6 @@
 
 struct stats_service;
 
-/* Fills in the present statistics. Must be quick. */
-typedef void stats_snapshot(void *userdata, struct stats_view *ret_view);
-
 int stats_service_new(struct stats_service **ret_service, const struct zmq_endpoint *endpoint,
 	stats_snapshot *snapshot, void *userdata, struct err *err);
 
