@@ -17,8 +17,6 @@
 #include "core/vf/vf.h"
 
 #define CAPTURES_MAX 4
-#define CLIENTS_MAX 16
-#define TIMEOUT_US 5000000
 #define CAPTURES_LOGGED 10 /* in one go; see log_limit_pass() */
 
 static_assert(
@@ -258,9 +256,7 @@ int capture_service_new(struct capture_service **ret_service, sd_event *event, c
 		r = local_server_new(&service->server, event,
 			&(struct local_server_options){
 				.fd = ipc_listener_fd(service->listener),
-				.clients_max = CLIENTS_MAX,
 				.request_max = sizeof(struct capture_request),
-				.timeout_us = TIMEOUT_US,
 				.on_request = on_request,
 				.on_gone = on_gone,
 				.userdata = service,

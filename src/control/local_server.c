@@ -11,6 +11,9 @@
 
 #include "base/util.h"
 
+#define CLIENTS_MAX 16
+#define TIMEOUT_US 5000000
+
 enum state {
 	RECEIVING, /* the request */
 	ANSWERING,
@@ -148,7 +151,7 @@ static bool make_room(struct local_server *server)
 		if (victim == NULL && client->state != KEPT)
 			victim = client;
 	}
-	if (n < server->options.clients_max)
+	if (n < CLIENTS_MAX)
 		return true;
 	if (victim == NULL)
 		return false;
@@ -185,7 +188,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	if (sd_event_add_io(server->event, &client->io, connection, EPOLLIN, on_client, client) <
 			0 ||
 		sd_event_add_time_relative(server->event, &client->deadline, CLOCK_MONOTONIC,
-			server->options.timeout_us, 0, on_deadline, client) < 0)
+			TIMEOUT_US, 0, on_deadline, client) < 0)
 		client_free(client);
 	return 0;
 }

@@ -5,17 +5,16 @@
  * A server on a listening stream socket that serves one request per connection, run by the control
  * thread's event loop. It never blocks, and everything that a client can make us keep is bounded:
  *
- *   connections      `clients_max`. One more closes the oldest one that is not kept; if all are
- *                    kept, the new one is closed
+ *   connections      16. One more closes the oldest one that is not kept; if all are kept, the new
+ *                    one is closed
  *   request          `request_max` bytes, and as many again after its end
- *   time             `timeout_us` from the connection to the last byte of the answer
+ *   time             5 s from the connection to the last byte of the answer
  *   work at a time   one read or write per connection, then the other event sources have a turn
  *
  * All functions: control thread.
  */
 
 #include <stddef.h>
-#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -31,9 +30,7 @@ enum local_verdict {
 
 struct local_server_options {
 	int fd; /* listening and non-blocking; the caller keeps and closes it */
-	unsigned clients_max;
 	size_t request_max;
-	uint64_t timeout_us;
 	/*
 	 * Judges all bytes received so far. Must not return LOCAL_MORE once there are request_max
 	 * bytes: the connection is closed then.

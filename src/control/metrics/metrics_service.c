@@ -13,8 +13,6 @@
 #include "control/metrics/request.h"
 #include "control/metrics/text.h"
 
-#define CLIENTS_MAX 16
-#define TIMEOUT_US 5000000
 #define FRESH_NS 1000000000 /* for so long all clients get the same snapshot */
 
 struct text {
@@ -187,9 +185,7 @@ int metrics_service_new(struct metrics_service **ret_service, sd_event *event, c
 		r = local_server_new(&service->server, event,
 			&(struct local_server_options){
 				.fd = service->fd,
-				.clients_max = CLIENTS_MAX,
 				.request_max = HTTP_REQUEST_MAX,
-				.timeout_us = TIMEOUT_US,
 				.on_request = on_request,
 				.userdata = service,
 			},
