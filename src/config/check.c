@@ -14,7 +14,6 @@
 #include "base/loopback.h"
 #include "base/number.h"
 #include "base/ovsdb_endpoint.h"
-#include "config/value.h"
 
 /* Fails with -code because of the value of option `id`. */
 _printf_(5, 6) static int complain(int code, const struct sources *sources, enum option_id id,

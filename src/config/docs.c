@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "config/config.h"
 #include "config/help.h"
 #include "config/option.h"
 

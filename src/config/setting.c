@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/value.h"
-
 static void setting_clear(struct setting *setting)
 {
 	for (unsigned i = 0; i < setting->n; i++) {

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "control/forwarder_internal.h"
 #include "control/socket_dir.h"
 

@@ -2,11 +2,8 @@
 #include "host/bind.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"

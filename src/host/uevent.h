@@ -6,7 +6,6 @@
  * moved or got a driver, it makes sense to look again for what was missing.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"

@@ -5,8 +5,6 @@
  * CoreSchedRequest -> plain data, results -> CoreSchedResponse. Pure; any thread.
  */
 
-#include <stdbool.h>
-
 #include "base/cpu_set.h"
 #include "base/err.h"
 #include "base/limits.h"

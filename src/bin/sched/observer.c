@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/observer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "host/numa.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bin/sched/top.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"

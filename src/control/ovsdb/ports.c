@@ -2,7 +2,6 @@
 #include "control/ovsdb/ports.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/number.h"
