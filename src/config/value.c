@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -32,7 +31,8 @@ static int store(
 	return 0;
 }
 
-int value_as_bool(const char *text)
+/* 1, 0 or -1 (neither), for the spellings that every boolean accepts. */
+static int value_as_bool(const char *text)
 {
 	static const char *const spellings[2][5] = {
 		{"false", "no", "off", "n", "0"}, {"true", "yes", "on", "y", "1"}};

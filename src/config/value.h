@@ -8,16 +8,11 @@
  * target untouched, or -ENOMEM.
  */
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 #define VALUE_DEFAULT_VF_TOKEN "14d63f20-8445-11ea-8900-1f9ce7d5650d"
 
 struct config_option;
-
-/* 1, 0 or -1 (neither), for the spellings that every boolean accepts. */
-int value_as_bool(const char *text);
 
 #define VALUE_PARSER(name)                                                           \
 	int name(const struct config_option *option, const char *text, void *target, \

@@ -16,6 +16,7 @@
 
 #include "base/directory.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "host/bind.h"
 #include "host/numa.h"
 #include "host/pci.h"
@@ -187,7 +188,7 @@ void host_check_hugepages(
 		return;
 	}
 	check_pages(&out, sysfs, -1, fs.f_bsize / 1024,
-		needs->bytes + needs->n_devices * needs->bytes_per_device);
+		needs->bytes + needs->n_devices * DEVICE_MEMORY_BYTES);
 	if (needs->same_numa) {
 		nodes = host_numa_memory(sysfs, needs->worker_cpus, needs->huge_dir);
 		on_node[numa_set_choose(nodes, -1)] = needs->bytes;
@@ -196,7 +197,7 @@ void host_check_hugepages(
 		int node =
 			numa_set_choose(nodes, host_numa_node_of_device(sysfs, &needs->devices[i]));
 		if (node >= 0 && node < NUMA_NODES_MAX)
-			on_node[node] += needs->bytes_per_device;
+			on_node[node] += DEVICE_MEMORY_BYTES;
 	}
 	for (int node = 0; node < NUMA_NODES_MAX; node++)
 		if (on_node[node] > 0)

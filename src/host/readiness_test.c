@@ -69,8 +69,7 @@ static struct host_needs needs_of(const struct device_id *id, const struct cpu_s
 		.n_devices = 1,
 		.worker_cpus = cpus,
 		.huge_dir = "/dev/hugepages",
-		.bytes = 32 << 20,
-		.bytes_per_device = 12 << 20};
+		.bytes = 32 << 20};
 }
 
 static void test_vfio(void **state)

@@ -209,7 +209,6 @@ static void check_all(
 		.huge_dir = config->no_huge ? NULL : config->huge_dir,
 		.same_numa = config->same_numa,
 		.bytes = DAEMON_BYTES,
-		.bytes_per_device = DEVICE_MEMORY_BYTES,
 		.running = is_running(config),
 	};
 	const struct vm_account vms = socket_dir_account(config);

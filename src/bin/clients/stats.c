@@ -41,7 +41,6 @@ struct arguments {
 	struct stats_request request;
 	enum format format;
 	bool suppress_zero;
-	bool all_relays;
 };
 
 static void set_format(struct arguments *arguments, const char *text, struct argp_state *state)
@@ -71,9 +70,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			client_number("--delay", value, 0, CLIENT_DELAY_MAX_MS, state);
 		return 0;
 	case KEY_RELAY:
-		if (arguments->all_relays)
-			arguments->request.relays = 0;
-		arguments->all_relays = false;
 		arguments->request.relays |=
 			UINT64_C(1) << client_number("--relay", value, 0, RELAYS_MAX - 1, state);
 		return 0;
@@ -199,15 +195,14 @@ static void print_relay(const struct relay_stats *relay, const struct relay_rate
 
 int stats_main(int argc, char **argv, bool compatible)
 {
-	struct arguments arguments = {
-		.request = {.relays = STATS_RELAYS_ALL, .delay_ms = DELAY_DEFAULT_MS},
-		.all_relays = true,
-	};
+	struct arguments arguments = {.request.delay_ms = DELAY_DEFAULT_MS};
 	struct stats_reply *reply;
 	struct err err = {};
 
 	client_parse(
 		&argp, CLIENT_STATS_EP | CLIENT_JSON, argc, argv, &arguments.options, &arguments);
+	if (arguments.request.relays == 0)
+		arguments.request.relays = STATS_RELAYS_ALL;
 	if (arguments.options.json)
 		arguments.format = FORMAT_JSON;
 	if (client_stats(arguments.options.stats_endpoint, &arguments.request, &reply, &err) < 0)

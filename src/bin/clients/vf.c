@@ -4,7 +4,6 @@
  * Lists the VFs of this host and the relays they serve, and binds them. Works on the host itself.
  */
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,8 +201,7 @@ static int list(const char *program, const struct arguments *arguments)
 		printf("\n");
 	}
 	json_decref(table);
-	if (reply)
-		stats_reply_free(reply);
+	stats_reply_free(reply);
 	return 0;
 }
 

@@ -34,19 +34,17 @@ static int check_slices(const struct core_move *move, const struct slice_cpus *s
 }
 
 static int update(struct core_sched_service *service, const struct core_sched_request *request,
-	struct err *err)
+	const struct cpu_set *workers, struct err *err)
 {
-	struct cpu_set workers = {};
 	int r;
 
-	service->callbacks.worker_cpus(service->userdata, &workers);
 	for (unsigned i = 0; i < request->n_moves; i++) {
 		const struct core_move *move = &request->moves[i];
 
-		if ((r = check_cpu(move, move->vf_to_vm_cpu, &workers, err)) < 0 ||
-			(r = check_cpu(move, move->vm_to_vf_cpu, &workers, err)) < 0 ||
-			(r = check_slices(move, &move->vf_to_vm_slices, &workers, err)) < 0 ||
-			(r = check_slices(move, &move->vm_to_vf_slices, &workers, err)) < 0)
+		if ((r = check_cpu(move, move->vf_to_vm_cpu, workers, err)) < 0 ||
+			(r = check_cpu(move, move->vm_to_vf_cpu, workers, err)) < 0 ||
+			(r = check_slices(move, &move->vf_to_vm_slices, workers, err)) < 0 ||
+			(r = check_slices(move, &move->vm_to_vf_slices, workers, err)) < 0)
 			return r;
 	}
 	service->callbacks.move(service->userdata, request->moves, request->n_moves);
@@ -62,15 +60,14 @@ static int answer_request(struct core_sched_service *service, const void *data, 
 	struct err err = {};
 	int r;
 
+	service->callbacks.worker_cpus(service->userdata, &workers);
 	r = core_sched_request_decode(data, length, &request, &err);
 	if (r >= 0 && request.op == CORE_SCHED_UPDATE)
-		r = update(service, &request, &err);
+		r = update(service, &request, &workers, &err);
 	if (r < 0)
 		return core_sched_error_encode(-r, &err, ret_answer);
-	if (request.op == CORE_SCHED_UPDATE)
-		return core_sched_response_encode(NULL, ret_answer);
-	service->callbacks.worker_cpus(service->userdata, &workers);
-	return core_sched_response_encode(&workers, ret_answer);
+	return core_sched_response_encode(
+		request.op == CORE_SCHED_UPDATE ? NULL : &workers, ret_answer);
 }
 
 static void on_request(void *userdata, struct zmq_request *request, const void *data, size_t length)

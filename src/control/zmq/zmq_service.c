@@ -295,16 +295,11 @@ void zmq_request_answer(struct zmq_request *request, int r, struct wire_message 
 {
 	if (r < 0) {
 		log_error("a request has no answer: out of memory");
-		zmq_request_drop(request);
+		request_free(request);
 		return;
 	}
 	zmq_request_reply(request, message->data, message->length);
 	free(message->data);
-}
-
-void zmq_request_drop(struct zmq_request *request)
-{
-	request_free(request);
 }
 
 static int set_options(struct zmq_service *service, struct err *err)

@@ -51,7 +51,7 @@ struct zmq_endpoint {
 
 /*
  * Called for each request. `data` is valid during the call only. The handler owns the request and
- * must end it, now or later, with zmq_request_reply() or zmq_request_drop().
+ * must end it, now or later, with zmq_request_reply() or zmq_request_answer().
  */
 typedef void zmq_request_handler(
 	void *userdata, struct zmq_request *request, const void *data, size_t length);
@@ -81,6 +81,3 @@ void zmq_request_reply(struct zmq_request *request, const void *data, size_t len
  * encoder's result: after -ENOMEM no answer is sent.
  */
 void zmq_request_answer(struct zmq_request *request, int r, struct wire_message *message);
-
-/* Frees the request without an answer. */
-void zmq_request_drop(struct zmq_request *request);
