@@ -12,6 +12,7 @@
 #include "control/placement.h"
 #include "control/socket_dir.h"
 #include "control/turn.h"
+#include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
 #include "core/gate/fault.h"
 #include "core/gate/gatekeeper.h"
@@ -261,6 +262,8 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 {
 	int r = pool_create(
 		&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES, 0, -1, err);
+	if (r == -ENOMEM) /* the devices would be next */
+		r = hugepages_missing(forwarder_memory_bytes(forwarder->config), -1, err);
 	if (r == 0)
 		r = fault_open(err);
 	if (r == 0)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
-from lib.hugepages import alone, reserved
+from lib.hugepages import PAGES, alone, reserved
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, few_descriptors, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
 from lib.wire import ADD, ADD_SOCK, OK, REMOVE
 
+OVERCOMMIT = PAGES / "nr_overcommit_hugepages"
 EXIT_FAILURE = 1
 ZEROS_S = 300  # DPDK zeroes all memory that is returned
 LOG_BYTES_MAX = 64 << 10  # so much may a lasting fault cause
@@ -35,40 +36,108 @@ def mounted(kind, path, options):
 
 
 @contextlib.contextmanager
-def all_hugepages_taken(touched):
-    """Pages that nobody has touched are reserved, and the kernel counts them as free."""
+def hugepages_taken(touched=True, but=0):
+    """Takes all free pages but a few. Pages that nobody has touched are reserved, and the kernel counts
+    them as free."""
     page, maps = 2 << 20, []
-    with alone(), reserved(mebibytes=32):  # or there might be none at all
-        while True:
-            try:
-                taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
-            except OSError:
-                break
-            if touched:
-                taken[0] = 1
-            maps.append(taken)
+    while True:
         try:
-            yield
-        finally:
-            for taken in maps:
-                taken.close()
+            taken = mmap.mmap(-1, page, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x40000)
+        except OSError:
+            break
+        if touched:
+            taken[0] = 1
+        maps.append(taken)
+    try:
+        for _ in range(but):
+            maps.pop().close()
+        yield
+    finally:
+        for taken in maps:
+            taken.close()
 
 
 def refuses_to_start(forwarder, words):
-    """The daemon must end by itself, with a line that says why, and remove its files."""
+    """The daemon must end by itself, with a line that says why, and remove its files. Returns the line."""
     with Process(forwarder.argv, "forwarder", log_path=forwarder.directory / "refusal.log") as process:
         code = process.wait(30)
     assert code == EXIT_FAILURE, process.output.tail()
     last = process.output.text.splitlines()[-1]
     assert all(word in last for word in words), last
+    return last
 
 
+def with_pages(workdir, devices=None, options=()):
+    return Forwarder(workdir, devices, huge=True, options=[f"--huge-dir={workdir}/huge", *options])
+
+
+@pytest.mark.parametrize("but, options", [(0, []), (0, ["--same-numa"]), (1, ["--same-numa"])])
 @pytest.mark.parametrize("touched", [True, False])
-def test_no_hugepages(workdir, touched):
-    with mounted("hugetlbfs", workdir / "huge", "pagesize=2M"), all_hugepages_taken(touched):
-        forwarder = Forwarder(workdir, huge=True, options=[f"--huge-dir={workdir}/huge"])
-        refuses_to_start(forwarder, ["huge pages", " 0 are free", "nr_hugepages"])
+def test_no_hugepages(workdir, touched, but, options):
+    with (alone(), reserved(mebibytes=32),  # or there might be none at all
+          mounted("hugetlbfs", workdir / "huge", "pagesize=2M"), hugepages_taken(touched, but)):
+        refuses_to_start(with_pages(workdir, options=options),
+                         ["too few huge pages", f" {but} are free", "nr_hugepages"])
         assert not list((workdir / "huge").iterdir())
+
+
+def test_hugepages_for_dpdk_only(workdir):
+    """The error counts the pages for all devices."""
+    devices = {relay: f"net_null{relay},size=64" for relay in range(4)}
+    with (alone(), reserved(mebibytes=64), mounted("hugetlbfs", workdir / "huge", "pagesize=2M"),
+          hugepages_taken(but=2)):
+        error = refuses_to_start(with_pages(workdir, devices), ["too few huge pages"])
+        assert int(re.search(r"(\d+) of 2048 kB are needed", error)[1]) > 20, error
+
+
+def test_hugepages_left_behind(workdir):
+    """Those that a DPDK program has left in its files when it ended are used."""
+    with (alone(), reserved(mebibytes=64),
+          mounted("hugetlbfs", workdir / "huge", "pagesize=2M") as huge):
+        with huge.joinpath("rtemap_0").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 64 << 20)
+        with hugepages_taken(), with_pages(workdir, {0: "net_null0,size=64"}):
+            assert not list(huge.iterdir())
+
+
+def test_hugepages_reserved_for_the_mount(workdir):
+    with (alone(), reserved(mebibytes=64),
+          mounted("hugetlbfs", workdir / "huge", "pagesize=2M,min_size=64M"),
+          hugepages_taken(), with_pages(workdir, {0: "net_null0,size=64"})):
+        pass
+
+
+@contextlib.contextmanager
+def overcommitted(mebibytes):
+    """The kernel makes pages on demand."""
+    before = OVERCOMMIT.read_text()
+    OVERCOMMIT.write_text(str(int(before) + mebibytes // 2))
+    try:
+        yield
+    finally:
+        OVERCOMMIT.write_text(before)
+
+
+def test_hugepages_on_demand(workdir):
+    with (alone(), reserved(mebibytes=32), mounted("hugetlbfs", workdir / "huge", "pagesize=2M"),
+          hugepages_taken(), overcommitted(mebibytes=64), with_pages(workdir, {0: "net_null0,size=64"})):
+        pass
+
+
+def test_too_few_hugepages_for_all_devices(workdir):
+    """Devices without memory wait for it; the others are served."""
+    devices = {relay: f"net_null{relay},size=64" for relay in range(4)}
+    with (alone(), reserved(mebibytes=128), mounted("hugetlbfs", workdir / "huge", "pagesize=2M"),
+          contextlib.ExitStack() as taken):
+        taken.enter_context(hugepages_taken(but=24))
+        with with_pages(workdir, devices) as forwarder:
+            assert forwarder.stats(0)["vf_to_vm"]["internal_state"] == "DPDK_READY"
+            assert forwarder.stats(3)["vf_to_vm"]["internal_state"] == "DPDK_ADDED"
+            assert re.search(r"relay 3: device .*too few huge pages.*nr_hugepages",
+                             forwarder.output.text)
+            taken.close()
+            wait_until(lambda: forwarder.stats(3)["vf_to_vm"]["internal_state"] == "DPDK_READY", 40,
+                       "the last device is opened")
 
 
 @contextlib.contextmanager
@@ -89,7 +158,7 @@ def test_one_gigantic_page(workdir):
     """Everything fits into the page that DPDK takes first."""
     with alone(), one_gigantic_page(), mounted("hugetlbfs", workdir / "huge", "pagesize=1G"):
         devices = {relay: f"net_null{relay}" for relay in range(4)}
-        with Forwarder(workdir, devices, huge=True, options=[f"--huge-dir={workdir}/huge"]):
+        with with_pages(workdir, devices):
             pass
 
 

@@ -60,11 +60,7 @@ static void format_memory(const struct eal_options *options, char *ret_text, siz
 			node == 0 ? "" : ",", (bytes_on(options, node) + (1 << 20) - 1) >> 20);
 }
 
-/*
- * DPDK's own message says less about what is missing. What is needed later is looked for now: once
- * DPDK has taken a page, the rest of that page would not be counted, which with 1 GiB pages may be
- * all that is needed.
- */
+/* What is needed later is counted as well, so that adding pages once is enough. */
 static int require_memory(const struct eal_options *options, struct err *err)
 {
 	int r = 0;
@@ -86,17 +82,29 @@ static void remove_runtime_dir(void)
 	rmdir(rte_eal_get_runtime_dir());
 }
 
-static int init(int argc, char **argv, struct err *err)
+/*
+ * DPDK decides whether there are enough pages: it also gets some that are not free beforehand (left
+ * in files by programs that have ended, reserved for the mount, made on demand). But its message
+ * says less than ours. Counted before, since it keeps what it gets.
+ */
+static int init(const struct eal_options *options, int argc, char **argv, struct err *err)
 {
+	struct err lack;
+	bool lacking = require_memory(options, &lack) < 0;
+
 	dpdk_log_capture_start();
 	int r = rte_eal_init(argc, argv);
 	const char *said = dpdk_log_capture_end();
 
 	remove_runtime_dir();
-	if (r < 0)
-		return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s",
-			said[0] ? said : rte_strerror(rte_errno));
-	return 0;
+	if (r >= 0)
+		return 0;
+	if (lacking && (rte_errno == ENOMEM || rte_errno == EACCES /* no page at all */)) {
+		*err = lack;
+		return -ENOMEM;
+	}
+	return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s",
+		said[0] ? said : rte_strerror(rte_errno));
 }
 
 int eal_start(const struct eal_options *options, struct err *err)
@@ -143,11 +151,9 @@ int eal_start(const struct eal_options *options, struct err *err)
 	int r = hugepages_use(options->huge_dir, err);
 	hugepages_confine(options->memory_nodes);
 	if (r == 0)
-		r = require_memory(options, err);
-	if (r == 0)
 		r = dpdk_log_open(options->log_level, err);
 	if (r == 0)
-		r = init(argc, argv, err);
+		r = init(options, argc, argv, err);
 	return r;
 }
 

@@ -17,8 +17,8 @@ struct eal_options {
 	int log_level;             /* 0..7 */
 	bool physical_addresses;   /* for devices without an IOMMU; needs hugepages */
 	/*
-	 * What will be needed on any node, in addition to what DPDK itself needs: the start fails
-	 * if it is not free. Not looked at with memory_nodes.
+	 * What will be needed on any node, in addition to what DPDK itself needs. Not taken: said
+	 * if there is not even enough for DPDK. Not looked at with memory_nodes.
 	 */
 	uint64_t bytes;
 	/*
