@@ -276,6 +276,8 @@ static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void
 					device_watch_look(watch); /* it may only have been reset */
 					continue;
 				}
+				if (relay->vf != NULL)
+					vf_follow_links(relay->vf);
 				vf_describe_link(event.device, link, sizeof(link));
 				log_relay_info(
 					relay, "relay %u: device %s: %s", i, event.device, link);

@@ -101,6 +101,10 @@ void vf_describe_link(const char *device_name, char *ret_text, size_t size)
 {
 }
 
+void vf_follow_links(struct vf *vf)
+{
+}
+
 int __real_host_pci_driver(
 	const char *root, const struct pci_addr *addr, char ret_driver[static HOST_DRIVER_SIZE]);
 int __wrap_host_pci_driver(

@@ -4,7 +4,9 @@
  * Preloaded into a program that uses DPDK's shared libraries. A device that has a file in the
  * directory named by ABSENT reports that it is gone when it is asked for its counters, and takes a
  * second to refuse to be opened, like a VF whose PF is down. The times of the attempts are written
- * to the file. While the directory has a file "poor", no device takes an MTU above 1500.
+ * to the file. While the directory has a file "poor", no device takes an MTU above 1500, and a
+ * device with a file of its name and ".down" has no link, which it reports when it is asked for its
+ * counters.
  */
 
 #define ALLOW_EXPERIMENTAL_API
@@ -14,6 +16,7 @@
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +33,44 @@ static int open_file(const char *device)
 	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
+static bool is_down(const char *device)
+{
+	char name[RTE_ETH_NAME_MAX_LEN + sizeof(".down")];
+
+	snprintf(name, sizeof(name), "%s.down", device);
+	int fd = open_file(name);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* As a driver does, by functions that DPDK declares for drivers only. */
+static void report_link(uint16_t port, const char *device)
+{
+	static bool down[RTE_MAX_ETHPORTS];
+	void *(*find)(const char *) = dlsym(RTLD_NEXT, "rte_eth_dev_allocated");
+	int (*report)(void *, enum rte_eth_event_type, void *) =
+		dlsym(RTLD_NEXT, "rte_eth_dev_callback_process");
+
+	if (is_down(device) == down[port])
+		return;
+	down[port] = !down[port];
+	report(find(device), RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+int rte_eth_link_get_nowait(uint16_t port, struct rte_eth_link *ret_link)
+{
+	static __typeof__(rte_eth_link_get_nowait) *real;
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_link_get_nowait");
+	int r = real(port, ret_link);
+	if (r == 0 && rte_eth_dev_get_name_by_port(port, name) == 0 && is_down(name))
+		ret_link->link_status = RTE_ETH_LINK_DOWN;
+	return r;
+}
+
 int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
 {
 	static int (*real)(uint16_t port, struct rte_eth_stats * stats);
@@ -37,6 +78,8 @@ int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
 
 	if (real == NULL)
 		real = dlsym(RTLD_NEXT, "rte_eth_stats_get");
+	if (rte_eth_dev_get_name_by_port(port, name) == 0)
+		report_link(port, name);
 	int fd = rte_eth_dev_get_name_by_port(port, name) == 0 ? open_file(name) : -1;
 	if (fd >= 0) {
 		close(fd);

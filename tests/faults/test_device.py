@@ -338,6 +338,99 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
     assert daemon.stats()["cpu"] == moved
 
 
+class Bond:
+    """A bond of two taps on relay 0, and its VM. Members are lost, and links go, at will."""
+
+    names, interfaces = ["net_tap0", "net_tap1"], ["vtap0", "vtap1"]
+
+    def __init__(self, workdir, stack, host, mode):
+        self._netns = host
+        self._endpoint = workdir / "metrics"
+        daemon = self._daemon = Daemon(workdir, f"--metrics-ep=ipc://{self._endpoint}", netns=host)
+        self._absent = preload_absent(daemon, workdir)
+        stack.enter_context(daemon)
+        daemon.done(ADD, virtio_id=0, name="net_bonding0", mode=mode,
+                    device=[f"{name},iface={interface}"
+                            for name, interface in zip(self.names, self.interfaces)])
+        self.vm = stack.enter_context(Frontend(daemon.socket())).start()
+        daemon.wait_vm()
+        self._wait_states([2, 0, 0])
+
+    @property
+    def log(self):
+        return self._daemon.output.text
+
+    def _wait_states(self, states):
+        """Waits until so many members are up, down and away."""
+        def now():
+            samples = scrape(self._endpoint)
+            return [value(samples, "device_members", relay=0, state=state)
+                    for state in ("up", "down", "away")]
+
+        wait_until(lambda: now() == states, 40, f"members: {states}", interval=0.5)
+
+    def lose(self, member):
+        (self._absent / self.names[member]).touch()
+        self._wait_states([1, 0, 1])
+
+    def find(self, member):
+        (self._absent / self.names[member]).unlink()
+        self._wait_states([2, 0, 0])
+
+    def set_links(self, *links):
+        """True: the member's link is up; False: down; None: the member is away."""
+        for name, link in zip(self.names, links):
+            if link is False:
+                (self._absent / f"{name}.down").touch()
+            else:
+                (self._absent / f"{name}.down").unlink(missing_ok=True)
+        self._wait_states([links.count(state) for state in (True, False, None)])
+
+    def link(self, member):
+        return self._netns.link(self.interfaces[member])
+
+    def passes_by(self, member):
+        """A packet of the VM leaves by that member."""
+        with PacketSocket(self._netns.name, self.interfaces[member]) as wire:
+            self.vm.send(FRAME)
+            return wire.wait_frames(1, ETHERTYPE) == [FRAME]
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2, 3, 5, 6])
+def test_bond_loses_its_first_member(workdir, stack, host, mode):
+    """It goes on with the other one, with its own MAC."""
+    bond = Bond(workdir, stack, host, mode)
+    mac = bond.link(0)["address"]
+    bond.lose(0)
+    assert bond.passes_by(1)
+    assert bond.link(1)["address"] == mac
+
+
+def test_bond_forgets_its_first_member(workdir, stack, host):
+    """When that is lost, and the last link goes, the bond does not receive from whatever has the
+    port number now."""
+    bond = Bond(workdir, stack, host, mode=1)
+    bond.lose(0)
+    bond.set_links(None, False)
+    bond.set_links(None, True)
+    assert bond.passes_by(1)
+    assert "not ready port" not in bond.log
+
+
+def test_bond_stays_with_its_member(workdir, stack, host):
+    """It does not return to another one, whose MAC would not be the bond's, because the first one
+    was lost at some time."""
+    bond = Bond(workdir, stack, host, mode=1)
+    mac = bond.link(0)["address"]
+    bond.lose(0)
+    bond.find(0)
+    bond.set_links(True, False)
+    assert bond.passes_by(0)
+    bond.set_links(True, True)
+    assert bond.passes_by(0)
+    assert bond.link(0)["address"] == mac
+
+
 def test_device_that_comes_after_its_vm(workdir, stack):
     """Its RSS table is set up for the queues that the VM already has, also when the device comes
     back."""

@@ -45,10 +45,15 @@ class Netns:
         if path.exists():
             self.run(["sh", "-c", f"echo {value} > {path}"])
 
+    def link(self, interface):
+        """What the kernel tells of an interface, as ip-link(8) names it: {"address": ..., "flags":
+        [...], "stats64": ...}."""
+        return json.loads(self.ip("-s", "-j", "link", "show", "dev", interface))[0]
+
     def counters(self, interface):
         """The kernel's counters of an interface, as {"rx": {"packets": n, "bytes": n, ...}, "tx":
         ...}."""
-        return json.loads(self.ip("-s", "-j", "link", "show", "dev", interface))[0]["stats64"]
+        return self.link(interface)["stats64"]
 
     def ping(self, address, count=5, interval=0.1, wait=10):
         """Pings an address; returns how many pings were answered, at the latest `wait` seconds

@@ -158,9 +158,53 @@ int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 		said[0] ? ": " : "", said);
 }
 
+/* Gives the bond's MAC to the members that are to have it; the bond keeps it from now on. */
+static void keep_mac(uint16_t bond)
+{
+	struct rte_ether_addr mac;
+
+	if (rte_eth_macaddr_get(bond, &mac) == 0)
+		rte_eth_bond_mac_address_set(bond, &mac);
+}
+
+/*
+ * The member that the bond is to work with without this one: the present one, or one with a link if
+ * there is any. This one if there is no other.
+ */
+static uint16_t successor(uint16_t bond, uint16_t member)
+{
+	uint16_t members[2 * BOND_MEMBERS_MAX];
+	int present = rte_eth_bond_primary_get(bond);
+
+	if (present >= 0 && present != member)
+		return present;
+	int n = MAX(rte_eth_bond_active_members_get(bond, members, BOND_MEMBERS_MAX), 0);
+	n += MAX(rte_eth_bond_members_get(bond, members + n, BOND_MEMBERS_MAX), 0);
+	for (int i = 0; i < n; i++)
+		if (members[i] != member)
+			return members[i];
+	return member;
+}
+
+/*
+ * The driver has a primary member, the first one that was added. It uses that port's MAC (mode 5),
+ * receives from it when no member has a link (mode 1) and cannot be started without it, even if the
+ * port was closed or is now another device. So the primary member is exchanged before it goes.
+ */
 void port_remove_member(uint16_t bond, uint16_t member)
 {
+	rte_eth_bond_primary_set(bond, successor(bond, member));
 	rte_eth_bond_member_remove(bond, member);
+	keep_mac(bond);
+}
+
+void port_follow_links(uint16_t bond)
+{
+	int present = rte_eth_bond_primary_get(bond);
+
+	if (present >= 0)
+		rte_eth_bond_primary_set(bond, present);
+	keep_mac(bond);
 }
 
 static int open_member(uint16_t bond, const struct device_id *id, struct err *err)
@@ -276,4 +320,9 @@ bool port_is_up(uint16_t port, bool bond)
 bool port_bond_needs_polling(const struct op_device *spec)
 {
 	return spec->bond_mode == BONDING_MODE_8023AD || spec->bond_mode == BONDING_MODE_ALB;
+}
+
+bool port_bond_hears_one(const struct op_device *spec)
+{
+	return spec->bond_mode == BONDING_MODE_ACTIVE_BACKUP || spec->bond_mode == BONDING_MODE_TLB;
 }

@@ -41,8 +41,19 @@ int port_check_lacp_memory(
 /* Makes an open port a member of a bond. No lane may run on the bond. */
 int port_add_member(uint16_t bond, uint16_t member, struct err *err);
 
-/* Takes a member out of a bond; it stays open. No lane may run on the bond. */
+/*
+ * Takes a member out of a bond; it stays open. There must be another one, and no lane may run on
+ * the bond, which keeps its MAC.
+ */
 void port_remove_member(uint16_t bond, uint16_t member);
+
+/*
+ * To be called when the link of a member has changed, for a bond that receives from one member at a
+ * time: it stays with the present one. Since port_remove_member() its driver would otherwise fall
+ * back to the member that it had then, as soon as that has a link again, and without the bond's
+ * MAC. Lanes may run.
+ */
+void port_follow_links(uint16_t bond);
 
 /* Stops, dissolves and closes the bond and closes its members. */
 void port_close_bond(uint16_t port);
@@ -68,3 +79,6 @@ bool port_is_up(uint16_t port, bool bond);
  * guide).
  */
 bool port_bond_needs_polling(const struct op_device *bond);
+
+/* True for the bond modes that receive from one member at a time (active backup and TLB). */
+bool port_bond_hears_one(const struct op_device *bond);

@@ -143,6 +143,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 		return r;
 	}
 	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
+	vf->hears_one = vf->bond && port_bond_hears_one(device);
 	find_sockets(vf, &before);
 	*ret_vf = vf;
 	return 0;
@@ -270,6 +271,12 @@ int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 void vf_remove_member(struct vf *vf, uint16_t member)
 {
 	port_remove_member(vf->port, member);
+}
+
+void vf_follow_links(struct vf *vf)
+{
+	if (vf->hears_one)
+		port_follow_links(vf->port);
 }
 
 struct vf_means vf_means(const struct vf *vf)

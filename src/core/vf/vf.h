@@ -56,6 +56,7 @@ struct vf {
 	unsigned n_sockets; /* or these sockets can, by which its driver receives */
 	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
+	bool hears_one;     /* a bond that receives from one member at a time */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
 	uint64_t rx_offloads, tx_offloads, rss_types; /* as in struct vf_means */
@@ -111,6 +112,9 @@ int vf_restart(struct vf *vf, struct err *err);
  */
 int vf_add_member(struct vf *vf, uint16_t member, struct err *err);
 void vf_remove_member(struct vf *vf, uint16_t member);
+
+/* To be called when the link of a bond's member has changed. Lanes may run. */
+void vf_follow_links(struct vf *vf);
 
 /* What the device has been granted; `interrupts` is false for a bond. */
 struct vf_means vf_means(const struct vf *vf);
