@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "host/bind.h"
+#include "host/hugepages.h"
 #include "host/numa.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -93,39 +94,16 @@ static bool is_empty(const char *sysfs, const char *directory)
 	return empty;
 }
 
-/*
- * The number of free pages on a node, or on all nodes with -1, that nobody has reserved; -1 if
- * there are no pages of that size. How many are reserved is known for all nodes together only.
- */
-static int free_pages(const char *sysfs, int node, uint64_t page_kib)
-{
-	int all = -1, reserved = 0, here;
-
-	sysfs_read_int(&all, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages", sysfs,
-		page_kib);
-	sysfs_read_int(&reserved, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/resv_hugepages",
-		sysfs, page_kib);
-	all -= reserved;
-	if (node < 0)
-		return all;
-	if (sysfs_read_int(&here,
-		    "%s/devices/system/node/node%d/hugepages/hugepages-%" PRIu64
-		    "kB/free_hugepages",
-		    sysfs, node, page_kib) < 0)
-		return -1;
-	return MIN(here, all);
-}
-
 /* Reports what is free for more devices, on each node that does not have all of it. */
-static void say_free(const struct out *out, const char *sysfs, uint64_t page_kib)
+static void say_free(const struct out *out, const struct host_hugepages *pages)
 {
-	const int all = MAX(free_pages(sysfs, -1, page_kib), 0);
+	const int all = MAX(host_hugepages_free(pages, -1), 0);
 
 	say(out, HOST_OK,
 		"the running daemon has its own; %d of %" PRIu64 " KiB are free for more devices",
-		all, page_kib);
+		all, pages->kib);
 	for (int node = 0; node < NUMA_NODES_MAX; node++) {
-		const int have = free_pages(sysfs, node, page_kib);
+		const int have = host_hugepages_free(pages, node);
 
 		if (have >= 0 && have != all)
 			say(out, HOST_OK, "%d of these are on NUMA node %d", have, node);
@@ -134,10 +112,10 @@ static void say_free(const struct out *out, const char *sysfs, uint64_t page_kib
 
 /* Checks the pages of a node (-1: of all nodes together) that has to provide so many bytes. */
 static void check_pages(
-	const struct out *out, const char *sysfs, int node, uint64_t page_kib, uint64_t bytes)
+	const struct out *out, const struct host_hugepages *pages, int node, uint64_t bytes)
 {
-	const int need = (int)((bytes + page_kib * 1024 - 1) / (page_kib * 1024));
-	const int have = MAX(free_pages(sysfs, node, page_kib), 0);
+	const int need = (int)((bytes + pages->kib * 1024 - 1) / (pages->kib * 1024));
+	const int have = MAX(host_hugepages_free(pages, node), 0);
 	char where[32] = "", folder[128] = "/sys/kernel/mm/hugepages";
 
 	if (node >= 0) {
@@ -145,14 +123,14 @@ static void check_pages(
 		snprintf(folder, sizeof(folder), "/sys/devices/system/node/node%d/hugepages", node);
 	}
 	if (have >= need)
-		say(out, HOST_OK, "%d of %" PRIu64 " KiB are free%s, %d are needed", have, page_kib,
-			where, need);
+		say(out, HOST_OK, "%d of %" PRIu64 " KiB are free%s, %d are needed", have,
+			pages->kib, where, need);
 	else
 		say(out, node < 0 ? HOST_MISSING : HOST_WARNING,
 			"%d of %" PRIu64 " KiB are free%s, %d are needed: add %d to the number in "
 			"%s/hugepages-%" PRIu64
 			"kB/nr_hugepages, and at boot with hugepages= on the kernel's command line",
-			have, page_kib, where, need, need - have, folder, page_kib);
+			have, pages->kib, where, need, need - have, folder, pages->kib);
 }
 
 void host_check_hugepages(
@@ -160,6 +138,7 @@ void host_check_hugepages(
 {
 	const struct out out = {"hugepages", report, userdata};
 	uint64_t on_node[NUMA_NODES_MAX] = {0};
+	struct host_hugepages pages = {.sysfs = sysfs};
 	struct numa_set nodes = {0};
 	struct statfs fs;
 
@@ -175,8 +154,9 @@ void host_check_hugepages(
 			needs->huge_dir, needs->huge_dir);
 		return;
 	}
+	pages.kib = (uint64_t)fs.f_bsize / 1024;
 	if (needs->running) {
-		say_free(&out, sysfs, fs.f_bsize / 1024);
+		say_free(&out, &pages);
 		return;
 	}
 	/* Read-only: that may be so only here, outside the service. */
@@ -187,8 +167,8 @@ void host_check_hugepages(
 			needs->huge_dir, strerror(errno), needs->huge_dir);
 		return;
 	}
-	check_pages(&out, sysfs, -1, fs.f_bsize / 1024,
-		needs->bytes + needs->n_devices * DEVICE_MEMORY_BYTES);
+	host_hugepages_of_mount(&pages, needs->huge_dir);
+	check_pages(&out, &pages, -1, needs->bytes + needs->n_devices * DEVICE_MEMORY_BYTES);
 	if (needs->same_numa) {
 		nodes = host_numa_memory(sysfs, needs->worker_cpus, needs->huge_dir);
 		on_node[numa_set_choose(nodes, -1)] = needs->bytes;
@@ -201,7 +181,7 @@ void host_check_hugepages(
 	}
 	for (int node = 0; node < NUMA_NODES_MAX; node++)
 		if (on_node[node] > 0)
-			check_pages(&out, sysfs, node, fs.f_bsize / 1024, on_node[node]);
+			check_pages(&out, &pages, node, on_node[node]);
 }
 
 static bool is_on(const char *sysfs, const char *module, const char *parameter)

@@ -15,8 +15,9 @@
 #include "host/readiness.h"
 #include "host/sysfs_fixture.h"
 
-#define PAGES "hugepages/hugepages-2048kB/free_hugepages"
-#define RESERVED "hugepages/hugepages-2048kB/resv_hugepages"
+#define SIZE "hugepages/hugepages-2048kB/"
+#define PAGES SIZE "free_hugepages"
+#define RESERVED SIZE "resv_hugepages"
 
 static struct fake_sysfs fs;
 static char found[4096]; /* the findings of a test, one per line */
@@ -320,8 +321,17 @@ static void test_hugepages(void **state)
 	host_check_hugepages(fs.root, &needs, note, NULL);
 	assert_found("2 hugepages: 2 of 2048 KiB are free, 22 are needed: add 20 ");
 	assert_found("1 hugepages: 2 of 2048 KiB are free on NUMA node 1, 6 are needed: add 4 ");
-	fake_sysfs_set(&fs, "kernel/mm/" RESERVED, "0\n");
+
+	/* The kernel would make 25 more on any node. */
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "kernel/mm/" SIZE "nr_overcommit_hugepages", "30\n");
+	fake_sysfs_set(&fs, "kernel/mm/" SIZE "surplus_hugepages", "5\n");
 	fake_sysfs_set(&fs, "devices/system/node/node1/" PAGES, "1\n");
+	host_check_hugepages(fs.root, &needs, note, NULL);
+	assert_found("0 hugepages: 27 of 2048 KiB are free, 22 are needed\n");
+	assert_found("0 hugepages: 26 of 2048 KiB are free on NUMA node 1, 6 are needed\n");
+	fake_sysfs_set(&fs, "kernel/mm/" SIZE "nr_overcommit_hugepages", "0\n");
+	fake_sysfs_set(&fs, "kernel/mm/" RESERVED, "0\n");
 
 	/* Memory on the workers' nodes only. */
 	found[0] = '\0';

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """vio4wd check-host, on this host and on trees that imitate others."""
 
+import fcntl
 import json
 import os
 import re
@@ -11,6 +12,8 @@ import subprocess
 import pytest
 
 from lib.forwarder import Forwarder
+from lib.hugepages import alone, reserved
+from lib.mounts import mounted
 from lib.paths import program
 
 OK, MISSING, USAGE = 0, 1, 2
@@ -63,6 +66,40 @@ def test_a_host_that_lacks_everything(check, workdir):
     assert said["vfio"][0] == "warning" and "modprobe vfio-pci" in said["vfio"][1]
     assert said["devices"][0] == "missing" and "0000:05:08.1" in said["devices"][1]
     assert said["cpus"][0] == "warning" and "isolcpus=" in said["cpus"][1]
+
+
+@pytest.fixture
+def count_pages(check, workdir):
+    """Runs it with a hugetlbfs in workdir; returns how many pages are free for a daemon."""
+    def count():
+        _, findings = check(f"VIRTIOFWD_HUGETLBFS_MOUNT_POINT={workdir}/huge\n")
+        return int(next(text for name, _, text in findings if name == "hugepages").split()[0])
+
+    return count
+
+
+def test_hugepages_left_behind(count_pages, workdir):
+    """The daemon will remove the files of DPDK programs that have ended, and only those."""
+    with alone(), reserved(mebibytes=32), mounted("hugetlbfs", workdir / "huge", "pagesize=2M") as huge:
+        free = count_pages()
+        with huge.joinpath("rtemap_0").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 8 << 20)
+            assert count_pages() == free
+            fcntl.flock(file, fcntl.LOCK_SH)  # as while the program runs
+            assert count_pages() == free - 4
+        huge.joinpath("rtemap_0").rename(huge / "vm")
+        assert count_pages() == free - 4
+
+
+def test_hugepages_reserved_for_the_mount(count_pages, workdir):
+    with alone(), reserved(mebibytes=32):
+        with mounted("hugetlbfs", workdir / "huge", "pagesize=2M"):
+            free = count_pages()
+        with mounted("hugetlbfs", workdir / "huge", "pagesize=2M,min_size=16M") as huge:
+            assert count_pages() == free
+            with huge.joinpath("vm").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, 8 << 20)
+            assert count_pages() == free - 4
 
 
 def test_wrong_configuration(check):

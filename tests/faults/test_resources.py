@@ -13,6 +13,7 @@ import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.hugepages import PAGES, alone, reserved
+from lib.mounts import mounted
 from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
 from lib.proc import Process, WaitTimeout, few_descriptors, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
@@ -22,17 +23,6 @@ OVERCOMMIT = PAGES / "nr_overcommit_hugepages"
 EXIT_FAILURE = 1
 ZEROS_S = 300  # DPDK zeroes all memory that is returned
 LOG_BYTES_MAX = 64 << 10  # so much may a lasting fault cause
-
-
-@contextlib.contextmanager
-def mounted(kind, path, options):
-    """Mounts a file system of its own."""
-    path.mkdir()
-    run(["mount", "-t", kind, "-o", options, "none", path])
-    try:
-        yield path
-    finally:
-        run(["umount", path])
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.proc import run, wait_until
+from lib.mounts import mounted
+from lib.proc import wait_until
 
 PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 WAIT_S = 120
@@ -66,10 +67,5 @@ def hugepages(mebibytes, mount_point, wait_s=WAIT_S):
         if not enough:
             yield None
             return
-        mount_point.mkdir()
-        run(["mount", "-t", "hugetlbfs", "-o", f"size={mebibytes}M", "none", mount_point])
-        try:
+        with mounted("hugetlbfs", mount_point, f"size={mebibytes}M"):
             yield mount_point
-        finally:
-            run(["umount", mount_point])
-            mount_point.rmdir()
