@@ -40,7 +40,6 @@ struct daemon {
 	struct config *config;
 	struct pid_file pid_file;
 	struct daemonize daemonize;
-	bool eal_started;
 	sd_event *event;
 	struct forwarder *forwarder;
 	struct services *services;
@@ -189,10 +188,8 @@ static int start(struct daemon *daemon, struct err *err)
 		confine_memory(config, &eal_options);
 	if (r == 0)
 		r = eal_start(&eal_options, err);
-	if (r < 0)
-		return r;
-	daemon->eal_started = true;
-	r = make_event_loop(&daemon->event, err);
+	if (r == 0)
+		r = make_event_loop(&daemon->event, err);
 	if (r == 0)
 		r = forwarder_new(&daemon->forwarder, config, daemon->event, err);
 	if (r == 0)
@@ -208,8 +205,6 @@ static void stop(struct daemon *daemon)
 	services_free(daemon->services);
 	forwarder_free(daemon->forwarder);
 	sd_event_unref(daemon->event);
-	if (daemon->eal_started)
-		eal_stop();
 	pid_file_release(&daemon->pid_file);
 	config_free(daemon->config);
 }

@@ -14,7 +14,6 @@
 
 /* DPDK has one log stream per process, so this state is the process's too. */
 static struct {
-	FILE *stream;
 	pthread_mutex_t mutex;  /* protects what follows: any thread of DPDK's may log */
 	struct log_limit limit; /* guests can make vhost log */
 } dpdk_log = {
@@ -61,23 +60,15 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 int dpdk_log_open(int max_severity, struct err *err)
 {
 	static const cookie_io_functions_t functions = {.write = write_line};
+	FILE *stream = fopencookie(NULL, "w", functions);
 
-	dpdk_log.stream = fopencookie(NULL, "w", functions);
-	if (dpdk_log.stream == NULL)
+	if (stream == NULL)
 		return err_set(err, errno, "cannot open a log stream: %s", strerror(errno));
-	setvbuf(dpdk_log.stream, NULL, _IOLBF, 0);
-	rte_openlog_stream(dpdk_log.stream);
+	setvbuf(stream, NULL, _IOLBF, 0);
+	rte_openlog_stream(stream);
 	/* DPDK's messages about ordinary events are for debugging only. */
 	rte_log_set_global_level(max_severity >= LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_WARNING);
 	return 0;
-}
-
-void dpdk_log_close(void)
-{
-	rte_openlog_stream(NULL);
-	if (dpdk_log.stream != NULL)
-		fclose(dpdk_log.stream);
-	dpdk_log.stream = NULL;
 }
 
 void dpdk_log_capture_start(void)

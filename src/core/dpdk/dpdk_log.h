@@ -9,11 +9,10 @@
 #include "base/err.h"
 
 /*
- * From now on DPDK logs through log_at(). max_severity: 0..7. Before rte_eal_init(). Control
- * thread.
+ * From now on, until the process ends, DPDK logs through log_at(). max_severity: 0..7. Once, before
+ * rte_eal_init(). Control thread.
  */
 int dpdk_log_open(int max_severity, struct err *err);
-void dpdk_log_close(void);
 
 /*
  * Between the two calls, what this thread has DPDK warn of is kept and written as debug messages

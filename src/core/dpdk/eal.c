@@ -162,12 +162,6 @@ bool eal_uses_physical_addresses(void)
 	return rte_eal_iova_mode() == RTE_IOVA_PA;
 }
 
-void eal_stop(void)
-{
-	rte_eal_cleanup();
-	dpdk_log_close();
-}
-
 const char *eal_version(void)
 {
 	return rte_version();

@@ -29,7 +29,7 @@ struct port_event {
 /* After eal_start(), once. Control thread. */
 int port_events_open(struct port_events **ret_events, struct err *err);
 
-/* Before eal_stop(). Control thread; waits for a callback that is running. Returns NULL. */
+/* Control thread; waits for a callback that is running. Returns NULL. */
 struct port_events *port_events_close(struct port_events *events);
 
 /* A descriptor that is readable when there is something to take. */
