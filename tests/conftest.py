@@ -17,6 +17,7 @@ from lib.forwarder import Forwarder  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
 from lib.ovsdb import Database  # noqa: E402
+from lib.paths import dpdk_version  # noqa: E402
 
 LOG_TAIL_LINES = 40
 
@@ -66,6 +67,14 @@ def huge_dir(request, workdir, stack):
 def host(stack):
     """The namespace that the daemon and its devices live in."""
     return stack.enter_context(Netns("vio4wd-host", ipv6=False))
+
+
+@pytest.fixture
+def taps():
+    """Two devices on kernel interfaces that the daemon makes, vtap0 and vtap1, for a bond."""
+    if dpdk_version() >= (24, 11):
+        pytest.skip("net_tap of this DPDK crashes when a bond lets it go")
+    return [f"net_tap{number},iface=vtap{number}" for number in range(2)]
 
 
 @pytest.fixture

@@ -134,13 +134,12 @@ def test_members(bond, members, mode):
     assert_detaches(forwarder)
 
 
-def test_members_that_cannot_segment(make_forwarder, host, stack):
+def test_members_that_cannot_segment(make_forwarder, host, stack, taps):
     """net_tap claims to, and refuses usual segments (DPDK 22.11). With more than four queues it does
     not even start. A bond tells neither."""
     forwarder = make_forwarder(options=["--enable-tso", "--enable-mrgbuf"])
     response = vioclient.port_control(
-        forwarder.port_control_endpoint, ADD, virtio_id=0, name=BOND, mode=ACTIVE_BACKUP,
-        device=[f"net_tap{i},iface=vtap{i}" for i in range(2)])
+        forwarder.port_control_endpoint, ADD, virtio_id=0, name=BOND, mode=ACTIVE_BACKUP, device=taps)
     assert response.status == OK, response
     tap = stack.enter_context(PacketSocket(host.name, "vtap0"))
     frontend = stack.enter_context(Frontend(

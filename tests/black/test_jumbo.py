@@ -40,12 +40,11 @@ def test_longest_frame(make_forwarder, workdir, stack, host, wire, device, longe
     assert [len(frame) for frame in capture.wait(len(expected))] == expected
 
 
-def test_bond_takes_the_longest_frames_of_its_members(make_forwarder, stack, host):
+def test_bond_takes_the_longest_frames_of_its_members(make_forwarder, stack, host, taps):
     """They get their MTU when it starts; before that it cannot be asked to set it."""
     forwarder = make_forwarder(options=["--enable-jumbo"])
     response = vioclient.port_control(
-        forwarder.port_control_endpoint, ADD, virtio_id=0, name="net_bonding0", mode=1,
-        device=[f"net_tap{i},iface=vtap{i}" for i in range(2)])
+        forwarder.port_control_endpoint, ADD, virtio_id=0, name="net_bonding0", mode=1, device=taps)
     assert response.status == OK, response
     tap = stack.enter_context(PacketSocket(host.name, "vtap0"))
     frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()

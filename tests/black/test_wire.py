@@ -16,7 +16,7 @@ import zmq
 from google.protobuf.unknown_fields import UnknownFieldSet
 from lib import vioclient
 from lib.forwarder import Forwarder, accepts
-from lib.paths import program
+from lib.paths import dpdk_version, program
 from lib.proc import memory_kib, open_files, run, wait_until
 from lib.vioclient import CLIENT, SERVER, compat
 from lib.wire import (ADD, ADD_SOCK, ERROR, GET_EAL_CORES, OK, QUERY_PCI, REMOVE, REMOVE_SOCK, UPDATE,
@@ -541,6 +541,7 @@ def test_extensions(start):
 def test_workers_are_called_by_their_cpus(start):
     """Workers are named by the CPUs on which their threads run, even if a worker's CPU is numbered
     before the control thread's."""
+    thread_name = ("dpdk-worker{}" if dpdk_version() >= (23, 11) else "rte-worker-{}").format
     cpus = sorted(os.sched_getaffinity(0))
     first, last = cpus[0], cpus[-1]
     for workers in [first], [first, last]:
@@ -549,7 +550,7 @@ def test_workers_are_called_by_their_cpus(start):
                    for task in Path(f"/proc/{daemon.pid}/task").iterdir()}
         stats = vioclient.stats(daemon.stats_endpoint)
         assert [{worker.cpu} for worker in stats.worker] == [
-            threads[f"rte-worker-{number}"] for number in range(1, 1 + len(workers))]
+            threads[thread_name(number)] for number in range(1, 1 + len(workers))]
         assert (stats.relay[7].cpu.vf_to_vm, stats.relay[7].cpu.vm_to_vf) == (first, first)
 
 

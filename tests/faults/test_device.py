@@ -228,11 +228,11 @@ def test_device_that_comes_back_with_less(workdir, stack):
     assert forwarder.output.text.count("has less than before: ") == 1
 
 
-def test_unlike_members_come_back(workdir, stack, host):
+def test_unlike_members_come_back(workdir, stack, host, taps):
     """All members of a bond are lost, and the one that can do more is back first."""
     endpoint = workdir / "metrics"
     names = ["net_tap0", "net_null0"]
-    devices = ["net_tap0,iface=vtap0", "net_null0"]
+    devices = [taps[0], "net_null0"]
     daemon = Daemon(workdir, f"--metrics-ep=ipc://{endpoint}", netns=host)
     absent = preload_absent(daemon, workdir)
     stack.enter_context(daemon)

@@ -2,6 +2,7 @@
 """Where the tree, the programs under test and the cached VM images are."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def program(name):
     if not path.exists():
         raise FileNotFoundError(f"{name} is not built in {build_dir()}: run make")
     return path
+
+
+def dpdk_version():
+    """That of the build under test, as (year, month)."""
+    said = subprocess.run([program("virtio-forwarder"), "--version"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    return tuple(map(int, re.search(r"DPDK (\d+)\.(\d+)", said).groups()))
 
 
 def stock_dpdk():
