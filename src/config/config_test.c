@@ -144,7 +144,8 @@ static void file_values(void **state)
 	struct config *config = good("VIRTIOFWD_CPU_MASK=0x18\n"
 				     "VIRTIOFWD_MASTER_LCORE=1\n"
 				     "VIRTIOFWD_LOG_LEVEL=7\n"
-				     "VIRTIOFWD_PID_DIR=/tmp\n"
+				     "VIRTIOFWD_PID_DIR=/\n"
+				     "VIRTIOFWD_SOCKET_DIR=/tmp/virtio-forwarder//\n"
 				     "VIRTIOFWD_SOCKET_OWNER=root\n"
 				     "VIRTIOFWD_SOCKET_GROUP=root\n"
 				     "VIRTIOFWD_JUMBO=Yes\n"
@@ -163,7 +164,8 @@ static void file_values(void **state)
 	assert_int_equal(config->master_cpu, 1);
 	assert_int_equal(config->log_level, 7);
 	assert_string_equal(config->binary, "/opt/vf");
-	assert_string_equal(config->pid_dir, "/tmp");
+	assert_string_equal(config->pid_dir, "/");
+	assert_string_equal(config->socket_dir, "/tmp/virtio-forwarder");
 	assert_string_equal(config->socket_owner, "root");
 	assert_string_equal(config->socket_group, "root");
 	assert_int_equal(config->socket_uid, 0);

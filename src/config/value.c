@@ -64,7 +64,13 @@ int value_path(const struct config_option *option, const char *text, void *targe
 {
 	if (text[0] != '/')
 		return err_set(err, EINVAL, "'%s' is no absolute path; start it with '/'", text);
-	return store(option, text, target, err);
+	int r = store(option, text, target, err);
+	if (r < 0)
+		return r;
+	char *path = *(char **)field(option, target);
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+	return 0;
 }
 
 int value_socket_pattern(

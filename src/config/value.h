@@ -20,7 +20,7 @@ struct config_option;
 
 VALUE_PARSER(value_bool);           /* bool */
 VALUE_PARSER(value_text);           /* char * */
-VALUE_PARSER(value_path);           /* char *, absolute */
+VALUE_PARSER(value_path);           /* char *, absolute, without '/' at its end */
 VALUE_PARSER(value_socket_pattern); /* char *, one %u */
 VALUE_PARSER(value_endpoint);       /* char *, an endpoint or a boolean: when_true or NULL */
 VALUE_PARSER(value_vf_token);       /* char *, UUID */
