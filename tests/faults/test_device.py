@@ -398,12 +398,13 @@ class Bond:
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3, 5, 6])
 def test_bond_loses_its_first_member(workdir, stack, host, mode):
-    """It goes on with the other one, with its own MAC."""
+    """It goes on with the other one, with its own MAC, and receives frames to all addresses."""
     bond = Bond(workdir, stack, host, mode)
     mac = bond.link(0)["address"]
     bond.lose(0)
     assert bond.passes_by(1)
     assert bond.link(1)["address"] == mac
+    assert {"PROMISC", "ALLMULTI"} <= set(bond.link(1)["flags"])
 
 
 def test_bond_forgets_its_first_member(workdir, stack, host):

@@ -251,26 +251,34 @@ int vf_restart(struct vf *vf, struct err *err)
 	return start(vf, err);
 }
 
+/*
+ * A bond passes on to the members that it has, or to the one that it works with, what it is asked
+ * now, not what it was asked before these were so.
+ */
+static void receive_all_anew(const struct vf *vf)
+{
+	rte_eth_promiscuous_disable(vf->port);
+	rte_eth_allmulticast_disable(vf->port);
+	receive_all(vf);
+}
+
 int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 {
 	int r = port_check_lacp_memory(vf->port, &member, 1, err);
 	if (r == 0)
 		r = port_add_member(vf->port, member, err);
-	if (r < 0)
-		return r;
-	/*
-	 * The bond passes on to its members what it is asked now, not what it was asked before the
-	 * member came.
-	 */
-	rte_eth_promiscuous_disable(vf->port);
-	rte_eth_allmulticast_disable(vf->port);
-	receive_all(vf);
-	return 0;
+	if (r == 0)
+		receive_all_anew(vf);
+	return r;
 }
 
 void vf_remove_member(struct vf *vf, uint16_t member)
 {
+	const int before = rte_eth_bond_primary_get(vf->port);
+
 	port_remove_member(vf->port, member);
+	if (rte_eth_bond_primary_get(vf->port) != before)
+		receive_all_anew(vf);
 }
 
 void vf_follow_links(struct vf *vf)
