@@ -10,20 +10,15 @@
 
 #include "base/util.h"
 #include "core/dpdk/epoch.h"
-
-static void add_cycles(_Atomic uint64_t *to, uint64_t cycles)
-{
-	atomic_store_explicit(
-		to, atomic_load_explicit(to, memory_order_relaxed) + cycles, memory_order_relaxed);
-}
+#include "core/packet/counters.h"
 
 /* The lane has been busy since the clock was last read, until now. */
 static void note_busy(struct worker *worker, struct lane *lane, uint64_t now)
 {
 	const uint64_t cycles = now - worker->clock;
 
-	add_cycles(&lane->busy_cycles, cycles);
-	add_cycles(&worker->busy_cycles, cycles);
+	counter_add(&lane->busy_cycles, cycles);
+	counter_add(&worker->busy_cycles, cycles);
 	awake_moved(&lane->awake, worker->clock, now, worker->us);
 	worker->clock = worker->moved_at = now;
 }
@@ -300,7 +295,7 @@ static void sleep_offline(struct worker *worker)
 	idle_wait(&worker->idle, (until - start) / worker->us, &worker->events);
 	epoch_online(worker->epoch, worker->index);
 	worker->clock = worker->next_look = rte_rdtsc();
-	add_cycles(&worker->sleep_cycles, worker->clock - start);
+	counter_add(&worker->sleep_cycles, worker->clock - start);
 }
 
 /*

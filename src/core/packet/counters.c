@@ -5,20 +5,8 @@
 
 static void add(struct atomic_tally *to, const struct tally *what)
 {
-	atomic_store_explicit(&to->packets,
-		atomic_load_explicit(&to->packets, memory_order_relaxed) + what->packets,
-		memory_order_relaxed);
-	atomic_store_explicit(&to->bytes,
-		atomic_load_explicit(&to->bytes, memory_order_relaxed) + what->bytes,
-		memory_order_relaxed);
-}
-
-static void count_burst(struct counters *counters, uint64_t packets)
-{
-	_Atomic uint64_t *bucket = &counters->bursts[burst_bucket(packets)];
-
-	atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	counter_add(&to->packets, what->packets);
+	counter_add(&to->bytes, what->bytes);
 }
 
 void counters_publish(struct counters *counters, const struct burst_account *account)
@@ -29,7 +17,7 @@ void counters_publish(struct counters *counters, const struct burst_account *acc
 	atomic_thread_fence(memory_order_release);
 	if (account->received.packets != 0) {
 		add(&counters->received, &account->received);
-		count_burst(counters, account->received.packets);
+		counter_add(&counters->bursts[burst_bucket(account->received.packets)], 1);
 	}
 	if (account->sent.packets != 0)
 		add(&counters->sent, &account->sent);

@@ -54,6 +54,13 @@ struct counters_snapshot {
 	uint64_t bursts[BURST_BUCKETS];
 };
 
+/* Adds to a number that only the caller writes, and that others may read meanwhile. */
+static inline void counter_add(_Atomic uint64_t *to, uint64_t n)
+{
+	atomic_store_explicit(
+		to, atomic_load_explicit(to, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
 /* Adds what one poll did. The lane's owner only. */
 void counters_publish(struct counters *counters, const struct burst_account *account);
 
