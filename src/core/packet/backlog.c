@@ -32,8 +32,7 @@ bool backlog_append(
 	queue->last = slot;
 	queue->n_buffers += packet->nb_segs;
 	backlog->n_buffers += packet->nb_segs;
-	backlog->total.packets++;
-	backlog->total.bytes += packet->pkt_len;
+	count_packet(&backlog->total, packet->pkt_len);
 	backlog->waiting |= 1u << number;
 	return true;
 }

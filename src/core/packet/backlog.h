@@ -37,7 +37,7 @@ struct backlog_queue {
 struct backlog {
 	uint32_t waiting; /* bit q: queue q is not empty */
 	uint16_t n_buffers;
-	struct tally total; /* of all queues together, as is n_slots */
+	struct tally total; /* of all queues together, as is n_buffers */
 	uint16_t n_slots;   /* slots that have ever been used */
 	uint16_t unused;    /* the first of these that is free now; NO_SLOT: none */
 	struct backlog_queue queues[QUEUE_PAIRS_MAX];

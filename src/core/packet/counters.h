@@ -20,6 +20,17 @@ struct tally {
 	uint64_t bytes;
 };
 
+static inline struct tally tally_add(struct tally a, struct tally b)
+{
+	return (struct tally){.packets = a.packets + b.packets, .bytes = a.bytes + b.bytes};
+}
+
+static inline void count_packet(struct tally *tally, uint32_t bytes)
+{
+	tally->packets++;
+	tally->bytes += bytes;
+}
+
 /* What one poll of a lane did. Lives on the worker's stack. */
 struct burst_account {
 	struct tally received;

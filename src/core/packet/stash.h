@@ -59,11 +59,6 @@ static inline struct tally packets_tally(struct rte_mbuf *const *packets, uint16
 	return tally;
 }
 
-static inline struct tally tally_add(struct tally a, struct tally b)
-{
-	return (struct tally){.packets = a.packets + b.packets, .bytes = a.bytes + b.bytes};
-}
-
 static inline struct tally stash_tally(struct stash *stash)
 {
 	return packets_tally(stash_oldest(stash), stash->n);
@@ -82,7 +77,6 @@ static inline struct tally stash_drop(struct stash *stash, uint16_t n)
 /* Frees one packet and counts it. */
 static inline void count_and_free(struct tally *tally, struct rte_mbuf *packet)
 {
-	tally->packets++;
-	tally->bytes += packet->pkt_len;
+	count_packet(tally, packet->pkt_len);
 	rte_pktmbuf_free(packet);
 }

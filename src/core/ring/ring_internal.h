@@ -331,12 +331,6 @@ static inline void give_simple(
 		guest_memory_log(ring->memory, simple->gpa, ring->header_bytes + packet->data_len);
 }
 
-static inline void count_packet(struct tally *tally, uint32_t bytes)
-{
-	tally->packets++;
-	tally->bytes += bytes;
-}
-
 /* True if the event that the guest waits for lies between two positions (virtio 1.2, 2.7.10). */
 static inline bool event_is_due(uint16_t event, uint16_t now, uint16_t before)
 {
