@@ -21,18 +21,14 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 
 int err_prefix(struct err *err, int r, const char *fmt, ...)
 {
-	char text[2 * ERR_TEXT_SIZE + 2] = "";
-	size_t length;
+	char context[ERR_TEXT_SIZE];
 	va_list args;
 
 	if (!err)
 		return r;
 	va_start(args, fmt);
-	vsnprintf(text, ERR_TEXT_SIZE, fmt, args);
+	vsnprintf(context, sizeof(context), fmt, args);
 	va_end(args);
-	length = strlen(text);
-	snprintf(text + length, sizeof(text) - length, ": %s", err->text);
-	memcpy(err->text, text, ERR_TEXT_SIZE - 1);
-	err->text[ERR_TEXT_SIZE - 1] = '\0';
+	err_set(err, 0, "%s: %s", context, err->text);
 	return r;
 }
