@@ -51,19 +51,15 @@ void idle_fini(struct idle *idle)
 
 void idle_wake(struct idle *idle)
 {
-	uint64_t one = 1;
-
-	if (write(idle->wake_fd, &one, sizeof(one)) < 0)
-		return; /* it is readable already */
+	eventfd_write(idle->wake_fd, 1);
 }
 
 void idle_reset(struct idle *idle)
 {
 	int fresh = epoll_create1(EPOLL_CLOEXEC);
-	uint64_t calls;
+	eventfd_t calls;
 
-	if (read(idle->wake_fd, &calls, sizeof(calls)) < 0 && errno != EAGAIN)
-		return;
+	eventfd_read(idle->wake_fd, &calls);
 	if (fresh < 0)
 		return; /* old descriptors only wake in vain */
 	watch(fresh, idle->wake_fd, idle);
