@@ -155,17 +155,10 @@ void guest_dma_follow(struct guest *guest, struct guest_session *session, bool s
 	pthread_mutex_unlock(&guest->dma_mutex);
 }
 
-void guest_dma_allow(struct guest *guest, struct guest_session *session)
+void guest_dma_allow(struct guest *guest, struct guest_session *session, bool on)
 {
 	pthread_mutex_lock(&guest->dma_mutex);
-	session->dma_allowed = true;
-	pthread_mutex_unlock(&guest->dma_mutex);
-}
-
-void guest_dma_forbid(struct guest *guest, struct guest_session *session)
-{
-	pthread_mutex_lock(&guest->dma_mutex);
-	session->dma_allowed = false;
+	session->dma_allowed = on;
 	pthread_mutex_unlock(&guest->dma_mutex);
 }
 

@@ -6,12 +6,12 @@
  * memory is mapped. VFIO pins it, so the host cannot swap it out meanwhile.
  *
  * Theory. The control thread has the devices, the vhost thread has the memory. The vhost thread
- * says when memory is there and will stay (allow). It takes that back before the library may change
- * anything (forbid), when no worker uses the rings any more. In between, the control thread maps
- * the memory part by part: the kernel needs its time to pin much memory, and others get their turn
- * between two parts. Memory that turns out to be unchanged stays mapped, so a guest that resets its
- * driver costs nothing. If the device has not sent everything from memory that goes away, the
- * mapping is left in place until the control thread has made the device let go.
+ * says when memory is there and will stay. It takes that back before the library may change
+ * anything, when no worker uses the rings any more. In between, the control thread maps the memory
+ * part by part: the kernel needs its time to pin much memory, and others get their turn between two
+ * parts. Memory that turns out to be unchanged stays mapped, so a guest that resets its driver
+ * costs nothing. If the device has not sent everything from memory that goes away, the mapping is
+ * left in place until the control thread has made the device let go.
  */
 
 #include <stdbool.h>
@@ -47,12 +47,10 @@ void guest_dma_unmap(struct guest *guest);
 void guest_dma_follow(struct guest *guest, struct guest_session *session, bool sent);
 
 /*
- * The memory will stay as guest_dma_follow() has last seen it: it may be mapped. The vhost thread.
+ * On: the memory will stay as guest_dma_follow() has last seen it, and may be mapped. Off: the
+ * library may be about to change it. The vhost thread.
  */
-void guest_dma_allow(struct guest *guest, struct guest_session *session);
-
-/* The library may be about to change the memory. The vhost thread. */
-void guest_dma_forbid(struct guest *guest, struct guest_session *session);
+void guest_dma_allow(struct guest *guest, struct guest_session *session, bool on);
 
 /* The library is about to unmap the memory. `sent`: as above. The vhost thread. */
 void guest_dma_end(struct guest *guest, struct guest_session *session, bool sent);

@@ -92,7 +92,7 @@ static int tear_down(void **state)
 static void allow(struct guest *guest, bool sent)
 {
 	guest_dma_follow(guest, &guest->connections[0], sent);
-	guest_dma_allow(guest, &guest->connections[0]);
+	guest_dma_allow(guest, &guest->connections[0], true);
 }
 
 /* Maps `n` parts, none of which is the last. */
@@ -189,14 +189,14 @@ static void memory_may_change_between_two_parts(void **state)
 
 	allow(guest, true);
 	map_parts(guest, 1);
-	guest_dma_forbid(guest, session);
+	guest_dma_allow(guest, session, false);
 	assert_maps_nothing(guest);
 	assert_int_equal(vfio.n_mapped, 1);
 	allow(guest, true); /* the same memory: mapping goes on */
 	map_parts(guest, 1);
 	assert_string_equal(vfio.mapped[1], "1032+32");
 
-	guest_dma_forbid(guest, session);
+	guest_dma_allow(guest, session, false);
 	session->memory.n_regions = 1;
 	allow(guest, true); /* other memory */
 	assert_int_equal(vfio.n_unmapped, 1);
@@ -213,7 +213,7 @@ static void memory_is_followed_while_no_ring_runs(void **state)
 
 	allow(guest, true);
 	map_all(guest, 5);
-	guest_dma_forbid(guest, session);
+	guest_dma_allow(guest, session, false);
 	guest_dma_follow(guest, session, true);
 	assert_int_equal(vfio.n_unmapped, 0); /* the same memory */
 	session->memory = (struct guest_memory){0};

@@ -141,7 +141,7 @@ void guest_rings_before(
 		guest_rings_end(guest, session, "pause the rings of a VM");
 	}
 	if (message->header.request == VHOST_USER_SET_MEM_TABLE)
-		guest_dma_forbid(guest, session);
+		guest_dma_allow(guest, session, false);
 	else if (message->header.request == VHOST_USER_RESET_OWNER)
 		guest_rings_forget_memory(guest, session);
 	if (message->header.request == VHOST_USER_SET_VRING_ENABLE)
@@ -294,7 +294,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 	if (rte_vhost_get_negotiated_features(session->vid, &session->features) != 0)
 		session->features = 0;
 	follow_memory(guest, session);
-	guest_dma_allow(guest, session);
+	guest_dma_allow(guest, session, true);
 	for (uint64_t rest = session->started; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
 		bool fresh = session->fresh >> i & 1;
