@@ -229,7 +229,7 @@ void guest_check_ring(struct guest *guest, struct guest_session *session, unsign
 	atomic_fetch_add(&session->n_retired, 1);
 	atomic_store(&guest->last_fault, fault);
 	atomic_fetch_add(&guest->n_faults, 1);
-	guest->options.changed(guest->options.userdata);
+	guest_changed(guest);
 }
 
 unsigned guest_receive_queues(struct guest *guest)

@@ -63,31 +63,23 @@ static struct guest *table_find(int vid)
 	return found;
 }
 
-static void changed(struct guest *guest)
+static struct guest_session *find_connection(int vid, struct guest **ret_guest)
 {
-	guest->options.changed(guest->options.userdata);
-}
+	struct guest *guest = table_find(vid);
 
-static struct guest_session *find_connection(struct guest *guest, int vid)
-{
-	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++)
+	*ret_guest = guest;
+	for (unsigned i = 0; guest != NULL && i < GUEST_CONNECTIONS_MAX; i++)
 		if (atomic_load(&guest->connections[i].connected) &&
 			guest->connections[i].vid == vid)
 			return &guest->connections[i];
 	return NULL;
 }
 
-static struct guest_session *find_connection_of(int vid, struct guest **ret_guest)
-{
-	*ret_guest = table_find(vid);
-	return *ret_guest != NULL ? find_connection(*ret_guest, vid) : NULL;
-}
-
 static enum rte_vhost_msg_result before_message(int vid, void *context)
 {
 	struct guest_message *message = context;
 	struct guest *guest;
-	struct guest_session *session = find_connection_of(vid, &guest);
+	struct guest_session *session = find_connection(vid, &guest);
 
 	/* The library itself would promise more queue pairs than a relay has. */
 	if (message->header.request == VHOST_USER_GET_QUEUE_NUM) {
@@ -104,7 +96,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *context)
 {
 	const struct guest_message *message = context;
 	struct guest *guest;
-	struct guest_session *session = find_connection_of(vid, &guest);
+	struct guest_session *session = find_connection(vid, &guest);
 
 	if (session == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -115,7 +107,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *context)
 		 */
 		atomic_store(&session->announcement, message->number);
 		atomic_fetch_add(&guest->n_announcements, 1);
-		changed(guest);
+		guest_changed(guest);
 	}
 	guest_rings_after(guest, session, message);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -146,14 +138,14 @@ static int on_new_connection(int vid)
 /* vhost thread: the frontend is gone. Its session has been taken back before. */
 static void on_destroy_connection(int vid)
 {
-	struct guest *guest = table_find(vid);
-	struct guest_session *connection = guest != NULL ? find_connection(guest, vid) : NULL;
+	struct guest *guest;
+	struct guest_session *connection = find_connection(vid, &guest);
 
 	if (connection == NULL)
 		return;
 	guest_rings_forget_memory(guest, connection);
 	atomic_store(&connection->connected, false);
-	changed(guest);
+	guest_changed(guest);
 }
 
 /*
@@ -203,8 +195,8 @@ static struct guest_session *latest_running(struct guest *guest)
 /* vhost thread: the guest's driver is ready. */
 static int on_new_device(int vid)
 {
-	struct guest *guest = table_find(vid);
-	struct guest_session *session = guest != NULL ? find_connection(guest, vid) : NULL;
+	struct guest *guest;
+	struct guest_session *session = find_connection(vid, &guest);
 
 	if (session == NULL || rte_vhost_get_negotiated_features(vid, &session->features) != 0)
 		return -1;
@@ -215,7 +207,7 @@ static int on_new_device(int vid)
 		session->running = atomic_load(&guest->n_sessions);
 	}
 	pthread_mutex_unlock(&guest->sessions_mutex);
-	changed(guest);
+	guest_changed(guest);
 	return 0;
 }
 
@@ -228,7 +220,7 @@ static int on_features_changed(int vid, uint64_t features)
 	if (session == NULL || session->vid != vid)
 		return 0;
 	atomic_store(&guest->features, features);
-	changed(guest);
+	guest_changed(guest);
 	return 0;
 }
 
@@ -245,14 +237,14 @@ static void end_session(struct guest *guest, struct guest_session *session)
 		serve(guest, other);
 	else
 		atomic_store(&guest->ready, false);
-	changed(guest);
+	guest_changed(guest);
 }
 
 /* vhost thread, or control thread, closing: the guest's memory is about to go away. */
 static void on_destroy_device(int vid)
 {
 	struct guest *guest;
-	struct guest_session *session = find_connection_of(vid, &guest);
+	struct guest_session *session = find_connection(vid, &guest);
 
 	if (session == NULL)
 		return;

@@ -5,14 +5,13 @@
 #include <rte_cycles.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/vfs.h>
 
 #include "core/dpdk/epoch.h"
 #include "core/gate/vhost_user.h"
-#include "core/guest/guest.h"
 #include "core/guest/guest_calls.h"
 #include "core/guest/guest_dma.h"
+#include "core/guest/guest_internal.h"
 #include "core/ring/ring_loans.h"
 
 #define F_PROTOCOL_FEATURES (1ULL << VHOST_USER_F_PROTOCOL_FEATURES)
@@ -330,5 +329,5 @@ void guest_rings_after(
 		guest_rings_load(guest, session);
 	else if (message->header.request == VHOST_USER_SET_MEM_TABLE)
 		follow_memory(guest, session);
-	guest->options.changed(guest->options.userdata);
+	guest_changed(guest);
 }
