@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/guest/guest_rings.h"
 
+#include <assert.h>
 #include <linux/magic.h>
 #include <rte_cycles.h>
 #include <rte_vhost.h>
@@ -52,17 +53,15 @@ static bool changes_rings(uint32_t request)
 	}
 }
 
+/* The ring that a message is about. The gate lets only numbers through that there are. */
 static unsigned ring_of(const struct guest_message *message)
 {
-	return message->header.request == VHOST_USER_SET_VRING_KICK
-	               ? message->number & VHOST_USER_RING_MASK
-	               : (uint32_t)message->number;
+	return message->number & VHOST_USER_RING_MASK;
 }
 
 static void set_bit(uint64_t *mask, unsigned bit, bool on)
 {
-	if (bit >= RINGS_MAX)
-		return;
+	assert(bit < RINGS_MAX);
 	if (on)
 		*mask |= 1ULL << bit;
 	else
@@ -139,24 +138,27 @@ void guest_rings_before(
 		atomic_store(&session->paused, true);
 		guest_rings_end(guest, session, "pause the rings of a VM");
 	}
-	if (message->header.request == VHOST_USER_SET_MEM_TABLE)
+	switch (message->header.request) {
+	case VHOST_USER_SET_MEM_TABLE:
 		guest_dma_allow(guest, session, false);
-	else if (message->header.request == VHOST_USER_RESET_OWNER)
-		guest_rings_forget_memory(guest, session);
-	if (message->header.request == VHOST_USER_SET_VRING_ENABLE)
+		break;
+	case VHOST_USER_SET_VRING_ENABLE:
 		set_bit(&session->enabled, ring_of(message), message->number >> 32 != 0);
-	else if (message->header.request == VHOST_USER_GET_VRING_BASE)
+		break;
+	case VHOST_USER_GET_VRING_BASE:
 		set_bit(&session->started, ring_of(message), false);
-	else if (message->header.request == VHOST_USER_RESET_OWNER)
+		break;
+	case VHOST_USER_RESET_OWNER:
+		guest_rings_forget_memory(guest, session);
 		session->started = session->enabled = 0;
+		break;
+	}
 }
 
 static void note_start(struct guest_session *session, unsigned i)
 {
 	uint64_t features;
 
-	if (i >= RINGS_MAX)
-		return;
 	set_bit(&session->started, i, true);
 	set_bit(&session->fresh, i, true);
 	if (rte_vhost_get_negotiated_features(session->vid, &features) == 0 &&
