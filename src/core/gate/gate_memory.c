@@ -77,7 +77,7 @@ int gate_memory_check(const struct vhost_user_memory *memory, const int *fds,
 	return 0;
 }
 
-static bool is_of_hugepages(int fd)
+bool gate_memory_is_of_hugepages(int fd)
 {
 	struct statfs fs;
 
@@ -87,7 +87,7 @@ static bool is_of_hugepages(int fd)
 bool gate_memory_is_private(const struct stat *files, const int *fds, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (files[i].st_blocks != 0 || !is_of_hugepages(fds[i]))
+		if (files[i].st_blocks != 0 || !gate_memory_is_of_hugepages(fds[i]))
 			return false;
 	return n > 0;
 }
@@ -117,7 +117,7 @@ int gate_memory_check_mappable(const struct vhost_user_memory *memory, const str
 		if (maps[n].iov_base == MAP_FAILED)
 			r = err_set(err, errno, "memory that cannot be mapped: %s%s",
 				strerror(errno),
-				errno == ENOMEM && is_of_hugepages(fds[n])
+				errno == ENOMEM && gate_memory_is_of_hugepages(fds[n])
 					? "; are its hugepages shared (" GATE_MEMORY_REMEDY ")?"
 					: "");
 	}

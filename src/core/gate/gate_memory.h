@@ -42,6 +42,9 @@ int gate_memory_check(const struct vhost_user_memory *memory, const int *fds,
 int gate_memory_check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
 	const int *fds, struct err *err);
 
+/* True if a file is on hugetlbfs. */
+bool gate_memory_is_of_hugepages(int fd);
+
 /*
  * True if all of the memory is of hugepages and none of them is in use. Then the frontend has
  * private copies of them: a guest that is about to set up rings has written to its memory before.

@@ -2,13 +2,12 @@
 #include "core/guest/guest_rings.h"
 
 #include <assert.h>
-#include <linux/magic.h>
 #include <rte_cycles.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
-#include <sys/vfs.h>
 
 #include "core/dpdk/epoch.h"
+#include "core/gate/gate_memory.h"
 #include "core/gate/vhost_user.h"
 #include "core/guest/guest_calls.h"
 #include "core/guest/guest_dma.h"
@@ -166,13 +165,6 @@ static void note_start(struct guest_session *session, unsigned i)
 		set_bit(&session->enabled, i, true);
 }
 
-static bool is_in_hugepages(int fd)
-{
-	struct statfs statfs;
-
-	return fstatfs(fd, &statfs) == 0 && statfs.f_type == HUGETLBFS_MAGIC;
-}
-
 static void load_memory(struct guest_session *session)
 {
 	struct guest_memory *to = &session->memory;
@@ -188,7 +180,7 @@ static void load_memory(struct guest_session *session)
 		to->regions[to->n_regions] =
 			(struct guest_region){from->guest_phys_addr, from->size,
 				(uint8_t *)(uintptr_t)from->host_user_addr, from->guest_user_addr};
-		to->hugepages |= (uint32_t)is_in_hugepages(from->fd) << to->n_regions;
+		to->hugepages |= (uint32_t)gate_memory_is_of_hugepages(from->fd) << to->n_regions;
 	}
 	free(memory);
 	if (session->features & 1ULL << VHOST_F_LOG_ALL &&
