@@ -34,13 +34,13 @@ static bool await_end(const struct loan *loan, uint64_t deadline)
 	return true;
 }
 
-bool ring_end_loans(struct ring *ring, uint64_t deadline)
+void ring_end_loans(struct ring *ring, uint64_t deadline)
 {
 	struct ring_loans *loans = ring->loans;
 	bool sent = true;
 
 	if (loans == NULL)
-		return true;
+		return;
 	const uint16_t n = loans->unsent ? LOANS_MAX : loans->n;
 	for (uint16_t i = 0; i < n; i++)
 		sent &= await_end(ring_loan(loans, i), deadline);
@@ -49,7 +49,6 @@ bool ring_end_loans(struct ring *ring, uint64_t deadline)
 		(ring->packed ? ring_packed_give_back_all : ring_split_give_back_all)(ring);
 	loans->first += loans->n;
 	loans->n = loans->slots = 0;
-	return sent;
 }
 
 uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,

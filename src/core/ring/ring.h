@@ -46,7 +46,6 @@ enum ring_fault {
 #define RING_FAULT(id, text) RING_##id,
 	RING_FAULTS(RING_FAULT)
 #undef RING_FAULT
-		RING_FAULTS_N
 };
 
 struct ring {
@@ -114,17 +113,17 @@ uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *l
 
 /*
  * Waits until the device has sent everything that was ever lent from the ring, at most until the
- * TSC reaches `deadline`, and gives all of it back to the guest. False if the device had not sent
- * everything. The vhost thread.
+ * TSC reaches `deadline`, and gives all of it back to the guest; ring_loans_sent() tells whether
+ * the device has sent everything. The vhost thread.
  */
-bool ring_end_loans(struct ring *ring, uint64_t deadline);
+void ring_end_loans(struct ring *ring, uint64_t deadline);
 
 /*
  * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
  * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
  * frees them. The next one, if any, waits for buffers, or for a burst that has not yet used up
- * RING_BURST_DESCRIPTORS. `account` counts packets that were given as
- * sent, and packets that can never be given as dropped. The worker.
+ * RING_BURST_DESCRIPTORS. `account` counts packets that were given as sent, and packets that can
+ * never be given as dropped. The worker.
  */
 uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account);
