@@ -45,13 +45,13 @@ int pci_addr_parse(const char *text, struct pci_addr *ret_addr)
 
 	uint32_t domain = n == 3 ? fields[0] : 0, bus = fields[n - 2], slot = fields[n - 1];
 
-	if (!pci_addr_valid(domain, bus, slot, function))
+	if (!pci_addr_valid(bus, slot, function))
 		return -EINVAL;
 	*ret_addr = (struct pci_addr){domain, (uint8_t)bus, (uint8_t)slot, (uint8_t)function};
 	return 0;
 }
 
-bool pci_addr_valid(uint32_t domain, uint32_t bus, uint32_t slot, uint32_t function)
+bool pci_addr_valid(uint32_t bus, uint32_t slot, uint32_t function)
 {
 	return bus <= 0xff && slot <= 0x1f && function <= 7;
 }

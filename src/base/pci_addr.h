@@ -20,8 +20,11 @@ struct pci_addr {
  */
 int pci_addr_parse(const char *text, struct pci_addr *ret_addr);
 
-/* True if the numbers are in range; for addresses that come as numbers from the wire. */
-bool pci_addr_valid(uint32_t domain, uint32_t bus, uint32_t slot, uint32_t function);
+/*
+ * True if the numbers are in range, as is every domain; for addresses that come as numbers from the
+ * wire.
+ */
+bool pci_addr_valid(uint32_t bus, uint32_t slot, uint32_t function);
 
 bool pci_addr_equal(const struct pci_addr *a, const struct pci_addr *b);
 

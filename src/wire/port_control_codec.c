@@ -81,7 +81,7 @@ static int read_text(
 
 static int read_pci_address(const PciAddress *wire, struct device_id *ret_device, struct err *err)
 {
-	if (!pci_addr_valid(wire->domain, wire->bus, wire->slot, wire->function))
+	if (!pci_addr_valid(wire->bus, wire->slot, wire->function))
 		return err_set(err, EINVAL,
 			"no PCI address: domain 0x%x, bus 0x%x (0-0xff), slot 0x%x (0-0x1f), "
 			"function %u (0-7)",

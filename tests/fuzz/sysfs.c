@@ -79,8 +79,7 @@ static void check_vf(int r, const struct host_vf *vf, const struct err *err)
 	require((r < 0) == (err->text[0] != '\0'));
 	if (r < 0)
 		return;
-	require(vf->number >= 0 &&
-		pci_addr_valid(vf->addr.domain, vf->addr.bus, vf->addr.slot, vf->addr.function));
+	require(vf->number >= 0 && pci_addr_valid(vf->addr.bus, vf->addr.slot, vf->addr.function));
 }
 
 static void ask_everything(const char *list, const char *netdev)

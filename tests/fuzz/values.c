@@ -30,7 +30,7 @@ static void use_pci_addr(const char *text)
 
 	if (pci_addr_parse(text, &addr) < 0)
 		return;
-	require(pci_addr_valid(addr.domain, addr.bus, addr.slot, addr.function));
+	require(pci_addr_valid(addr.bus, addr.slot, addr.function));
 	pci_addr_format(&addr, again);
 	require(pci_addr_parse(again, &same) == 0 && pci_addr_equal(&addr, &same));
 	pci_addr_format_wire(&addr, again);
