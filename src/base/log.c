@@ -59,7 +59,7 @@ void log_leave_stderr(void)
 	atomic_store(&sink.left_stderr, atomic_load(&sink.syslog));
 }
 
-bool log_enabled(int severity)
+static bool is_wanted(int severity)
 {
 	return severity <= sink.max_severity;
 }
@@ -134,7 +134,7 @@ _printf_(3, 0) static void write_line(
 {
 	char text[LINE_SIZE];
 
-	if (!log_enabled(severity))
+	if (!is_wanted(severity))
 		return;
 	vsnprintf(text, sizeof(text), fmt, args);
 	flatten(text);
@@ -178,7 +178,7 @@ bool log_limit_try(struct log_limit *limit, int severity)
 {
 	struct timespec now;
 
-	if (!log_enabled(severity))
+	if (!is_wanted(severity))
 		return true;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec > limit->last_s) {

@@ -27,9 +27,6 @@ void log_to_syslog(void);
 /* From now on, lines that go to syslog do not go to stderr any more. Any thread. */
 void log_leave_stderr(void);
 
-/* True if a message of that severity would be written. Any thread. */
-bool log_enabled(int severity);
-
 /* Writes one line. Any thread except a worker; may block on the destination. */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 
