@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/vf/vf_lending.h"
 
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <string.h>
 
+#include "core/dpdk/eal.h"
 #include "core/vf/vf_log.h"
 
 #define LENT_PART 2 /* lent segments may take 1/LENT_PART of a transmit queue */
@@ -44,7 +44,7 @@ static const char *set_lending(struct vf *vf)
 	}
 	if (!is_one_of(info.driver_name, prompt, ARRAY_SIZE(prompt)))
 		return "its driver does not tell of each packet that it has sent";
-	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+	if (eal_uses_physical_addresses())
 		return "it is given physical addresses (vfio-pci and an IOMMU are needed)";
 	vf->lending = LENDS_ASYNCHRONOUSLY;
 	vf->lend_max = vf->ring_tx / LENT_PART;
