@@ -151,16 +151,9 @@ unsigned workers_cpu(const struct workers *workers, unsigned worker)
 	return workers->workers[worker].cpu;
 }
 
-static const struct plan *current_plan(const struct workers *workers, unsigned worker)
-{
-	return atomic_load_explicit(&workers->workers[worker].plan, memory_order_relaxed);
-}
-
 unsigned workers_load(const struct workers *workers, unsigned worker)
 {
-	const struct plan *plan = current_plan(workers, worker);
-
-	return plan->n;
+	return atomic_load_explicit(&workers->workers[worker].plan, memory_order_relaxed)->n;
 }
 
 /* Fills the plan that is not published with a copy of the one that is. */
