@@ -17,8 +17,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
-
 struct epoch;
 
 /* For readers 0..n_readers-1; none is registered yet. NULL when out of memory. */

@@ -13,7 +13,6 @@
  */
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/err.h"
 #include "core/lane/lane.h"

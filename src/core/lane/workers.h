@@ -16,8 +16,6 @@
  * All functions: control thread.
  */
 
-#include <stdbool.h>
-
 #include "base/cpu_set.h"
 #include "base/direction.h"
 #include "base/err.h"
