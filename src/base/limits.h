@@ -9,6 +9,8 @@
 #define WORKERS_MAX 127    /* worker CPUs: DPDK has 128 threads, one is the control thread */
 #define QUEUE_PAIRS_MAX 32 /* virtio queue pairs of a VM */
 #define RINGS_MAX (2 * QUEUE_PAIRS_MAX) /* rings of a VM */
-#define DEVICE_MEMORY_BYTES (12 << 20)  /* hugepages that an attached device needs, about */
 #define SOCKET_PATH_SIZE 108            /* sun_path, with its NUL */
 #define IDENT_SIZE 128                  /* an orchestrator's port id, with its NUL */
+
+/* An estimate: hugepages that an attached device needs. */
+#define DEVICE_MEMORY_BYTES (12 << 20)

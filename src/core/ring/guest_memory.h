@@ -15,7 +15,11 @@ struct guest_region {
 	uint64_t gpa; /* guest physical address of its first byte */
 	uint64_t bytes;
 	uint8_t *host; /* where that byte is mapped here */
-	uint64_t uva;  /* where the frontend has it mapped */
+	/*
+	 * Where the frontend has it mapped. If this changes, the library maps the region anew,
+	 * perhaps at the same address, and so must the device (guest_dma.c).
+	 */
+	uint64_t uva;
 };
 
 struct guest_memory {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What ring.c, ring_split.c, ring_packed.c and ring_chain.c share. */
+/* What ring.c, ring_split.c, ring_packed.c, ring_position.c and ring_chain.c share. */
 
 #include <linux/virtio_config.h>
 #include <rte_branch_prediction.h>
