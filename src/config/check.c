@@ -59,16 +59,20 @@ _printf_(3, 4) static int add_notice(struct config *config, struct err *err, con
 	return 0;
 }
 
-/* Switches off a boolean or an endpoint that was configured, and adds a notice. */
+/*
+ * Switches off a boolean or an endpoint that was configured, and adds a notice. `reason` may be
+ * NULL: the operator need not know.
+ */
 static int switch_off(struct config *config, struct sources *sources, enum option_id id,
 	const char *reason, struct err *err)
 {
 	static const struct setting nothing;
 	const struct config_option *option = &config_options[id];
-	int r;
+	int r = 0;
 
-	r = add_notice(
-		config, err, "%s: %s; it stays off", sources->of[id]->values[0].origin, reason);
+	if (reason)
+		r = add_notice(config, err, "%s: %s; it stays off",
+			sources->of[id]->values[0].origin, reason);
 	sources->of[id] = &nothing;
 	if (r < 0 || id == OPT_OVSDB_SOCK)
 		return r;
@@ -110,16 +114,13 @@ static int resolve_port_control(struct config *config, struct sources *sources, 
 
 static int resolve_core_sched(struct config *config, struct sources *sources, struct err *err)
 {
-	const struct config_option *option = &config_options[OPT_ZMQ_CORE_SCHED];
-	static const struct setting nothing;
-
 	if (config->core_sched_enable || !config->zmq_core_sched_ep)
 		return 0;
-	if (!sources->from_file[OPT_ZMQ_CORE_SCHED])
-		return switch_off(config, sources, OPT_ZMQ_CORE_SCHED,
-			"VIO4WD_CORE_SCHED_ENABLE is not true", err);
-	sources->of[OPT_ZMQ_CORE_SCHED] = &nothing;
-	return option->parse(option, "false", config, err);
+
+	/* In the file the endpoint is usually on, whatever the switch says. */
+	bool in_file = sources->of[OPT_ZMQ_CORE_SCHED]->line > 0;
+	return switch_off(config, sources, OPT_ZMQ_CORE_SCHED,
+		in_file ? NULL : "VIO4WD_CORE_SCHED_ENABLE is not true", err);
 }
 
 static int resolve_memory(struct config *config, struct sources *sources, struct err *err)

@@ -16,7 +16,6 @@ struct machine {
 /* The settings in force: for each option that of the command line, or else that of the file. */
 struct sources {
 	const struct setting *of[OPT_N];
-	bool from_file[OPT_N];
 };
 
 /*

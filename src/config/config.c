@@ -72,7 +72,6 @@ static int read_inputs(
 	for (unsigned id = 0; id < OPT_N; id++) {
 		const struct setting *cmdline = &inputs->cmdline.of[id];
 
-		inputs->sources.from_file[id] = !cmdline->given;
 		inputs->sources.of[id] = cmdline->given ? cmdline : &inputs->file.of[id];
 	}
 	return CONFIG_RUN;
