@@ -215,31 +215,28 @@ static void fill_worker(const struct worker_stats *stats, Worker *worker)
 	worker->sleep_ns = stats->sleep_ns;
 }
 
-int stats_response_encode(const struct stats_request *request, const struct relay_stats *relays,
-	const struct relay_rates *rates, unsigned n, const struct stats_workers *workers,
-	struct wire_message *ret_message)
+int stats_response_encode(const struct stats_request *request, const struct stats_view *view,
+	const struct relay_rates *rates, struct wire_message *ret_message)
 {
 	Response response = VIRTIOFORWARDER__STATS_RESPONSE__INIT;
-	_cleanup_free_ struct relay_frame *frames = calloc(n + 1, sizeof(*frames));
-	_cleanup_free_ RelayState **states = calloc(n + 1, sizeof(*states));
-	unsigned n_workers = workers ? workers->n : 0;
-	_cleanup_free_ Worker *worker_frames = calloc(n_workers + 1, sizeof(*worker_frames));
-	_cleanup_free_ Worker **worker_list = calloc(n_workers + 1, sizeof(*worker_list));
+	_cleanup_free_ struct relay_frame *frames = calloc(view->n_relays + 1, sizeof(*frames));
+	RelayState *states[RELAYS_MAX];
+	Worker worker_frames[WORKERS_MAX], *workers[WORKERS_MAX];
 
-	if (!frames || !states || !worker_frames || !worker_list)
+	if (!frames)
 		return -ENOMEM;
 	response.status = VIRTIOFORWARDER__STATS_RESPONSE__STATUS__OK;
 	response.relay = states;
-	for (unsigned i = 0; i < n; i++) {
-		if (!asked_for(request, &relays[i]))
+	for (unsigned i = 0; i < view->n_relays; i++) {
+		if (!asked_for(request, &view->relays[i]))
 			continue;
-		fill_relay(&relays[i], &rates[i], &frames[i]);
+		fill_relay(&view->relays[i], &rates[i], &frames[i]);
 		states[response.n_relay++] = &frames[i].state;
 	}
-	response.worker = worker_list;
-	for (unsigned i = 0; i < n_workers; i++) {
-		fill_worker(&workers->workers[i], &worker_frames[i]);
-		worker_list[response.n_worker++] = &worker_frames[i];
+	response.worker = workers;
+	for (unsigned i = 0; i < view->n_workers; i++) {
+		fill_worker(&view->workers[i], &worker_frames[i]);
+		workers[response.n_worker++] = &worker_frames[i];
 	}
 	return wire_message_pack(&response.base, ret_message);
 }

@@ -38,18 +38,12 @@ struct relay_rates {
  */
 int stats_request_decode(const void *data, size_t length, struct stats_request *ret_request);
 
-struct stats_workers {
-	const struct worker_stats *workers;
-	unsigned n;
-};
-
 /*
- * Encodes those of the `n` relays that are requested; rates[i] belongs to relays[i]. `workers` may
- * be NULL. 0 or -ENOMEM.
+ * Encodes the workers and those relays that are requested; rates[i] belongs to view->relays[i]. 0
+ * or -ENOMEM.
  */
-int stats_response_encode(const struct stats_request *request, const struct relay_stats *relays,
-	const struct relay_rates *rates, unsigned n, const struct stats_workers *workers,
-	struct wire_message *ret_message);
+int stats_response_encode(const struct stats_request *request, const struct stats_view *view,
+	const struct relay_rates *rates, struct wire_message *ret_message);
 
 /* The answer to a request that failed with `code`: -EBADR, -E2BIG or -ENOMEM. 0 or -ENOMEM. */
 int stats_error_encode(int code, struct wire_message *ret_message);

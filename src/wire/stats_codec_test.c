@@ -59,10 +59,8 @@ static void fill_direction(struct direction_stats *stats, uint64_t base)
 	stats->backlog = (struct packet_count){base + 5, base + 6};
 }
 
-static struct relay_stats *make_relays(void)
+static void make_relays(struct relay_stats relays[static 3])
 {
-	struct relay_stats *relays = calloc(3, sizeof(*relays));
-
 	for (unsigned i = 0; i < 3; i++) {
 		relays[i].id = 2 * i;
 		relays[i].vf_to_vm.internal_state = "DPDK_UNINIT";
@@ -84,24 +82,22 @@ static struct relay_stats *make_relays(void)
 	strcpy(relays[1].device, "0000:0A:08.1");
 	fill_direction(&relays[1].vf_to_vm, 1000);
 	fill_direction(&relays[1].vm_to_vf, UINT64_C(1) << 40);
-	return relays;
 }
 
 static Response *encode(const struct stats_request *request, const struct relay_rates *rates)
 {
-	static const struct worker_stats list[] = {
-		{.cpu = 3, .numa_node = 1, .busy_ns = UINT64_C(1) << 40, .sleep_ns = 7},
-		{.cpu = 4, .numa_node = -1}};
-	const struct stats_workers workers = {list, ARRAY_SIZE(list)};
-	struct relay_stats *relays = make_relays();
+	static struct stats_view view = {.n_relays = 3,
+		.n_workers = 2,
+		.workers = {{.cpu = 3, .numa_node = 1, .busy_ns = UINT64_C(1) << 40, .sleep_ns = 7},
+			{.cpu = 4, .numa_node = -1}}};
 	struct wire_message message;
 	Response *response;
 
-	assert_int_equal(stats_response_encode(request, relays, rates, 3, &workers, &message), 0);
+	make_relays(view.relays);
+	assert_int_equal(stats_response_encode(request, &view, rates, &message), 0);
 	response = virtioforwarder__stats_response__unpack(NULL, message.length, message.data);
 	assert_non_null(response);
 	free(message.data);
-	free(relays);
 	return response;
 }
 

@@ -62,15 +62,19 @@ static void use_port_control(const uint8_t *data, size_t size)
 static void use_stats(const uint8_t *data, size_t size)
 {
 	static const struct relay_rates rates[2];
-	static const struct relay_stats relays[2] = {
-		{.id = 0, .vf_to_vm.internal_state = "DPDK_READY", .vm_to_vf.internal_state = "A"},
-		{.id = 63, .vf_to_vm.internal_state = "B", .vm_to_vf.internal_state = "C"}};
+	static const struct stats_view view = {.n_relays = 2,
+		.relays = {{.id = 0,
+				   .vf_to_vm.internal_state = "DPDK_READY",
+				   .vm_to_vf.internal_state = "A"},
+			{.id = 63,
+				.vf_to_vm.internal_state = "B",
+				.vm_to_vf.internal_state = "C"}}};
 	struct stats_request request;
 	struct wire_message message;
 	int r = stats_request_decode(data, size, &request);
 
 	if (r == 0)
-		require(stats_response_encode(&request, relays, rates, 2, NULL, &message) == 0);
+		require(stats_response_encode(&request, &view, rates, &message) == 0);
 	else
 		require(stats_error_encode(r, &message) == 0);
 	Virtioforwarder__StatsResponse *response =

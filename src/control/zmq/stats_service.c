@@ -85,8 +85,7 @@ static void answer_snapshot(struct stats_service *service, struct zmq_request *r
 		fill_rates(&counts->vm_to_vf_received, &counts->vm_to_vf_sent, &relay->vm_to_vf,
 			seconds, &service->rates[i].vm_to_vf);
 	}
-	r = stats_response_encode(asked, view->relays, service->rates, view->n_relays,
-		&(struct stats_workers){.workers = view->workers, .n = view->n_workers}, &message);
+	r = stats_response_encode(asked, view, service->rates, &message);
 	zmq_request_answer(request, r, &message);
 }
 
