@@ -4,10 +4,9 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/number.h"
 #include "bin/clients/clients.h"
+#include "config/config.h"
 #include "wire/client.h"
 
 enum {
@@ -32,45 +31,23 @@ struct arguments {
 	struct core_move moves[RELAYS_MAX];
 };
 
-/* Reads "RN:Ci[,Cj]". */
-static int parse_move(const char *text, struct core_move *ret_move)
-{
-	struct core_move move = {};
-	char copy[64];
-	char *cpus, *second;
-
-	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
-		return -1;
-	cpus = strchr(copy, ':');
-	if (!cpus)
-		return -1;
-	*cpus++ = '\0';
-	second = strchr(cpus, ',');
-	if (second)
-		*second++ = '\0';
-	else
-		second = cpus;
-	if (number_parse(copy, RELAYS_MAX - 1, &move.relay_id) < 0 ||
-		number_parse(cpus, CPU_SET_MAX - 1, &move.vf_to_vm_cpu) < 0 ||
-		number_parse(second, CPU_SET_MAX - 1, &move.vm_to_vf_cpu) < 0)
-		return -1;
-	*ret_move = move;
-	return 0;
-}
-
 static void add_move(struct arguments *arguments, const char *text, struct argp_state *state)
 {
-	struct core_move move;
+	struct config_pin pin;
+	unsigned relay_id;
+	struct err err;
 
-	if (parse_move(text, &move) < 0)
-		argp_error(state,
-			"--virtio-cpu: '%s' is not RN:Ci,Cj with a relay 0-%d and CPUs 0-%d", text,
-			RELAYS_MAX - 1, CPU_SET_MAX - 1);
+	if (config_pin_parse(text, &relay_id, &pin, &err) < 0)
+		argp_error(state, "--virtio-cpu: %s", err.text);
 	/* Cannot overflow, since all relay ids differ. */
 	for (unsigned i = 0; i < arguments->n_moves; i++)
-		if (arguments->moves[i].relay_id == move.relay_id)
-			argp_error(state, "--virtio-cpu: relay %u is given twice", move.relay_id);
-	arguments->moves[arguments->n_moves++] = move;
+		if (arguments->moves[i].relay_id == relay_id)
+			argp_error(state, "--virtio-cpu: relay %u is given twice", relay_id);
+	arguments->moves[arguments->n_moves++] = (struct core_move){
+		.relay_id = relay_id,
+		.vf_to_vm_cpu = (unsigned)pin.vf_to_vm_cpu,
+		.vm_to_vf_cpu = (unsigned)pin.vm_to_vf_cpu,
+	};
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
