@@ -12,7 +12,10 @@
 
 #include "base/ovsdb_endpoint.h"
 
-/* PEM files, as for ovs-vsctl's --private-key, --certificate and --ca-cert; needed for TLS only. */
+/*
+ * PEM files, as for ovs-vsctl's --private-key, --certificate and --ca-cert; read for TLS only,
+ * which needs the last, and the first two together or neither.
+ */
 struct stream_credentials {
 	const char *private_key;
 	const char *certificate;
@@ -21,7 +24,7 @@ struct stream_credentials {
 
 struct stream;
 
-/* Starts to connect. `credentials` is read before this returns; may be NULL for a plain stream. */
+/* Starts to connect. `credentials` is read before this returns. */
 int stream_open(struct stream **ret_stream, const struct ovsdb_endpoint *endpoint,
 	const struct stream_credentials *credentials, struct err *err);
 struct stream *stream_free(struct stream *stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/ovsdb/tls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
@@ -26,13 +27,7 @@ static const char *reason(void)
 static int load_credentials(
 	struct tls *tls, const struct stream_credentials *files, struct err *err)
 {
-	if (!files || !files->ca_cert)
-		return err_set(err, EINVAL,
-			"ssl: needs the file of the authority that signed the server's "
-			"certificate");
-	if (!files->private_key != !files->certificate)
-		return err_set(err, EINVAL,
-			"ssl: needs both the private key and the certificate, or neither");
+	assert(files->ca_cert && !files->private_key == !files->certificate); /* check_ovsdb() */
 	if (SSL_CTX_load_verify_locations(tls->context, files->ca_cert, NULL) != 1)
 		return err_set(err, EINVAL, "%s: cannot be used as CA certificate: %s",
 			files->ca_cert, reason());
