@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "virtioforwarder.pb-c.h"
@@ -128,7 +127,7 @@ int core_sched_error_encode(int code, const struct err *err, struct wire_message
 	Response response = VIRTIOFORWARDER__CORE_SCHED_RESPONSE__INIT;
 	char reason[ERR_TEXT_SIZE];
 
-	text_copy(reason, sizeof(reason), err->text[0] ? err->text : strerror(code));
+	text_copy(reason, sizeof(reason), err->text);
 	response.status = VIRTIOFORWARDER__CORE_SCHED_RESPONSE__STATUS__ERROR;
 	response.has_error_code = true;
 	response.error_code = code;

@@ -299,8 +299,7 @@ int port_control_response_encode(const struct op_result *result, struct wire_mes
 		response.status = VIRTIOFORWARDER__PORT_CONTROL_RESPONSE__STATUS__ERROR;
 		response.has_error_code = true;
 		response.error_code = result->code;
-		text_copy(reason, sizeof(reason),
-			result->err.text[0] ? result->err.text : strerror(result->code));
+		text_copy(reason, sizeof(reason), result->err.text);
 		response.error_code_source = reason;
 	}
 	if (result->query[0]) {

@@ -151,8 +151,7 @@ static void execute(struct command_file *file, const struct command *command)
 	if (result.code == 0)
 		file->apply(file->userdata, &op, &result);
 	if (result.code != 0) {
-		log_error("%s: %s %s: %s", file->path, verb, command->netdev,
-			result.err.text[0] ? result.err.text : strerror(result.code));
+		log_error("%s: %s %s: %s", file->path, verb, command->netdev, result.err.text);
 		return;
 	}
 	log_notice("%s: %s %s: done, relay %d, device %s", file->path, verb, command->netdev,

@@ -71,8 +71,6 @@ static bool take_step(
 	port_step_op(step, step->add ? want : have, &op);
 	reconciler->apply(reconciler->userdata, &op, &result);
 	if (result.code != 0) {
-		if (!result.err.text[0])
-			err_set(&result.err, result.code, "%s", strerror(result.code));
 		if (step->add)
 			note_not_added(&reconciler->rows, want->interface, &result.err);
 		else
