@@ -2,6 +2,7 @@
 #include "wire/call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ static int check_permission(const char *endpoint, struct err *err)
 {
 	const char *path = endpoint_ipc_path(endpoint);
 
-	if (path && access(path, W_OK) < 0 && errno == EACCES)
+	if (path && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 && errno == EACCES)
 		return err_set(err, EACCES,
 			"endpoint %s: %s: only the socket's owner and group may use it (usually "
 			"root)",

@@ -106,7 +106,7 @@ def test_no_answer(client):
 
 def test_silent_endpoints(workdir):
     """The client says what is wrong: a socket that a dead daemon left, a daemon that is busy, and no
-    permission, which it does not wait for."""
+    permission, which it does not wait for. A capability of a user's is a permission."""
     path = workdir / "stats"
     command = [STATS, f"--stats-ep=ipc://{path}", "--delay=0"]
     with socket.socket(socket.AF_UNIX) as listener:
@@ -117,11 +117,17 @@ def test_silent_endpoints(workdir):
     if os.geteuid() == 0:
         os.chown(path, 65534, 65534)
         path.chmod(0o660)
-        result = subprocess.run(
-            ["setpriv", "--bounding-set=-dac_override", "--", program(STATS), *command[1:]],
-            capture_output=True, text=True, timeout=30, check=False)
-        assert result.returncode == REFUSED
-        assert "owner and group" in result.stderr and "no answer" not in result.stderr
+
+        def call_as(*setpriv):
+            result = subprocess.run(["setpriv", *setpriv, "--", program(STATS), *command[1:]],
+                                    capture_output=True, text=True, timeout=30, check=False)
+            assert result.returncode == REFUSED
+            return result.stderr
+
+        refused = call_as("--bounding-set=-dac_override")
+        assert "owner and group" in refused and "no answer" not in refused
+        assert "nobody listens" in call_as("--reuid=1", "--inh-caps=+dac_override",
+                                           "--ambient-caps=+dac_override")
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=" ".join)
