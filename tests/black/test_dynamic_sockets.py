@@ -21,13 +21,13 @@ from lib.vhostuser import Connection, Disconnected, Frontend, Refused
 from lib.vioclient import CLIENT, SERVER
 from lib.wire import ADD_SOCK, REMOVE_SOCK, Daemon, honest_client_is_served, settled
 
-CYCLES = int(os.environ.get("VIO4WD_CYCLES", 300)) // 5
+CYCLES = 60
 SEED = int(os.environ.get("VIO4WD_SEED", 20))
 WARM_UP = 4
 GROWTH_KIB = 4096
 DEVICE = "net_null0,size=64"  # an endless source and a sink
 
-pytestmark = pytest.mark.timeout(300 + 2 * CYCLES)
+pytestmark = pytest.mark.timeout(420)
 
 modes = pytest.mark.parametrize("mode", [SERVER, CLIENT], ids=["server", "client"])
 
