@@ -3,9 +3,7 @@
 them is removed after it; if the test fails, the tails of its logs are in the report."""
 
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from lib.forwarder import Forwarder  # noqa: E402
 from lib.hugepages import hugepages  # noqa: E402
 from lib.net import Netns, Veth  # noqa: E402
 from lib.ovsdb import Database  # noqa: E402
-from lib.paths import dpdk_version  # noqa: E402
+from lib.paths import dpdk_version, work_directory  # noqa: E402
 
 LOG_TAIL_LINES = 40
 
@@ -40,11 +38,9 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture
 def workdir():
-    """A directory for this test, with a path short enough for sockets."""
-    path = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    """A directory for this test."""
+    with work_directory() as path:
+        yield path
 
 
 @pytest.fixture

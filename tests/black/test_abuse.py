@@ -3,16 +3,14 @@
 The next honest client is answered in time, nothing grows, and a relay under load loses nothing."""
 
 import random
-import shutil
 import socket
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 import zmq
 
 from lib import vioclient
+from lib.paths import work_directory
 from lib.peer import (ENDS, Peer, assert_nothing_lost, counted, memif_device, net_socket, wait_active)
 from lib.proc import memory_kib, open_files
 from lib.vioclient import compat
@@ -35,21 +33,17 @@ def connect(endpoint):
 def loaded():
     """A daemon, and a peer that constantly sends both ways through its relay 0. In the end, all of its
     packets have come, by their numbers, whichever of the tests ran."""
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    try:
-        with (Daemon(directory, devices={0: memif_device(directory)}) as daemon,
-              Peer(directory, vm=daemon.socket(), net=net_socket(directory), count=0,
-                   rate=LOAD_PPS) as peer):
-            peer.start()
-            wait_active(daemon)
-            vioclient.stats(daemon.stats_endpoint, delay=1)  # the daemon keeps its timer from now on
-            yield daemon
-            peer.stop()
-            assert_nothing_lost(daemon, peer.result())
-            daemon.stop()  # before the peer leaves, see memif_device()
-            assert peer.finish() == 0
-    finally:
-        shutil.rmtree(directory)
+    with (work_directory() as directory,
+          Daemon(directory, devices={0: memif_device(directory)}) as daemon,
+          Peer(directory, vm=daemon.socket(), net=net_socket(directory), count=0, rate=LOAD_PPS) as peer):
+        peer.start()
+        wait_active(daemon)
+        vioclient.stats(daemon.stats_endpoint, delay=1)  # the daemon keeps its timer from now on
+        yield daemon
+        peer.stop()
+        assert_nothing_lost(daemon, peer.result())
+        daemon.stop()  # before the peer leaves, see memif_device()
+        assert peer.finish() == 0
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ error."""
 
 import errno
 import os
-import shutil
 import socket
 import stat
-import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ import zmq
 from google.protobuf.unknown_fields import UnknownFieldSet
 from lib import vioclient
 from lib.forwarder import Forwarder, accepts
-from lib.paths import dpdk_version, program
+from lib.paths import dpdk_version, program, work_directory
 from lib.proc import memory_kib, open_files, run, wait_until
 from lib.vioclient import CLIENT, SERVER, compat
 from lib.wire import (ADD, ADD_SOCK, ERROR, GET_EAL_CORES, OK, QUERY_PCI, REMOVE, REMOVE_SOCK, UPDATE,
@@ -34,19 +33,14 @@ DROPS = {"queue_full", "not_connected", "oversize", "malformed", "detached"}
 @pytest.fixture(scope="module")
 def start():
     """Starts daemons for the tests of this file; they must end cleanly."""
-    started = []
+    with ExitStack() as stack:
+        def make(*options, **arguments):
+            directory = stack.enter_context(work_directory())
+            daemon = Daemon(directory, *options, **arguments).start()
+            stack.callback(daemon.stop)
+            return daemon
 
-    def make(*options, **arguments):
-        directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-        started.append((Daemon(directory, *options, **arguments).start(), directory))
-        return started[-1][0]
-
-    yield make
-    for daemon, directory in started:
-        try:
-            daemon.stop()
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+        yield make
 
 
 @pytest.fixture(scope="module")
@@ -701,20 +695,16 @@ def test_one_way_in(workdir, ways, opened, closed):
 
 # The endpoints' files
 
-def test_endpoint_files():
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    try:
-        endpoint = directory / "run" / "virtio-forwarder" / "stats"
-        with Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}"):
-            mode = endpoint.stat().st_mode
-            assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
-            assert stat.S_IMODE(endpoint.parent.stat().st_mode) == 0o755
-        assert not endpoint.exists()
-        # The socket of a dead daemon is replaced.
-        daemon = Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}").start()
-        daemon.kill()
-        assert endpoint.exists()
-        with Daemon(directory, f"--zmq-stats-ep=ipc://{endpoint}"):
-            assert len(vioclient.stats(f"ipc://{endpoint}").relay) == RELAYS
-    finally:
-        shutil.rmtree(directory)
+def test_endpoint_files(workdir):
+    endpoint = workdir / "run" / "virtio-forwarder" / "stats"
+    with Daemon(workdir, f"--zmq-stats-ep=ipc://{endpoint}"):
+        mode = endpoint.stat().st_mode
+        assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
+        assert stat.S_IMODE(endpoint.parent.stat().st_mode) == 0o755
+    assert not endpoint.exists()
+    # The socket of a dead daemon is replaced.
+    daemon = Daemon(workdir, f"--zmq-stats-ep=ipc://{endpoint}").start()
+    daemon.kill()
+    assert endpoint.exists()
+    with Daemon(workdir, f"--zmq-stats-ep=ipc://{endpoint}"):
+        assert len(vioclient.stats(f"ipc://{endpoint}").relay) == RELAYS

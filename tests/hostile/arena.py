@@ -554,6 +554,12 @@ class Arena:
             self._door.close()
         self.program = self._peer = self._door = None
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.abandon()
+
     def finish(self):
         """Ends cleanly; returns the neighbour's result, or None if nothing was running."""
         if self.program is None:

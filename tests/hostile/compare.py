@@ -8,9 +8,7 @@ in docs/security.md of the latest ones."""
 import argparse
 import json
 import re
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +16,7 @@ sys.path[:0] = [str(ROOT / "tests" / "hostile"), str(ROOT / "tests")]
 
 from arena import Arena, Daemon, VhostPort  # noqa: E402
 from catalogue import load  # noqa: E402
-from lib.paths import build_dir  # noqa: E402
+from lib.paths import build_dir, work_directory  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- written by tests/hostile/compare.py -->", "<!-- end -->"
@@ -39,20 +37,14 @@ def kept(name):
 
 def measure(name, pattern, attacks):
     """Runs the attacks and keeps the outcome."""
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    directory.chmod(0o755)
-    arena = Arena(directory, PROGRAMS[name])
     verdicts = {}
-    try:
+    with work_directory() as directory, Arena(directory, PROGRAMS[name]) as arena:
         for attack in attacks:
             verdict = arena.strike(attack)
             verdicts[attack.name] = str(verdict)
             print(f"{attack.name:45} {verdict.answer:14} {verdict.seconds:5.2f} s  {verdict}",
                   flush=True)
         result = arena.finish()
-    finally:
-        arena.abandon()
-        shutil.rmtree(directory, ignore_errors=True)
     lost = result and sum(result[direction]["lost"] for direction in ("vm_to_vf", "vf_to_vm"))
     column = kept(name) if pattern else {"verdicts": {}, "starts": {}, "lost": {}}
     column["verdicts"].update(verdicts)

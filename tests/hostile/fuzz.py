@@ -9,10 +9,8 @@ import collections
 import math
 import os
 import random
-import shutil
 import struct
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +19,7 @@ sys.path[:0] = [str(ROOT / "tests" / "hostile"), str(ROOT / "tests")]
 
 from arena import Arena, Daemon  # noqa: E402
 from catalogue import THROUGH, Attack  # noqa: E402
+from lib.paths import work_directory  # noqa: E402
 from lib.vhostuser import (F_EVENT_IDX, F_IN_ORDER, P_STATUS, VERSION,  # noqa: E402
                            Connection, Disconnected, Frontend, Refused, Request)
 
@@ -150,8 +149,8 @@ def lives(seeds, counter):
 
 def fuzz(directory, seconds, seed, count=math.inf):
     """Returns ({"lives": ..., "at work": lives that got to work, ...}, the first faults or None)."""
-    arena, counter = Arena(directory, Daemon), collections.Counter()
-    try:
+    counter = collections.Counter()
+    with Arena(directory, Daemon) as arena:
         arena.start()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and counter["lives"] < count:
@@ -162,8 +161,6 @@ def fuzz(directory, seconds, seed, count=math.inf):
                 return counter, f"{verdict.name}: {verdict}"
         result = arena.finish()
         return counter, None if result["ok"] else f"the neighbour has lost packets: {result}"
-    finally:
-        arena.abandon()
 
 
 def main():
@@ -172,12 +169,8 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--lives", type=int, default=math.inf)
     options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    directory.chmod(0o755)
-    try:
+    with work_directory() as directory:
         done, fault = fuzz(directory, options.seconds, options.seed, options.lives)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     print(f"seed {options.seed}: {done['lives']} lives, {done['at work']} of them came to work, "
           f"{fault or 'nobody suffers'}")
     sys.exit(fault is not None)

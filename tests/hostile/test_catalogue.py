@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The catalogue of attacks against the daemon."""
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
 from arena import Arena, ClientDaemon, Daemon, LendingDaemon
 from catalogue import BREACH, REFUSED, THROUGH, Attack, load
 
+from lib.paths import work_directory
 from lib.vhostuser import Request
 
 CATALOGUE = load()
@@ -29,12 +26,8 @@ ON_CLIENTS = (
 
 
 def _arena(program):
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-"))
-    directory.chmod(0o755)
-    arena = Arena(directory, program)
-    yield arena
-    arena.abandon()
-    shutil.rmtree(directory, ignore_errors=True)
+    with work_directory() as directory, Arena(directory, program) as arena:
+        yield arena
 
 
 @pytest.fixture(scope="module")

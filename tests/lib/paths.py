@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the tree, the programs under test and the cached VM images are."""
+"""Where the tree, the programs under test and the cached VM images are; directories to work in."""
 
 import os
 import re
+import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +21,17 @@ def cache_dir():
     """The directory of the kernel, the initramfs and other files that are fetched once (see
     scripts/vm-image)."""
     return Path(os.environ.get("VIO4WD_CACHE", ROOT / "build" / "vm"))
+
+
+@contextmanager
+def work_directory(prefix="vio4wd-"):
+    """A directory with a path short enough for sockets, which everybody may enter; removed in the end."""
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def program(name):

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One machine with NICs for all tests; each test leaves it without VFs and programs."""
 
-import shutil
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from lib.net import Netns
 from lib.nichost import SYSFS_PCI, Daemon, Echo, NicHost
+from lib.paths import work_directory
 from lib.qemu import Image, Qemu
 
 LOG_LINES = 60
@@ -17,9 +15,7 @@ LOG_LINES = 60
 
 @pytest.fixture(scope="session")
 def booted():
-    directory = Path(tempfile.mkdtemp(prefix="vio4wd-sriov-"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    with work_directory("vio4wd-sriov-") as directory, ExitStack() as stack:
         host = NicHost.boot(Qemu.backports(Image.make()), directory,
                             lambda: stack.enter_context(Netns("vio4wd-nics")))
         stack.push(host)
