@@ -5,13 +5,14 @@ The next honest client is answered in time, nothing grows, and a relay under loa
 import random
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 import zmq
 
 from lib import vioclient
 from lib.paths import work_directory
-from lib.peer import (ENDS, Peer, assert_nothing_lost, counted, memif_device, net_socket, wait_active)
+from lib.peer import ENDS, assert_nothing_lost, attached_peer, counted, end, memif_device
 from lib.proc import memory_kib, open_files
 from lib.vioclient import compat
 from lib.wire import ADD, ERROR, Daemon, honest_client_is_served, settled
@@ -33,17 +34,15 @@ def connect(endpoint):
 def loaded():
     """A daemon, and a peer that constantly sends both ways through its relay 0. In the end, all of its
     packets have come, by their numbers, whichever of the tests ran."""
-    with (work_directory() as directory,
-          Daemon(directory, devices={0: memif_device(directory)}) as daemon,
-          Peer(directory, vm=daemon.socket(), net=net_socket(directory), count=0, rate=LOAD_PPS) as peer):
+    with (work_directory() as directory, ExitStack() as stack,
+          Daemon(directory, devices={0: memif_device(directory)}) as daemon):
+        peer = attached_peer(stack, directory, daemon, count=0, rate=LOAD_PPS)
         peer.start()
-        wait_active(daemon)
         vioclient.stats(daemon.stats_endpoint, delay=1)  # the daemon keeps its timer from now on
         yield daemon
         peer.stop()
         assert_nothing_lost(daemon, peer.result())
-        daemon.stop()  # before the peer leaves, see memif_device()
-        assert peer.finish() == 0
+        end(daemon, peer)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from lib import pcapng
 from lib.forwarder import Forwarder
 from lib.paths import program
-from lib.peer import (Peer, assert_nothing_lost, attach, attached_peer, detach, memif_device,
+from lib.peer import (Peer, assert_nothing_lost, attach, attached_peer, detach, end, memif_device,
                       net_socket, wait_active)
 from lib.proc import (Process, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
                       wait_until)
@@ -111,8 +111,7 @@ def test_both_directions(workdir, forwarder, make_peer, capture):
     assert abs(packets[0].time_ns / 1e9 - path.stat().st_mtime) < 600
     assert packets[0].time_ns < packets[-1].time_ns
     assert len(run(["tcpdump", "-nr", path]).splitlines()) >= 2 * PACKETS
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def test_direction_filter_snaplen_and_count(workdir, forwarder, make_peer, capture):
@@ -131,8 +130,7 @@ def test_direction_filter_snaplen_and_count(workdir, forwarder, make_peer, captu
     assert {(packet.length, len(packet.frame)) for packet in packets} == {(300, 60)}
     packets, statistics = pcapng.read(workdir / "none.pcapng")
     assert (packets, statistics) == ([], {DIRECTIONS["vf_to_vm"]: (PACKETS, 0)})
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def test_filter(workdir, forwarder, make_peer, capture):
@@ -145,8 +143,7 @@ def test_filter(workdir, forwarder, make_peer, capture):
     way = [packet.frame for packet in pcapng.read(workdir / "all.pcapng")[0]
            if packet.interface == DIRECTIONS["vf_to_vm"]]
     ports = {struct.unpack_from(">H", frame, 34)[0] for frame in way}
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
     assert len(ports) == 4, ports
 
     forwarder.start()
@@ -159,8 +156,7 @@ def test_filter(workdir, forwarder, make_peer, capture):
     assert finish(one) == (matching, 0)
     assert {struct.unpack_from(">H", packet.frame, 34)[0]
             for packet in pcapng.read(workdir / "one.pcapng")[0]} == {port}
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def test_count(workdir, forwarder, make_peer, capture):
@@ -170,8 +166,7 @@ def test_count(workdir, forwarder, make_peer, capture):
     assert_nothing_lost(forwarder, peer.result())
     assert process.wait(20) == DONE
     assert len(pcapng.read(workdir / "capture.pcapng")[0]) == 5
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 @pytest.mark.parametrize("kept", [512, 8])  # 8: so short that a ring has 87,381 of them
@@ -198,8 +193,7 @@ def test_slow_reader(workdir, forwarder, make_peer, endpoint, kept):
     assert len(packets) == captured
     assert all(len(packet.frame) == kept for packet in packets)
     assert sum(dropped for _, dropped in statistics.values()) == lost
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 @pytest.mark.sanitizers
@@ -221,8 +215,7 @@ def test_killed_clients_under_traffic(forwarder, make_peer, capture, endpoint):
     assert memory_kib(forwarder.pid, "RssAnon") <= memory + growth_allowed_kib(1024)
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def test_ends_come_and_go(workdir, stack, endpoint, capture):
@@ -319,8 +312,7 @@ def test_hostile_clients(forwarder, workdir, make_peer, capture):
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
     finish(capture())  # the entry is free again
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 @pytest.mark.parametrize("arguments, said, code", [

@@ -14,7 +14,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.metrics import http_get, scrape, value
 from lib.paths import ROOT, program
-from lib.peer import attached_peer, memif_device
+from lib.peer import attached_peer, end, memif_device
 from lib.proc import Process, open_files, run, wait_until
 from lib.vhostuser import Frontend
 
@@ -85,8 +85,7 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
     states = {dict(keys)["state"]: number for (name, keys), number in samples.items()
               if name == "worker_seconds_total"}
     assert set(states) == {"busy", "idle", "sleep"} and states["busy"] > 0
-    forwarder.stop()  # before the peer leaves, see memif_device()
-    assert peer.finish() == 0
+    end(forwarder, peer)
     assert not endpoint.exists()
 
 
@@ -103,8 +102,7 @@ def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint)
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
     assert result.returncode == 0 and not result.stdout, result.stdout
     assert "SUCCESS" in run(["promtool", "check", "rules", RULES])
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def told_metrics():

@@ -5,7 +5,7 @@ test machine has only one."""
 import pytest
 from lib.forwarder import Forwarder
 from lib.hugepages import hugepages
-from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
+from lib.peer import assert_nothing_lost, attached_peer, end, memif_device
 from lib.proc import WaitTimeout
 
 MEBIBYTES = 128
@@ -18,13 +18,10 @@ def test_packets_pass(workdir, stack, huge_dir):
         workdir, {0: memif_device(workdir)}, huge=True,
         options=["--same-numa", f"--huge-dir={huge_dir}"]))
     assert "packets are kept on NUMA node 0 only (--same-numa)" in forwarder.output.text
-    with Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir), count=PACKETS) as peer:
-        peer.wait_event("ready")
-        wait_active(forwarder)
-        peer.start()
-        assert_nothing_lost(forwarder, peer.result(TIMEOUT_S))
-        forwarder.stop()  # before the peer leaves, see memif_device()
-        assert peer.finish() == 0
+    peer = attached_peer(stack, workdir, forwarder, count=PACKETS)
+    peer.start()
+    assert_nothing_lost(forwarder, peer.result(TIMEOUT_S))
+    end(forwarder, peer)
 
 
 def test_pages_are_reserved_by_one_at_a_time(workdir, huge_dir):

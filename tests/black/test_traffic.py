@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from lib.forwarder import Forwarder, default_cpus
 from lib.peer import (Counted, Peer, assert_counted, assert_nothing_lost, attached_peer, counted,
-                      memif_device, net_socket, wait_active)
+                      end, memif_device, net_socket, wait_active)
 from lib.testpmd import Testpmd, virtio_user
 
 PACKETS = 200_000  # each way
@@ -31,13 +31,12 @@ def make_peer(workdir, stack, forwarder, client):
     return partial(attached_peer, stack, workdir, forwarder, server=client)
 
 
-def run(forwarder, peer):
+def run(forwarder, peer, **options):
     """Sends and receives everything; the peer must find no fault. Returns its result."""
     peer.start()
     result = peer.result(TIMEOUT_S)
-    assert_nothing_lost(forwarder, result)
-    forwarder.stop()  # before the peer leaves, see memif_device()
-    assert peer.finish() == 0
+    assert_nothing_lost(forwarder, result, **options)
+    end(forwarder, peer)
     return result
 
 
@@ -74,10 +73,7 @@ def test_sizes(forwarder, make_peer, sizes):
 @pytest.mark.parametrize("direction", ["vm_to_vf", "vf_to_vm"])
 def test_one_way(forwarder, make_peer, direction):
     peer = make_peer(count=PACKETS, direction=direction.replace("_", "-"), queue_size=1024)
-    peer.start()
-    assert_nothing_lost(forwarder, peer.result(TIMEOUT_S), directions=[direction])
-    forwarder.stop()
-    assert peer.finish() == 0
+    run(forwarder, peer, directions=[direction])
 
 
 @pytest.mark.parametrize("client", [True], ids=["client"])
@@ -101,5 +97,4 @@ def test_reflected_by_testpmd(forwarder, workdir, stack, client):
             assert_counted(
                 lambda: counted(forwarder, direction),
                 Counted(received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction)
-        forwarder.stop()
-        assert peer.finish() == 0
+        end(forwarder, peer)

@@ -14,7 +14,7 @@ from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.hugepages import PAGES, alone, reserved
 from lib.mounts import mounted
-from lib.peer import Peer, assert_nothing_lost, memif_device, net_socket, wait_active
+from lib.peer import assert_nothing_lost, attached_peer, end, memif_device, wait_active
 from lib.proc import Process, WaitTimeout, few_descriptors, open_files, run, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
 from lib.wire import ADD, ADD_SOCK, OK, REMOVE
@@ -175,10 +175,8 @@ def test_memory_runs_out(workdir, stack):
     once one is given back the next can be attached."""
     forwarder = stack.enter_context(Forwarder(workdir, {0: memif_device(workdir)},
                                               options=["--enable-jumbo"]))
-    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
-                                    count=0, rate=10_000))
+    peer = attached_peer(stack, workdir, forwarder, count=0, rate=10_000)
     peer.start()
-    wait_active(forwarder)
     attached, response = 0, None
     for relay in range(1, 64):
         response = port_control(forwarder, ADD, relay, f"net_null{relay},size=64")
@@ -212,10 +210,8 @@ def test_descriptors_run_out(workdir, stack, spare):
     and so is everybody once there are descriptors again."""
     forwarder = stack.enter_context(Forwarder(
         workdir, {0: memif_device(workdir), 1: "net_null1,size=64"}))
-    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
-                                    count=0, rate=10_000))
+    peer = attached_peer(stack, workdir, forwarder, count=0, rate=10_000)
     peer.start()
-    wait_active(forwarder)
     serve_a_vm(forwarder.socket(1))
     wait_active(forwarder, 1, False)
     files = open_files(forwarder.pid)
@@ -242,8 +238,7 @@ def test_descriptors_run_out(workdir, stack, spare):
     wait_until(lambda: open_files(forwarder.pid) <= files, 20, "all descriptors closed again")
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
-    forwarder.stop()
-    peer.finish()
+    end(forwarder, peer)
 
 
 def test_descriptor_limit_is_raised(workdir):

@@ -12,8 +12,7 @@ import pytest
 from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.paths import build_dir
-from lib.peer import (Peer, assert_nothing_lost, attach, detach, memif_device, net_socket,
-                      wait_active)
+from lib.peer import assert_nothing_lost, attach, attached_peer, detach, end, memif_device
 from lib.proc import Process, wait_until
 from lib.wire import ADD
 
@@ -47,18 +46,15 @@ def loaded(workdir, stack, wrapper=(), **arguments):
     forwarder = Forwarder(workdir, {0: memif_device(workdir)}, **arguments)
     forwarder.argv[:0] = wrapper
     stack.enter_context(forwarder)
-    peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(), net=net_socket(workdir),
-                                    count=0, rate=20_000))
+    peer = attached_peer(stack, workdir, forwarder, count=0, rate=20_000)
     peer.start()
-    wait_active(forwarder)
     return forwarder, peer
 
 
 def finish(forwarder, peer):
     peer.stop()
     assert_nothing_lost(forwarder, peer.result())
-    forwarder.stop()
-    assert peer.finish() == 0
+    end(forwarder, peer)
 
 
 def more_packets(forwarder, count=2000):

@@ -121,7 +121,7 @@ def wait_active(forwarder, relay=0, active=True, timeout=60):
 
 
 def attached_peer(stack, workdir, forwarder, relay=0, **options):
-    """A peer at both ends of an active relay; it is left with the stack."""
+    """A peer at both ends of an active relay; it is left with the stack. See end()."""
     peer = stack.enter_context(Peer(workdir, vm=forwarder.socket(relay),
                                     net=net_socket(workdir, relay), **options))
     peer.wait_event("ready")
@@ -187,6 +187,13 @@ def assert_nothing_lost(forwarder, result, relay=0, directions=tuple(ENDS)):
         assert_counted(
             lambda: counted(forwarder, direction, relay),
             Counted(received=amount, sent=amount, dropped=(0, 0), backlog=(0, 0)), direction)
+
+
+def end(forwarder, peer):
+    """Ends the daemon and, not earlier (see memif_device()), a peer that played both ends and must have
+    found no fault."""
+    forwarder.stop()
+    assert peer.finish() == 0
 
 
 def _port_control(forwarder, op, relay, device):
