@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from lib import testpmd, vioclient
 from lib.forwarder import default_cpus
 from lib.net import Netns, Veth
-from lib.packet_socket import PacketSocket
+from lib.packet_socket import ETHERTYPE, PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
 from lib.vhostuser import F_CSUM, F_HOST_TSO4, Frontend
@@ -20,7 +20,7 @@ from lib.virtqueue import Memory
 from lib.wire import ADD, OK, REMOVE
 
 ROUND_ROBIN, ACTIVE_BACKUP, BALANCE, BROADCAST, LACP, TLB, ALB = range(7)
-ETHERTYPE, ARP = 0x88b5, 0x0806  # the former is for experiments (IEEE 802)
+ARP = 0x0806
 GUEST_MAC, WIRE_MAC, EVERYBODY = (bytes.fromhex(mac) for mac in (
     "020000000002", "020000000001", "ff" * 6))
 GUEST_IP = "10.0.0.2"

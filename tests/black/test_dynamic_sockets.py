@@ -15,6 +15,7 @@ import time
 import pytest
 
 from lib import vioclient
+from lib.packet_socket import raw_frame
 from lib.peer import counted
 from lib.proc import memory_kib, open_files, wait_until
 from lib.vhostuser import Connection, Disconnected, Frontend, Refused
@@ -66,7 +67,7 @@ class Vm:
             sent = False
             while not self._stop:
                 for _ in range(8):
-                    frontend.send(bytes(12) + b"\x88\xb5" + bytes(46))
+                    frontend.send(raw_frame(bytes(46)))
                 while not frontend.reclaim():
                     if select.select([connection.socket], [], [], 0.001)[0]:
                         raise Disconnected

@@ -7,7 +7,7 @@ import pytest
 from lib import vioclient
 from lib.capture import Capture
 from lib.net import Veth
-from lib.packet_socket import PacketSocket
+from lib.packet_socket import ETHERTYPE, PacketSocket, raw_frame
 from lib.proc import wait_until
 from lib.vhostuser import F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_PROTOCOL, F_VERSION_1, Frontend, Memory
 from lib.wire import ADD, OK
@@ -31,7 +31,7 @@ def test_longest_frame(make_forwarder, workdir, stack, host, wire, device, longe
     forwarder.wait_vm(0)
     ring = frontend.tx()
     for length in (STANDARD, JUMBO, 60):
-        data = bytes(frontend.header_bytes + 12) + b"\x88\xb5" + bytes(length - 14)
+        data = bytes(frontend.header_bytes) + raw_frame(bytes(length - 14))
         gpa = frontend.memory.alloc(len(data), 64, -1)
         frontend.memory.write(gpa, data)
         ring.offer([(gpa, len(data), False)])
@@ -49,9 +49,9 @@ def test_bond_takes_the_longest_frames_of_its_members(make_forwarder, stack, hos
     tap = stack.enter_context(PacketSocket(host.name, "vtap0"))
     frontend = stack.enter_context(Frontend(forwarder.socket(0))).start()
     forwarder.wait_vm(0)
-    frame = bytes(12) + b"\x88\xb5" + bytes(TAP_MTU)
+    frame = raw_frame(bytes(TAP_MTU))
     frontend.send(frame)
-    assert tap.wait_frames(1, 0x88b5) == [frame]
+    assert tap.wait_frames(1, ETHERTYPE) == [frame]
     assert f"its greatest MTU is {TAP_MTU}" in forwarder.output.text
     assert "cannot be given" not in forwarder.output.text
 
@@ -70,7 +70,7 @@ def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wir
     frontend.rx().offer([(gpa, SEGMENTED, True)])
     frontend.set_up_rings().enable_rings()
     forwarder.wait_vm(0)
-    frame = bytes(12) + b"\x88\xb5" + bytes(range(250)) * 36
+    frame = raw_frame(bytes(range(250)) * 36)
     assert len(frame) == JUMBO
     stack.enter_context(PacketSocket(wire.name, veth.inner)).send(frame)
     (_, length), = wait_until(frontend.rx().take_used, 5, "the frame is received", interval=0.01)

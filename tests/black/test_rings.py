@@ -4,10 +4,11 @@
 import os
 import time
 
+from lib.packet_socket import raw_frame
 from lib.proc import wait_until
 from lib.vhostuser import Frontend, Request, u64
 
-FRAME = bytes(12) + b"\x88\xb5" + bytes(46)
+FRAME = raw_frame(bytes(46))
 
 
 def test_call_eventfd_is_replaced(make_forwarder, stack):

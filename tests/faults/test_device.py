@@ -2,7 +2,6 @@
 """Devices that fail, and what relays tell devices."""
 
 import os
-import struct
 import time
 
 import pytest
@@ -11,16 +10,15 @@ from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.metrics import scrape, value
 from lib.net import Veth
-from lib.packet_socket import PacketSocket
+from lib.packet_socket import ETHERTYPE, PacketSocket, raw_frame
 from lib.paths import build_dir
 from lib.peer import attach, detach
 from lib.proc import memory_kib, wait_until
 from lib.vhostuser import Frontend, Request
 from lib.wire import ADD, OK, UPDATE, Daemon
 
-ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
-FRAME = bytes(12) + b"\x88\xb5" + bytes(1486)
-REFUSED = bytes(12) + b"\x88\xb6" + bytes(1486)  # see choosy.c
+FRAME = raw_frame(bytes(1486))
+REFUSED = raw_frame(bytes(1486), 0x88b6)  # see choosy.c
 PACKETS = 20
 ROUNDS = 4
 
@@ -144,8 +142,8 @@ def test_device_that_refuses_a_packet(workdir, stack):
         wait_passed(5, 4)
         detach(forwarder, 0, "net_null0")
         attach(forwarder, 0, "net_null1")
-        time.sleep(3)  # lines are written once a second
-    assert "dropped for that so far: 4" in forwarder.output.text
+        wait_until(lambda: "dropped for that so far: 4" in forwarder.output.text, 10, "a line about the last one")
+        time.sleep(1.5)  # lines are written once a second
     assert "net_null1 refuses" not in forwarder.output.text
 
 
@@ -300,7 +298,7 @@ def test_member_that_does_not_come_back(workdir, stack, wire, host):
 
     def passing(member):
         """How long a packet of the VM takes."""
-        vm.send(bytes(12) + struct.pack(">H", ETHERTYPE) + bytes(46))
+        vm.send(raw_frame(bytes(46)))
         start = time.monotonic()
         wait_until(lambda: members[member].frames(ETHERTYPE), 20, "the frame", interval=0.001)
         return time.monotonic() - start

@@ -8,7 +8,7 @@ import pytest
 
 from lib import vioclient
 from lib.metrics import scrape, value
-from lib.packet_socket import PacketSocket
+from lib.packet_socket import ETHERTYPE, PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
 from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE, P_NET_MTU, P_STATUS,
@@ -16,7 +16,6 @@ from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE
 from lib.virtqueue import Memory
 from lib.wire import ADD, OK
 
-ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 RARP = 0x8035
 BACKLOG_PACKETS = 512  # that may wait for one ring while the others move: see backlog.h
 GUEST_MAC, WIRE_MAC = bytes.fromhex("020000000002"), bytes.fromhex("020000000001")

@@ -8,9 +8,15 @@ import socket
 import threading
 import time
 
+ETHERTYPE = 0x88b5  # for experiments (IEEE 802)
 ETH_P_ALL = 3
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def raw_frame(payload, ethertype=ETHERTYPE):
+    """A frame from nobody to nobody."""
+    return bytes(12) + ethertype.to_bytes(2, "big") + payload
 
 
 def _open(netns, interface):
