@@ -88,11 +88,19 @@ def test_commands_are_fenced(document):
             f"{document.name}: {match[0].strip()!r}")
 
 
+def anchors(document):
+    """What a link may have behind #: the headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_links_lead_somewhere(document):
     text = document.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        assert (document.parent / link).exists(), f"{document.name}: {link}"
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        target = document.parent / link if link else document
+        assert target.exists(), f"{document.name}: {link}"
+        assert not anchor or anchor in anchors(target), f"{document.name}: {link}#{anchor}"
 
 
 SETTING = re.compile(r"^(\w+)=\S", re.M)
