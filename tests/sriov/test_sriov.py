@@ -233,12 +233,15 @@ def test_pf_is_reset(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
-def add_bond(start_daemon, vfs):
-    """Starts a daemon whose relay 0 has a bond of these VFs, of which one works at a time."""
+def start_bond(start_daemon, start_vm, vfs):
+    """Starts a daemon whose relay 0 has a bond of these VFs, of which one works at a time, and its VM."""
     daemon = start_daemon(config=f"VIRTIOFWD_BIND_VFIO_PCI={','.join(vfs)}\n")
     daemon.port_control("add", "--virtio-id=0", "--name=net_bonding0", "--mode=1",
                         *(f"--pci-addr={vf}" for vf in vfs))
-    return daemon
+    vm = start_vm(daemon, mac(vfs[0]))
+    vm.wait_answer()
+    vm.assert_answers()
+    return daemon, vm
 
 
 def test_bond_fails_over(nic_host, start_daemon, start_vm):
@@ -246,10 +249,7 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
     remaining VF is reset. The bond is then reopened on that VF, with the MAC that it had from the
     other."""
     vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
-    daemon = add_bond(start_daemon, vfs)
-    vm = start_vm(daemon, mac(vfs[0]))
-    vm.wait_answer()
-    vm.assert_answers()
+    daemon, vm = start_bond(start_daemon, start_vm, vfs)
     for pf in nic_host.PFS:
         nic_host.set_link(pf, False)
         vm.wait_answer()
@@ -271,10 +271,7 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
 def test_bond_of_many(nic_host, start_daemon, start_vm):
     """Each member has receive rings of its own to fill, also when all have been away."""
     vfs = [vf for pf in nic_host.PFS for vf in nic_host.make_vfs(pf, 4)]
-    daemon = add_bond(start_daemon, vfs)
-    vm = start_vm(daemon, mac(vfs[0]))
-    vm.wait_answer()
-    vm.assert_answers()
+    daemon, vm = start_bond(start_daemon, start_vm, vfs)
     for pf in nic_host.PFS:
         assert_vfs_released(nic_host, pf)
     daemon.wait_state("DPDK_ADDED")
