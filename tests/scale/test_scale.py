@@ -3,7 +3,8 @@
 scripts/build-dpdk. Packets pass both ways through every relay."""
 
 import pytest
-from lib.crowd import Crowd, attach_bond
+from crowd import Crowd, attach_bond
+
 from lib.forwarder import Forwarder
 from lib.net import Netns
 from lib.paths import stock_dpdk
