@@ -367,6 +367,22 @@ static void note_refusal(struct vm_to_vf *lane)
 }
 
 /*
+ * As rte_eth_tx_burst(). A bond of mode 6 sorts the packets of a burst, and then puts pointers of
+ * no meaning in place of those that it has not sent, unless the burst is a single packet.
+ */
+static uint16_t send_burst(
+	const struct vf *vf, uint16_t queue, struct rte_mbuf **packets, uint16_t n)
+{
+	uint16_t sent = 0;
+
+	if (likely(!vf->sends_singly))
+		return rte_eth_tx_burst(vf->port, queue, packets, n);
+	while (sent < n && rte_eth_tx_burst(vf->port, queue, packets + sent, 1) == 1)
+		sent++;
+	return sent;
+}
+
+/*
  * Sends the `n` oldest packets of a stash; returns how many have left it. A packet whose offload
  * the driver refuses is dropped, because it would be refused for ever. In doubt only the oldest is
  * sent: a bond that takes others puts it behind them.
@@ -386,7 +402,7 @@ static uint16_t transmit(
 			return 1;
 		}
 	}
-	n = rte_eth_tx_burst(port, queue, stash_oldest(stash), n);
+	n = send_burst(lane->lane.vf, queue, stash_oldest(stash), n);
 	if (unlikely(n == 0))
 		note_refusal(lane);
 	else

@@ -144,6 +144,12 @@ static int open_lacp(void **state)
 	return 0;
 }
 
+static int open_alb(void **state)
+{
+	open_bond_of(BONDING_MODE_ALB);
+	return 0;
+}
+
 static int close_lane(void **state)
 {
 	vm_to_vf_drain(&lane);
@@ -160,6 +166,15 @@ static void send_packet(uint32_t bytes)
 	memset(driver_buffer(&driver), 0, HEADER_BYTES);
 	memset(driver_buffer(&driver) + HEADER_BYTES, 0xaa, bytes);
 	assert_true(driver_offer(&driver, &length, 1, false));
+}
+
+static void send_arp_packet(void)
+{
+	static const uint8_t ethertype[] = {0x08, 0x06};
+	uint8_t *frame = driver_buffer(&driver) + HEADER_BYTES;
+
+	send_packet(60);
+	memcpy(frame + 12, ethertype, sizeof(ethertype));
 }
 
 /* Sends a TCP packet to be cut into segments of so many bytes. */
@@ -456,6 +471,29 @@ static void bond_changes_the_order(void **state)
 	assert_counted(5, 4, 1);
 }
 
+/* This bond sorts out the ARP packets of a burst, and then mistakes which of the others are left.
+ */
+static void bond_sorts_packets(void **state)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	device.has_ring = true;
+	for (unsigned n_free = 0; n_free < LANE_BURST; n_free++) {
+		const unsigned before = n_free * LANE_BURST;
+		device.n_free = n_free;
+		while (driver_take_used(&driver, &buffer, &written))
+			;
+		for (unsigned i = 0; i < LANE_BURST; i++)
+			i == LANE_BURST / 2 ? send_arp_packet() : send_packet(60);
+		vm_to_vf_poll(&lane);
+		assert_counted(before + LANE_BURST, before + n_free, 0);
+		device.n_free = UINT_MAX;
+		vm_to_vf_poll(&lane);
+		assert_counted(before + LANE_BURST, before + LANE_BURST, 0);
+	}
+}
+
 /* Nobody answers here. */
 static void lacp_partner_is_waited_for(void **state)
 {
@@ -487,6 +525,7 @@ int main(void)
 		WITH(open_bond, refused_packet_is_dropped),
 		WITH(open_round_robin, bond_changes_the_order),
 		WITH(open_lacp, lacp_partner_is_waited_for),
+		WITH(open_alb, bond_sorts_packets),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

@@ -144,6 +144,7 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 	}
 	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
 	vf->hears_one = vf->bond && port_bond_hears_one(device);
+	vf->sends_singly = vf->bond && device->bond_mode == BONDING_MODE_ALB;
 	find_sockets(vf, &before);
 	*ret_vf = vf;
 	return 0;

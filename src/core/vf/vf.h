@@ -57,6 +57,7 @@ struct vf {
 	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	bool hears_one;     /* a bond that receives from one member at a time */
+	bool sends_singly;  /* only one packet may be given to it at a time */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
 	uint64_t rx_offloads, tx_offloads, rss_types; /* as in struct vf_means */
