@@ -16,6 +16,7 @@
 #include "core/dpdk/pool.h"
 #include "core/gate/fault.h"
 #include "core/gate/gatekeeper.h"
+#include "core/vf/port_events.h"
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
 
@@ -161,6 +162,7 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 	placement_sample(&forwarder->placement);
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
+	port_events_run_timers();
 	report_descriptors(forwarder);
 	keep_sockets(forwarder);
 	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);

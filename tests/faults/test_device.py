@@ -204,6 +204,19 @@ def test_static_device_that_is_missing_at_start(workdir, stack):
     assert "relay 0: device net_null0 is back" in text
 
 
+def test_device_whose_driver_finds_it_dead(workdir, stack):
+    """It does so in a timer that the daemon has to run. The device is opened anew, and again the next time."""
+    dead = workdir / "dead"
+    forwarder = Forwarder(workdir, {0: "net_null0"})
+    preload(forwarder, "dead", dead)
+    stack.enter_context(forwarder)
+    for count in 1, 2:
+        dead.touch()
+        wait_until(lambda: forwarder.output.text.count(
+            "device net_null0 is away: its PF has reset it, or it has stopped answering") == count, 10, "it is lost")
+        wait_until(lambda: forwarder.output.text.count("device net_null0 is back") == count, 20, "it is back")
+
+
 def test_device_that_comes_back_with_less(workdir, stack):
     """The log says so with what it has lost, and what to do."""
     endpoint = workdir / "metrics"

@@ -6,6 +6,7 @@
 #include <rte_alarm.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_timer.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -75,8 +76,9 @@ static int on_port_event(uint16_t port, enum rte_eth_event_type type, void *user
 		note(userdata, PORT_EVENT_LINK, name, NULL);
 	else
 		note(userdata, PORT_EVENT_LOST, name,
-			type == RTE_ETH_EVENT_INTR_RESET ? "its PF has reset it"
-							 : "its driver has lost it");
+			type == RTE_ETH_EVENT_INTR_RESET
+				? "its PF has reset it, or it has stopped answering"
+				: "its driver has lost it");
 	return 0;
 }
 
@@ -117,6 +119,11 @@ struct port_events *port_events_close(struct port_events *events)
 	pthread_mutex_destroy(&events->mutex);
 	free(events);
 	return NULL;
+}
+
+void port_events_run_timers(void)
+{
+	rte_timer_manage(); /* fails, which means nothing, as long as no driver has a timer */
 }
 
 int port_events_fd(const struct port_events *events)

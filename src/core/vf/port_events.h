@@ -4,8 +4,8 @@
 /*
  * What DPDK reports about devices, passed from its interrupt thread to the control thread: the
  * kernel wants a device back (a VFIO request: its driver is being unbound, or its PF takes it
- * away); a driver has lost its device or must have it opened anew (its PF was reset); a link has
- * changed.
+ * away); a driver has lost its device or must have it opened anew (its PF was reset, or it has
+ * stopped answering); a link has changed.
  */
 
 #include <stdbool.h>
@@ -31,6 +31,12 @@ int port_events_open(struct port_events **ret_events, struct err *err);
 
 /* Control thread; waits for a callback that is running. Returns NULL. */
 struct port_events *port_events_close(struct port_events *events);
+
+/*
+ * Runs the timers of drivers that check their devices in one (ENA's), once a second. To be called
+ * as often, by the thread that starts the devices: the control thread.
+ */
+void port_events_run_timers(void);
 
 /* A descriptor that is readable when there is something to take. */
 int port_events_fd(const struct port_events *events);
