@@ -18,7 +18,7 @@ import time
 import pytest
 from lib.forwarder import Forwarder
 from lib.paths import program
-from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach,
+from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach, end,
                       memif_device, net_socket, wait_active)
 from lib.proc import (CLOSED, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
                       standard_files, wait_until)
@@ -93,8 +93,7 @@ def test_killed_vm(start_forwarder, make_peer, workdir, client):
     survived, victims = neighbour.result(), network.result()
     assert_nothing_lost(forwarder, survived, relay=1)
     assert_consistent(forwarder, victims)
-    forwarder.stop()
-    assert neighbour.finish() == 0
+    end(forwarder, neighbour)
 
 
 def assert_consistent(forwarder, victims):
