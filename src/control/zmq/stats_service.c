@@ -86,7 +86,10 @@ static void answer_snapshot(struct stats_service *service, struct zmq_request *r
 			seconds, &service->rates[i].vm_to_vf);
 	}
 	r = stats_response_encode(asked, view, service->rates, &message);
-	zmq_request_answer(request, r, &message);
+	if (r < 0)
+		answer_error(request, r);
+	else
+		zmq_request_answer(request, r, &message);
 }
 
 static void delayed_free(struct delayed *delayed)

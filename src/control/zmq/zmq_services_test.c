@@ -367,6 +367,36 @@ static void exchange(struct test *test, void *client, const char *request, size_
 	assert_memory_equal(answer, expected, expected_length);
 }
 
+static bool out_of_memory;
+
+int __real_stats_response_encode(const struct stats_request *request, const struct stats_view *view,
+	const struct relay_rates *rates, struct wire_message *ret_message);
+int __wrap_stats_response_encode(const struct stats_request *request, const struct stats_view *view,
+	const struct relay_rates *rates, struct wire_message *ret_message);
+
+int __wrap_stats_response_encode(const struct stats_request *request, const struct stats_view *view,
+	const struct relay_rates *rates, struct wire_message *ret_message)
+{
+	return out_of_memory ? -ENOMEM
+	                     : __real_stats_response_encode(request, view, rates, ret_message);
+}
+
+static void test_stats_without_memory(void **state)
+{
+	struct test *test = *state;
+	struct stats_service *service;
+	void *client = zmq_socket(test->fixture.client_ctx, ZMQ_REQ);
+
+	assert_int_equal(
+		stats_service_new(&service, &test->fixture.endpoint, snapshot, test, NULL), 0);
+	assert_int_equal(zmq_connect(client, test->fixture.address), 0);
+	out_of_memory = true;
+	exchange(test, client, "", 0, "\x08\xf4\x03", 3); /* ENOMEM */
+	out_of_memory = false;
+	zmq_close(client);
+	stats_service_free(service);
+}
+
 static void test_config(void **state)
 {
 	/* status OK, "1.0", "D", "x", relay 63 on CPUs 3 and 4 */
@@ -399,6 +429,7 @@ int main(void)
 		TEST(test_nobody_there),
 		TEST(test_stats),
 		TEST(test_stats_many_delayed),
+		TEST(test_stats_without_memory),
 		TEST(test_core_sched),
 		TEST(test_config),
 	};
