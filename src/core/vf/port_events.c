@@ -42,8 +42,10 @@ static void wake(void *userdata)
 }
 
 /*
- * Interrupt thread. The control thread is woken by an alarm, which DPDK runs on this same thread
- * after this callback: a device cannot be closed while its callback still runs.
+ * Any thread on which DPDK reports events. A device cannot be closed while its callback still runs,
+ * so the control thread is woken by an alarm: DPDK runs it on its interrupt thread, that is, after
+ * a callback there. iavf's driver has a thread of its own, which may still be here when the alarm
+ * runs, but only for an instant: to close the device takes grace periods and a stop.
  */
 static void note(
 	struct port_events *events, enum port_event_kind kind, const char *name, const char *why)

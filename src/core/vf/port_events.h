@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * What DPDK reports about devices, passed from its interrupt thread to the control thread: the
- * kernel wants a device back (a VFIO request: its driver is being unbound, or its PF takes it
- * away); a driver has lost its device or must have it opened anew (its PF was reset, or it has
- * stopped answering); a link has changed.
+ * What DPDK reports about devices, on its interrupt thread or another, passed to the control
+ * thread: the kernel wants a device back (a VFIO request: its driver is being unbound, or its PF
+ * takes it away); a driver has lost its device or must have it opened anew (its PF was reset, or it
+ * has stopped answering); a link has changed.
  */
 
 #include <stdbool.h>
