@@ -246,7 +246,6 @@ struct config_sched *config_sched_free(struct config_sched *config)
 		return NULL;
 	free(config->stats_ep);
 	free(config->sched_ep);
-	free(config->config_ep);
 	free(config);
 	return NULL;
 }

@@ -86,9 +86,8 @@ struct config_sched {
 	int log_level;      /* 0..7 */
 	double sensitivity; /* 0..1: improvement needed for a move */
 	bool global_numa_opt;
-	char *config_ep; /* NULL: off */
-	bool dry_run;    /* move nothing */
-	bool watch;      /* go on with the dry run until stopped */
+	bool dry_run; /* move nothing */
+	bool watch;   /* go on with the dry run until stopped */
 };
 
 enum config_outcome {

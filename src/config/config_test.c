@@ -505,15 +505,13 @@ static void scheduler(void **state)
 	assert_true(config->poll_interval_s == 0.5 && config->sensitivity == 0.5);
 	assert_int_equal(config->log_level, 7);
 	assert_true(config->global_numa_opt);
-	assert_string_equal(config->config_ep, "ipc:///var/run/virtio-forwarder/config");
 	assert_false(config->dry_run || config->watch);
 	config_sched_free(config);
 
-	argc = split("--dry-run=watch --config-ep=off", copy, argv);
+	argc = split("--dry-run=watch", copy, argv);
 	if (config_load_sched(argc, argv, &config, &err) != CONFIG_RUN)
 		fail_msg("%s", err.text);
 	assert_true(config->dry_run && config->watch);
-	assert_null(config->config_ep);
 	config_sched_free(config);
 
 	argc = split("--dry-run=twice", copy, argv);

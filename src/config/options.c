@@ -364,13 +364,6 @@ const struct config_option config_options[OPT_N] = {
 		.parse = value_log_level, SCHED_AT(log_level), .default_text = "7",
 		.help = "least severe messages to log, 0 (emergency) to 7 (debug)",
 	},
-	[OPT_SCHED_CONFIG_EP] = {
-		SCHED,
-		.variable = "VIRTIOFWD_ZMQ_CONFIG_EP", .long_name = "config-ep",
-		.arg = ARG_REQUIRED, .metavar = "ENDPOINT", .parse = value_endpoint,
-		SCHED_AT(config_ep), .default_text = CONFIG_ENDPOINT, .when_true = CONFIG_ENDPOINT,
-		.help = "the daemon's config endpoint, which names the pinned relays",
-	},
 	[OPT_SCHED_DRY_RUN] = {
 		SCHED,
 		.long_name = "dry-run", .arg = ARG_OPTIONAL, .metavar = "watch",

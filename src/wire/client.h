@@ -50,10 +50,6 @@ int client_core_sched_move(
 /* Asks which CPUs run workers. */
 int client_core_sched_cpus(const char *endpoint, struct cpu_set *ret_cpus, struct err *err);
 
-/* Asks which relays the configuration pins, and to which CPUs. */
-int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MAX], unsigned *ret_n,
-	struct err *err);
-
 /*
  * Asks what the daemon says about itself: a ConfigResponse, for printing. Free it with
  * client_config_free().

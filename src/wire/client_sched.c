@@ -120,30 +120,3 @@ void client_config_free(ProtobufCMessage *reply)
 {
 	protobuf_c_message_free_unpacked(reply, NULL);
 }
-
-int client_pins(const char *endpoint, struct core_move ret_pins[static RELAYS_MAX], unsigned *ret_n,
-	struct err *err)
-{
-	const Virtioforwarder__ConfigResponse *reply;
-	ProtobufCMessage *message;
-	unsigned n = 0;
-	int r;
-
-	r = client_config(endpoint, &message, err);
-	if (r < 0)
-		return r;
-	reply = (const Virtioforwarder__ConfigResponse *)message;
-	for (size_t i = 0; i < reply->n_relay_cpu_map && n < RELAYS_MAX; i++) {
-		const Virtioforwarder__ConfigResponse__RelayCPU *pin = reply->relay_cpu_map[i];
-
-		if (pin->relay_number >= 0 && pin->relay_number < RELAYS_MAX)
-			ret_pins[n++] = (struct core_move){
-				.relay_id = (unsigned)pin->relay_number,
-				.vf_to_vm_cpu = (unsigned)pin->vf2virtio_cpu,
-				.vm_to_vf_cpu = (unsigned)pin->virtio2vf_cpu,
-			};
-	}
-	*ret_n = n;
-	client_config_free(message);
-	return 0;
-}

@@ -58,8 +58,7 @@ def forwarder(workdir, make_forwarder, sources):
     return make_forwarder(
         devices, netns=None,
         cpus=(CPUS[0], WORKERS), config="VIO4WD_CORE_SCHED_ENABLE=true\n",
-        options=[f"--zmq-core-sched-ep=ipc://{workdir}/core_sched",
-                 f"--zmq-config-ep=ipc://{workdir}/config"])
+        options=[f"--zmq-core-sched-ep=ipc://{workdir}/core_sched"])
 
 
 @pytest.fixture
@@ -114,7 +113,7 @@ def test_skew_is_balanced_without_loss(workdir, stack, forwarder, load, sources)
     process = stack.enter_context(Process(
         [program("vio4wd_core_scheduler"), f"--config={forwarder.config_file}",
          f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={sched}",
-         f"--config-ep=ipc://{workdir}/config", f"--poll-interval={POLL_S}"], "scheduler",
+         f"--poll-interval={POLL_S}"], "scheduler",
         log_path=workdir / "scheduler.log"))
     process.expect(rf"CPU {WORKERS[1]} -> CPU {WORKERS[0]}", 60)
     assert process.terminate() == 0

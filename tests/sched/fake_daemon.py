@@ -37,16 +37,13 @@ class Lane:
 
 
 class FakeDaemon:
-    """Serves stats, core_sched and config in a directory. relays: {id: {direction: Lane}}. Public
-    attributes may be changed at any time. A context manager."""
+    """Serves stats and core_sched in a directory. relays: {id: {direction: Lane}}. Public attributes
+    may be changed at any time. A context manager."""
 
-    def __init__(self, directory, cpus, relays, messages=compat, pins=None, nodes=None,
-                 relay_node=None):
-        self.endpoints = {name: f"ipc://{directory}/{name}"
-                          for name in ("stats", "core_sched", "config")}
+    def __init__(self, directory, cpus, relays, messages=compat, nodes=None, relay_node=None):
+        self.endpoints = {name: f"ipc://{directory}/{name}" for name in ("stats", "core_sched")}
         self.cpus = cpus
         self.relays = relays
-        self.pins = pins     # {relay: (cpu, cpu)}; None: no config endpoint
         self.nodes = nodes   # {cpu: node}, reported with the statistics
         self.relay_node = relay_node  # node of every relay; None: not reported
         self.refusal = None  # text of the answer to UPDATE
@@ -86,8 +83,7 @@ class FakeDaemon:
 
     def _serve(self):
         with zmq.Context() as context:
-            sockets = {name: self._open(context, name) for name in self.endpoints
-                       if name != "config" or self.pins is not None}
+            sockets = {name: self._open(context, name) for name in self.endpoints}
             self._ready.set()
             while not self._stop.is_set():
                 for name in zmq_ready(sockets):
@@ -110,8 +106,7 @@ class FakeDaemon:
         if name in self.mute or (name == "core_sched" and self.mute_updates and
                                  compat.CoreSchedRequest.FromString(request).op == UPDATE):
             return False
-        handler = {"stats": self._stats, "core_sched": self._core_sched,
-                   "config": self._config}[name]
+        handler = {"stats": self._stats, "core_sched": self._core_sched}[name]
         socket.send(b"\xff\xff\xff" if name in self.garbage
                     else handler(request).SerializeToString())
         return True
@@ -176,10 +171,3 @@ class FakeDaemon:
                     for cpu, part in zip(cpus, self.relays[move.relay_number][direction].slices):
                         part[0] = cpu
         return self._messages.CoreSchedResponse(status=OK)
-
-    def _config(self, _):
-        response = self._messages.ConfigResponse(status=0)
-        for number, (vf_to_vm, vm_to_vf) in (self.pins or {}).items():
-            response.relay_cpu_map.add(relay_number=number, vf2virtio_cpu=vf_to_vm,
-                                       virtio2vf_cpu=vm_to_vf)
-        return response

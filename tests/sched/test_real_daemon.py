@@ -18,33 +18,32 @@ WORKERS = CPUS[-2:]  # if there are only two, one is the control thread's too
 
 
 @pytest.fixture
-def endpoints(workdir):
-    return {"sched": f"ipc://{workdir}/core_sched", "config": f"ipc://{workdir}/config"}
+def sched(workdir):
+    return f"ipc://{workdir}/core_sched"
 
 
 @pytest.fixture
-def start(make_forwarder, endpoints):
+def start(make_forwarder, sched):
     """Starts a daemon with n net_null devices on relays 0 to n-1, and two workers."""
     def make(n, *options):
         return make_forwarder(
             {i: f"net_null{i}" for i in range(n)}, cpus=(CPUS[0], WORKERS),
             config="VIO4WD_CORE_SCHED_ENABLE=true\n",
-            options=[f"--zmq-core-sched-ep={endpoints['sched']}",
-                     f"--zmq-config-ep={endpoints['config']}", *options])
+            options=[f"--zmq-core-sched-ep={sched}", *options])
     return make
 
 
-def scheduler_argv(forwarder, endpoints, *options):
+def scheduler_argv(forwarder, sched, *options):
     return [program("vio4wd_core_scheduler"), f"--config={forwarder.config_file}",
-            f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={endpoints['sched']}",
-            f"--config-ep={endpoints['config']}", f"--poll-interval={POLL_S}", *options]
+            f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={sched}",
+            f"--poll-interval={POLL_S}", *options]
 
 
-def test_dry_run_sees_what_the_daemon_says(start, endpoints):
+def test_dry_run_sees_what_the_daemon_says(start, sched):
     forwarder = start(2)
 
     def says():
-        result = subprocess.run(scheduler_argv(forwarder, endpoints, "--dry-run"), timeout=TIMEOUT_S,
+        result = subprocess.run(scheduler_argv(forwarder, sched, "--dry-run"), timeout=TIMEOUT_S,
                                 capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         # For a moment a worker may not have had its CPU.
@@ -56,19 +55,19 @@ def test_dry_run_sees_what_the_daemon_says(start, endpoints):
     assert "would move" in said
 
 
-def test_monitor_shows_the_load(start, endpoints, stack):
+def test_monitor_shows_the_load(start, sched, stack):
     forwarder = start(1)
     process = stack.enter_context(Process(
         [program("virtioforwarder_monitor_load.py"), f"--stats-ep={forwarder.stats_endpoint}",
-         f"--sched-ep={endpoints['sched']}", "--poll-interval=0.2"], "top"))
+         f"--sched-ep={sched}", "--poll-interval=0.2"], "top"))
     process.expect(r"^CPU +\d+ \[#+", TIMEOUT_S)
     process.expect(r"^ +0  up -  \|", TIMEOUT_S)
     assert process.terminate() == 0
 
 
-def test_the_daemon_is_restarted(start, endpoints, stack):
+def test_the_daemon_is_restarted(start, sched, stack):
     forwarder = start(1)
-    process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+    process = stack.enter_context(Process(scheduler_argv(forwarder, sched), "scheduler",
                                           log_path=forwarder.directory / "scheduler.log"))
     process.expect(r"virtio-forwarder is there: workers on CPUs", TIMEOUT_S)
     process.expect(r"worst CPU [1-9]", TIMEOUT_S)
@@ -86,15 +85,15 @@ def slices_of(forwarder):
             for relay in vioclient.stats(forwarder.stats_endpoint).relay if relay.vf_to_vm.active}
 
 
-def test_skew_is_balanced(start, endpoints, stack):
+def test_skew_is_balanced(start, sched, stack):
     """All on one worker, to which relay 0 is pinned. Each relay has two slices, which go where they
     fit."""
     first, second = WORKERS
     forwarder = start(4, f"--virtio-cpu=0:{first}")
-    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={endpoints['sched']}",
+    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={sched}",
          *(f"--virtio-cpu={relay}:{first},{first}" for relay in range(4))])
     assert slices_of(forwarder) == {relay: [first, first] for relay in range(4)}
-    process = stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+    process = stack.enter_context(Process(scheduler_argv(forwarder, sched), "scheduler",
                                           log_path=forwarder.directory / "scheduler.log"))
     process.expect(r"there: workers", TIMEOUT_S)
     # Four of eight, or one more or less: what takes CPU time from a worker counts as its load.
@@ -107,10 +106,10 @@ def test_skew_is_balanced(start, endpoints, stack):
     assert process.terminate() == 0
 
 
-def test_one_large_relay_uses_two_workers(start, endpoints, stack):
+def test_one_large_relay_uses_two_workers(start, sched, stack):
     forwarder = start(1)
-    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={endpoints['sched']}",
+    run([program("virtioforwarder_core_pinner.py"), f"--sched-ep={sched}",
          f"--virtio-cpu=0:{WORKERS[1]},{WORKERS[1]}"])
-    stack.enter_context(Process(scheduler_argv(forwarder, endpoints), "scheduler",
+    stack.enter_context(Process(scheduler_argv(forwarder, sched), "scheduler",
                                 log_path=forwarder.directory / "scheduler.log"))
     wait_until(lambda: sorted(slices_of(forwarder)[0]) == WORKERS, TIMEOUT_S, "two workers at work")

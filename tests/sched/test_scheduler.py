@@ -4,7 +4,6 @@
 import os
 import socket
 import subprocess
-from types import MappingProxyType
 
 import pytest
 
@@ -23,10 +22,10 @@ SATURATED, HALF = 12.0, 5.0  # million packets a second: 98 and 41 % of a core b
 @pytest.fixture
 def daemon(workdir):
     """Creates a FakeDaemon on CPUs 11 and 12, with all relays on CPU 11."""
-    def make(rates, pins=MappingProxyType({}), **options):
+    def make(rates, **options):
         relays = {i: {VF_TO_VM: Lane(11, rate), VM_TO_VF: Lane(11, 0)}
                   for i, rate in enumerate(rates)}
-        return FakeDaemon(workdir, [11, 12], relays, pins=pins, **options)
+        return FakeDaemon(workdir, [11, 12], relays, **options)
     return make
 
 
@@ -36,7 +35,7 @@ def argv(workdir, *options):
         config.write_text("VIO4WD_CORE_SCHED_SENSITIVITY=0.25\n", encoding="utf-8")
     return [program("vio4wd_core_scheduler"), f"--config={config}",
             f"--stats-ep=ipc://{workdir}/stats", f"--sched-ep=ipc://{workdir}/core_sched",
-            f"--config-ep=ipc://{workdir}/config", f"--poll-interval={POLL_S}", *options]
+            f"--poll-interval={POLL_S}", *options]
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_closed_standard_descriptors(workdir, daemon, stack):
 
 
 def test_skew_is_balanced_in_one_go_and_stays(daemon, scheduler):
-    with daemon([3, 3, 3, 3], pins=None) as fake:
+    with daemon([3, 3, 3, 3]) as fake:
         log = scheduler()
         wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
         assert fake.polls_before == [2]  # the first poll that has rates
@@ -113,19 +112,12 @@ def test_directions_are_moved_apart(daemon, scheduler):
         assert sorted(fake.updates[0][3]) == [11, 12]
 
 
-def test_pins_of_the_config_endpoint(daemon, scheduler):
-    with daemon([HALF, 2, 2], pins={0: (11, 11), 1: (11, 11)}) as fake:
-        scheduler()
-        wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
-        polls(fake, 3)
-        assert fake.updates == [{2: (12, 11)}]
-
-
-def test_pins_of_the_statistics(daemon, scheduler):
+def test_pinned_relays_stay(daemon, scheduler):
     with daemon([HALF, 2, 2], messages=extended) as fake:
         fake.relays[0][VF_TO_VM].pinned = fake.relays[1][VF_TO_VM].pinned = True
         scheduler()
         wait_until(lambda: fake.updates, TIMEOUT_S, "a move")
+        polls(fake, 3)
         assert fake.updates == [{2: (12, 11)}]
 
 

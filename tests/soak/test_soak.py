@@ -88,13 +88,13 @@ class Requests:
 class Soak:
     def __init__(self, workdir, stack):
         self.chance = random.Random(SEED)
-        core_sched, config = f"ipc://{workdir}/core_sched", f"ipc://{workdir}/config"
+        core_sched = f"ipc://{workdir}/core_sched"
         devices = {relay: memif_device(workdir, relay) for relay in range(WATCHED)}
         devices.update({relay: f"net_ring{relay}" for relay in range(WATCHED, RELAYS)})
         self.forwarder = stack.enter_context(Forwarder(
             workdir, devices, cpus=(CPUS[0], CPUS[-2:]),
             config="VIO4WD_CORE_SCHED_ENABLE=true\n",
-            options=[f"--zmq-core-sched-ep={core_sched}", f"--zmq-config-ep={config}"]))
+            options=[f"--zmq-core-sched-ep={core_sched}"]))
         self.watched = [stack.enter_context(Peer(
             workdir, f"peer{relay}", vm=self.forwarder.socket(relay), net=net_socket(workdir, relay),
             count=0, rate=WATCHED_PPS, flows=8, packed=relay == 1, drain_ms=20000))
@@ -105,7 +105,7 @@ class Soak:
         self.scheduler = stack.enter_context(Process(
             [program("vio4wd_core_scheduler"), f"--config={self.forwarder.config_file}",
              f"--stats-ep={self.forwarder.stats_endpoint}", f"--sched-ep={core_sched}",
-             f"--config-ep={config}", "--poll-interval=2"], "scheduler",
+             "--poll-interval=2"], "scheduler",
             log_path=workdir / "scheduler.log"))
         self.guests = [Guest(relay, self.forwarder, self.chance)
                        for relay in range(WATCHED, RELAYS)]

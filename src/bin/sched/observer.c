@@ -31,7 +31,6 @@ bool observer_take(struct observer *observer, const struct cpu_set *workers,
 	observer->workers = *workers;
 	if (!continues) {
 		memset(observer->estimates, 0, sizeof(observer->estimates));
-		memset(observer->pinned, 0, sizeof(observer->pinned));
 	} else if (meter_has_rates(&observer->meter)) {
 		for (unsigned i = 0; i < reply->n; i++)
 			for (unsigned d = 0; d < DIRECTIONS_N; d++)
@@ -81,7 +80,7 @@ static void look_at_lane(const struct observer *observer, const struct relay_sta
 				.worker = worker,
 				.load = observer->estimates[relay->id][direction][slice].mean,
 				.numa_node = relay->numa_node,
-				.pinned = stats->pinned || observer->pinned[relay->id],
+				.pinned = stats->pinned,
 			};
 }
 

@@ -10,12 +10,11 @@ struct observer {
 	struct meter meter;
 	struct cpu_set workers;
 	struct load_estimate estimates[RELAYS_MAX][DIRECTIONS_N][SLICES_MAX];
-	bool pinned[RELAYS_MAX]; /* according to the config endpoint */
 };
 
 /*
  * Takes over an answer. Returns false if the daemon was restarted since the last one, or has other
- * workers; then everything known before is forgotten, pins included.
+ * workers; then everything known before is forgotten.
  */
 bool observer_take(struct observer *observer, const struct cpu_set *workers,
 	struct stats_reply *reply, uint64_t now_ns);

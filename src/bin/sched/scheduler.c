@@ -22,7 +22,6 @@ static int complain(struct scheduler *scheduler, int r, const char *text)
 static void forget(struct scheduler *scheduler)
 {
 	observer_reset(&scheduler->observer);
-	scheduler->pins_known = false;
 	scheduler->n_verdicts = 0;
 }
 
@@ -47,27 +46,6 @@ static void connected(struct scheduler *scheduler, const struct cpu_set *workers
 	scheduler->last_error[0] = '\0';
 }
 
-/*
- * Asks once which relays are pinned. It is fine if nobody answers: the endpoint is off by default,
- * and our daemon also reports pins with the statistics.
- */
-static void learn_pins(struct scheduler *scheduler)
-{
-	struct core_move pins[RELAYS_MAX];
-	struct err err = {};
-	unsigned n = 0;
-
-	if (scheduler->pins_known)
-		return;
-	scheduler->pins_known = true;
-	if (!scheduler->config->config_ep)
-		return;
-	if (client_pins(scheduler->config->config_ep, pins, &n, &err) < 0)
-		log_debug("pinned relays are not known from the config endpoint: %s", err.text);
-	for (unsigned i = 0; i < n; i++)
-		scheduler->observer.pinned[pins[i].relay_id] = true;
-}
-
 /* Reads the daemon's workers and statistics. Returns 0 or a negative errno. */
 static int observe(struct scheduler *scheduler)
 {
@@ -86,10 +64,8 @@ static int observe(struct scheduler *scheduler)
 	connected(scheduler, &workers);
 	if (!observer_take(&scheduler->observer, &workers, reply, clock_monotonic_ns())) {
 		log_notice("virtio-forwarder has started anew; what was known is forgotten");
-		scheduler->pins_known = false;
 		scheduler->n_verdicts = 0;
 	}
-	learn_pins(scheduler);
 	return 0;
 }
 

@@ -13,7 +13,6 @@ struct scheduler {
 	const struct config_sched *config;
 	struct observer observer;
 	bool connected;
-	bool pins_known;
 	char last_error[ERR_TEXT_SIZE]; /* the last error logged, not to be repeated */
 	unsigned n_verdicts;
 	enum sched_verdict verdicts[WORKERS_MAX]; /* the verdicts logged last, by finding */
