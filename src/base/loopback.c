@@ -48,8 +48,7 @@ int loopback_parse(
 	if (!set_address(host, (uint16_t)port, &addr))
 		return err_set(err, EINVAL,
 			"'%s' is not on the loopback interface, so anyone on the network could "
-			"read "
-			"it, without a password; use http://127.0.0.1:%u or ipc:///FILE",
+			"read it, without a password; use http://127.0.0.1:%u or ipc:///FILE",
 			text, port);
 	*ret_addr = addr;
 	*ret_length = addr.ss_family == AF_INET ? sizeof(struct sockaddr_in)

@@ -313,8 +313,7 @@ static int check_endpoints(
 		if (!config->allow_tcp_endpoints && !endpoint_ipc_path(endpoint))
 			return refuse(sources, all[i].id, err,
 				"'%s' would let anyone on the network control the daemon, without "
-				"a "
-				"password; use ipc://, or --allow-tcp-endpoints where you want "
+				"a password; use ipc://, or --allow-tcp-endpoints where you want "
 				"that",
 				endpoint);
 		for (unsigned j = 0; j < i; j++)

@@ -64,8 +64,7 @@ static int refuse_expansion(struct cursor *c)
 {
 	return fail_at(c, c->line,
 		"'%c' would need a shell, and this file is not read by one; write the value "
-		"itself, "
-		"or '%c' in single quotes",
+		"itself, or '%c' in single quotes",
 		*c->at, *c->at);
 }
 

@@ -140,8 +140,7 @@ static int rebind(const char *sysfs, const struct pci_addr *addr, const char *te
 		return write_failed(r, text, driver, err);
 	return err_set(err, EIO,
 		"%s was refused by the driver %s; another device of its IOMMU group may be in use "
-		"by the "
-		"host, and the kernel log may say more",
+		"by the host, and the kernel log may say more",
 		text, driver);
 }
 

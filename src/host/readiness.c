@@ -203,8 +203,7 @@ void host_check_vfio(
 	else if (is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode"))
 		say(&iommu, HOST_WARNING,
 			"off, and VFIO does without (enable_unsafe_noiommu_mode): a device can "
-			"write "
-			"anywhere in memory");
+			"write anywhere in memory");
 	else
 		say(&iommu, needs_vfio(sysfs, needs) ? HOST_MISSING : HOST_WARNING,
 			"off: VFIO needs one; switch VT-d or AMD-Vi on in the firmware, and put "
@@ -218,8 +217,7 @@ void host_check_vfio(
 	if (is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
 		say(&vfio, HOST_WARNING,
 			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are "
-			"not "
-			"its own; needed only on machines without interrupt remapping");
+			"not its own; needed only on machines without interrupt remapping");
 }
 
 /* Reports on a device or an entry of VIRTIOFWD_BIND_VFIO_PCI. */
@@ -322,8 +320,7 @@ static void check_nodes(const struct out *out, const char *sysfs, const struct h
 		if (outside(needs->worker_cpus, &local, cpus, sizeof(cpus)))
 			say(out, HOST_WARNING,
 				"worker CPUs %s are not on NUMA node %d, where device %s is: "
-				"choose "
-				"VIRTIOFWD_CPU_MASK among %s",
+				"choose VIRTIOFWD_CPU_MASK among %s",
 				cpus, node, id->text, among);
 	}
 }

@@ -168,8 +168,7 @@ static int check_file(const char *path, const char *text, struct err *err)
 	if (errno == EACCES || errno == EPERM)
 		return err_set(err, EACCES,
 			"device %s: no permission to open %s; run as root, or give the file to "
-			"this "
-			"user",
+			"this user",
 			text, path);
 	return err_set(
 		err, errno, "device %s: %s cannot be opened: %s", text, path, strerror(errno));
@@ -187,8 +186,7 @@ static int check_token(const char *sysfs, const struct pci_addr *addr, const cha
 	pci_addr_format(&pf, pf_text);
 	return err_set(err, EACCES,
 		"device %s: its PF %s is bound to vfio-pci, and the VF token that VFIO wants then "
-		"is "
-		"%s; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the PF's "
+		"is %s; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the PF's "
 		"program has",
 		text, pf_text, use->vf_token ? "not the one configured here" : "not configured");
 }
@@ -210,8 +208,7 @@ static int check_locked_memory(const char *text, struct err *err)
 		return 0;
 	return err_set(err, ENOMEM,
 		"device %s: this process may lock no more than %llu KiB of memory, and VFIO locks "
-		"all "
-		"that the device can reach; ulimit -l unlimited (LimitMEMLOCK=infinity)",
+		"all that the device can reach; ulimit -l unlimited (LimitMEMLOCK=infinity)",
 		text, (unsigned long long)limit.rlim_cur >> 10);
 }
 
@@ -244,10 +241,8 @@ static int check_uio(
 		return 0;
 	return err_set(err, EOPNOTSUPP,
 		"device %s is bound to %s, which needs physical addresses, and this daemon has "
-		"started "
-		"with virtual ones; restart it with hugepages now that the device is bound so, or "
-		"bind "
-		"the device to vfio-pci",
+		"started with virtual ones; restart it with hugepages now that the device is bound "
+		"so, or bind the device to vfio-pci",
 		text, driver);
 }
 

@@ -117,7 +117,6 @@ int vm_account_cannot_replace(const struct vm_account *vms, const char *dir, str
 	return err_set(err, EPERM,
 		"socket directory %s: %s, can put something else in place of the daemon's sockets, "
 		"which can keep it from starting: let VIRTIOFWD_SOCKET_DIR be a directory that "
-		"only "
-		"the daemon can write to",
+		"only the daemon can write to",
 		dir, who);
 }

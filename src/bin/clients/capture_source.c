@@ -44,8 +44,7 @@ static int connect_to(int fd, const char *endpoint, struct err *err)
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_set(err, errno,
 			"no daemon at %s: %s; is it running, with VIRTIOFWD_CAPTURE_EP "
-			"(--capture-ep), "
-			"and is this root?",
+			"(--capture-ep), and is this root?",
 			path, strerror(errno));
 	return 0;
 }

@@ -68,12 +68,11 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "[-- OPTION-OF-THE-DAEMON...]",
 	.doc = "Looks whether this host has what virtio-forwarder needs with its configuration, "
-	       "and "
-	       "says how to mend what is missing.\v"
+	       "and says how to mend what is missing.\v"
 	       "Each line begins with ok, warning (works, but slower or less safely) or missing "
 	       "(does not work).\n"
-	       "Options that the daemon is started with override its configuration here, too: "
-	       "give them behind --. Run this as the user that the daemon runs as.\n"
+	       "Options that the daemon is started with override its configuration here, too: give "
+	       "them behind --. Run this as the user that the daemon runs as.\n"
 	       "Exit code: 0 nothing is missing, 1 something is, 2 bad usage.",
 };
 

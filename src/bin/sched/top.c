@@ -58,8 +58,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.doc = "Shows the load of virtio-forwarder's workers and the rates of its relays, again "
-	       "and "
-	       "again, until q is pressed.\v"
+	       "and again, until q is pressed.\v"
 	       "A bar is the share of time in which a worker has had packets to carry; where the "
 	       "daemon does not measure that, an estimate from packet rates. A direction that is "
 	       "split over device queues is a lane on each of its workers; 11+ is CPU 11 and "
