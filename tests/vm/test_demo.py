@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What `make demo` runs."""
+
+import pytest
+
+from lib.paths import SCRIPTS
+from lib.proc import run
+
+
+@pytest.mark.ci
+def test_demo():
+    run(["timeout", 200, SCRIPTS / "demo"], timeout=240)
