@@ -10,6 +10,7 @@
 #include "soundness.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #define HEADER_BYTES sizeof(struct vhost_user_header)
 
@@ -135,8 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, frontend) == 0);
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, onward) == 0);
 	library.fd = onward[1];
-	struct gate_connection *connection = gate_connection_new(frontend[1], onward[0]);
-	require(connection);
+	struct gate_closer *closer = gate_closer_new();
+	struct gate_connection *connection = gate_connection_new(frontend[1], onward[0], closer);
+	require(closer && connection);
 	while (r == 0 && input.left > 0) {
 		uint8_t step = input_byte(&input);
 
@@ -151,6 +153,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			;
 	}
 	gate_connection_free(connection);
+	while (gate_closer_is_busy(closer))
+		sched_yield();
+	gate_closer_free(closer);
 	for (unsigned i = 0; i < library.n_fds; i++)
 		close(library.fds[i]);
 	close(frontend[0]);

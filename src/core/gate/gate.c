@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/gate/gate_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,12 +16,16 @@
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest that did harm may come back */
+#define SLOW_MS 1000   /* a closing that takes longer is told of */
 /*
  * The same for one that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as long
  * as less than REPENT_MS pass in between.
  */
 #define BLOCKER_MS_MAX 8000
 #define REPENT_MS 60000
+
+/* All connections with all that they have, one that was turned away, two listeners. */
+static_assert(GATE_CONNECTIONS_MAX * (1 + 2 * GATE_FDS_MAX) + 3 <= GATE_CLOSER_MAX, "room");
 
 struct gate {
 	struct gatekeeper *keeper;
@@ -29,6 +34,9 @@ struct gate {
 	int listen_fd;                /* -1 in client mode */
 	struct unix_socket_file file; /* of the socket, in server mode */
 	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
+	struct gate_closer *closer; /* while it is busy, nobody is let in */
+	uint64_t busy_since_ms;     /* 0: it was not at the last look */
+	bool told_busy;             /* the log says so */
 	uint64_t closed_until_ms;
 	uint64_t blocker_ms;    /* how long it was closed last for blocked callers; 0: never */
 	uint64_t repents_at_ms; /* when that is forgotten */
@@ -38,12 +46,13 @@ struct gate {
 	struct log_limit log_limit;
 };
 
-#define log_gate_warning(gate, fmt, ...)                                                        \
-	log_event_at(LOG_WARNING,                                                               \
+#define log_gate(severity, gate, fmt, ...)                                                      \
+	log_event_at((severity),                                                                \
 		&(struct log_event){                                                            \
 			.relay = (int)(gate)->options.relay_id, .socket = (gate)->path},        \
 		"relay %u: vhost-user socket %s: " fmt, (gate)->options.relay_id, (gate)->path, \
-		__VA_ARGS__)
+		##__VA_ARGS__)
+#define log_gate_warning(gate, ...) log_gate(LOG_WARNING, gate, __VA_ARGS__)
 
 static unsigned count_connections(const struct gate *gate)
 {
@@ -123,18 +132,22 @@ static unsigned least_wanted(const struct gate *gate)
 /* Lets a frontend in; takes ownership of its descriptor. */
 static void admit(struct gate *gate, int frontend_fd)
 {
-	if (gate_now_ms() < gate->closed_until_ms) {
-		close(frontend_fd);
+	struct gate_connection *connection = NULL;
+	int library_fd = -1;
+
+	if (gate_now_ms() >= gate->closed_until_ms) {
+		if (count_connections(gate) == GATE_CONNECTIONS_MAX)
+			end_connection(gate, least_wanted(gate));
+		library_fd = connect_to_library(gate);
+	}
+	if (library_fd >= 0)
+		connection = gate_connection_new(frontend_fd, library_fd, gate->closer);
+	if (connection == NULL) {
+		gate_closer_hang_up(gate->closer, frontend_fd);
+		cleanup_closep(&library_fd);
 		return;
 	}
-	if (count_connections(gate) == GATE_CONNECTIONS_MAX)
-		end_connection(gate, least_wanted(gate));
-	int library_fd = connect_to_library(gate);
-	if (library_fd < 0) {
-		close(frontend_fd);
-		return;
-	}
-	gate->connections[count_connections(gate)] = gate_connection_new(frontend_fd, library_fd);
+	gate->connections[count_connections(gate)] = connection;
 	gate->keeper->generation++;
 }
 
@@ -179,7 +192,8 @@ static void wait_at_most(int *timeout_ms, int ms)
 
 unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout_ms)
 {
-	struct pollfd *next = add(ret_fds, gate->listen_fd, POLLIN);
+	bool busy = gate_closer_is_busy(gate->closer);
+	struct pollfd *next = add(ret_fds, busy ? -1 : gate->listen_fd, POLLIN);
 
 	for (unsigned i = 0; i < GATE_CONNECTIONS_MAX && gate->connections[i] != NULL; i++) {
 		const struct gate_connection *connection = gate->connections[i];
@@ -190,9 +204,29 @@ unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout
 	}
 	if (gate->connections[0] != NULL || gate->calls != GATE_NO_CALLS)
 		wait_at_most(timeout_ms, REST_MS);
-	if (gate->connections[0] == NULL && gate->options.client && !gate->closed)
+	if (busy || (gate->connections[0] == NULL && gate->options.client && !gate->closed))
 		wait_at_most(timeout_ms, RETRY_MS);
 	return next - ret_fds;
+}
+
+/* Whatever a frontend has sent, only its own relay waits until it is closed. */
+static void tell_of_closing(struct gate *gate)
+{
+	if (!gate_closer_is_busy(gate->closer)) {
+		if (gate->told_busy)
+			log_gate(LOG_NOTICE, gate, "VMs are let in again");
+		gate->busy_since_ms = 0;
+		gate->told_busy = false;
+	} else if (gate->busy_since_ms == 0) {
+		gate->busy_since_ms = gate_now_ms();
+	} else if (!gate->told_busy && gate_now_ms() - gate->busy_since_ms >= SLOW_MS &&
+		   log_limit_try(&gate->log_limit, LOG_WARNING)) {
+		log_gate_warning(gate,
+			"no VM is let in, because a file that the last one has sent cannot be "
+			"closed until its file server (FUSE, NFS) answers; end that VM and the "
+			"server, or abort the connection in /sys/fs/fuse/connections");
+		gate->told_busy = true;
+	}
 }
 
 /* True if a side has hung up while the other side has its turn: that ends the connection. */
@@ -240,8 +274,11 @@ void gate_serve(struct gate *gate, const struct pollfd *fds)
 {
 	if (gate->closed)
 		return;
+	tell_of_closing(gate);
 	for (unsigned i = count_connections(gate); i-- > 0;)
 		serve_connection(gate, i, &fds[1 + 2 * i]);
+	if (gate_closer_is_busy(gate->closer))
+		return;
 	if (gate->options.client)
 		try_to_connect(gate);
 	else if (fds[0].revents & POLLIN)
@@ -300,9 +337,14 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 			SOCKET_PATH_SIZE - 1);
 
 	struct gate *gate = calloc(1, sizeof(*gate));
-	if (gate == NULL)
+	struct gate_closer *closer = gate_closer_new();
+	if (gate == NULL || closer == NULL) {
+		gate_closer_free(closer);
+		free(gate);
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", options->path);
+	}
 	gate->keeper = keeper;
+	gate->closer = closer;
 	gate->options = *options;
 	strcpy(gate->path, options->path);
 	gate->log_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(GATE_LOG_BURST, options->relay_id);
@@ -319,6 +361,7 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	}
 	if (r < 0) {
 		cleanup_closep(&gate->listen_fd);
+		gate_closer_free(closer);
 		free(gate);
 		return r;
 	}
@@ -337,11 +380,15 @@ int gate_renew(struct gate *gate, struct err *err)
 {
 	struct unix_socket_file file;
 
+	if (gate_closer_is_busy(gate->closer))
+		return err_set(err, EBUSY,
+			"vhost-user socket %s: what the last VM has sent is not closed yet",
+			gate->path);
 	int fd = open_listener(gate, &file, err);
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&gate->keeper->mutex);
-	close(gate->listen_fd);
+	gate_closer_hang_up(gate->closer, gate->listen_fd);
 	gate->listen_fd = fd;
 	gate->file = file;
 	gatekeeper_changed(gate->keeper);
@@ -356,7 +403,8 @@ void gate_hang_up(struct gate *gate)
 	pthread_mutex_lock(&gate->keeper->mutex);
 	gate->closed = true;
 	end_all(gate);
-	cleanup_closep(&gate->listen_fd);
+	if (gate->listen_fd >= 0)
+		gate_closer_hang_up(gate->closer, gate->listen_fd);
 	gate->listen_fd = -1;
 	gatekeeper_changed(gate->keeper);
 	pthread_mutex_unlock(&gate->keeper->mutex);
@@ -374,6 +422,7 @@ struct gate *gate_close(struct gate *gate)
 		gate_hang_up(gate);
 	gatekeeper_remove(keeper, gate);
 	close(gate->options.library_socket);
+	gate_closer_free(gate->closer);
 	free(gate);
 	return NULL;
 }

@@ -11,33 +11,30 @@
 #define HEADER_BYTES sizeof(struct vhost_user_header)
 #define STEPS_AT_ONCE 64 /* of one connection, before others have their turn */
 
-struct gate_connection *gate_connection_new(int frontend_fd, int library_fd)
+struct gate_connection *gate_connection_new(
+	int frontend_fd, int library_fd, struct gate_closer *closer)
 {
 	struct gate_connection *connection = calloc(1, sizeof(*connection));
 
-	if (connection == NULL) {
-		close(frontend_fd);
-		close(library_fd);
+	if (connection == NULL)
 		return NULL;
-	}
+	/* Out-of-band data would be thrown away when it is passed over, with its descriptors. */
+	setsockopt(frontend_fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
 	connection->frontend_fd = frontend_fd;
 	connection->library_fd = library_fd;
+	connection->closer = closer;
 	return connection;
-}
-
-static void close_fds(struct gate_connection *connection)
-{
-	for (unsigned i = 0; i < connection->n_fds; i++)
-		close(connection->fds[i]);
-	connection->n_fds = 0;
 }
 
 struct gate_connection *gate_connection_free(struct gate_connection *connection)
 {
 	if (connection == NULL)
 		return NULL;
-	close_fds(connection);
-	close(connection->frontend_fd);
+	for (unsigned i = 0; i < connection->n_fds; i++)
+		gate_closer_close(connection->closer, connection->fds[i]);
+	for (unsigned i = 0; i < connection->n_seen_fds; i++)
+		gate_closer_close(connection->closer, connection->seen_fds[i]);
+	gate_closer_hang_up(connection->closer, connection->frontend_fd);
 	close(connection->library_fd);
 	free(connection);
 	return NULL;
@@ -77,22 +74,52 @@ static bool is_complete(const struct gate_connection *connection)
 	       connection->done == HEADER_BYTES + connection->message.header.payload_bytes;
 }
 
-static void keep_fds(struct gate_connection *connection, struct msghdr *header)
+/* What it means that nothing was read: 0 if there is nothing yet, or -ECONNRESET. */
+static int nothing_read(ssize_t n)
 {
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg != NULL;
-		cmsg = CMSG_NXTHDR(header, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		unsigned n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (unsigned i = 0; i < n; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-			if (connection->n_fds < GATE_FDS_MAX)
-				connection->fds[connection->n_fds++] = fd;
-			else
-				close(fd);
-		}
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -ECONNRESET;
+}
+
+/*
+ * Looks at what the frontend has sent, up to `bytes`. Returns how much of it may be read, 0 if
+ * nothing is there, or a negative errno.
+ *
+ * In a read the kernel closes, in this thread, the descriptors that it cannot hand out. So they are
+ * taken with a look, and nothing is read if one is missing. The look ends with the first bytes that
+ * have some, but may go one message too far.
+ */
+static ssize_t look(struct gate_connection *connection, void *buffer, size_t bytes)
+{
+	char control[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
+	struct iovec iov = {buffer, bytes};
+	struct msghdr header = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
+
+	ssize_t n = recvmsg(
+		connection->frontend_fd, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n <= 0)
+		return nothing_read(n);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		size_t fds_bytes = cmsg->cmsg_len - CMSG_LEN(0);
+		memcpy(connection->seen_fds, CMSG_DATA(cmsg), fds_bytes);
+		connection->n_seen_fds = fds_bytes / sizeof(int);
 	}
+	return header.msg_flags & MSG_CTRUNC ? -EPROTO : n;
+}
+
+/* What has been read had descriptors, those that were seen. */
+static int take_seen(struct gate_connection *connection)
+{
+	if (connection->n_fds + connection->n_seen_fds > GATE_FDS_MAX)
+		return -EPROTO;
+	memcpy(&connection->fds[connection->n_fds], connection->seen_fds,
+		connection->n_seen_fds * sizeof(int));
+	connection->n_fds += connection->n_seen_fds;
+	connection->n_seen_fds = 0;
+	return 1;
 }
 
 /*
@@ -100,22 +127,30 @@ static void keep_fds(struct gate_connection *connection, struct msghdr *header)
  */
 static int receive_part(struct gate_connection *connection, int fd)
 {
-	char control[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
 	struct iovec iov;
-	struct msghdr header = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	iov.iov_base = next_part(connection, &iov.iov_len);
-	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
-	if (n == 0)
-		return -ECONNRESET;
-	keep_fds(connection, &header);
+	if (fd == connection->frontend_fd && connection->n_seen_fds == 0) {
+		ssize_t n = look(connection, iov.iov_base, iov.iov_len);
+		if (n <= 0)
+			return (int)n;
+		iov.iov_len = n;
+	}
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT);
+	if (n <= 0)
+		return nothing_read(n);
 	connection->done += n;
-	return header.msg_flags & MSG_CTRUNC ? -EPROTO : 1;
+	/* The flag says that there were descriptors, for which we have left no room. */
+	return header.msg_flags & MSG_CTRUNC ? take_seen(connection) : 1;
+}
+
+/* These have been judged: closing them does not wait. */
+static void close_passed_on(struct gate_connection *connection)
+{
+	for (unsigned i = 0; i < connection->n_fds; i++)
+		close(connection->fds[i]);
+	connection->n_fds = 0;
 }
 
 static int send_part(struct gate_connection *connection, int fd)
@@ -137,7 +172,7 @@ static int send_part(struct gate_connection *connection, int fd)
 	ssize_t n = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
-	close_fds(connection);
+	close_passed_on(connection);
 	connection->done += n;
 	return 1;
 }

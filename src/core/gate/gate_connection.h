@@ -6,6 +6,7 @@
  * answers. Never blocks. The gatekeeper's thread only.
  */
 
+#include "core/gate/gate_closer.h"
 #include "core/gate/gate_rules.h"
 
 /* What is read or written next. Only one message is under way at a time. */
@@ -21,6 +22,7 @@ enum gate_phase {
 struct gate_connection {
 	int frontend_fd;
 	int library_fd;
+	struct gate_closer *closer;
 	struct gate_rules rules;
 	enum gate_phase phase;
 	struct vhost_user_message message; /* the one under way */
@@ -28,10 +30,16 @@ struct gate_connection {
 	size_t done;                       /* bytes of the message so far, header included */
 	int fds[GATE_FDS_MAX];             /* that came with the message, not passed on yet */
 	unsigned n_fds;
+	int seen_fds[GATE_FDS_MAX]; /* that come with the next bytes which have any, not read yet */
+	unsigned n_seen_fds;
 };
 
-/* Takes ownership of both descriptors. NULL when out of memory; then both are closed. */
-struct gate_connection *gate_connection_new(int frontend_fd, int library_fd);
+/*
+ * Takes ownership of both descriptors. What the frontend sends and the library does not get is left
+ * to `closer`. NULL when out of memory; then the descriptors are still the caller's.
+ */
+struct gate_connection *gate_connection_new(
+	int frontend_fd, int library_fd, struct gate_closer *closer);
 
 /* Hangs up on both sides and frees the connection. Returns NULL. */
 struct gate_connection *gate_connection_free(struct gate_connection *connection);

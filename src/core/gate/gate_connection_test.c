@@ -14,6 +14,7 @@
 #include "core/gate/vhost_user_fixture.h"
 
 struct bed {
+	struct gate_closer *closer;
 	struct gate_connection *connection;
 	int frontend, library; /* the far ends, played by the test */
 };
@@ -28,7 +29,8 @@ static int set_up(void **state)
 		return -1;
 	bed->frontend = frontend[0];
 	bed->library = library[0];
-	bed->connection = gate_connection_new(frontend[1], library[1]);
+	bed->closer = gate_closer_new();
+	bed->connection = gate_connection_new(frontend[1], library[1], bed->closer);
 	*state = bed;
 	return bed->connection ? 0 : -1;
 }
@@ -38,6 +40,7 @@ static int tear_down(void **state)
 	struct bed *bed = *state;
 
 	gate_connection_free(bed->connection);
+	gate_closer_free(bed->closer);
 	close(bed->frontend);
 	close(bed->library);
 	free(bed);
