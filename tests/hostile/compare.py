@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """compare.py [--only PATTERN] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
 against the daemon and against dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and
-says who survives what. Verdicts are kept in the build directory; --write makes the table
-in docs/security.md of the latest ones."""
+says who survives what. Verdicts are kept in the build directory; --write makes of the latest ones
+the table in docs/security.md, which has the attacks that some program does not survive."""
 
 import argparse
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,8 @@ def measure(name, pattern, attacks):
 
 def describe(attacks, columns):
     """columns: {program: what measure() has kept}"""
-    lines = []
+    parts = Counter(attack.run.__module__.removeprefix("attacks.") for attack in attacks)
+    lines = ["- attacks by part: " + ", ".join(f"{part} {n}" for part, n in parts.items())]
     for name, column in columns.items():
         survived = sum(column["verdicts"][attack.name] == "survives" for attack in attacks)
         restarts = sum(column["starts"].values()) - len(column["starts"])
@@ -64,9 +66,10 @@ def describe(attacks, columns):
         lines.append(f"- {name}: survives {survived} of {len(attacks)}; {neighbour}")
     lines += ["", "| attack | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for attack in attacks:
-        cells = [column["verdicts"][attack.name].replace("survives", "✓")
-                 for column in columns.values()]
-        lines.append(f"| {attack.what} | " + " | ".join(cells) + " |")
+        verdicts = [column["verdicts"][attack.name] for column in columns.values()]
+        if set(verdicts) != {"survives"}:
+            cells = [verdict.replace("survives", "✓") for verdict in verdicts]
+            lines.append(f"| {attack.what} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
