@@ -93,7 +93,7 @@ def test_layout(tree):
                      "8/virtio-forwarder.8", "5/virtioforwarder.5", "1/vio4wd.1",
                      "8/vio4wd_core_scheduler.8")),
                  *(f"/usr/share/doc/virtio-forwarder/{name}" for name in (
-                     "README.md", "docs/operating.md", "unprivileged.conf",
+                     "README.md", "docs/operating.md", "unprivileged.conf", "save-relays.awk",
                      "usr.bin.virtio-forwarder", "libvirt-qemu.local", "virtio_forwarder.te",
                      "virtio_forwarder.fc"))):
         tree.run(f"test -s {path}")
