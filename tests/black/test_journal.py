@@ -10,10 +10,12 @@ import socket
 
 import pytest
 
+from lib import vioclient
 from lib.forwarder import Forwarder
 from lib.peer import memif_device
 from lib.proc import Process, run, wait_until
 from lib.vhostuser import Connection, Frontend, Request
+from lib.wire import OK, REMOVE, REMOVE_SOCK
 
 # $JOURNAL_STREAM is how systemd says that stderr is the journal's; its socket is in a /run of our
 # own.
@@ -171,6 +173,24 @@ def test_warnings_of_a_relay_have_fields(workdir, journal, start):
     assert all(entry["SOCKET"] == str(forwarder.socket(3)) for entry in entries[:2])
     daemon.signal(15)
     assert daemon.wait(30) == 0
+
+
+def test_refused_requests_have_the_fields_that_they_name(workdir, journal, start):
+    forwarder = Forwarder(workdir, options=["--dynamic-sockets"])
+    start(forwarder)
+    journal.wait_event("ready")
+
+    def refused(op, **named):
+        response = vioclient.port_control(forwarder.port_control_endpoint, op, conditional=False, **named)
+        assert response.status != OK
+        return journal.wait_entry("MESSAGE", "port control request refused")
+
+    entry = refused(REMOVE, virtio_id=5, device=["net_null1,size=64"])
+    assert entry["RELAY"] == "5" and entry["DEVICE"] == "net_null1,size=64" and entry["PRIORITY"] == "4"
+    entry = refused(REMOVE_SOCK, vhost_path="/tmp/nobody.sock")
+    assert entry["SOCKET"] == "/tmp/nobody.sock" and "RELAY" not in entry
+    entry = refused(REMOVE, virtio_id=64, device=["net_null1,size=64"])  # it cannot be read
+    assert "RELAY" not in entry and "DEVICE" not in entry
 
 
 def test_the_same_text_on_stderr(workdir, stack):

@@ -14,6 +14,22 @@ struct port_control_service {
 	struct log_limit refusal_limit;
 };
 
+/* `op` is NULL if the request could not be read. */
+static void log_refusal(const struct op *op, const struct err *err)
+{
+	struct log_event about = {.relay = -1};
+
+	if (op != NULL) {
+		const struct op_device *device = &op->device;
+		about.relay = op->relay_id;
+		about.socket = op->vhost_path[0] != '\0' ? op->vhost_path : NULL;
+		about.device = device->bond_name[0] != '\0' ? device->bond_name
+		               : device->n_members > 0      ? device->members[0].text
+		                                            : NULL;
+	}
+	log_event_at(LOG_WARNING, &about, "port control request refused: %s", err->text);
+}
+
 static void on_request(void *userdata, struct zmq_request *request, const void *data, size_t length)
 {
 	struct port_control_service *service = userdata;
@@ -28,7 +44,7 @@ static void on_request(void *userdata, struct zmq_request *request, const void *
 	else
 		service->apply(service->userdata, &op, &result);
 	if (result.code != 0 && log_limit_pass(&service->refusal_limit, LOG_WARNING))
-		log_warning("port control request refused: %s", result.err.text);
+		log_refusal(r < 0 ? NULL : &op, &result.err);
 
 	zmq_request_answer(request, port_control_response_encode(&result, &answer), &answer);
 }
