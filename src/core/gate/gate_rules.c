@@ -108,25 +108,23 @@ static int check_startable(
 	return check_addresses(rules, &rules->memory, ring, err);
 }
 
-static struct gate_ring *find_ring(struct gate_rules *rules, uint64_t index)
+/* The ring that a message names by its index; NULL if there is none, with the reason in `err`. */
+static struct gate_ring *find_ring(struct gate_rules *rules, uint64_t index, struct err *err)
 {
-	return index < RINGS_MAX ? &rules->rings[index] : NULL;
+	if (index < RINGS_MAX)
+		return &rules->rings[index];
+	refuse(err, "a ring number out of range");
+	return NULL;
 }
 
-/*
- * The ring that a message names by its index, if it is not running; else NULL, with the reason in
- * `err`.
- */
+/* The same; also NULL if the ring is running. */
 static struct gate_ring *find_stopped(struct gate_rules *rules, uint64_t index, struct err *err)
 {
-	struct gate_ring *ring = find_ring(rules, index);
+	struct gate_ring *ring = find_ring(rules, index, err);
 
-	if (ring == NULL)
-		refuse(err, "a ring number out of range");
-	else if (ring->started)
-		refuse(err, "a ring changed while it runs");
-	else
+	if (ring == NULL || !ring->started)
 		return ring;
+	refuse(err, "a ring changed while it runs");
 	return NULL;
 }
 
@@ -246,10 +244,10 @@ static int check_set_vring_addr(struct gate_rules *rules, const struct vhost_use
 	const int *fds, struct err *err)
 {
 	const struct vhost_user_ring_addr *addr = &message->payload.addr;
-	struct gate_ring *ring = find_ring(rules, addr->index);
+	struct gate_ring *ring = find_ring(rules, addr->index, err);
 
 	if (ring == NULL)
-		return refuse(err, "a ring number out of range");
+		return -EPROTO;
 	if (rules->memory.n_regions == 0)
 		return refuse(err, "a ring's addresses before the memory");
 	if ((addr->flags & ~RING_FLAG_LOG) != 0)
@@ -277,10 +275,10 @@ static int check_set_vring_addr(struct gate_rules *rules, const struct vhost_use
 static int check_get_vring_base(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
-	struct gate_ring *ring = find_ring(rules, message->payload.ring.index);
+	struct gate_ring *ring = find_ring(rules, message->payload.ring.index, err);
 
 	if (ring == NULL)
-		return refuse(err, "a ring number out of range");
+		return -EPROTO;
 	*ring = (struct gate_ring){0};
 	return 0;
 }
@@ -315,9 +313,8 @@ static int check_ring_fd(struct gate_rules *rules, const struct vhost_user_messa
 {
 	uint64_t number = message->payload.number;
 
-	if ((number & ~(uint64_t)(VHOST_USER_RING_MASK | VHOST_USER_NO_FD)) != 0 ||
-		find_ring(rules, number & VHOST_USER_RING_MASK) == NULL)
-		return refuse(err, "a ring number out of range");
+	if (find_ring(rules, number & ~(uint64_t)VHOST_USER_NO_FD, err) == NULL)
+		return -EPROTO;
 	return number & VHOST_USER_NO_FD ? 0 : check_eventfd(fds[0], err);
 }
 
@@ -328,7 +325,7 @@ static int check_set_vring_kick(struct gate_rules *rules, const struct vhost_use
 
 	if (r < 0)
 		return r;
-	struct gate_ring *ring = find_ring(rules, message->payload.number & VHOST_USER_RING_MASK);
+	struct gate_ring *ring = &rules->rings[message->payload.number & VHOST_USER_RING_MASK];
 	r = ring->started ? 0 : check_startable(rules, ring, err);
 	if (r == 0)
 		ring->started = true;
@@ -338,9 +335,7 @@ static int check_set_vring_kick(struct gate_rules *rules, const struct vhost_use
 static int check_set_vring_enable(struct gate_rules *rules,
 	const struct vhost_user_message *message, const int *fds, struct err *err)
 {
-	if (find_ring(rules, message->payload.ring.index) == NULL)
-		return refuse(err, "a ring number out of range");
-	return 0;
+	return find_ring(rules, message->payload.ring.index, err) != NULL ? 0 : -EPROTO;
 }
 
 static int check_negotiated(const struct gate_rules *rules, uint64_t feature, struct err *err)
