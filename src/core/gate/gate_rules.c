@@ -194,8 +194,6 @@ static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_
 	const struct vhost_user_log *log = &message->payload.log;
 	struct stat st;
 
-	if (!(rules->protocol_features & P_LOG_SHMFD))
-		return refuse(err, "not negotiated");
 	if (log->bytes == 0 || log->offset != 0)
 		return refuse(err, "a log of no size, or at an offset");
 	int r = gate_memory_check_file(fds[0], log->bytes, &st, err);
@@ -338,29 +336,10 @@ static int check_set_vring_enable(struct gate_rules *rules,
 	return find_ring(rules, message->payload.ring.index, err) != NULL ? 0 : -EPROTO;
 }
 
-static int check_negotiated(const struct gate_rules *rules, uint64_t feature, struct err *err)
-{
-	return rules->protocol_features & feature ? 0 : refuse(err, "not negotiated");
-}
-
-static int check_send_rarp(struct gate_rules *rules, const struct vhost_user_message *message,
-	const int *fds, struct err *err)
-{
-	return check_negotiated(rules, P_RARP, err);
-}
-
-static int check_net_set_mtu(struct gate_rules *rules, const struct vhost_user_message *message,
-	const int *fds, struct err *err)
-{
-	return check_negotiated(rules, P_MTU, err);
-}
-
 static int check_set_status(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
-	if (message->payload.number > UINT8_MAX)
-		return refuse(err, "a status that is no byte");
-	return check_negotiated(rules, P_STATUS, err);
+	return message->payload.number <= UINT8_MAX ? 0 : refuse(err, "a status that is no byte");
 }
 
 enum descriptors {
@@ -379,6 +358,7 @@ static const struct request {
 	enum descriptors descriptors;
 	bool answered;   /* always has an answer of its own */
 	check_fn *check; /* NULL: nothing more to check */
+	uint64_t needs;  /* protocol feature that must have been negotiated; 0: none */
 } requests[VHOST_USER_REQUESTS] = {
 	[VHOST_USER_GET_FEATURES] = {"GET_FEATURES", 0, NONE, true, NULL},
 	[VHOST_USER_SET_FEATURES] = {"SET_FEATURES", PAYLOAD(number), NONE, false,
@@ -387,7 +367,8 @@ static const struct request {
 	[VHOST_USER_RESET_OWNER] = {"RESET_OWNER", 0, NONE, false, check_reset_owner},
 	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", PAYLOAD(memory), ONE_A_REGION, false,
 		check_set_mem_table},
-	[VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", PAYLOAD(log), ONE, true, check_set_log_base},
+	[VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", PAYLOAD(log), ONE, true, check_set_log_base,
+		P_LOG_SHMFD},
 	[VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, ONE, false, check_set_log_fd},
 	[VHOST_USER_SET_VRING_NUM] = {"SET_VRING_NUM", PAYLOAD(ring), NONE, false,
 		check_set_vring_num},
@@ -409,9 +390,10 @@ static const struct request {
 	[VHOST_USER_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", 0, NONE, true, NULL},
 	[VHOST_USER_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", PAYLOAD(ring), NONE, false,
 		check_set_vring_enable},
-	[VHOST_USER_SEND_RARP] = {"SEND_RARP", PAYLOAD(number), NONE, false, check_send_rarp},
-	[VHOST_USER_NET_SET_MTU] = {"NET_SET_MTU", PAYLOAD(number), NONE, false, check_net_set_mtu},
-	[VHOST_USER_SET_STATUS] = {"SET_STATUS", PAYLOAD(number), NONE, false, check_set_status},
+	[VHOST_USER_SEND_RARP] = {"SEND_RARP", PAYLOAD(number), NONE, false, NULL, P_RARP},
+	[VHOST_USER_NET_SET_MTU] = {"NET_SET_MTU", PAYLOAD(number), NONE, false, NULL, P_MTU},
+	[VHOST_USER_SET_STATUS] = {"SET_STATUS", PAYLOAD(number), NONE, false, check_set_status,
+		P_STATUS},
 	[VHOST_USER_GET_STATUS] = {"GET_STATUS", 0, NONE, true, NULL},
 };
 
@@ -514,6 +496,8 @@ int gate_rules_check(struct gate_rules *rules, const struct vhost_user_message *
 	if (request == NULL)
 		return err_set(err, EPROTO, "unknown request %u", message->header.request);
 	int r = check_form(request, message, n_fds, err);
+	if (r == 0 && request->needs & ~rules->protocol_features)
+		r = refuse(err, "not negotiated");
 	if (r == 0 && request->check != NULL)
 		r = request->check(rules, message, fds, err);
 	return r < 0 ? err_prefix(err, r, "%s", request->name) : 0;
