@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_id.h"
+
 #define TRIES 16
 
 /* False if the file has been removed, and perhaps made anew, since it was opened. */
@@ -17,7 +19,7 @@ static bool is_there(int fd, const char *path)
 	struct stat opened, named;
 
 	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 &&
-	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+	       file_id_equal(file_id_of(&opened), file_id_of(&named));
 }
 
 /* Opens and locks the file. Returns the descriptor or a negative errno. */

@@ -64,8 +64,7 @@ static int claim(const char *path, struct err *err)
  * Sets mode and owner of the file that bind() has made. By a descriptor: the name may lead
  * elsewhere by now.
  */
-static int give(
-	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err)
+static int give(const char *path, uid_t uid, gid_t gid, struct file_id *ret_file, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
@@ -77,7 +76,7 @@ static int give(
 			"%s: somebody has put another file in place of the new socket: let only "
 			"the daemon write to the directory",
 			path);
-	*ret_file = (struct unix_socket_file){.device = st.st_dev, .inode = st.st_ino};
+	*ret_file = file_id_of(&st);
 	if (path_fd_give(fd, MODE, uid, gid) == 0)
 		return 0;
 	int r = err_set(
@@ -87,10 +86,10 @@ static int give(
 }
 
 int unix_socket_bind(
-	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err)
+	const char *path, uid_t uid, gid_t gid, struct file_id *ret_file, struct err *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct unix_socket_file file;
+	struct file_id file;
 
 	int r = claim(path, err);
 	if (r < 0)
@@ -112,11 +111,11 @@ int unix_socket_bind(
 	return fd;
 }
 
-void unix_socket_remove(const char *path, const struct unix_socket_file *file)
+void unix_socket_remove(const char *path, const struct file_id *file)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
+	if (lstat(path, &st) == 0 && file_id_equal(file_id_of(&st), *file))
 		unlink(path);
 }
 

@@ -4,12 +4,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-
-/* A socket's file, whatever its name. */
-struct unix_socket_file {
-	dev_t device;
-	ino_t inode;
-};
+#include "base/file_id.h"
 
 /*
  * 0 if somebody listens on the socket, or a negative errno: -ECONNREFUSED if it is a socket on
@@ -30,10 +25,10 @@ int unix_socket_probe(const char *path);
  * errno. Any thread; does not block.
  */
 int unix_socket_bind(
-	const char *path, uid_t uid, gid_t gid, struct unix_socket_file *ret_file, struct err *err);
+	const char *path, uid_t uid, gid_t gid, struct file_id *ret_file, struct err *err);
 
 /* Removes the file that unix_socket_bind() made, unless another one has taken its name. */
-void unix_socket_remove(const char *path, const struct unix_socket_file *file);
+void unix_socket_remove(const char *path, const struct file_id *file);
 
 /*
  * Refuses (-EPERM) a socket in a directory of another user (directory_check_owner()), who can

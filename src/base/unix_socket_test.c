@@ -63,7 +63,7 @@ static void file_has_mode_and_owner(void **state)
 	const uid_t uid = new_owner();
 	const gid_t gid = new_group();
 	const mode_t umasks[] = {0, 0777};
-	struct unix_socket_file file;
+	struct file_id file;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(umasks); i++) {
 		mode_t before = umask(umasks[i]);
@@ -85,7 +85,7 @@ static void file_has_mode_and_owner(void **state)
 
 static void owner_stays_who_made_it(void **state)
 {
-	struct unix_socket_file file;
+	struct file_id file;
 	int fd = unix_socket_bind(bed.path, -1, -1, &file, NULL);
 
 	assert_true(fd >= 0);
@@ -96,7 +96,7 @@ static void owner_stays_who_made_it(void **state)
 
 static void only_its_own_file_is_removed(void **state)
 {
-	struct unix_socket_file file;
+	struct file_id file;
 	int fd = unix_socket_bind(bed.path, -1, -1, &file, NULL);
 
 	assert_true(fd >= 0);
@@ -156,7 +156,7 @@ static void what_takes_its_name_is_not_touched(void **state)
 	const uid_t uid = geteuid() == 0 ? SOMEBODY + 1 : geteuid();
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct unix_socket_file file;
+		struct file_id file;
 		struct err err = {""};
 
 		if (cases[i].of_root && geteuid() != 0)

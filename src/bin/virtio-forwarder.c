@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "base/file_id.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/pid_file.h"
@@ -51,7 +52,7 @@ static bool is_this_program(const char *path)
 	struct stat named, running;
 
 	return stat(path, &named) == 0 && stat("/proc/self/exe", &running) == 0 &&
-	       named.st_dev == running.st_dev && named.st_ino == running.st_ino;
+	       file_id_equal(file_id_of(&named), file_id_of(&running));
 }
 
 /*

@@ -16,7 +16,7 @@
 struct ipc_listener {
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	struct unix_socket_file file;
+	struct file_id file;
 };
 
 /* Creates the directories above the socket. */

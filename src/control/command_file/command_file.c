@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file_id.h"
 #include "base/log.h"
 #include "control/command_file/commands.h"
 #include "control/turn.h"
@@ -57,11 +58,6 @@ static const char *refusal(const struct stat *status)
 	return NULL;
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /*
  * Unlinks the name if it still refers to the file that was read. A file that replaced it is taken
  * next.
@@ -72,7 +68,7 @@ static int unlink_same(const struct command_file *file, const struct stat *statu
 
 	if (fstatat(file->directory_fd, file->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!is_same_file(status, &now))
+	if (!file_id_equal(file_id_of(status), file_id_of(&now)))
 		return 0;
 	return unlinkat(file->directory_fd, file->name, 0) == 0 || errno == ENOENT ? 0 : -errno;
 }

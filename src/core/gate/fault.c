@@ -31,7 +31,7 @@ static struct {
 	 * and read by fault_take().
 	 */
 	struct {
-		struct fault fault;
+		struct file_id file;
 		atomic_bool full;
 	} slots[FAULTS_MAX];
 	atomic_uint next_in;
@@ -46,8 +46,7 @@ static struct {
 struct mapping {
 	uintptr_t start, end;
 	char permissions[5];
-	dev_t device;
-	ino_t inode;
+	struct file_id file;
 };
 
 /* Reads the file in pieces: the handler may allocate nothing. */
@@ -100,8 +99,8 @@ static bool next_mapping(struct reader *reader, struct mapping *ret_mapping)
 	next_char(reader);
 	next_number(reader, 16);
 	unsigned major_number = next_number(reader, 16);
-	mapping.device = makedev(major_number, next_number(reader, 16));
-	mapping.inode = next_number(reader, 10);
+	mapping.file.device = makedev(major_number, next_number(reader, 16));
+	mapping.file.inode = next_number(reader, 10);
 	int c;
 	do
 		c = next_char(reader);
@@ -124,12 +123,12 @@ static bool find_mapping(uintptr_t address, struct mapping *ret_mapping)
 	return found;
 }
 
-static void note(uintptr_t address, const struct mapping *mapping)
+static void note(struct file_id file)
 {
 	unsigned slot = atomic_fetch_add(&faults.next_in, 1) % FAULTS_MAX;
 
 	if (!atomic_load(&faults.slots[slot].full)) {
-		faults.slots[slot].fault = (struct fault){mapping->device, mapping->inode, address};
+		faults.slots[slot].file = file;
 		atomic_store(&faults.slots[slot].full, true);
 	}
 	eventfd_write(faults.event_fd, 1);
@@ -142,14 +141,14 @@ static bool replace(uintptr_t address)
 
 	if (!find_mapping(address, &mapping))
 		return false;
-	if (mapping.inode == 0)
+	if (mapping.file.inode == 0)
 		return true; /* another thread has replaced it at the same time */
 	if (strcmp(mapping.permissions, "rw-s") != 0)
 		return false;
 	if (mmap((void *)mapping.start, mapping.end - mapping.start, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
-	note(address, &mapping);
+	note(mapping.file);
 	return true;
 }
 
@@ -233,12 +232,12 @@ int fault_open(struct err *err)
 
 void fault_close(void)
 {
-	struct fault fault;
+	struct file_id file;
 
 	if (faults.event_fd < 0)
 		return;
 	system_sigaction(SIGBUS, &faults.previous, NULL);
-	while (fault_take(&fault))
+	while (fault_take(&file))
 		;
 	close(faults.maps_fd);
 	close(faults.event_fd);
@@ -250,7 +249,7 @@ int fault_fd(void)
 	return faults.event_fd;
 }
 
-bool fault_take(struct fault *ret_fault)
+bool fault_take(struct file_id *ret_file)
 {
 	eventfd_t count;
 
@@ -258,7 +257,7 @@ bool fault_take(struct fault *ret_fault)
 	for (unsigned tried = 0; tried < FAULTS_MAX; tried++) {
 		unsigned slot = faults.next_out++ % FAULTS_MAX;
 		if (atomic_load(&faults.slots[slot].full)) {
-			*ret_fault = faults.slots[slot].fault;
+			*ret_file = faults.slots[slot].file;
 			atomic_store(&faults.slots[slot].full, false);
 			return true;
 		}

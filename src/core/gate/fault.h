@@ -17,16 +17,9 @@
  */
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 
 #include "base/err.h"
-
-struct fault {
-	dev_t device; /* with inode: the file, as fstat() identifies it */
-	ino_t inode;
-	uintptr_t address; /* the one that was touched first */
-};
+#include "base/file_id.h"
 
 /* Installs the handler. Before the first guest. */
 int fault_open(struct err *err);
@@ -37,5 +30,8 @@ void fault_close(void);
 /* An eventfd, readable when faults have happened since the last fault_take(). */
 int fault_fd(void);
 
-/* Takes the next fault that has not been taken yet; false if there is none. One thread only. */
-bool fault_take(struct fault *ret_fault);
+/*
+ * Takes the next fault that has not been taken yet: the file whose memory has vanished. False if
+ * there is none. One thread only.
+ */
+bool fault_take(struct file_id *ret_file);

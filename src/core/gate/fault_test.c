@@ -66,7 +66,7 @@ static void open_handler(void)
 static void truncated_memory_reads_as_zeros(void **state)
 {
 	struct shared shared = share(MAP_SHARED);
-	struct fault fault;
+	struct file_id file;
 
 	open_handler();
 	shared.bytes[0] = shared.bytes[PAGE_BYTES] = 'x';
@@ -75,11 +75,10 @@ static void truncated_memory_reads_as_zeros(void **state)
 	assert_int_equal(shared.bytes[PAGE_BYTES + 7], 0);
 
 	assert_true(readable(fault_fd()));
-	assert_true(fault_take(&fault));
-	assert_int_equal(fault.device, shared.st.st_dev);
-	assert_int_equal(fault.inode, shared.st.st_ino);
-	assert_int_equal(fault.address, (uintptr_t)&shared.bytes[PAGE_BYTES + 7]);
-	assert_false(fault_take(&fault));
+	assert_true(fault_take(&file));
+	assert_int_equal(file.device, shared.st.st_dev);
+	assert_int_equal(file.inode, shared.st.st_ino);
+	assert_false(fault_take(&file));
 	assert_false(readable(fault_fd()));
 
 	/* The whole mapping is replaced at once: nothing else faults, and writing works. */
@@ -87,7 +86,7 @@ static void truncated_memory_reads_as_zeros(void **state)
 		assert_int_equal(shared.bytes[i * PAGE_BYTES], 0);
 		shared.bytes[i * PAGE_BYTES] = 'y';
 	}
-	assert_false(fault_take(&fault));
+	assert_false(fault_take(&file));
 	unshare_all(&shared);
 	fault_close();
 }
@@ -95,7 +94,7 @@ static void truncated_memory_reads_as_zeros(void **state)
 static void every_file_is_told(void **state)
 {
 	struct shared shared[5];
-	struct fault fault;
+	struct file_id file;
 
 	open_handler();
 	for (unsigned i = 0; i < 5; i++) {
@@ -104,11 +103,11 @@ static void every_file_is_told(void **state)
 		shared[i].bytes[0] = 'x';
 	}
 	for (unsigned i = 0; i < 5; i++) {
-		assert_true(fault_take(&fault));
-		assert_int_equal(fault.inode, shared[i].st.st_ino);
+		assert_true(fault_take(&file));
+		assert_int_equal(file.inode, shared[i].st.st_ino);
 		unshare_all(&shared[i]);
 	}
-	assert_false(fault_take(&fault));
+	assert_false(fault_take(&file));
 	fault_close();
 }
 
@@ -136,7 +135,7 @@ static void threads_fault_at_the_same_time(void **state)
 		pthread_t threads[THREADS];
 		struct toucher touchers[THREADS];
 		pthread_barrier_t barrier;
-		struct fault fault;
+		struct file_id file;
 
 		pthread_barrier_init(&barrier, NULL, THREADS);
 		assert_int_equal(ftruncate(shared.fd, 0), 0);
@@ -147,10 +146,10 @@ static void threads_fault_at_the_same_time(void **state)
 		}
 		for (unsigned i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);
-		assert_true(fault_take(&fault));
-		assert_int_equal(fault.inode, shared.st.st_ino);
-		while (fault_take(&fault))
-			assert_int_equal(fault.inode, shared.st.st_ino);
+		assert_true(fault_take(&file));
+		assert_int_equal(file.inode, shared.st.st_ino);
+		while (fault_take(&file))
+			assert_int_equal(file.inode, shared.st.st_ino);
 		pthread_barrier_destroy(&barrier);
 		unshare_all(&shared);
 	}
@@ -172,7 +171,7 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 {
 	struct sigaction action = {.sa_handler = jump_back}, old, mine;
 	struct shared shared = share(MAP_SHARED);
-	struct fault fault;
+	struct file_id file;
 	volatile bool jumped = false;
 	char *page = rte_malloc(NULL, 3 * PAGE_BYTES, PAGE_BYTES);
 
@@ -181,8 +180,8 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 	assert_int_equal(sigaction(SIGBUS, &action, &old), 0);
 	assert_int_equal(ftruncate(shared.fd, 0), 0);
 	shared.bytes[0] = 'x';
-	assert_true(fault_take(&fault));
-	assert_int_equal(fault.inode, shared.st.st_ino);
+	assert_true(fault_take(&file));
+	assert_int_equal(file.inode, shared.st.st_ino);
 
 	assert_ptr_equal(mmap(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_FIXED, shared.fd, 0),
@@ -192,7 +191,7 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 	else
 		jumped = true;
 	assert_true(jumped);
-	assert_false(fault_take(&fault));
+	assert_false(fault_take(&file));
 
 	assert_int_equal(sigaction(SIGBUS, &old, &mine), 0);
 	assert_ptr_equal(mine.sa_handler, jump_back);
@@ -222,7 +221,7 @@ static void works_without_a_descriptor_left(void **state)
 {
 	struct shared shared = share(MAP_SHARED);
 	struct rlimit limit, none;
-	struct fault fault;
+	struct file_id file;
 
 	open_handler();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -231,7 +230,7 @@ static void works_without_a_descriptor_left(void **state)
 	assert_int_equal(ftruncate(shared.fd, 0), 0);
 	shared.bytes[0] = 'x';
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_true(fault_take(&fault));
+	assert_true(fault_take(&file));
 	unshare_all(&shared);
 	fault_close();
 }

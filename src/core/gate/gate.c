@@ -31,8 +31,8 @@ struct gate {
 	struct gatekeeper *keeper;
 	struct gate_options options;
 	char path[SOCKET_PATH_SIZE];
-	int listen_fd;                /* -1 in client mode */
-	struct unix_socket_file file; /* of the socket, in server mode */
+	int listen_fd;       /* -1 in client mode */
+	struct file_id file; /* of the socket, in server mode */
 	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
 	struct gate_closer *closer; /* while it is busy, nobody is let in */
 	uint64_t busy_since_ms;     /* 0: it was not at the last look */
@@ -285,7 +285,7 @@ void gate_serve(struct gate *gate, const struct pollfd *fds)
 		accept_frontend(gate);
 }
 
-bool gate_banish_sharers(struct gate *gate, const struct gate_file *file)
+bool gate_banish_sharers(struct gate *gate, struct file_id file)
 {
 	bool found = false;
 
@@ -313,8 +313,7 @@ bool gate_relieve(struct gate *gate)
 }
 
 /* The socket has its owner before it listens, so that nobody else can be the first to connect. */
-static int open_listener(
-	const struct gate *gate, struct unix_socket_file *ret_file, struct err *err)
+static int open_listener(const struct gate *gate, struct file_id *ret_file, struct err *err)
 {
 	int fd = unix_socket_bind(gate->path, gate->options.uid, gate->options.gid, ret_file, err);
 
@@ -378,7 +377,7 @@ bool gate_has_lost_socket(const struct gate *gate)
 
 int gate_renew(struct gate *gate, struct err *err)
 {
-	struct unix_socket_file file;
+	struct file_id file;
 
 	if (gate_closer_is_busy(gate->closer))
 		return err_set(err, EBUSY,

@@ -68,4 +68,4 @@ bool gate_relieve(struct gate *gate);
  * Ends the connections of this gate that have shared the file. True if there were any; then nobody
  * is let in for a while.
  */
-bool gate_banish_sharers(struct gate *gate, const struct gate_file *file);
+bool gate_banish_sharers(struct gate *gate, struct file_id file);

@@ -51,12 +51,12 @@ bool gate_rules_running(const struct gate_rules *rules)
 	return false;
 }
 
-bool gate_rules_shares(const struct gate_rules *rules, const struct gate_file *file)
+bool gate_rules_shares(const struct gate_rules *rules, struct file_id file)
 {
-	if (rules->log_file.inode == file->inode && rules->log_file.device == file->device)
+	if (file_id_equal(rules->log_file, file))
 		return true;
 	for (unsigned i = 0; i < rules->memory.n_regions; i++)
-		if (rules->files[i].inode == file->inode && rules->files[i].device == file->device)
+		if (file_id_equal(rules->files[i], file))
 			return true;
 	return false;
 }
@@ -181,7 +181,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 	memset(&rules->memory, 0, sizeof(rules->memory));
 	memcpy(&rules->memory, memory, message->header.payload_bytes);
 	for (unsigned i = 0; i < memory->n_regions; i++)
-		rules->files[i] = (struct gate_file){files[i].st_dev, files[i].st_ino};
+		rules->files[i] = file_id_of(&files[i]);
 	rules->unshared = gate_memory_is_private(files, fds, memory->n_regions);
 	rules->on_disk = gate_memory_is_on_disk(files, memory->n_regions);
 	return 0;
@@ -200,7 +200,7 @@ static int check_set_log_base(struct gate_rules *rules, const struct vhost_user_
 	if (r == 0 && gate_memory_is_on_disk(&st, 1))
 		r = err_set(err, EPROTO, "a log on a disk; " GATE_MEMORY_ADVICE);
 	if (r == 0)
-		rules->log_file = (struct gate_file){st.st_dev, st.st_ino};
+		rules->log_file = file_id_of(&st);
 	return r;
 }
 

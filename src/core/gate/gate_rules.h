@@ -16,9 +16,9 @@
  */
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "base/err.h"
+#include "base/file_id.h"
 #include "base/limits.h"
 #include "core/gate/vhost_user.h"
 
@@ -44,19 +44,13 @@ struct gate_ring {
 	struct vhost_user_ring_addr addr;
 };
 
-/* A file that a guest shares, as the kernel identifies it. */
-struct gate_file {
-	dev_t device;
-	ino_t inode;
-};
-
 struct gate_rules {
 	bool featured;
 	uint64_t features;
 	uint64_t protocol_features;
 	struct vhost_user_memory memory;
-	struct gate_file files[VHOST_USER_REGIONS_MAX]; /* of the regions */
-	struct gate_file log_file;                      /* inode 0: none */
+	struct file_id files[VHOST_USER_REGIONS_MAX]; /* of the regions */
+	struct file_id log_file;                      /* inode 0: none */
 	/*
 	 * The guest does not seem to be in the hugepages that the frontend shares. Set with the
 	 * memory; cleared by whoever has told of it.
@@ -103,4 +97,4 @@ void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_use
 bool gate_rules_running(const struct gate_rules *rules);
 
 /* True if the connection has shared this file. */
-bool gate_rules_shares(const struct gate_rules *rules, const struct gate_file *file);
+bool gate_rules_shares(const struct gate_rules *rules, struct file_id file);

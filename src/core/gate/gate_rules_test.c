@@ -269,12 +269,12 @@ static void files_are_remembered(void **state)
 	struct stat st;
 
 	assert_int_equal(fstat(bed->memory_fd, &st), 0);
-	struct gate_file file = {st.st_dev, st.st_ino};
-	assert_false(gate_rules_shares(&bed->rules, &file));
+	struct file_id file = file_id_of(&st);
+	assert_false(gate_rules_shares(&bed->rules, file));
 	start(bed, VERSION_1);
-	assert_true(gate_rules_shares(&bed->rules, &file));
+	assert_true(gate_rules_shares(&bed->rules, file));
 	file.inode++;
-	assert_false(gate_rules_shares(&bed->rules, &file));
+	assert_false(gate_rules_shares(&bed->rules, file));
 }
 
 static void running_rings_stay_in_memory(void **state)

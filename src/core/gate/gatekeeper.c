@@ -34,14 +34,13 @@ static void fill(struct poll_set *set, const struct gatekeeper *keeper)
 	}
 }
 
-static void banish_sharers(struct gatekeeper *keeper, const struct fault *fault)
+static void banish_sharers(struct gatekeeper *keeper, struct file_id file)
 {
-	struct gate_file file = {fault->device, fault->inode};
 	bool found = false;
 
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
-			found |= gate_banish_sharers(keeper->gates[i], &file);
+			found |= gate_banish_sharers(keeper->gates[i], file);
 	if (!found && log_limit_pass(&keeper->log_limit, LOG_NOTICE))
 		log_notice("memory of a VM that has left has vanished");
 }
@@ -49,15 +48,15 @@ static void banish_sharers(struct gatekeeper *keeper, const struct fault *fault)
 static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 {
 	eventfd_t count;
-	struct fault fault;
+	struct file_id vanished;
 
 	if (set->fds[0].revents != 0)
 		eventfd_read(keeper->wake_fd, &count);
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
 			gate_serve(keeper->gates[i], &set->fds[set->gates_at[i]]);
-	while (fault_take(&fault))
-		banish_sharers(keeper, &fault);
+	while (fault_take(&vanished))
+		banish_sharers(keeper, vanished);
 }
 
 /* Looks at the call eventfds, but leaves callers time between announcing a call and making it. */
