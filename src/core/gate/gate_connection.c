@@ -177,20 +177,7 @@ static int send_part(struct gate_connection *connection, int fd)
 	return 1;
 }
 
-/* A request's size is judged as soon as it is known: there is no room for a larger one. */
-static int check_header(const struct vhost_user_header *header, struct err *err)
-{
-	size_t min, max;
-
-	if (!gate_rules_payload(header->request, &min, &max))
-		return err_set(err, EPROTO, "unknown request %u", header->request);
-	if (header->payload_bytes < min || header->payload_bytes > max)
-		return err_set(err, EPROTO, "request %u with a payload of %u bytes",
-			header->request, header->payload_bytes);
-	return 0;
-}
-
-static int receive(struct gate_connection *connection, int fd, bool request, struct err *err)
+static int receive(struct gate_connection *connection, int fd, struct err *err)
 {
 	while (!is_complete(connection)) {
 		int r = receive_part(connection, fd);
@@ -202,14 +189,10 @@ static int receive(struct gate_connection *connection, int fd, bool request, str
 		if (r <= 0)
 			return r;
 		const struct vhost_user_header *header = &connection->message.header;
-		if (connection->done != HEADER_BYTES)
-			continue;
-		if (request)
-			r = check_header(header, err);
-		else if (header->payload_bytes > sizeof(connection->message.payload))
-			r = err_set(err, EPROTO, "answered by %u bytes", header->payload_bytes);
-		if (r < 0)
-			return r;
+		if (connection->done == HEADER_BYTES &&
+			header->payload_bytes > sizeof(connection->message.payload))
+			return err_set(err, EPROTO, "message %u with a payload of %u bytes",
+				header->request, header->payload_bytes);
 	}
 	return 1;
 }
@@ -269,7 +252,7 @@ static int step(struct gate_connection *connection, struct err *err)
 
 	switch (connection->phase) {
 	case GATE_REQUEST:
-		r = receive(connection, connection->frontend_fd, true, err);
+		r = receive(connection, connection->frontend_fd, err);
 		if (r == 1)
 			r = judge(connection, err) < 0 ? -EPROTO : 1;
 		if (r == 1)
@@ -281,7 +264,7 @@ static int step(struct gate_connection *connection, struct err *err)
 			enter(connection, GATE_ANSWER);
 		break;
 	case GATE_ANSWER:
-		r = receive(connection, connection->library_fd, false, err);
+		r = receive(connection, connection->library_fd, err);
 		if (r == 1)
 			r = gate_rules_check_answer(&connection->message, err) < 0 ? -EPROTO : 1;
 		if (r == 1) {

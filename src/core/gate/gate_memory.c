@@ -62,6 +62,8 @@ static int check_region(
 int gate_memory_check(const struct vhost_user_memory *memory, const int *fds,
 	struct stat *ret_files, struct err *err)
 {
+	if (memory->n_regions == 0)
+		return err_set(err, EPROTO, "no region");
 	for (unsigned i = 0; i < memory->n_regions; i++) {
 		const struct vhost_user_region *a = &memory->regions[i];
 		int r = check_region(a, fds[i], &ret_files[i], err);

@@ -29,8 +29,8 @@
 int gate_memory_check_file(int fd, uint64_t bytes, struct stat *ret_st, struct err *err);
 
 /*
- * Checks each region with its file, and that no two overlap. 0, or -EPROTO; `ret_files` then has
- * some of the files.
+ * Checks each region with its file, that there is one, and that no two overlap. 0, or -EPROTO;
+ * `ret_files` then has some of the files.
  */
 int gate_memory_check(const struct vhost_user_memory *memory, const int *fds,
 	struct stat *ret_files, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/gate/gate_rules.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_net.h>
@@ -354,7 +355,7 @@ enum descriptors {
 /* Every request that a network device accepts; all others are refused. */
 static const struct request {
 	const char *name;
-	size_t payload_bytes; /* of SET_MEM_TABLE: the maximum */
+	size_t payload_bytes; /* of SET_MEM_TABLE: without the regions */
 	enum descriptors descriptors;
 	bool answered;   /* always has an answer of its own */
 	check_fn *check; /* NULL: nothing more to check */
@@ -365,8 +366,8 @@ static const struct request {
 		check_set_features},
 	[VHOST_USER_SET_OWNER] = {"SET_OWNER", 0, NONE, false, NULL},
 	[VHOST_USER_RESET_OWNER] = {"RESET_OWNER", 0, NONE, false, check_reset_owner},
-	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", PAYLOAD(memory), ONE_A_REGION, false,
-		check_set_mem_table},
+	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", offsetof(struct vhost_user_memory, regions),
+		ONE_A_REGION, false, check_set_mem_table},
 	[VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", PAYLOAD(log), ONE, true, check_set_log_base,
 		P_LOG_SHMFD},
 	[VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, ONE, false, check_set_log_fd},
@@ -401,19 +402,6 @@ static const struct request *find_request(uint32_t number)
 {
 	return number < VHOST_USER_REQUESTS && requests[number].name != NULL ? &requests[number]
 	                                                                     : NULL;
-}
-
-bool gate_rules_payload(uint32_t number, size_t *ret_min, size_t *ret_max)
-{
-	const struct request *request = find_request(number);
-
-	if (request == NULL)
-		return false;
-	*ret_max = request->payload_bytes;
-	*ret_min = request->descriptors == ONE_A_REGION
-	                   ? offsetof(struct vhost_user_memory, regions[1])
-	                   : request->payload_bytes;
-	return true;
 }
 
 bool gate_rules_answered(uint32_t number)
@@ -452,6 +440,18 @@ void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_use
 	}
 }
 
+/* A payload for which there is room has no more regions than there may be. */
+static_assert(sizeof(union vhost_user_payload) == PAYLOAD(memory), "payload");
+
+static uint64_t payload_expected(
+	const struct request *request, const struct vhost_user_message *message)
+{
+	uint64_t n_regions =
+		request->descriptors == ONE_A_REGION ? message->payload.memory.n_regions : 0;
+
+	return request->payload_bytes + n_regions * sizeof(struct vhost_user_region);
+}
+
 static unsigned descriptors_expected(
 	const struct request *request, const struct vhost_user_message *message)
 {
@@ -476,12 +476,7 @@ static int check_form(const struct request *request, const struct vhost_user_mes
 	if ((header->flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION ||
 		header->flags & VHOST_USER_REPLY)
 		return refuse(err, "no request of version 1");
-	if (request->descriptors == ONE_A_REGION
-			? header->payload_bytes !=
-				  offsetof(struct vhost_user_memory, regions) +
-					  (uint64_t)message->payload.memory.n_regions *
-						  sizeof(struct vhost_user_region)
-			: header->payload_bytes != request->payload_bytes)
+	if (header->payload_bytes != payload_expected(request, message))
 		return refuse(err, "a payload of the wrong size");
 	if (n_fds != descriptors_expected(request, message))
 		return refuse(err, "the wrong number of descriptors");

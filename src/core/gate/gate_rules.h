@@ -61,12 +61,6 @@ struct gate_rules {
 };
 
 /*
- * Tells the least and the greatest payload of a request, in bytes. False if the request is not one
- * that a network device accepts.
- */
-bool gate_rules_payload(uint32_t request, size_t *ret_min, size_t *ret_max);
-
-/*
  * Judges a complete message with its descriptors and takes it into account. 0, or a negative errno
  * with the reason in `err`. The descriptors remain the caller's.
  */
