@@ -400,6 +400,10 @@ class Bond:
     def link(self, member):
         return self._netns.link(self.interfaces[member])
 
+    def send_to(self, member, frame):
+        with PacketSocket(self._netns.name, self.interfaces[member]) as wire:
+            wire.send(frame)
+
     def passes_by(self, member):
         """A packet of the VM leaves by that member."""
         with PacketSocket(self._netns.name, self.interfaces[member]) as wire:
@@ -416,6 +420,21 @@ def test_bond_loses_its_first_member(workdir, stack, host, mode):
     assert bond.passes_by(1)
     assert bond.link(1)["address"] == mac
     assert {"PROMISC", "ALLMULTI"} <= set(bond.link(1)["flags"])
+
+
+@pytest.mark.parametrize("mode", [1, 5])
+def test_backup_takes_over_empty(workdir, stack, host, mode):
+    """What it has received until then is old."""
+    bond = Bond(workdir, stack, host, mode)
+    *old, new = [FRAME[:-1] + bytes([number]) for number in range(8)]
+    for backup, links in (1, (False, True)), (0, (True, False)):
+        for frame in old:
+            bond.send_to(backup, frame)
+        bond.set_links(*links)
+        assert bond.passes_by(backup)
+        bond.send_to(backup, new)
+        assert [data for _, data in bond.vm.wait_frames(1)] == [new]
+        bond.set_links(True, True)
 
 
 def test_bond_forgets_its_first_member(workdir, stack, host):

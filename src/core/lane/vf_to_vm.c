@@ -12,6 +12,7 @@
 #include "core/lane/lane.h"
 #include "core/packet/offload.h"
 #include "core/vf/vf.h"
+#include "core/vf/vf_receive.h"
 
 /*
  * How long one of several rings, whose share of the backlog is full, may hold back the device; not
@@ -259,7 +260,7 @@ static void forward_queue(struct vf_to_vm *lane, uint16_t vf_queue, struct guest
 {
 	struct rte_mbuf *packets[LANE_BURST];
 
-	uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, vf_queue, packets, LANE_BURST);
+	uint16_t n = vf_receive(lane->lane.vf, vf_queue, packets, LANE_BURST);
 	if (n == 0)
 		return;
 	lane_show(&lane->lane, packets, n);
@@ -281,7 +282,7 @@ static unsigned discard(struct vf_to_vm *lane)
 	drop_waiting(lane, DROP_NOT_CONNECTED, &account);
 	lane->steer.enabled = 0;
 	for (uint16_t q = lane->lane.slice; q < lane->lane.vf->n_queues; q += lane->lane.n_slices) {
-		uint16_t n = rte_eth_rx_burst(lane->lane.vf->port, q, packets, LANE_BURST);
+		uint16_t n = vf_receive(lane->lane.vf, q, packets, LANE_BURST);
 		struct tally received = packets_tally(packets, n);
 		lane_show(&lane->lane, packets, n);
 		rte_pktmbuf_free_bulk(packets, n);

@@ -229,6 +229,8 @@ int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_
 	if (r < 0)
 		return r;
 	log_node(vf);
+	for (uint16_t q = 0; vf->hears_one && q < vf->n_queues; q++)
+		vf->heard[q].member = rte_eth_bond_primary_get(vf->port);
 	dpdk_log_capture_start(); /* these calls may fail without being an error */
 	vf->interrupts = has_interrupts(vf);
 	dpdk_log_capture_end();

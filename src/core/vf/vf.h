@@ -45,6 +45,13 @@ struct vf_options {
 	bool zero_copy;              /* lend packets to it if the device is fit for that */
 };
 
+/* Of a queue of a bond that receives from one member at a time; its lane's. */
+struct vf_heard {
+	uint16_t member;     /* that it was read from last */
+	uint16_t reads_left; /* until the other members are read, too */
+	uint8_t apart[60];   /* each queue has a cache line of its own */
+};
+
 /* Constant while the device is open, except as noted; lanes read it. */
 struct vf {
 	unsigned relay_id;           /* for messages */
@@ -77,6 +84,7 @@ struct vf {
 	struct device_counters counters; /* as vf_read_counters() last found them */
 	struct device_counters gone;     /* what members that are away had counted of them */
 	struct log_limit spread_limit;   /* VMs decide how often the RSS table is laid out */
+	struct vf_heard heard[SLICES_MAX];
 };
 
 /*
