@@ -265,7 +265,8 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 	int r = pool_create(
 		&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES, 0, -1, err);
 	if (r == -ENOMEM) /* the devices would be next */
-		r = hugepages_missing(forwarder_memory_bytes(forwarder->config), -1, err);
+		r = hugepages_missing(
+			forwarder_memory_bytes(forwarder->config), hugepages_node(-1), err);
 	if (r == 0)
 		r = fault_open(err);
 	if (r == 0)

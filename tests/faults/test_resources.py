@@ -67,7 +67,8 @@ def test_no_hugepages(workdir, touched, but, options):
     with (alone(), reserved(mebibytes=32),  # or there might be none at all
           mounted("hugetlbfs", workdir / "huge", "pagesize=2M"), hugepages_taken(touched, but)):
         refuses_to_start(with_pages(workdir, options=options),
-                         ["too few huge pages", f" {but} are free", "nr_hugepages"])
+                         ["too few huge pages" + (" on NUMA node " if options else ": "),
+                          f" {but} are free", "nr_hugepages"])
         assert not list((workdir / "huge").iterdir())
 
 

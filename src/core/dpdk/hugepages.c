@@ -126,19 +126,22 @@ int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 			"in all; use hugepages instead",
 			(bytes >> 20) + 1, NO_HUGE_MIB);
 
-	char folder[128];
+	char folder[128], where[32] = "";
 	long needed = (long)((bytes + page_bytes - 1) / page_bytes);
 	long free_pages = count_free(socket);
 	long all = read_count(socket, "nr_hugepages");
 
 	sysfs_folder(socket, folder, sizeof(folder));
+	if (socket >= 0)
+		snprintf(where, sizeof(where), " on NUMA node %d", socket);
 	if (free_pages >= needed)
 		return err_set(err, ENOMEM,
-			"out of memory, though %ld huge pages of %" PRIu64 " kB are free",
+			"out of memory%s, though %ld huge pages of %" PRIu64 " kB are free", where,
 			free_pages, page_bytes / 1024);
 	return err_set(err, ENOMEM,
-		"too few huge pages: %ld of %" PRIu64
+		"too few huge pages%s: %ld of %" PRIu64
 		" kB are needed, %ld are free; add them with: echo %ld "
 		"> %s/nr_hugepages",
-		needed, page_bytes / 1024, free_pages, MAX(all, 0) + needed - free_pages, folder);
+		where, needed, page_bytes / 1024, free_pages, MAX(all, 0) + needed - free_pages,
+		folder);
 }
