@@ -109,6 +109,22 @@ int cpu_set_parse(const char *text, struct cpu_set *ret_set, struct err *err)
 	return 0;
 }
 
+int cpu_set_read(const char *path, struct cpu_set *ret_set, struct err *err)
+{
+	char text[CPU_LIST_SIZE] = "";
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return err_set(err, errno, "%s: cannot be opened: %s", path, strerror(errno));
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	fclose(file);
+	text[strcspn(text, "\n")] = '\0';
+	if (cpu_set_parse(text, ret_set, err) < 0)
+		return err_prefix(err, -EIO, "%s", path);
+	return 0;
+}
+
 bool cpu_set_has(const struct cpu_set *set, unsigned cpu)
 {
 	return cpu < CPU_SET_MAX && (set->words[cpu / 64] >> cpu % 64 & 1);

@@ -19,6 +19,12 @@ struct cpu_set {
  */
 int cpu_set_parse(const char *text, struct cpu_set *ret_set, struct err *err);
 
+/*
+ * Reads such a list from a file of the kernel's. Returns 0, -EIO if it holds something else (an
+ * empty list, for instance), or another negative errno. `err` names the file.
+ */
+int cpu_set_read(const char *path, struct cpu_set *ret_set, struct err *err);
+
 bool cpu_set_has(const struct cpu_set *set, unsigned cpu);
 void cpu_set_add(struct cpu_set *set, unsigned cpu);
 unsigned cpu_set_count(const struct cpu_set *set);

@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,6 +107,30 @@ static void members(void **state)
 	assert_int_equal(cpu_set_next(&set, 701), -1);
 }
 
+/* With every second CPU offline the kernel's list is 2 KiB long. */
+static void reads_a_long_file(void **state)
+{
+	char path[] = "/tmp/cpu_set_test.XXXXXX";
+	FILE *file = fdopen(mkstemp(path), "w");
+	struct cpu_set set = {};
+	struct err err;
+
+	assert_non_null(file);
+	for (unsigned cpu = 0; cpu < CPU_SET_MAX; cpu += 2)
+		fprintf(file, "%s%u", cpu > 0 ? "," : "", cpu);
+	fprintf(file, "\n");
+	fclose(file);
+	assert_int_equal(cpu_set_read(path, &set, &err), 0);
+	assert_int_equal(cpu_set_count(&set), CPU_SET_MAX / 2);
+	assert_true(cpu_set_has(&set, CPU_SET_MAX - 2));
+
+	assert_return_code(truncate(path, 0), errno);
+	assert_int_equal(cpu_set_read(path, &set, &err), -EIO);
+	assert_non_null(strstr(err.text, path));
+	unlink(path);
+	assert_int_equal(cpu_set_read(path, &set, &err), -ENOENT);
+}
+
 static void format_is_cut(void **state)
 {
 	struct cpu_set set;
@@ -132,6 +159,7 @@ int main(void)
 		cmocka_unit_test(mask_of_all_cpus),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(members),
+		cmocka_unit_test(reads_a_long_file),
 		cmocka_unit_test(format_is_cut),
 	};
 

@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "config/check.h"
 
 #define PRESENT_PATH "/sys/devices/system/cpu/present"
 #define ONLINE_PATH "/sys/devices/system/cpu/online"
-
-static int read_cpus(const char *path, struct cpu_set *ret_cpus, struct err *err)
-{
-	char text[1024] = "";
-	FILE *file = fopen(path, "re");
-
-	if (!file)
-		return err_set(err, errno, "%s: cannot be opened: %s", path, strerror(errno));
-	if (!fgets(text, sizeof(text), file))
-		text[0] = '\0';
-	fclose(file);
-	text[strcspn(text, "\n")] = '\0';
-	if (cpu_set_parse(text, ret_cpus, err) < 0)
-		return err_prefix(err, -EIO, "%s", path);
-	return 0;
-}
 
 static bool may_run_on(unsigned cpu)
 {
@@ -40,9 +23,9 @@ int machine_probe(struct machine *ret_machine, struct err *err)
 	cpu_set_t before;
 	int r;
 
-	r = read_cpus(PRESENT_PATH, &machine.present, err);
+	r = cpu_set_read(PRESENT_PATH, &machine.present, err);
 	if (r == 0)
-		r = read_cpus(ONLINE_PATH, &machine.online, err);
+		r = cpu_set_read(ONLINE_PATH, &machine.online, err);
 	if (r < 0)
 		return r;
 	if (sched_getaffinity(0, sizeof(before), &before) < 0)

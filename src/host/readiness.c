@@ -304,17 +304,15 @@ static bool outside(
 /* Reports workers that are not on the node of a device. */
 static void check_nodes(const struct out *out, const char *sysfs, const struct host_needs *needs)
 {
-	char cpus[128], among[128], list[CPU_LIST_SIZE];
+	char cpus[128], among[128], path[PATH_MAX];
 	struct cpu_set local;
 
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
 		int node = host_numa_node_of_device(sysfs, id);
 
-		if (node < 0 ||
-			sysfs_read(list, sizeof(list), "%s/devices/system/node/node%d/cpulist",
-				sysfs, node) < 0 ||
-			cpu_set_parse(list, &local, NULL) < 0)
+		snprintf(path, sizeof(path), "%s/devices/system/node/node%d/cpulist", sysfs, node);
+		if (node < 0 || cpu_set_read(path, &local, NULL) < 0)
 			continue;
 		cpu_set_format(&local, among, sizeof(among));
 		if (outside(needs->worker_cpus, &local, cpus, sizeof(cpus)))
@@ -329,11 +327,11 @@ void host_check_cpus(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out out = {"cpus", report, userdata};
-	char cpus[320], list[CPU_LIST_SIZE], governor[32];
+	char cpus[320], path[PATH_MAX], governor[32];
 	struct cpu_set isolated = {0};
 
-	if (sysfs_read(list, sizeof(list), "%s/devices/system/cpu/isolated", sysfs) == 0)
-		cpu_set_parse(list, &isolated, NULL);
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/isolated", sysfs);
+	cpu_set_read(path, &isolated, NULL);
 	if (outside(needs->worker_cpus, &isolated, cpus, sizeof(cpus)))
 		say(&out, HOST_WARNING,
 			"worker CPUs %s are not isolated, so that others interrupt them: put these "
