@@ -29,9 +29,12 @@ bool cpu_set_has(const struct cpu_set *set, unsigned cpu);
 void cpu_set_add(struct cpu_set *set, unsigned cpu);
 unsigned cpu_set_count(const struct cpu_set *set);
 
-/* The first member that is >= cpu, or -1. `for (int c = cpu_set_next(s, 0); c >= 0; c =
- * cpu_set_next(s, c + 1))` */
+/* The first member that is >= cpu, or -1. */
 int cpu_set_next(const struct cpu_set *set, unsigned cpu);
+
+/* Declares `int cpu`, and goes through the members in ascending order. */
+#define CPU_SET_FOR_EACH(cpu, set) \
+	for (int cpu = cpu_set_next(set, 0); cpu >= 0; cpu = cpu_set_next(set, (unsigned)cpu + 1))
 
 #define CPU_LIST_SIZE (5 * CPU_SET_MAX + 1) /* the longest list of them, with its NUL */
 

@@ -235,8 +235,7 @@ static int check_cpus(const struct config *config, const struct sources *sources
 	if (cpu_set_count(workers) > WORKERS_MAX)
 		return refuse(sources, OPT_CPUS, err, "%u CPUs; no more than %d can be used",
 			cpu_set_count(workers), WORKERS_MAX);
-	for (int cpu = cpu_set_next(workers, 0); cpu >= 0;
-		cpu = cpu_set_next(workers, (unsigned)cpu + 1)) {
+	CPU_SET_FOR_EACH (cpu, workers) {
 		r = check_cpu(sources, OPT_CPUS, machine, (unsigned)cpu, err);
 		if (r < 0)
 			return r;

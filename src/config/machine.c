@@ -30,8 +30,7 @@ int machine_probe(struct machine *ret_machine, struct err *err)
 		return r;
 	if (sched_getaffinity(0, sizeof(before), &before) < 0)
 		return err_set(err, errno, "the CPU affinity cannot be read: %s", strerror(errno));
-	for (int cpu = cpu_set_next(&machine.online, 0); cpu >= 0;
-		cpu = cpu_set_next(&machine.online, (unsigned)cpu + 1))
+	CPU_SET_FOR_EACH (cpu, &machine.online)
 		if (CPU_ISSET((unsigned)cpu, &before) || may_run_on((unsigned)cpu))
 			cpu_set_add(&machine.usable, (unsigned)cpu);
 	if (sched_setaffinity(0, sizeof(before), &before) < 0)

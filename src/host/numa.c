@@ -48,8 +48,7 @@ struct numa_set host_numa_memory(
 	struct statfs fs = {0};
 
 	statfs(huge_dir, &fs);
-	for (int cpu = cpu_set_next(cpus, 0); cpu >= 0;
-		cpu = cpu_set_next(cpus, (unsigned)cpu + 1)) {
+	CPU_SET_FOR_EACH (cpu, cpus) {
 		int node = host_numa_node_of_cpu(sysfs, (unsigned)cpu);
 
 		numa_set_add(&all, node);

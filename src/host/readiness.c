@@ -294,7 +294,7 @@ static bool outside(
 {
 	struct cpu_set missing = {0};
 
-	for (int c = cpu_set_next(workers, 0); c >= 0; c = cpu_set_next(workers, (unsigned)c + 1))
+	CPU_SET_FOR_EACH (c, workers)
 		if (!cpu_set_has(listed, (unsigned)c))
 			cpu_set_add(&missing, (unsigned)c);
 	cpu_set_format(&missing, ret_text, size);
@@ -339,8 +339,7 @@ void host_check_cpus(
 			cpus);
 	else
 		say(&out, HOST_OK, "the workers' are isolated");
-	for (int c = cpu_set_next(needs->worker_cpus, 0); c >= 0;
-		c = cpu_set_next(needs->worker_cpus, (unsigned)c + 1))
+	CPU_SET_FOR_EACH (c, needs->worker_cpus)
 		if (sysfs_read(governor, sizeof(governor),
 			    "%s/devices/system/cpu/cpu%d/cpufreq/scaling_governor", sysfs,
 			    c) == 0 &&

@@ -116,9 +116,9 @@ int core_sched_response_encode(const struct cpu_set *cores, struct wire_message 
 
 	response.status = VIRTIOFORWARDER__CORE_SCHED_RESPONSE__STATUS__OK;
 	response.eal_cores = list;
-	for (int cpu = cores ? cpu_set_next(cores, 0) : -1; cpu >= 0;
-		cpu = cpu_set_next(cores, (unsigned)cpu + 1))
-		list[response.n_eal_cores++] = (uint32_t)cpu;
+	if (cores)
+		CPU_SET_FOR_EACH (cpu, cores)
+			list[response.n_eal_cores++] = (uint32_t)cpu;
 	return wire_message_pack(&response.base, ret_message);
 }
 

@@ -45,8 +45,7 @@ static void check(const struct config *config)
 		count(config->socket_pattern, "%") == 1);
 	require(config->pid_dir && config->huge_dir && config->socket_dir && config->ipc_path);
 	require(cpu_set_count(&config->worker_cpus) <= WORKERS_MAX);
-	for (int cpu = cpu_set_next(&config->worker_cpus, 0); cpu >= 0;
-		cpu = cpu_set_next(&config->worker_cpus, (unsigned)cpu + 1))
+	CPU_SET_FOR_EACH (cpu, &config->worker_cpus)
 		require(cpu_set_has(&machine()->usable, (unsigned)cpu));
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (config->pins[i].set)

@@ -57,13 +57,12 @@ static int node_of(const struct stats_reply *reply, unsigned cpu)
 static void look_at_workers(const struct observer *observer, struct sched_input *input)
 {
 	input->n_workers = 0;
-	for (int cpu = cpu_set_next(&observer->workers, 0);
-		cpu >= 0 && input->n_workers < WORKERS_MAX;
-		cpu = cpu_set_next(&observer->workers, (unsigned)cpu + 1))
-		input->workers[input->n_workers++] = (struct sched_worker){
-			.cpu = (unsigned)cpu,
-			.numa_node = node_of(observer->meter.now, (unsigned)cpu),
-		};
+	CPU_SET_FOR_EACH (cpu, &observer->workers)
+		if (input->n_workers < WORKERS_MAX)
+			input->workers[input->n_workers++] = (struct sched_worker){
+				.cpu = (unsigned)cpu,
+				.numa_node = node_of(observer->meter.now, (unsigned)cpu),
+			};
 }
 
 static void look_at_lane(const struct observer *observer, const struct relay_stats *relay,

@@ -163,8 +163,7 @@ void top_view_print(FILE *out, const struct meter *meter, const struct cpu_set *
 {
 	struct page page = {.out = out, .size = size, .end = end};
 
-	for (int cpu = cpu_set_next(workers, 0); cpu >= 0;
-		cpu = cpu_set_next(workers, (unsigned)cpu + 1))
+	CPU_SET_FOR_EACH (cpu, workers)
 		add_worker(&page, meter, (unsigned)cpu);
 	add_relays(&page, meter);
 }

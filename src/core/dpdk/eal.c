@@ -28,8 +28,7 @@ static char *lcores_argument(const struct eal_options *options)
 		return NULL;
 	fprintf(f, "--lcores=0@%u", options->master_cpu);
 	unsigned lcore = 1;
-	for (int cpu = cpu_set_next(&options->worker_cpus, 0); cpu >= 0;
-		cpu = cpu_set_next(&options->worker_cpus, cpu + 1))
+	CPU_SET_FOR_EACH (cpu, &options->worker_cpus)
 		fprintf(f, ",%u@%d", lcore++, cpu);
 	if (fclose(f) != 0) {
 		free(text);
