@@ -211,11 +211,50 @@ static uint16_t queue_count(const struct vf *vf, const struct rte_eth_dev_info *
 	return MAX(1U, MIN(max, wish->queues));
 }
 
+static int configure_port(struct vf *vf, const struct rte_eth_dev_info *info,
+	const struct vf_wish *wish, struct err *err)
+{
+	struct rte_eth_conf conf = port_conf(vf, info, wish);
+
+	vf->rx_offloads = conf.rxmode.offloads;
+	vf->tx_offloads = conf.txmode.offloads;
+	vf->rss_types = conf.rx_adv_conf.rss_conf.rss_hf;
+	dpdk_log_capture_start();
+	int r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
+	const char *said = dpdk_log_capture_end();
+	if (r != 0)
+		return vf_refused(err, r, vf, "configured", said);
+	vf->ring_rx = vf->ring_tx = ring_size(vf->n_queues);
+	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &vf->ring_rx, &vf->ring_tx);
+	if (r != 0)
+		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
+			RING_SIZE, strerror(-r));
+	return 0;
+}
+
+static int set_up_queues(const struct vf *vf, struct err *err)
+{
+	int r = 0;
+
+	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
+		r = rte_eth_rx_queue_setup(vf->port, q, vf->ring_rx, vf->socket, NULL, vf->pool);
+		if (r == 0)
+			r = rte_eth_tx_queue_setup(vf->port, q, vf->ring_tx, vf->socket, NULL);
+	}
+	if (r == -ENOMEM) {
+		hugepages_missing(DEVICE_MEMORY_BYTES, vf->socket, err);
+		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
+	}
+	if (r != 0)
+		return err_set(
+			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
+	return 0;
+}
+
 int vf_configure(struct vf *vf, const struct vf_options *options, const struct vf_wish *wish,
 	struct err *err)
 {
 	struct rte_eth_dev_info info;
-	uint16_t ring_rx, ring_tx;
 	char pool_name[RTE_MEMPOOL_NAMESIZE];
 
 	int r = rte_eth_dev_info_get(vf->port, &info);
@@ -230,26 +269,12 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 	}
 	vf->n_queues = queue_count(vf, &info, wish, options->interrupts);
 	vf->offloads = offload_caps(vf, &info);
-	struct rte_eth_conf conf = port_conf(vf, &info, wish);
-	vf->rx_offloads = conf.rxmode.offloads;
-	vf->tx_offloads = conf.txmode.offloads;
-	vf->rss_types = conf.rx_adv_conf.rss_conf.rss_hf;
-	dpdk_log_capture_start();
-	r = rte_eth_dev_configure(vf->port, vf->n_queues, vf->n_queues, &conf);
-	const char *said = dpdk_log_capture_end();
-	if (r != 0)
-		return vf_refused(err, r, vf, "configured", said);
-	ring_rx = ring_tx = ring_size(vf->n_queues);
-	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &ring_rx, &ring_tx);
-	if (r != 0)
-		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
-			RING_SIZE, strerror(-r));
-	r = set_mtu(vf, &info, wish->mtu, err);
+	r = configure_port(vf, &info, wish, err);
+	if (r == 0)
+		r = set_mtu(vf, &info, wish->mtu, err);
 	if (r < 0)
 		return r;
 
-	vf->ring_rx = ring_rx;
-	vf->ring_tx = ring_tx;
 	vf->frame_buffers = (vf->max_frame_bytes - 1) / room_bytes(&info, vf->mtu) + 1;
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->socket = hugepages_node(vf->node);
@@ -258,18 +283,5 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 		room_bytes(&info, vf->mtu), POOL_CACHE, vf->socket, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
-
-	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
-		r = rte_eth_rx_queue_setup(vf->port, q, ring_rx, vf->socket, NULL, vf->pool);
-		if (r == 0)
-			r = rte_eth_tx_queue_setup(vf->port, q, ring_tx, vf->socket, NULL);
-	}
-	if (r == -ENOMEM) {
-		hugepages_missing(DEVICE_MEMORY_BYTES, vf->socket, err);
-		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
-	}
-	if (r != 0)
-		return err_set(
-			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
-	return 0;
+	return set_up_queues(vf, err);
 }
