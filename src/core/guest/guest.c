@@ -97,12 +97,8 @@ static int start_unseen(struct guest *guest, struct err *err)
 		return err_set(err, errno, "%s: %s", dir, strerror(errno));
 	snprintf(guest->library_path, sizeof(guest->library_path), "%s/%u", dir,
 		guest->options.relay_id);
-	int r = guest_table_insert(guest);
-	if (r < 0)
-		r = err_set(err, -r, "vhost-user socket %s: all %d are in use", guest->path,
-			RELAYS_MAX);
-	else
-		r = start(guest, err);
+	guest_table_set(guest->options.relay_id, guest);
+	int r = start(guest, err);
 	if (r == 0) {
 		r = open(guest->library_path, O_PATH | O_CLOEXEC);
 		if (r < 0)
@@ -197,7 +193,7 @@ struct guest *guest_close(struct guest *guest)
 	gate_hang_up(guest->gate);
 	rte_vhost_driver_unregister(guest->library_path); /* ends the session if there is one */
 	gate_close(guest->gate);
-	guest_table_remove(guest);
+	guest_table_set(guest->options.relay_id, NULL);
 	guest_dma_unmap(guest);
 	free_loans(guest);
 	pthread_mutex_destroy(&guest->calls_mutex);

@@ -170,7 +170,6 @@ struct guest {
 	char path[SOCKET_PATH_SIZE];
 	char library_path[SOCKET_PATH_SIZE]; /* the library's socket, whose file is gone */
 	struct gate *gate;                   /* between the two sockets */
-	unsigned slot; /* index in the table that maps the library's callbacks to guests */
 };
 
 /*

@@ -4,7 +4,7 @@
 
 #include "core/guest/guest_internal.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <linux/virtio_net.h>
 #include <pthread.h>
 #include <rte_ether.h>
@@ -23,27 +23,11 @@ static struct {
 	struct guest *guests[RELAYS_MAX];
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-int guest_table_insert(struct guest *guest)
-{
-	int r = -ENOSPC;
-
-	pthread_mutex_lock(&table.mutex);
-	for (unsigned i = 0; i < RELAYS_MAX && r < 0; i++) {
-		if (table.guests[i] == NULL) {
-			table.guests[i] = guest;
-			guest->slot = i;
-			r = 0;
-		}
-	}
-	pthread_mutex_unlock(&table.mutex);
-	return r;
-}
-
-void guest_table_remove(struct guest *guest)
+void guest_table_set(unsigned relay, struct guest *guest)
 {
 	pthread_mutex_lock(&table.mutex);
-	if (table.guests[guest->slot] == guest)
-		table.guests[guest->slot] = NULL;
+	assert(relay < RELAYS_MAX && (guest == NULL || table.guests[relay] == NULL));
+	table.guests[relay] = guest;
 	pthread_mutex_unlock(&table.mutex);
 }
 

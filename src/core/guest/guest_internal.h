@@ -10,9 +10,11 @@
 
 #include "core/guest/guest.h"
 
-/* From now on the callbacks find the guest by its path. -ENOSPC if all slots are taken. */
-int guest_table_insert(struct guest *guest);
-void guest_table_remove(struct guest *guest);
+/*
+ * From now on the callbacks find this guest of the relay, which had none, by its path. NULL: the
+ * relay has none any more.
+ */
+void guest_table_set(unsigned relay, struct guest *guest);
 
 extern const struct rte_vhost_device_ops guest_callbacks;
 
