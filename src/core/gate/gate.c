@@ -348,22 +348,13 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	strcpy(gate->path, options->path);
 	gate->log_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(GATE_LOG_BURST, options->relay_id);
 	gate->listen_fd = options->client ? -1 : open_listener(gate, &gate->file, err);
-
-	int r = options->client ? 0 : MIN(gate->listen_fd, 0);
-	if (r == 0) {
-		r = gatekeeper_insert(keeper, gate);
-		if (r < 0)
-			err_set(err, -r, "vhost-user socket %s: all %d are in use", gate->path,
-				RELAYS_MAX);
-		if (r < 0 && !options->client)
-			unix_socket_remove(gate->path, &gate->file);
-	}
-	if (r < 0) {
-		cleanup_closep(&gate->listen_fd);
+	if (!options->client && gate->listen_fd < 0) {
+		int r = gate->listen_fd;
 		gate_closer_free(closer);
 		free(gate);
 		return r;
 	}
+	gatekeeper_set(keeper, options->relay_id, gate);
 	*ret_gate = gate;
 	return 0;
 }
@@ -419,7 +410,7 @@ struct gate *gate_close(struct gate *gate)
 	struct gatekeeper *keeper = gate->keeper;
 	if (!gate->closed)
 		gate_hang_up(gate);
-	gatekeeper_remove(keeper, gate);
+	gatekeeper_set(keeper, gate->options.relay_id, NULL);
 	close(gate->options.library_socket);
 	gate_closer_free(gate->closer);
 	free(gate);

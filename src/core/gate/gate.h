@@ -30,7 +30,7 @@ enum gate_calls {
 };
 
 struct gate_options {
-	unsigned relay_id; /* for messages */
+	unsigned relay_id; /* of the relay, which must have no other gate */
 	const char *path;  /* of the socket that frontends know */
 	bool client;       /* true: the frontend listens there, and we connect again and again */
 	uid_t uid;         /* owner of the socket in server mode, (uid_t)-1 to leave it */

@@ -22,8 +22,8 @@
 
 struct gatekeeper {
 	pthread_t thread;
-	pthread_mutex_t mutex; /* protects all that follows, and every gate */
-	struct gate *gates[RELAYS_MAX];
+	pthread_mutex_t mutex;          /* protects all that follows, and every gate */
+	struct gate *gates[RELAYS_MAX]; /* by relay */
 	unsigned generation; /* changes whenever a descriptor that is being polled may have gone */
 	bool stop;
 	int wake_fd;   /* eventfd: something has changed */
@@ -38,11 +38,10 @@ static inline uint64_t gate_now_ms(void)
 	return clock_monotonic_ns() / 1000000;
 }
 
-/* What the keeper offers to the gates. Control thread. The first two take the mutex. */
+/* What the keeper offers to the gates. Control thread. The first takes the mutex. */
 
-/* -ENOSPC when there are RELAYS_MAX gates already. */
-int gatekeeper_insert(struct gatekeeper *keeper, struct gate *gate);
-void gatekeeper_remove(struct gatekeeper *keeper, struct gate *gate);
+/* The relay, which had no gate, has this one now. NULL: it has none any more. */
+void gatekeeper_set(struct gatekeeper *keeper, unsigned relay, struct gate *gate);
 
 /* Wakes the thread because what it polls has changed. With the mutex held. */
 void gatekeeper_changed(struct gatekeeper *keeper);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/gate/gatekeeper.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -159,28 +160,11 @@ struct gatekeeper *gatekeeper_stop(struct gatekeeper *keeper)
 	return keeper_free(keeper);
 }
 
-int gatekeeper_insert(struct gatekeeper *keeper, struct gate *gate)
-{
-	int r = -ENOSPC;
-
-	pthread_mutex_lock(&keeper->mutex);
-	for (unsigned i = 0; i < RELAYS_MAX && r < 0; i++) {
-		if (keeper->gates[i] == NULL) {
-			keeper->gates[i] = gate;
-			gatekeeper_changed(keeper);
-			r = 0;
-		}
-	}
-	pthread_mutex_unlock(&keeper->mutex);
-	return r;
-}
-
-void gatekeeper_remove(struct gatekeeper *keeper, struct gate *gate)
+void gatekeeper_set(struct gatekeeper *keeper, unsigned relay, struct gate *gate)
 {
 	pthread_mutex_lock(&keeper->mutex);
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (keeper->gates[i] == gate)
-			keeper->gates[i] = NULL;
+	assert(relay < RELAYS_MAX && (gate == NULL || keeper->gates[relay] == NULL));
+	keeper->gates[relay] = gate;
 	gatekeeper_changed(keeper);
 	pthread_mutex_unlock(&keeper->mutex);
 }
