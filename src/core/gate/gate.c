@@ -30,7 +30,6 @@ static_assert(GATE_CONNECTIONS_MAX * (1 + 2 * GATE_FDS_MAX) + 3 <= GATE_CLOSER_M
 struct gate {
 	struct gatekeeper *keeper;
 	struct gate_options options;
-	char path[SOCKET_PATH_SIZE];
 	int listen_fd;       /* -1 in client mode */
 	struct file_id file; /* of the socket, in server mode */
 	struct gate_connection *connections[GATE_CONNECTIONS_MAX]; /* oldest first, then NULL */
@@ -46,12 +45,12 @@ struct gate {
 	struct log_limit log_limit;
 };
 
-#define log_gate(severity, gate, fmt, ...)                                                      \
-	log_event_at((severity),                                                                \
-		&(struct log_event){                                                            \
-			.relay = (int)(gate)->options.relay_id, .socket = (gate)->path},        \
-		"relay %u: vhost-user socket %s: " fmt, (gate)->options.relay_id, (gate)->path, \
-		##__VA_ARGS__)
+#define log_gate(severity, gate, fmt, ...)                                                       \
+	log_event_at((severity),                                                                 \
+		&(struct log_event){                                                             \
+			.relay = (int)(gate)->options.relay_id, .socket = (gate)->options.path}, \
+		"relay %u: vhost-user socket %s: " fmt, (gate)->options.relay_id,                \
+		(gate)->options.path, ##__VA_ARGS__)
 #define log_gate_warning(gate, ...) log_gate(LOG_WARNING, gate, __VA_ARGS__)
 
 static unsigned count_connections(const struct gate *gate)
@@ -164,7 +163,7 @@ static void try_to_connect(struct gate *gate)
 {
 	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
 		return;
-	int fd = connect_to(gate->path);
+	int fd = connect_to(gate->options.path);
 	if (fd >= 0) {
 		admit(gate, fd);
 		gate->rejected = false;
@@ -315,14 +314,16 @@ bool gate_relieve(struct gate *gate)
 /* The socket has its owner before it listens, so that nobody else can be the first to connect. */
 static int open_listener(const struct gate *gate, struct file_id *ret_file, struct err *err)
 {
-	int fd = unix_socket_bind(gate->path, gate->options.uid, gate->options.gid, ret_file, err);
+	int fd = unix_socket_bind(
+		gate->options.path, gate->options.uid, gate->options.gid, ret_file, err);
 
 	if (fd < 0)
 		return err_prefix(err, fd, "vhost-user socket");
 	if (listen(fd, BACKLOG) == 0)
 		return fd;
-	int r = err_set(err, errno, "vhost-user socket %s: %s", gate->path, strerror(errno));
-	unix_socket_remove(gate->path, ret_file);
+	int r = err_set(
+		err, errno, "vhost-user socket %s: %s", gate->options.path, strerror(errno));
+	unix_socket_remove(gate->options.path, ret_file);
 	close(fd);
 	return r;
 }
@@ -330,11 +331,6 @@ static int open_listener(const struct gate *gate, struct file_id *ret_file, stru
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err)
 {
-	if (strlen(options->path) >= SOCKET_PATH_SIZE)
-		return err_set(err, ENAMETOOLONG,
-			"vhost-user socket path %s is longer than %d bytes", options->path,
-			SOCKET_PATH_SIZE - 1);
-
 	struct gate *gate = calloc(1, sizeof(*gate));
 	struct gate_closer *closer = gate_closer_new();
 	if (gate == NULL || closer == NULL) {
@@ -345,7 +341,6 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	gate->keeper = keeper;
 	gate->closer = closer;
 	gate->options = *options;
-	strcpy(gate->path, options->path);
 	gate->log_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(GATE_LOG_BURST, options->relay_id);
 	gate->listen_fd = options->client ? -1 : open_listener(gate, &gate->file, err);
 	if (!options->client && gate->listen_fd < 0) {
@@ -363,7 +358,7 @@ bool gate_has_lost_socket(const struct gate *gate)
 {
 	struct stat st;
 
-	return !gate->options.client && lstat(gate->path, &st) < 0 && errno == ENOENT;
+	return !gate->options.client && lstat(gate->options.path, &st) < 0 && errno == ENOENT;
 }
 
 int gate_renew(struct gate *gate, struct err *err)
@@ -373,7 +368,7 @@ int gate_renew(struct gate *gate, struct err *err)
 	if (gate_closer_is_busy(gate->closer))
 		return err_set(err, EBUSY,
 			"vhost-user socket %s: what the last VM has sent is not closed yet",
-			gate->path);
+			gate->options.path);
 	int fd = open_listener(gate, &file, err);
 	if (fd < 0)
 		return fd;
@@ -399,7 +394,7 @@ void gate_hang_up(struct gate *gate)
 	gatekeeper_changed(gate->keeper);
 	pthread_mutex_unlock(&gate->keeper->mutex);
 	if (!gate->options.client)
-		unix_socket_remove(gate->path, &gate->file);
+		unix_socket_remove(gate->options.path, &gate->file);
 }
 
 struct gate *gate_close(struct gate *gate)

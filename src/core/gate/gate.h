@@ -31,7 +31,7 @@ enum gate_calls {
 
 struct gate_options {
 	unsigned relay_id; /* of the relay, which must have no other gate */
-	const char *path;  /* of the socket that frontends know */
+	const char *path;  /* of the socket that frontends know; valid until gate_close() */
 	bool client;       /* true: the frontend listens there, and we connect again and again */
 	uid_t uid;         /* owner of the socket in server mode, (uid_t)-1 to leave it */
 	gid_t gid;
