@@ -16,20 +16,26 @@
 
 #define MODE 0660
 
-int unix_socket_probe(const char *path)
+int unix_socket_connect(const char *path)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-	if (fd < 0)
-		return -errno;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	/* EAGAIN: somebody listens, and its queue is full. */
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN)
-		return 0;
-	return -errno;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	int r = -errno;
+	cleanup_closep(&fd);
+	return r;
+}
+
+int unix_socket_probe(const char *path)
+{
+	_cleanup_close_ int fd = unix_socket_connect(path);
+
+	return fd >= 0 || fd == -EAGAIN ? 0 : fd;
 }
 
 /* Frees the path, unless it is in use. */

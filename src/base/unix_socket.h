@@ -7,10 +7,14 @@
 #include "base/file_id.h"
 
 /*
- * 0 if somebody listens on the socket, or a negative errno: -ECONNREFUSED if it is a socket on
- * which nobody listens, -ENOENT if there is none, -ENAMETOOLONG... Does not wait for the other
- * side.
+ * Connects to a socket, without waiting for the other side. Returns a descriptor (non-blocking,
+ * closed by exec), which the caller owns, or a negative errno: -EAGAIN if somebody listens but the
+ * queue is full, -ECONNREFUSED if it is a socket on which nobody listens, -ENOENT if there is none,
+ * -ENAMETOOLONG... Any thread.
  */
+int unix_socket_connect(const char *path);
+
+/* The same, only to learn whether somebody listens: 0, also if the queue is full. */
 int unix_socket_probe(const char *path);
 
 /*

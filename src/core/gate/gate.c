@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/param.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/unix_socket.h"
 #include "core/gate/gate_memory.h"
@@ -95,25 +93,12 @@ static void shut_out_blocker(struct gate *gate)
 	gate->repents_at_ms = gate->closed_until_ms + REPENT_MS;
 }
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	int r = -errno;
-	cleanup_closep(&fd);
-	return r;
-}
-
 static int connect_to_library(const struct gate *gate)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", gate->options.library_socket);
-	return connect_to(path);
+	return unix_socket_connect(path);
 }
 
 /*
@@ -163,7 +148,7 @@ static void try_to_connect(struct gate *gate)
 {
 	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
 		return;
-	int fd = connect_to(gate->options.path);
+	int fd = unix_socket_connect(gate->options.path);
 	if (fd >= 0) {
 		admit(gate, fd);
 		gate->rejected = false;
