@@ -147,6 +147,22 @@ static void members_have_the_mtu(void **state)
 	vf_close(vf);
 }
 
+/* As for another pool. */
+static void bond_starts_without_its_first_member(void **state)
+{
+	struct op_device device;
+	struct vf *vf = open_bond(&device, 0);
+	struct err err = {};
+	uint16_t port;
+
+	assert_int_equal(port_find(&port, &device.members[0]), 0);
+	vf_remove_member(vf, port);
+	port_close(port);
+	if (vf_restart(vf, &err) < 0)
+		fail_msg("%s", err.text);
+	vf_close(vf);
+}
+
 /* Each member has rings of its own, one that comes later, too. */
 static void members_have_room(void **state)
 {
@@ -289,6 +305,7 @@ int main(void)
 		cmocka_unit_test(nodes_are_compared),
 		cmocka_unit_test(pool_moves),
 		cmocka_unit_test(members_have_the_mtu),
+		cmocka_unit_test(bond_starts_without_its_first_member),
 		cmocka_unit_test(members_have_room),
 		cmocka_unit_test(members_are_counted),
 		cmocka_unit_test(lacp_bonds_are_refused_in_time),
