@@ -275,11 +275,23 @@ int vf_add_member(struct vf *vf, uint16_t member, struct err *err)
 	return r;
 }
 
+/*
+ * The bond has noted for each queue the member whose turn it is, by its place among them, and looks
+ * only after a read whether there is one at that place.
+ */
+static void renew_turns(const struct vf *vf)
+{
+	for (uint16_t q = 0; q < vf->n_queues; q++)
+		rte_eth_rx_burst(vf->port, q, NULL, 0);
+}
+
 void vf_remove_member(struct vf *vf, uint16_t member)
 {
 	const int before = rte_eth_bond_primary_get(vf->port);
 
 	port_remove_member(vf->port, member);
+	if (!vf->hears_one)
+		renew_turns(vf);
 	if (rte_eth_bond_primary_get(vf->port) != before)
 		receive_all_anew(vf);
 }

@@ -14,6 +14,7 @@
 #include "core/dpdk/dpdk_compat.h"
 #include "core/packet/packet_fixture.h"
 #include "core/packet/stash.h"
+#include "core/vf/port.h"
 
 #define READS 64 /* as in vf_receive.c */
 
@@ -111,6 +112,21 @@ static void backup_takes_over_empty(void **state)
 	assert_int_equal(receive(1), 3);
 }
 
+/* The driver has a turn for each queue, and does not notice that the one whose turn it is has gone.
+ */
+static void removed_member_is_not_read(void **state)
+{
+	for (unsigned reads = 0; reads < 2; reads++) {
+		open_bond(BONDING_MODE_ROUND_ROBIN);
+		receive(reads);
+		vf_remove_member(vf, members[1]);
+		arrived[1] = 3;
+		assert_int_equal(receive(2), 0);
+		port_close(members[1]);
+		vf_close(vf);
+	}
+}
+
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, close_bond)
 
 int main(void)
@@ -120,6 +136,7 @@ int main(void)
 		WITH(open_active_backup, backup_takes_over_empty),
 		WITH(open_tlb, backup_is_emptied),
 		WITH(open_tlb, backup_takes_over_empty),
+		cmocka_unit_test(removed_member_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
