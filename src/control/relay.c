@@ -61,7 +61,7 @@ int relay_node(const struct relay *relay)
 {
 	int node = relay->guest != NULL ? guest_numa_node(relay->guest) : -1;
 
-	return node < 0 && relay->vf != NULL ? relay->vf->socket : node;
+	return node < 0 && relay->vf != NULL ? relay->vf->pool_node : node;
 }
 
 static void grant_direction(struct relay *relay, enum direction direction)
@@ -191,7 +191,7 @@ int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *er
 		return 0;
 	if (r == 0)
 		log_relay_warning(relay, "relay %u: %s; it stays on NUMA node %d", relay->id,
-			err->text, vf->socket);
+			err->text, vf->pool_node);
 	else
 		log_relay_info(relay,
 			"relay %u: packet pool moved to NUMA node %d, that of the VM's memory",

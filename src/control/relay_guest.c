@@ -225,7 +225,7 @@ static void follow_memory(struct relay *relay)
 		log_relay_info(relay,
 			"relay %u: the VM's memory is on NUMA node %d, its packets are kept on "
 			"node %d, where there are workers",
-			relay->id, node, relay->vf->socket);
+			relay->id, node, relay->vf->pool_node);
 	if (!pool_moves && !has_remote_lane(relay, node))
 		return;
 	relay_retract_lanes(relay);

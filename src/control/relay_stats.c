@@ -86,7 +86,7 @@ void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 	strcpy(ret_stats->ident, relay->ident);
 	strcpy(ret_stats->vhost_path, relay_socket(relay));
 	format_device(relay, ret_stats->device);
-	ret_stats->socket_id = device ? MAX(relay->vf->socket, 0) : 0;
+	ret_stats->socket_id = device ? MAX(relay->vf->pool_node, 0) : 0;
 	ret_stats->numa_node = relay_node(relay);
 	ret_stats->device_node = device ? relay->vf->node : -1;
 	ret_stats->vm = read_vm(relay);

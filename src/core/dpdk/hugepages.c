@@ -32,23 +32,23 @@ static long read_long(const char *path)
 }
 
 /*
- * The sysfs directory of the pages in use: of one node, or with `socket` -1 of the whole machine.
+ * The sysfs directory of the pages in use: of one node, or with `node` -1 of the whole machine.
  */
-static void sysfs_folder(int socket, char *ret_path, size_t size)
+static void sysfs_folder(int node, char *ret_path, size_t size)
 {
-	if (socket < 0 || access(NODES, F_OK) < 0)
+	if (node < 0 || access(NODES, F_OK) < 0)
 		snprintf(ret_path, size, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
 			page_bytes / 1024);
 	else
-		snprintf(ret_path, size, NODES "/node%d/hugepages/hugepages-%" PRIu64 "kB", socket,
+		snprintf(ret_path, size, NODES "/node%d/hugepages/hugepages-%" PRIu64 "kB", node,
 			page_bytes / 1024);
 }
 
-static long read_count(int socket, const char *what)
+static long read_count(int node, const char *what)
 {
 	char folder[128], path[160];
 
-	sysfs_folder(socket, folder, sizeof(folder));
+	sysfs_folder(node, folder, sizeof(folder));
 	snprintf(path, sizeof(path), "%s/%s", folder, what);
 	return read_long(path);
 }
@@ -57,13 +57,12 @@ static long read_count(int socket, const char *what)
  * The free pages that nobody has reserved. A VM reserves its pages long before it has touched all
  * of them; the kernel tells how many these are for the whole machine only.
  */
-static long count_free(int socket)
+static long count_free(int node)
 {
 	long on_machine =
 		MAX(read_count(-1, "free_hugepages") - read_count(-1, "resv_hugepages"), 0);
 
-	return socket < 0 ? on_machine
-	                  : MIN(MAX(read_count(socket, "free_hugepages"), 0), on_machine);
+	return node < 0 ? on_machine : MIN(MAX(read_count(node, "free_hugepages"), 0), on_machine);
 }
 
 int hugepages_use(const char *dir, struct err *err)
@@ -118,7 +117,7 @@ int hugepages_require(uint64_t bytes, int node, struct err *err)
 	return hugepages_missing(bytes, node, err);
 }
 
-int hugepages_missing(uint64_t bytes, int socket, struct err *err)
+int hugepages_missing(uint64_t bytes, int node, struct err *err)
 {
 	if (page_bytes == 0)
 		return err_set(err, ENOMEM,
@@ -128,12 +127,12 @@ int hugepages_missing(uint64_t bytes, int socket, struct err *err)
 
 	char folder[128], where[32] = "";
 	long needed = (long)((bytes + page_bytes - 1) / page_bytes);
-	long free_pages = count_free(socket);
-	long all = read_count(socket, "nr_hugepages");
+	long free_pages = count_free(node);
+	long all = read_count(node, "nr_hugepages");
 
-	sysfs_folder(socket, folder, sizeof(folder));
-	if (socket >= 0)
-		snprintf(where, sizeof(where), " on NUMA node %d", socket);
+	sysfs_folder(node, folder, sizeof(folder));
+	if (node >= 0)
+		snprintf(where, sizeof(where), " on NUMA node %d", node);
 	if (free_pages >= needed)
 		return err_set(err, ENOMEM,
 			"out of memory%s, though %ld huge pages of %" PRIu64 " kB are free", where,

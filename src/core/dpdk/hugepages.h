@@ -33,8 +33,8 @@ int hugepages_node(int node);
 int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
- * Fills in the error for a failed allocation of `bytes` on NUMA node `socket` (-1: any): how many
- * pages it needs, how many are free, and the command that adds them, unless enough are free; or,
- * with ordinary pages, that there are no more. Returns -ENOMEM.
+ * Fills in the error for a failed allocation of `bytes` on `node` (-1: any): how many pages it
+ * needs, how many are free, and the command that adds them, unless enough are free; or, with
+ * ordinary pages, that there are no more. Returns -ENOMEM.
  */
-int hugepages_missing(uint64_t bytes, int socket, struct err *err);
+int hugepages_missing(uint64_t bytes, int node, struct err *err);

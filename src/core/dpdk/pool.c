@@ -18,15 +18,15 @@ uint64_t pool_bytes(unsigned n, unsigned room_bytes)
 }
 
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
-	unsigned cache, int socket, struct err *err)
+	unsigned cache, int node, struct err *err)
 {
-	socket = hugepages_node(socket);
-	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		name, n, cache, 0, RTE_PKTMBUF_HEADROOM + room_bytes, socket);
+	node = hugepages_node(node);
+	struct rte_mempool *pool =
+		rte_pktmbuf_pool_create(name, n, cache, 0, RTE_PKTMBUF_HEADROOM + room_bytes, node);
 
 	/* ENOBUFS: what is left is too small a piece for any packet. */
 	if (pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
-		return hugepages_missing(pool_bytes(n, room_bytes), socket, err);
+		return hugepages_missing(pool_bytes(n, room_bytes), node, err);
 	if (pool == NULL)
 		return err_set(err, rte_errno, "packet pool %s of %u packets: %s", name, n,
 			rte_strerror(rte_errno));

@@ -21,13 +21,13 @@ struct rte_mempool;
 #define POOL_CACHED_MAX (POOL_CACHE * 3 / 2)
 
 /*
- * Creates a pool of `n` packets of `room_bytes` each (without the headroom), called `name`, on NUMA
- * node `socket` (-1: any) or the one that hugepages_node() gives for it. Each thread that uses it
- * keeps `cache` of them at hand: POOL_CACHE, or 0. On failure the error says which huge pages are
- * missing and how to add them.
+ * Creates a pool of `n` packets of `room_bytes` each (without the headroom), called `name`, on the
+ * NUMA node that hugepages_node() gives for `node` (-1: any). Each thread that uses it keeps
+ * `cache` of them at hand: POOL_CACHE, or 0. On failure the error says which huge pages are missing
+ * and how to add them.
  */
 int pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n, unsigned room_bytes,
-	unsigned cache, int socket, struct err *err);
+	unsigned cache, int node, struct err *err);
 
 /*
  * Returns to all threads what one of DPDK's has at hand. That thread does not use the pool now, or

@@ -131,11 +131,11 @@ int port_check_lacp_memory(
 	if (rte_eth_bond_mode_get(bond) != BONDING_MODE_8023AD)
 		return 0;
 	while (n < n_members && r == 0) {
-		int socket = rte_eth_dev_socket_id(members[n]);
+		int node = rte_eth_dev_socket_id(members[n]);
 
-		probes[n] = rte_malloc_socket(NULL, bytes, 0, socket);
+		probes[n] = rte_malloc_socket(NULL, bytes, 0, node);
 		if (probes[n++] == NULL)
-			r = hugepages_missing(n_members * bytes, socket, err);
+			r = hugepages_missing(n_members * bytes, node, err);
 	}
 	while (n > 0)
 		rte_free(probes[--n]);

@@ -112,11 +112,11 @@ static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 
 static void log_node(const struct vf *vf)
 {
-	if (vf->node >= 0 && vf->node != vf->socket)
+	if (vf->node >= 0 && vf->node != vf->pool_node)
 		log_of_vf(LOG_INFO, vf,
 			"device %s is on NUMA node %d; its packets are kept on node %d, where "
 			"there are workers",
-			vf->name, vf->node, vf->socket);
+			vf->name, vf->node, vf->pool_node);
 }
 
 /* Opens the port; it is not configured. */

@@ -73,7 +73,7 @@ struct vf {
 	unsigned max_frame_bytes; /* longest frame that it sends, without FCS */
 	unsigned frame_buffers;   /* buffers of the pool that the longest received frame takes */
 	int node;                 /* NUMA node of the device; -1: unknown */
-	int socket;               /* NUMA node of the pool */
+	int pool_node;            /* NUMA node of the pool */
 	uint16_t ring_rx;         /* descriptors of a receive queue */
 	uint16_t ring_tx;         /* descriptors of a transmit queue */
 	enum vf_lending lending;  /* reduced when the device has made a VM wait */

@@ -237,12 +237,12 @@ static int set_up_queues(const struct vf *vf, struct err *err)
 	int r = 0;
 
 	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
-		r = rte_eth_rx_queue_setup(vf->port, q, vf->ring_rx, vf->socket, NULL, vf->pool);
+		r = rte_eth_rx_queue_setup(vf->port, q, vf->ring_rx, vf->pool_node, NULL, vf->pool);
 		if (r == 0)
-			r = rte_eth_tx_queue_setup(vf->port, q, vf->ring_tx, vf->socket, NULL);
+			r = rte_eth_tx_queue_setup(vf->port, q, vf->ring_tx, vf->pool_node, NULL);
 	}
 	if (r == -ENOMEM) {
-		hugepages_missing(DEVICE_MEMORY_BYTES, vf->socket, err);
+		hugepages_missing(DEVICE_MEMORY_BYTES, vf->pool_node, err);
 		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
 	}
 	if (r != 0)
@@ -277,10 +277,10 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 
 	vf->frame_buffers = (vf->max_frame_bytes - 1) / room_bytes(&info, vf->mtu) + 1;
 	vf->node = rte_eth_dev_socket_id(vf->port);
-	vf->socket = hugepages_node(vf->node);
+	vf->pool_node = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
 	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_buffers(vf)),
-		room_bytes(&info, vf->mtu), POOL_CACHE, vf->socket, err);
+		room_bytes(&info, vf->mtu), POOL_CACHE, vf->pool_node, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
 	return set_up_queues(vf, err);

@@ -14,7 +14,7 @@
 
 bool vf_pool_is_remote(const struct vf *vf, int numa_node)
 {
-	return numa_node >= 0 && vf->socket >= 0 && vf->socket != numa_node &&
+	return numa_node >= 0 && vf->pool_node >= 0 && vf->pool_node != numa_node &&
 	       hugepages_node(numa_node) == numa_node;
 }
 
@@ -57,7 +57,7 @@ static int restart_with(struct vf *vf, struct rte_mempool *pool, int numa_node, 
 		return 1;
 	rte_eth_dev_stop(vf->port);
 	err_set(err, -r, "device %s: no other packet pool: %s", vf->name, strerror(-r));
-	r = receive_into(vf, vf->pool, vf->socket);
+	r = receive_into(vf, vf->pool, vf->pool_node);
 	return r == 0 ? 0
 	              : err_set(err, -r, "device %s: cannot be started again: %s", vf->name,
 				strerror(-r));
@@ -95,6 +95,6 @@ int vf_move_pool(struct vf *vf, int numa_node, struct err *err)
 	}
 	vf->old_pool = vf->pool;
 	vf->pool = pool;
-	vf->socket = numa_node;
+	vf->pool_node = numa_node;
 	return 1;
 }

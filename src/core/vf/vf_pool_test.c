@@ -71,7 +71,7 @@ static struct rte_mbuf *loop(struct vf *vf)
 
 static void nodes_are_compared(void **state)
 {
-	const struct vf known = {.socket = 1}, unknown = {.socket = -1};
+	const struct vf known = {.pool_node = 1}, unknown = {.pool_node = -1};
 
 	assert_true(vf_pool_is_remote(&known, 0));
 	assert_false(vf_pool_is_remote(&known, 1));

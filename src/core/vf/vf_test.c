@@ -140,11 +140,11 @@ int __wrap_rte_eth_macaddr_get(uint16_t port, struct rte_ether_addr *ret_mac)
 }
 
 int __wrap_pool_create(struct rte_mempool **ret_pool, const char *name, unsigned n,
-	unsigned room_bytes, unsigned cache, int socket, struct err *err)
+	unsigned room_bytes, unsigned cache, int node, struct err *err)
 {
 	return driver.no_memory
 	               ? err_set(err, ENOMEM, "no memory")
-	               : __real_pool_create(ret_pool, name, n, room_bytes, cache, socket, err);
+	               : __real_pool_create(ret_pool, name, n, room_bytes, cache, node, err);
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
