@@ -103,10 +103,7 @@ static bool has_interrupts(const struct vf *vf)
  */
 static void find_sockets(struct vf *vf, const struct packet_sockets *before)
 {
-	struct rte_eth_dev_info info;
-
-	if (rte_eth_dev_info_get(vf->port, &info) == 0 &&
-		strcmp(info.driver_name, "net_af_packet") == 0)
+	if (port_is_driven_by(vf->port, false, "net_af_packet"))
 		vf->n_sockets = packet_sockets_since(before, vf->sockets, SLICES_MAX);
 }
 
