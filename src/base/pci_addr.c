@@ -56,10 +56,20 @@ bool pci_addr_valid(uint32_t bus, uint32_t slot, uint32_t function)
 	return bus <= 0xff && slot <= 0x1f && function <= 7;
 }
 
+/* A number with the order of the addresses. */
+static uint64_t rank(const struct pci_addr *addr)
+{
+	return (uint64_t)addr->domain << 16 | addr->bus << 8 | addr->slot << 3 | addr->function;
+}
+
+int pci_addr_compare(const struct pci_addr *a, const struct pci_addr *b)
+{
+	return (rank(a) > rank(b)) - (rank(a) < rank(b));
+}
+
 bool pci_addr_equal(const struct pci_addr *a, const struct pci_addr *b)
 {
-	return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot &&
-	       a->function == b->function;
+	return pci_addr_compare(a, b) == 0;
 }
 
 void pci_addr_format(const struct pci_addr *addr, char ret_text[static PCI_ADDR_TEXT_SIZE])

@@ -26,6 +26,9 @@ int pci_addr_parse(const char *text, struct pci_addr *ret_addr);
  */
 bool pci_addr_valid(uint32_t bus, uint32_t slot, uint32_t function);
 
+/* Negative, 0 or positive, like strcmp(): by domain, then bus, slot and function. */
+int pci_addr_compare(const struct pci_addr *a, const struct pci_addr *b);
+
 bool pci_addr_equal(const struct pci_addr *a, const struct pci_addr *b);
 
 /* The kernel's and DPDK's form, lower case: "0000:05:08.1". */

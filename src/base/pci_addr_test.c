@@ -69,6 +69,17 @@ static void equality(void **state)
 	assert_false(pci_addr_equal(&a, &(struct pci_addr){1, 2, 3, 0}));
 }
 
+static void order(void **state)
+{
+	static const struct pci_addr ascending[] = {{0, 0xff, 0x1f, 7}, {1, 0, 0, 0}, {1, 0, 0, 7},
+		{1, 0, 1, 0}, {1, 0, 0x1f, 7}, {1, 1, 0, 0}, {0xffffffff, 0, 0, 0}};
+
+	for (size_t i = 1; i < ARRAY_SIZE(ascending); i++) {
+		assert_true(pci_addr_compare(&ascending[i - 1], &ascending[i]) < 0);
+		assert_true(pci_addr_compare(&ascending[i], &ascending[i - 1]) > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -76,6 +87,7 @@ int main(void)
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(equality),
+		cmocka_unit_test(order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

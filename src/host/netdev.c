@@ -80,11 +80,7 @@ static int card_number(const struct pf_set *set, const struct pci_addr *pf)
 
 		for (unsigned j = 0; j < i; j++)
 			first = first && !same_card(other, &set->pfs[j]);
-		if (first &&
-			(other->domain < pf->domain ||
-				(other->domain == pf->domain &&
-					(other->bus < pf->bus || (other->bus == pf->bus &&
-									 other->slot < pf->slot)))))
+		if (first && !same_card(other, pf) && pci_addr_compare(other, pf) < 0)
 			number++;
 	}
 	return number;

@@ -221,18 +221,9 @@ static int append(const struct host_vf *vf, void *userdata)
 static int compare_vfs(const void *left, const void *right)
 {
 	const struct host_vf *a = left, *b = right;
-	const unsigned long keys[][2] = {
-		{a->pf.domain, b->pf.domain},
-		{a->pf.bus, b->pf.bus},
-		{a->pf.slot, b->pf.slot},
-		{a->pf.function, b->pf.function},
-		{a->number, b->number},
-	};
+	int r = pci_addr_compare(&a->pf, &b->pf);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i][0] != keys[i][1])
-			return keys[i][0] < keys[i][1] ? -1 : 1;
-	return 0;
+	return r != 0 ? r : a->number - b->number;
 }
 
 static int list_all(const char *sysfs, struct vf_array *array)
