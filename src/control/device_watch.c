@@ -52,6 +52,11 @@ struct device_watch {
 	bool again;         /* another pass is due after this one */
 };
 
+/* Declares both, and goes through the members of all relays. */
+#define FOR_EACH_MEMBER(watch, relay, m)                                                           \
+	for (struct relay *relay = (watch)->relays; relay < (watch)->relays + RELAYS_MAX; relay++) \
+		for (unsigned m = 0; m < relay->device.n_members; m++)
+
 /* True if we may bind the function: it has been created anew, and the operator listed it. */
 static bool is_ours_to_bind(
 	const struct device_watch *watch, const struct relay *relay, unsigned member)
@@ -178,14 +183,11 @@ void device_watch_look(struct device_watch *watch)
  */
 static void lose_the_gone(struct device_watch *watch)
 {
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		struct relay *relay = &watch->relays[i];
-		for (unsigned m = 0; m < relay->device.n_members; m++) {
-			const struct device_id *id = &relay->device.members[m];
-			if (id->is_pci && host_pci_incarnation(SYSFS_ROOT, &id->pci) !=
-						  relay->members[m].incarnation)
-				relay_lose(relay, m, "it was removed from the host");
-		}
+	FOR_EACH_MEMBER (watch, relay, m) {
+		const struct device_id *id = &relay->device.members[m];
+		if (id->is_pci &&
+			host_pci_incarnation(SYSFS_ROOT, &id->pci) != relay->members[m].incarnation)
+			relay_lose(relay, m, "it was removed from the host");
 	}
 }
 
@@ -258,31 +260,32 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
+static void take_port_event(
+	struct device_watch *watch, struct relay *relay, unsigned m, const struct port_event *event)
+{
+	char link[128];
+
+	if (event->kind == PORT_EVENT_LOST) {
+		relay_lose(relay, m, event->why);
+		device_watch_look(watch); /* it may only have been reset */
+		return;
+	}
+	if (relay->vf != NULL)
+		vf_follow_links(relay->vf);
+	vf_describe_link(event->device, link, sizeof(link));
+	log_relay_info(relay, "relay %u: device %s: %s", relay->id, event->device, link);
+}
+
 static int on_port_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct device_watch *watch = userdata;
 	struct port_event event;
-	char link[128];
 
 	while (!turn_is_over(began_ns) && port_events_next(watch->port_events, &event))
-		for (unsigned i = 0; i < RELAYS_MAX; i++) {
-			struct relay *relay = &watch->relays[i];
-			for (unsigned m = 0; m < relay->device.n_members; m++) {
-				if (strcmp(relay->device.members[m].name, event.device) != 0)
-					continue;
-				if (event.kind == PORT_EVENT_LOST) {
-					relay_lose(relay, m, event.why);
-					device_watch_look(watch); /* it may only have been reset */
-					continue;
-				}
-				if (relay->vf != NULL)
-					vf_follow_links(relay->vf);
-				vf_describe_link(event.device, link, sizeof(link));
-				log_relay_info(
-					relay, "relay %u: device %s: %s", i, event.device, link);
-			}
-		}
+		FOR_EACH_MEMBER (watch, relay, m)
+			if (strcmp(relay->device.members[m].name, event.device) == 0)
+				take_port_event(watch, relay, m, &event);
 	return 0;
 }
 
@@ -306,21 +309,18 @@ static bool is_driven_vf_of(const struct device_id *id, const struct pci_addr *p
  */
 static void doubt_vfs(struct device_watch *watch, const struct pci_addr *pf)
 {
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		struct relay *relay = &watch->relays[i];
-		for (unsigned m = 0; m < relay->device.n_members; m++) {
-			const struct device_id *id = &relay->device.members[m];
-			struct relay_member *member = &relay->members[m];
-			if (!is_driven_vf_of(id, pf))
-				continue;
-			unsigned ups = host_vf_link_ups(SYSFS_ROOT, &id->pci);
-			if (ups == member->link_ups)
-				continue;
-			member->link_ups = ups;
-			member->looks = 1;
-			member->tries = 0;
-			device_watch_look(watch);
-		}
+	FOR_EACH_MEMBER (watch, relay, m) {
+		const struct device_id *id = &relay->device.members[m];
+		struct relay_member *member = &relay->members[m];
+		if (!is_driven_vf_of(id, pf))
+			continue;
+		unsigned ups = host_vf_link_ups(SYSFS_ROOT, &id->pci);
+		if (ups == member->link_ups)
+			continue;
+		member->link_ups = ups;
+		member->looks = 1;
+		member->tries = 0;
+		device_watch_look(watch);
 	}
 }
 
