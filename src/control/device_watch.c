@@ -117,13 +117,10 @@ static bool is_turn(unsigned look, unsigned apart)
  */
 static bool is_to_be_tried(const struct device_id *id, struct relay_member *member)
 {
-	char driver[HOST_DRIVER_SIZE] = "";
-
 	if (!id->is_pci)
 		return is_turn(member->tries++, TRIES_APART);
-	host_pci_driver(SYSFS_ROOT, &id->pci, driver);
 	uint64_t incarnation = host_pci_incarnation(SYSFS_ROOT, &id->pci);
-	int kind = host_driver_kind(driver);
+	enum host_driver_kind kind = host_pci_driver_kind(SYSFS_ROOT, &id->pci);
 	if (member->tried_incarnation != incarnation || member->tried_driver != kind)
 		member->tries = 0;
 	member->tried_incarnation = incarnation;

@@ -28,6 +28,7 @@
 #include "core/lane/lane.h"
 #include "core/lane/workers.h"
 #include "core/vf/vf.h"
+#include "host/usable.h"
 
 struct device_watch;
 struct placement;
@@ -57,9 +58,9 @@ struct relay_member {
 	/* The rest belongs to the device watch, while the member is away. */
 	/* Checks since the first attempt to reopen it, that one included; 0: not tried yet. */
 	unsigned tries;
-	uint64_t tried_incarnation; /* its incarnation at the last check */
-	int tried_driver;           /* the driver it had then (enum host_driver_kind) */
-	struct err told;            /* why it is not back, as logged last */
+	uint64_t tried_incarnation;         /* its incarnation at the last check */
+	enum host_driver_kind tried_driver; /* the driver it had then */
+	struct err told;                    /* why it is not back, as logged last */
 };
 
 struct relay {

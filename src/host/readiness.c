@@ -43,19 +43,12 @@ _printf_(3, 4) static void say(
 	out->report(out->userdata, out->check, verdict, text);
 }
 
-static enum host_driver_kind kind_of(const char *sysfs, const struct pci_addr *addr)
-{
-	char driver[HOST_DRIVER_SIZE] = "";
-
-	host_pci_driver(sysfs, addr, driver);
-	return host_driver_kind(driver);
-}
-
 /* True if the daemon binds the function to vfio-pci when it starts. */
 static bool is_to_be_bound(
 	const char *sysfs, const struct host_needs *needs, const struct pci_addr *addr)
 {
-	return needs->bind_vfio_pci != NULL && kind_of(sysfs, addr) != HOST_DRIVER_VFIO &&
+	return needs->bind_vfio_pci != NULL &&
+	       host_pci_driver_kind(sysfs, addr) != HOST_DRIVER_VFIO &&
 	       host_bind_lists(sysfs, needs->bind_vfio_pci, addr);
 }
 
@@ -72,7 +65,7 @@ static bool needs_vfio(const char *sysfs, const struct host_needs *needs)
 
 		if (!needs->devices[i].is_pci)
 			continue;
-		enum host_driver_kind kind = kind_of(sysfs, addr);
+		enum host_driver_kind kind = host_pci_driver_kind(sysfs, addr);
 		if (kind != HOST_DRIVER_UIO && kind != HOST_DRIVER_BIFURCATED)
 			return true;
 	}
@@ -243,7 +236,7 @@ static void check_lost_devices(const struct out *out, const char *sysfs, const c
 
 	for (unsigned i = 0; i < needs->n_devices; i++) {
 		const struct device_id *id = &needs->devices[i];
-		enum host_driver_kind kind = kind_of(sysfs, &id->pci);
+		enum host_driver_kind kind = host_pci_driver_kind(sysfs, &id->pci);
 		struct err err;
 
 		if (!id->is_pci || (kind != HOST_DRIVER_NONE && kind != HOST_DRIVER_KEEPS) ||

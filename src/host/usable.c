@@ -42,12 +42,17 @@ bool host_driver_is_userspace(const char *driver)
 	return kind == HOST_DRIVER_VFIO || kind == HOST_DRIVER_UIO;
 }
 
-unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr)
+enum host_driver_kind host_pci_driver_kind(const char *sysfs, const struct pci_addr *addr)
 {
 	char driver[HOST_DRIVER_SIZE] = "";
 
 	host_pci_driver(sysfs, addr, driver);
-	switch (host_driver_kind(driver)) {
+	return host_driver_kind(driver);
+}
+
+unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr)
+{
+	switch (host_pci_driver_kind(sysfs, addr)) {
 	case HOST_DRIVER_VFIO:
 		return host_pci_msix_vectors(sysfs, addr);
 	case HOST_DRIVER_UIO:
@@ -177,11 +182,11 @@ static int check_file(const char *path, const char *text, struct err *err)
 static int check_token(const char *sysfs, const struct pci_addr *addr, const char *text,
 	const struct host_use *use, struct err *err)
 {
-	char driver[HOST_DRIVER_SIZE], pf_text[PCI_ADDR_TEXT_SIZE];
+	char pf_text[PCI_ADDR_TEXT_SIZE];
 	struct pci_addr pf;
 
-	if (host_pci_physfn(sysfs, addr, &pf) < 0 || host_pci_driver(sysfs, &pf, driver) < 0 ||
-		strcmp(driver, "vfio-pci") != 0)
+	if (host_pci_physfn(sysfs, addr, &pf) < 0 ||
+		host_pci_driver_kind(sysfs, &pf) != HOST_DRIVER_VFIO)
 		return 0;
 	pci_addr_format(&pf, pf_text);
 	return err_set(err, EACCES,

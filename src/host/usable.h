@@ -29,6 +29,9 @@ enum host_driver_kind {
 /* "" means no driver. */
 enum host_driver_kind host_driver_kind(const char *driver);
 
+/* The kind of the driver that a function is bound to; NONE as well if there is no such function. */
+enum host_driver_kind host_pci_driver_kind(const char *sysfs, const struct pci_addr *addr);
+
 /* True if the driver hands the function to a process. */
 bool host_driver_is_userspace(const char *driver);
 
