@@ -280,7 +280,7 @@ static const char *mount_hugetlbfs(void)
 	snprintf(path, sizeof(path), "%s/huge", fs.root);
 	assert_int_equal(mkdir(path, 0700), 0);
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		mount("none", path, "hugetlbfs", 0, NULL) != 0) {
+		mount("none", path, "hugetlbfs", 0, "pagesize=2M") != 0) {
 		print_message("no hugetlbfs can be mounted: %s\n", strerror(errno));
 		skip();
 	}

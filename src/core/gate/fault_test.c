@@ -22,7 +22,7 @@
 #include "core/packet/packet_fixture.h"
 
 #define PAGES 4
-#define PAGE_BYTES 4096
+#define PAGE_BYTES ((size_t)getpagesize()) /* arm64 kernels differ */
 
 struct shared {
 	int fd;

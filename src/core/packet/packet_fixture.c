@@ -23,7 +23,7 @@ int start_dpdk(void **state)
 {
 	char cpu[16];
 	char *argv[] = {"test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m",
-		"128", "-l", cpu, "--log-level=error"};
+		"256", "-l", cpu, "--log-level=error"};
 
 	snprintf(cpu, sizeof(cpu), "%d", sched_getcpu());
 	return rte_eal_init(ARRAY_SIZE(argv), argv) < 0 ? -1 : 0;
