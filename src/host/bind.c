@@ -82,7 +82,7 @@ static int check_iommu(
 		return 0;
 	return err_set(err, EOPNOTSUPP,
 		"%s has no IOMMU group; switch the IOMMU on in the firmware and on the kernel's "
-		"command line (intel_iommu=on or amd_iommu=on)",
+		"command line (Intel: intel_iommu=on)",
 		text);
 }
 

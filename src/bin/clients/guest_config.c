@@ -12,6 +12,15 @@
 #define MTU_MAX 9000
 #define MEMORY_MAX_MIB (1 << 24)
 
+/* The VM is of the host's kind. On arm64, ACPI needs UEFI. */
+#ifdef __aarch64__
+#	define FIRMWARE " firmware='efi'"
+#	define MACHINE "arch='aarch64' machine='virt'"
+#else
+#	define FIRMWARE ""
+#	define MACHINE "arch='x86_64'"
+#endif
+
 enum {
 	KEY_LIBVIRT = 256,
 	KEY_QEMU,
@@ -135,7 +144,7 @@ static void print_libvirt(const struct arguments *arguments, const struct relay_
 	       "  <name>relay%u</name>\n"
 	       "  <memory unit='MiB'>%u</memory>\n"
 	       "  <vcpu>%u</vcpu>\n"
-	       "  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n"
+	       "  <os" FIRMWARE ">\n    <type " MACHINE ">hvm</type>\n  </os>\n"
 	       "  <features>\n    <acpi/>\n  </features>\n"
 	       "  <memoryBacking>\n    %s\n    <access mode='shared'/>\n  </memoryBacking>\n"
 	       "  <devices>\n    <!-- disks, consoles, ... -->\n",
