@@ -101,10 +101,13 @@ test-apparmor: all package ## that package's AppArmor profile, enforced in a VM
 	@$(DEPS) test tree demo
 	@$(RUN_TESTS) apparmor
 
-.PHONY: test-trixie
+.PHONY: test-trixie test-arm64
 test-trixie: ## build, unit and black-box tests on Debian 13 with its DPDK 24.11, in a chroot (build-trixie/)
 	@$(DEPS) tree
 	@scripts/test-on trixie
+test-arm64: ## cross-build for arm64, unit tests by QEMU's user mode emulation, in a chroot (build-arm64/)
+	@$(DEPS) tree
+	@scripts/test-on arm64
 
 .PHONY: bench bench-short bench-where test-bench
 bench: all ## our daemon against testpmd and OVS-DPDK, every cell (docs/benchmark.md)
@@ -137,9 +140,9 @@ $(BUILD)/build.ninja:
 
 .PHONY: clean
 clean: ## remove the build directories; build/vm and build/dpdk, which take long, stay
-	rm -rf build-static build-asan build-tsan build-fuzz build-coverage build-trixie
+	rm -rf build-static build-asan build-tsan build-fuzz build-coverage build-trixie build-arm64
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name vm ! -name dpdk -exec rm -rf {} +; fi
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z][a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
