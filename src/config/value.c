@@ -253,8 +253,9 @@ int config_pin_parse(
 			RELAYS_MAX - 1);
 	if (number_parse(first, CPU_SET_MAX - 1, &vf_to_vm_cpu) < 0 ||
 		number_parse(second, CPU_SET_MAX - 1, &vm_to_vf_cpu) < 0)
-		return err_set(
-			err, EINVAL, "'%s' names no CPUs; write RELAY:CPU or RELAY:CPU,CPU", text);
+		return err_set(err, EINVAL,
+			"'%s' names no CPUs (0 to %d); write RELAY:CPU or RELAY:CPU,CPU", text,
+			CPU_SET_MAX - 1);
 	*ret_relay_id = relay_id;
 	*ret_pin = (struct config_pin){true, (int)vf_to_vm_cpu, (int)vm_to_vf_cpu};
 	return 0;

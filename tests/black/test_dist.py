@@ -18,8 +18,8 @@ MACROS = {
 
 
 def spec_files():
-    """The paths of %files, without the documents that rpm takes from the source."""
-    files = SPEC.split("%files\n", 1)[1].split()
+    """The paths of %files, without the documents that rpm takes from the source, and directories."""
+    files = re.sub("%dir .*", "", SPEC.split("%files\n", 1)[1]).split()
     paths = (re.sub(r"%\{(\w+)\}", lambda macro: MACROS[macro.group(1)], word)
              for word in files if word.startswith("%{"))
     return {path.removesuffix("*") for path in paths}

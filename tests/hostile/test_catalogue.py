@@ -62,6 +62,7 @@ def assert_as_expected(arena, attack):
 
 def test_catalogue_is_complete():
     assert len(CATALOGUE) >= 80
+    assert LEND_NOTHING <= CATALOGUE.keys()
     assert all(attack.what for attack in CATALOGUE.values())
 
 

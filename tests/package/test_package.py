@@ -89,11 +89,12 @@ def test_layout(tree):
     conffiles = tree.run("dpkg-query -W -f '${Conffiles}' virtio-forwarder").split()
     assert conffiles[::2] == [CONFFILE]
     for path in ("/usr/share/bash-completion/completions/vio4wd",
+                 "/usr/share/virtio-forwarder/save-relays.awk",
                  *(f"/usr/share/man/man{name}.gz" for name in (
                      "8/virtio-forwarder.8", "5/virtioforwarder.5", "1/vio4wd.1",
                      "8/vio4wd_core_scheduler.8")),
                  *(f"/usr/share/doc/virtio-forwarder/{name}" for name in (
-                     "README.md", "docs/operating.md", "unprivileged.conf", "save-relays.awk",
+                     "README.md", "docs/operating.md", "unprivileged.conf",
                      "usr.bin.virtio-forwarder", "libvirt-qemu.local", "virtio_forwarder.te",
                      "virtio_forwarder.fc"))):
         tree.run(f"test -s {path}")
