@@ -160,8 +160,12 @@ static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *us
 
 	workers_keep_cpus(forwarder->workers);
 	placement_sample(&forwarder->placement);
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		relay_log_guest(&forwarder->relays[i]); /* what was held back until now */
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		struct relay *relay = &forwarder->relays[i];
+		relay_log_guest(relay); /* what was held back until now */
+		if (relay->vf != NULL)
+			vf_follow_links(relay->vf);
+	}
 	port_events_run_timers();
 	report_descriptors(forwarder);
 	keep_sockets(forwarder);

@@ -6,7 +6,7 @@
  * second to refuse to be opened, like a VF whose PF is down. The times of the attempts are written
  * to the file. While the directory has a file "poor", no device takes an MTU above 1500, and a
  * device with a file of its name and ".down" has no link, which it reports when it is asked for its
- * counters.
+ * counters: to the bonding driver only, if the directory had a file "mute" at the start.
  */
 
 #define ALLOW_EXPERIMENTAL_API
@@ -69,6 +69,21 @@ int rte_eth_link_get_nowait(uint16_t port, struct rte_eth_link *ret_link)
 	if (r == 0 && rte_eth_dev_get_name_by_port(port, name) == 0 && is_down(name))
 		ret_link->link_status = RTE_ETH_LINK_DOWN;
 	return r;
+}
+
+/* The bonding driver asks about one port, the daemon about all. */
+int rte_eth_dev_callback_register(
+	uint16_t port, enum rte_eth_event_type type, rte_eth_dev_cb_fn callback, void *userdata)
+{
+	static __typeof__(rte_eth_dev_callback_register) *real;
+	int fd = port == RTE_ETH_ALL && type == RTE_ETH_EVENT_INTR_LSC ? open_file("mute") : -1;
+
+	if (real == NULL)
+		real = dlsym(RTLD_NEXT, "rte_eth_dev_callback_register");
+	if (fd < 0)
+		return real(port, type, callback, userdata);
+	close(fd);
+	return 0;
 }
 
 int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)

@@ -158,8 +158,7 @@ int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 		said[0] ? ": " : "", said);
 }
 
-/* Gives the bond's MAC to the members that are to have it; the bond keeps it from now on. */
-static void keep_mac(uint16_t bond)
+void port_keep_mac(uint16_t bond)
 {
 	struct rte_ether_addr mac;
 
@@ -195,16 +194,20 @@ void port_remove_member(uint16_t bond, uint16_t member)
 {
 	rte_eth_bond_primary_set(bond, successor(bond, member));
 	rte_eth_bond_member_remove(bond, member);
-	keep_mac(bond);
+	port_keep_mac(bond);
 }
 
-void port_follow_links(uint16_t bond)
+bool port_follow_links(uint16_t bond)
 {
 	int present = rte_eth_bond_primary_get(bond);
+	struct rte_ether_addr wanted, its_mac;
 
-	if (present >= 0)
-		rte_eth_bond_primary_set(bond, present);
-	keep_mac(bond);
+	if (present < 0)
+		return true;
+	rte_eth_bond_primary_set(bond, present);
+	return rte_eth_macaddr_get(bond, &wanted) != 0 ||
+	       rte_eth_macaddr_get(present, &its_mac) != 0 ||
+	       rte_is_same_ether_addr(&wanted, &its_mac);
 }
 
 static int open_member(uint16_t bond, const struct device_id *id, struct err *err)

@@ -48,12 +48,19 @@ int port_add_member(uint16_t bond, uint16_t member, struct err *err);
 void port_remove_member(uint16_t bond, uint16_t member);
 
 /*
- * To be called when the link of a member has changed, for a bond that receives from one member at a
- * time: it stays with the present one. Since port_remove_member() its driver would otherwise fall
- * back to the member that it had then, as soon as that has a link again, and without the bond's
- * MAC. Lanes may run.
+ * To be called now and then for a bond that receives from one member at a time: it stays with the
+ * present one. Since port_remove_member() its driver would otherwise fall back to the member that
+ * it had then, as soon as that has a link again, and without the bond's MAC. Returns false if that
+ * has happened: the present member has another MAC. Lanes may run.
  */
-void port_follow_links(uint16_t bond);
+bool port_follow_links(uint16_t bond);
+
+/*
+ * Gives the bond's MAC to the members that are to have it; the bond keeps it from now on. May wait
+ * for the PFs. Lanes may run, but the driver must not be doing the same on a thread of its own, as
+ * it does when a link has changed.
+ */
+void port_keep_mac(uint16_t bond);
 
 /* Stops, dissolves and closes the bond and closes its members. */
 void port_close_bond(uint16_t port);

@@ -293,10 +293,19 @@ void vf_remove_member(struct vf *vf, uint16_t member)
 		receive_all_anew(vf);
 }
 
+/*
+ * The first time the bond's driver may just be giving the MAC to the member, on another thread.
+ * After that it is given less and less often: a PF may refuse it.
+ */
 void vf_follow_links(struct vf *vf)
 {
-	if (vf->hears_one)
-		port_follow_links(vf->port);
+	if (!vf->hears_one || port_follow_links(vf->port)) {
+		vf->n_strayed = 0;
+		return;
+	}
+	const unsigned n = vf->n_strayed++;
+	if (n > 0 && (n & (n - 1)) == 0)
+		port_keep_mac(vf->port);
 }
 
 struct vf_means vf_means(const struct vf *vf)

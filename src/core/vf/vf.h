@@ -64,6 +64,7 @@ struct vf {
 	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	bool hears_one;     /* a bond that receives from one member at a time */
+	unsigned n_strayed; /* so many times in a row that member did not have the bond's MAC */
 	bool sends_singly;  /* only one packet may be given to it at a time */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
@@ -122,7 +123,11 @@ int vf_restart(struct vf *vf, struct err *err);
 int vf_add_member(struct vf *vf, uint16_t member, struct err *err);
 void vf_remove_member(struct vf *vf, uint16_t member);
 
-/* To be called when the link of a bond's member has changed. Lanes may run. */
+/*
+ * To be called once a second, since not every driver reports that the link of a bond's member has
+ * changed, and when it has been reported. The bond stays with the member that it receives from, and
+ * gives it its MAC if it lacks it. Lanes may run.
+ */
 void vf_follow_links(struct vf *vf);
 
 /* What the device has been granted; `interrupts` is false for a bond. */

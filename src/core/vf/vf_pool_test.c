@@ -187,6 +187,31 @@ static void members_are_counted(void **state)
 	vf_close(vf);
 }
 
+/* One look after another at a bond whose member does not keep the MAC. */
+static void member_gets_the_mac(void **state)
+{
+	struct op_device device;
+	struct vf *vf = open_bond(&device, 0);
+	uint16_t member = (uint16_t)rte_eth_bond_primary_get(vf->port);
+	struct rte_ether_addr mac, other, now;
+	char given[] = ".........";
+
+	assert_int_equal(rte_eth_macaddr_get(vf->port, &mac), 0);
+	rte_ether_addr_copy(&mac, &other);
+	other.addr_bytes[5] ^= 1;
+	for (unsigned twice = 0; twice < 2; twice++) {
+		vf_follow_links(vf);
+		for (unsigned i = 0; given[i] != '\0'; i++) {
+			assert_int_equal(rte_eth_dev_default_mac_addr_set(member, &other), 0);
+			vf_follow_links(vf);
+			assert_int_equal(rte_eth_macaddr_get(member, &now), 0);
+			given[i] = rte_is_same_ether_addr(&now, &mac) ? '1' : '0';
+		}
+		assert_string_equal(given, "011010001");
+	}
+	vf_close(vf);
+}
+
 /* What the tests have of DPDK's memory: pieces of a MiB, then smaller and smaller ones. */
 static struct {
 	unsigned n;
@@ -308,6 +333,7 @@ int main(void)
 		cmocka_unit_test(bond_starts_without_its_first_member),
 		cmocka_unit_test(members_have_room),
 		cmocka_unit_test(members_are_counted),
+		cmocka_unit_test(member_gets_the_mac),
 		cmocka_unit_test(lacp_bonds_are_refused_in_time),
 		cmocka_unit_test(lack_of_memory_is_named),
 		cmocka_unit_test(memory_is_as_said),
