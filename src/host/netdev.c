@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/netdev.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "host/names.h"
@@ -47,17 +44,13 @@ static void add_pf(struct pf_set *set, const struct pci_addr *pf)
 /* The PFs which have an interface (the uplink, or a port of the card) on the switch. */
 static void find_pfs(const char *sysfs, const char *switch_id, struct pf_set *ret_set)
 {
-	char path[PATH_MAX], id[SWITCH_ID_SIZE];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/class/net", sysfs);
+	char id[SWITCH_ID_SIZE];
 	struct pci_addr addr;
 	struct dirent *entry;
-	DIR *dir;
 
 	ret_set->n = 0;
-	snprintf(path, sizeof(path), "%s/class/net", sysfs);
-	dir = opendir(path);
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		if (!sysfs_netdev_name_valid(entry->d_name) ||
 			sysfs_link_pci(&addr, NETDEV "/device", sysfs, entry->d_name) < 0 ||
 			!host_pci_is_pf(sysfs, &addr))
@@ -66,7 +59,6 @@ static void find_pfs(const char *sysfs, const char *switch_id, struct pf_set *re
 		if (!strcmp(id, switch_id))
 			add_pf(ret_set, &addr);
 	}
-	closedir(dir);
 }
 
 /* The position of a PF's card among the cards of the set, in the order of their addresses. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/numa.h"
 
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/vfs.h>
 
@@ -11,18 +9,13 @@
 
 int host_numa_node_of_cpu(const char *sysfs, unsigned cpu)
 {
-	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/devices/system/cpu/cpu%u", sysfs, cpu);
+	struct dirent *entry;
 	int node = -1;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/devices/system/cpu/cpu%u", sysfs, cpu);
-	dir = opendir(path);
-	if (!dir)
-		return -1;
-	for (struct dirent *entry; node < 0 && (entry = readdir(dir));)
+	while (dir && node < 0 && (entry = readdir(dir)))
 		if (sscanf(entry->d_name, "node%d", &node) != 1)
 			node = -1;
-	closedir(dir);
 	return node;
 }
 

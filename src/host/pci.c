@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/pci.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
@@ -16,12 +15,6 @@
 
 /* As many capabilities as a configuration space has room for; their list might be a circle. */
 #define CAPABILITIES_MAX ((PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF)
-
-static void cleanup_closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
 
 static const char *text_of(const struct pci_addr *addr, char ret_text[static PCI_ADDR_TEXT_SIZE])
 {
@@ -94,14 +87,11 @@ unsigned host_pci_msix_vectors(const char *sysfs, const struct pci_addr *addr)
 int host_pci_netdev(
 	const char *sysfs, const struct pci_addr *addr, char ret_netdev[static IFNAMSIZ])
 {
-	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX];
-	_cleanup_(cleanup_closedirp) DIR *dir = NULL;
+	char text[PCI_ADDR_TEXT_SIZE], name[IFNAMSIZ];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir(FUNCTION "/net", sysfs, text_of(addr, text));
 	const char *first = NULL;
-	char name[IFNAMSIZ];
 	struct dirent *entry;
 
-	snprintf(path, sizeof(path), FUNCTION "/net", sysfs, text_of(addr, text));
-	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		if (sysfs_netdev_name_valid(entry->d_name) &&
 			(!first || strcmp(entry->d_name, first) < 0))
@@ -139,14 +129,12 @@ int host_vf_of_pf(const char *sysfs, const struct pci_addr *pf, int number, stru
 static int for_each_vf(const char *sysfs, const struct pci_addr *pf,
 	int (*each)(const struct host_vf *vf, void *userdata), void *userdata)
 {
-	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX], end;
-	_cleanup_(cleanup_closedirp) DIR *dir = NULL;
+	char text[PCI_ADDR_TEXT_SIZE], end;
+	_cleanup_closedir_ DIR *dir = sysfs_opendir(FUNCTION, sysfs, text_of(pf, text));
 	struct dirent *entry;
 	struct host_vf vf;
 	int number, r = 0;
 
-	snprintf(path, sizeof(path), FUNCTION, sysfs, text_of(pf, text));
-	dir = opendir(path);
 	while (dir && r == 0 && (entry = readdir(dir)))
 		if (sscanf(entry->d_name, "virtfn%d%c", &number, &end) == 1 &&
 			host_vf_of_pf(sysfs, pf, number, &vf, NULL) == 0)
@@ -228,14 +216,11 @@ static int compare_vfs(const void *left, const void *right)
 
 static int list_all(const char *sysfs, struct vf_array *array)
 {
-	_cleanup_(cleanup_closedirp) DIR *dir = NULL;
-	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/bus/pci/devices", sysfs);
 	struct dirent *entry;
 	struct pci_addr addr;
 	int r = 0;
 
-	snprintf(path, sizeof(path), "%s/bus/pci/devices", sysfs);
-	dir = opendir(path);
 	while (dir && r >= 0 && (entry = readdir(dir)))
 		if (pci_addr_parse(entry->d_name, &addr) == 0 && host_pci_is_pf(sysfs, &addr))
 			r = for_each_vf(sysfs, &addr, append, array);

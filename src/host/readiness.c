@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/readiness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -74,16 +73,12 @@ static bool needs_vfio(const char *sysfs, const struct host_needs *needs)
 
 static bool is_empty(const char *sysfs, const char *directory)
 {
-	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/%s", sysfs, directory);
 	struct dirent *entry;
 	bool empty = true;
 
-	snprintf(path, sizeof(path), "%s/%s", sysfs, directory);
-	DIR *dir = opendir(path);
 	while (dir && empty && (entry = readdir(dir)))
 		empty = entry->d_name[0] == '.';
-	if (dir)
-		closedir(dir);
 	return empty;
 }
 

@@ -117,6 +117,13 @@ bool sysfs_exists(const char *fmt, ...)
 	return format_path(path, fmt) >= 0 && access(path, F_OK) == 0;
 }
 
+DIR *sysfs_opendir(const char *fmt, ...)
+{
+	char path[PATH_MAX];
+
+	return format_path(path, fmt) >= 0 ? opendir(path) : NULL;
+}
+
 int sysfs_may_write(const char *fmt, ...)
 {
 	char path[PATH_MAX];

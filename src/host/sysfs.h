@@ -2,10 +2,12 @@
 #pragma once
 
 /*
- * Single attributes and links of a sysfs tree; each function takes the path as a format. Nothing
- * here blocks, except writes for which the kernel makes the writer wait (unbinding a driver).
+ * Single attributes, links and directories of a sysfs tree; each function takes the path as a
+ * format. Nothing here blocks, except writes for which the kernel makes the writer wait (unbinding
+ * a driver).
  */
 
+#include <dirent.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +34,17 @@ int sysfs_link_name(char *ret_name, size_t size, const char *fmt, ...) _printf_(
 int sysfs_link_pci(struct pci_addr *ret_addr, const char *fmt, ...) _printf_(2, 3);
 
 bool sysfs_exists(const char *fmt, ...) _printf_(1, 2);
+
+/* A directory, which the caller closes; NULL if there is none. */
+DIR *sysfs_opendir(const char *fmt, ...) _printf_(1, 2);
+
+static inline void cleanup_closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+#define _cleanup_closedir_ _cleanup_(cleanup_closedirp)
 
 /* 0 if this process may write the attribute, or a negative errno. */
 int sysfs_may_write(const char *fmt, ...) _printf_(1, 2);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/usable.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,7 +13,6 @@
 #include "host/pci.h"
 #include "host/sysfs.h"
 
-#define GROUP "%s/kernel/iommu_groups/%d/devices"
 #define BIND_REMEDY "bind it: vio4wd vf bind %s"
 #define LOCKED_BYTES_MIN \
 	(64ULL << 20) /* less is no limit that anybody has set for a DPDK program */
@@ -64,18 +62,13 @@ unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr)
 
 static bool has_function(const char *sysfs, const char *driver)
 {
-	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/bus/pci/drivers/%s", sysfs, driver);
 	struct pci_addr addr;
 	struct dirent *entry;
 	bool found = false;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", sysfs, driver);
-	dir = opendir(path);
 	while (dir && !found && (entry = readdir(dir)))
 		found = pci_addr_parse(entry->d_name, &addr) == 0;
-	if (dir)
-		closedir(dir);
 	return found;
 }
 
@@ -115,14 +108,12 @@ static bool find_host_member(const char *sysfs, int group, char ret_text[static 
 	char ret_driver[static HOST_DRIVER_SIZE])
 {
 	static const char *const harmless[] = {"vfio-pci", "pci-stub", "pcieport"};
-	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir =
+		sysfs_opendir("%s/kernel/iommu_groups/%d/devices", sysfs, group);
 	struct pci_addr addr;
 	struct dirent *entry;
 	bool found = false;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), GROUP, sysfs, group);
-	dir = opendir(path);
 	while (dir && !found && (entry = readdir(dir))) {
 		if (pci_addr_parse(entry->d_name, &addr) < 0 ||
 			host_pci_driver(sysfs, &addr, ret_driver) < 0)
@@ -132,26 +123,22 @@ static bool find_host_member(const char *sysfs, int group, char ret_text[static 
 			found = found && strcmp(ret_driver, harmless[i]) != 0;
 		pci_addr_format(&addr, ret_text);
 	}
-	if (dir)
-		closedir(dir);
 	return found;
 }
 
 /* True if this process has the file open; then no other process holds it. */
 static bool is_open_here(const char *path)
 {
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
 	char link[64], target[PATH_MAX];
 	struct dirent *entry;
 	bool found = false;
-	DIR *dir = opendir("/proc/self/fd");
 
 	while (dir && !found && (entry = readdir(dir))) {
 		snprintf(link, sizeof(link), "/proc/self/fd/%.20s", entry->d_name);
 		ssize_t n = readlink(link, target, sizeof(target) - 1);
 		found = n > 0 && (size_t)n == strlen(path) && memcmp(target, path, n) == 0;
 	}
-	if (dir)
-		closedir(dir);
 	return found;
 }
 
