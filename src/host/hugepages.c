@@ -66,7 +66,8 @@ void host_hugepages_of_mount(struct host_hugepages *pages, const char *dir)
 	}
 	if (files != NULL)
 		closedir(files);
-	pages->of_mount = (int)((reserved + left) * BLOCK_BYTES / 1024 / pages->kib);
+	pages->reserved = (int)(reserved * BLOCK_BYTES / 1024 / pages->kib);
+	pages->left = (int)(left * BLOCK_BYTES / 1024 / pages->kib);
 }
 
 /* One of the kernel's counts; -1 if there is none. */
@@ -85,9 +86,9 @@ int host_hugepages_free(const struct host_hugepages *pages, int node)
 	char folder[64];
 	int made = read_count(pages, machine, "nr_overcommit_hugepages") -
 	           read_count(pages, machine, "surplus_hugepages");
-	int more = pages->of_mount + MAX(made, 0);
-	int all = read_count(pages, machine, "free_hugepages") -
-	          MAX(read_count(pages, machine, "resv_hugepages"), 0) + more;
+	int reserved = MAX(read_count(pages, machine, "resv_hugepages"), 0);
+	int more = MIN(pages->reserved, reserved) + pages->left + MAX(made, 0);
+	int all = read_count(pages, machine, "free_hugepages") - reserved + more;
 
 	if (node < 0)
 		return all;

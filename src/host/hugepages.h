@@ -9,13 +9,15 @@
 struct host_hugepages {
 	const char *sysfs;
 	uint64_t kib; /* the size of a page */
-	int of_mount; /* free for a program on one mount, though the kernel does not say so */
+	int reserved; /* at most so many of what the kernel counts as reserved are for one mount */
+	int left;     /* in files on that mount that ended DPDK programs have left */
 };
 
 /*
  * Describes the pages of the hugetlbfs mount `dir`, for a DPDK program that is yet to be started:
  * it has what is reserved for the mount (min_size=), and removes the files that ended DPDK programs
- * have left there. Files that this process cannot open are not counted as left.
+ * have left there. Files that this process cannot open are not counted as left. Of the mount's
+ * reserve, files that have no name any more or are in folders may have taken some.
  */
 void host_hugepages_of_mount(struct host_hugepages *pages, const char *dir);
 

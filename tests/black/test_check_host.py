@@ -100,6 +100,10 @@ def test_hugepages_reserved_for_the_mount(count_pages, workdir):
             with huge.joinpath("vm").open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, 8 << 20)
             assert count_pages() == free - 4
+            with huge.joinpath("vm2").open("wb") as file:
+                huge.joinpath("vm2").unlink()  # as QEMU does
+                os.posix_fallocate(file.fileno(), 0, 8 << 20)
+                assert count_pages() == free - 8
 
 
 def test_wrong_configuration(check):
