@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/descriptor_reserve.h"
 #include "control/forwarder_internal.h"
 #include "control/placement.h"
 #include "control/socket_dir.h"
@@ -16,7 +15,6 @@
 #include "core/dpdk/pool.h"
 #include "core/gate/fault.h"
 #include "core/gate/gatekeeper.h"
-#include "core/vf/port_events.h"
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
 
@@ -84,93 +82,6 @@ static int on_mapping(sd_event_source *source, void *userdata)
 			return 0;
 	}
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-}
-
-/* Whom this affects is hung up on without a line of its own. */
-static void report_descriptors(struct forwarder *forwarder)
-{
-	const bool none_left = descriptor_reserve_is_last();
-
-	if (none_left && !forwarder->no_descriptors)
-		log_warning("no file descriptor is left: new VMs and clients are hung up on; raise "
-			    "the limit: ulimit -n, or LimitNOFILE= of the service");
-	else if (!none_left && forwarder->no_descriptors)
-		log_notice("there are file descriptors again");
-	forwarder->no_descriptors = none_left;
-}
-
-static bool has_lost_socket(const struct relay *relay)
-{
-	return relay->guest != NULL && guest_has_lost_socket(relay->guest);
-}
-
-static bool has_lost_sockets(const struct forwarder *forwarder)
-{
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (has_lost_socket(&forwarder->relays[i]))
-			return true;
-	return access(forwarder->config->socket_dir, F_OK) < 0 && errno == ENOENT;
-}
-
-/* Returns the first error; what is behind it is made all the same. */
-static int make_sockets_again(struct forwarder *forwarder, struct err *err)
-{
-	struct err later;
-	int r = socket_dir_make(forwarder->config, err);
-
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (has_lost_socket(&forwarder->relays[i])) {
-			int one = guest_renew_socket(
-				forwarder->relays[i].guest, r < 0 ? &later : err);
-			r = r < 0 ? r : one;
-		}
-	return r;
-}
-
-#define TRY_AGAIN_S 10
-
-/*
- * The directory or sockets may be removed while the daemon runs (by a cleaner of /tmp), and VMs
- * that start later would find no socket. If somebody else has made a directory in its place, that
- * is left alone. Called once a second.
- */
-static void keep_sockets(struct forwarder *forwarder)
-{
-	const char *dir = forwarder->config->socket_dir;
-	struct err err;
-
-	if (forwarder->config->dynamic_sockets || !has_lost_sockets(forwarder)) {
-		forwarder->no_sockets_s = 0;
-		return;
-	}
-	if (forwarder->no_sockets_s++ % TRY_AGAIN_S != 0)
-		return;
-	int r = make_sockets_again(forwarder, &err);
-	if (r == 0)
-		log_warning("sockets in %s had gone, and are made again", dir);
-	else if (forwarder->no_sockets_s == 1)
-		log_error("sockets in %s have gone, and cannot be made again: %s", dir, err.text);
-}
-
-static int on_placement_timer(sd_event_source *timer, uint64_t time_us, void *userdata)
-{
-	struct forwarder *forwarder = userdata;
-
-	workers_keep_cpus(forwarder->workers);
-	placement_sample(&forwarder->placement);
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		struct relay *relay = &forwarder->relays[i];
-		relay_log_guest(relay); /* what was held back until now */
-		if (relay->vf != NULL)
-			vf_follow_links(relay->vf);
-	}
-	port_events_run_timers();
-	report_descriptors(forwarder);
-	keep_sockets(forwarder);
-	sd_event_source_set_time_relative(timer, PLACEMENT_SAMPLE_S * 1000000);
-	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
 static int open_static_sockets(struct forwarder *forwarder, struct err *err)
@@ -277,17 +188,9 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 		r = gatekeeper_start(&forwarder->env.keeper, err);
 	if (r == 0)
 		r = workers_start(&forwarder->workers, forwarder->config->idle_latency_us, err);
+	if (r == 0)
+		placement_init(&forwarder->placement, forwarder->workers);
 	return r;
-}
-
-static int start_placement(struct forwarder *forwarder, sd_event *event, struct err *err)
-{
-	placement_init(&forwarder->placement, forwarder->workers);
-	int r = sd_event_add_time_relative(event, &forwarder->placement_timer, CLOCK_MONOTONIC,
-		PLACEMENT_SAMPLE_S * 1000000, 0, on_placement_timer, forwarder);
-	if (r < 0)
-		return err_set(err, -r, "event loop: %s", strerror(-r));
-	return 0;
 }
 
 static int open_relays(struct forwarder *forwarder, sd_event *event, struct err *err)
@@ -319,7 +222,7 @@ static int start(struct forwarder *forwarder, sd_event *event, struct err *err)
 	if (r == 0)
 		r = start_core(forwarder, err);
 	if (r == 0)
-		r = start_placement(forwarder, event, err);
+		r = upkeep_start(forwarder, event, err);
 	if (r == 0)
 		r = open_relays(forwarder, event, err);
 	return r;
@@ -361,7 +264,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 	fault_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
 	sd_event_source_disable_unref(forwarder->env.mapping);
-	sd_event_source_disable_unref(forwarder->placement_timer);
+	sd_event_source_disable_unref(forwarder->upkeep_timer);
 	if (forwarder->guest_event_fd >= 0)
 		close(forwarder->guest_event_fd);
 	free(forwarder);

@@ -18,7 +18,6 @@
 #include "config/config.h"
 #include "core/lane/workers.h"
 
-#define PLACEMENT_SAMPLE_S 1
 #define PLACEMENT_SAMPLES 4      /* the load is measured over so many */
 #define PLACEMENT_NEWCOMER 0.1   /* load of a lane that is not measured yet, in cores */
 #define PLACEMENT_SATURATED 0.95 /* a worker that is so busy is saturated */
@@ -50,7 +49,7 @@ struct placement {
 
 void placement_init(struct placement *placement, struct workers *workers);
 
-/* Takes a sample. To be called every PLACEMENT_SAMPLE_S seconds. */
+/* Takes a sample. To be called once a second. */
 void placement_sample(struct placement *placement);
 
 /*
