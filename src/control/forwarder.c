@@ -177,8 +177,8 @@ uint64_t forwarder_memory_bytes(const struct config *config)
 /* Starts the parts of the packet path that all relays share. */
 static int start_core(struct forwarder *forwarder, struct err *err)
 {
-	int r = pool_create(
-		&forwarder->discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES, 0, -1, err);
+	int r = pool_create(&forwarder->env.discard_pool, "discard", DISCARD_PACKETS, DISCARD_BYTES,
+		0, -1, err);
 	if (r == -ENOMEM) /* the devices would be next */
 		r = hugepages_missing(
 			forwarder_memory_bytes(forwarder->config), hugepages_node(-1), err);
@@ -187,17 +187,14 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 	if (r == 0)
 		r = gatekeeper_start(&forwarder->env.keeper, err);
 	if (r == 0)
-		r = workers_start(&forwarder->workers, forwarder->config->idle_latency_us, err);
+		r = workers_start(&forwarder->env.workers, forwarder->config->idle_latency_us, err);
 	if (r == 0)
-		placement_init(&forwarder->placement, forwarder->workers);
+		placement_init(&forwarder->placement, forwarder->env.workers);
 	return r;
 }
 
 static int open_relays(struct forwarder *forwarder, sd_event *event, struct err *err)
 {
-	forwarder->env.workers = forwarder->workers;
-	forwarder->env.placement = &forwarder->placement;
-	forwarder->env.discard_pool = forwarder->discard_pool;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
 	int r = socket_dir_make(forwarder->config, err);
@@ -239,6 +236,7 @@ int forwarder_new(struct forwarder **ret_forwarder, const struct config *config,
 	forwarder->config = config;
 	forwarder->env = (struct relay_env){
 		.config = config,
+		.placement = &forwarder->placement,
 		.guest_changed = on_guest_changed,
 		.userdata = forwarder,
 	};
@@ -255,11 +253,11 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 {
 	if (forwarder == NULL)
 		return NULL;
-	for (unsigned i = 0; forwarder->workers != NULL && i < RELAYS_MAX; i++)
+	for (unsigned i = 0; forwarder->env.workers != NULL && i < RELAYS_MAX; i++)
 		relay_fini(&forwarder->relays[i]);
 	device_watch_free(forwarder->env.watch);
-	workers_stop(forwarder->workers);
-	pool_destroy(forwarder->discard_pool);
+	workers_stop(forwarder->env.workers);
+	pool_destroy(forwarder->env.discard_pool);
 	gatekeeper_stop(forwarder->env.keeper);
 	fault_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
@@ -273,7 +271,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 
 void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view)
 {
-	const struct workers *workers = forwarder->workers;
+	const struct workers *workers = forwarder->env.workers;
 
 	ret_view->n_relays = RELAYS_MAX;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
@@ -311,7 +309,7 @@ static void move_direction(struct forwarder *forwarder, struct relay *relay,
 {
 	for (unsigned i = 0; i < relay->n_slices; i++) {
 		int worker = placement_worker_on(
-			forwarder->workers, i < slices->n ? slices->cpus[i] : cpu);
+			forwarder->env.workers, i < slices->n ? slices->cpus[i] : cpu);
 		if (worker >= 0)
 			relay_move(relay, direction, i, worker);
 	}
@@ -334,6 +332,6 @@ void forwarder_tap(
 void forwarder_worker_cpus(struct forwarder *forwarder, struct cpu_set *ret_cpus)
 {
 	*ret_cpus = (struct cpu_set){0};
-	for (unsigned i = 0; i < workers_count(forwarder->workers); i++)
-		cpu_set_add(ret_cpus, workers_cpu(forwarder->workers, i));
+	for (unsigned i = 0; i < workers_count(forwarder->env.workers); i++)
+		cpu_set_add(ret_cpus, workers_cpu(forwarder->env.workers, i));
 }

@@ -85,7 +85,7 @@ static int on_second(sd_event_source *timer, uint64_t time_us, void *userdata)
 {
 	struct forwarder *forwarder = userdata;
 
-	workers_keep_cpus(forwarder->workers);
+	workers_keep_cpus(forwarder->env.workers);
 	placement_sample(&forwarder->placement);
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		struct relay *relay = &forwarder->relays[i];

@@ -95,7 +95,7 @@ int watchdog_new(struct watchdog **ret_watchdog, struct forwarder *forwarder, sd
 		*ret_watchdog = NULL;
 		return 0;
 	}
-	watchdog->epoch = workers_epoch(forwarder->workers);
+	watchdog->epoch = workers_epoch(forwarder->env.workers);
 	watchdog->token = epoch_token(watchdog->epoch);
 	watchdog->interval_us = allowed_us / CHECKS;
 	watchdog->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
