@@ -9,7 +9,7 @@ import pytest
 from lib.nichost import SYSFS_PCI, mac
 from lib.paths import SCRIPTS, program
 from lib.pinger import Pinger
-from lib.proc import run, wait_until
+from lib.proc import Process, run, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -266,6 +266,31 @@ def test_bond_fails_over(nic_host, start_daemon, start_vm):
     vm.wait_answer()
     daemon.port_control("remove", "--virtio-id=0", "--name=net_bonding0")
     daemon.stop()
+
+
+def test_bond_keeps_its_mac(nic_host, start_daemon, start_vm):
+    """One of two VFs is lost and comes back, and the other one loses its link for a while. DPDK's driver
+    would return to that one, without the bond's MAC, and neither VF reports links. With broadcasts on
+    the net, a VF that does not receive for its VM is not doubted."""
+    vfs = [nic_host.make_vfs(pf, 1)[0] for pf in nic_host.PFS]
+    lost, other = nic_host.PFS
+    daemon, vm = start_bond(start_daemon, start_vm, vfs)
+    assert_vfs_released(nic_host, lost)
+    vm.wait_answer()
+    nic_host.make_vfs(lost, 1)
+    daemon.wait_output(f"device {vfs[0]} is back", 60)
+    ups = link_ups(nic_host, nic_host.netdev(other))
+    with Process(nic_host.wire.argv(["ping", "-b", "-i", "0.2", "10.0.0.255"]), "broadcasts"):
+        nic_host.set_link(other, False)
+        vm.wait_answer()
+        with Pinger(nic_host.wire, vm.address) as pinger:
+            pinger.wait_reply(after=time.time() + 2)  # the daemon looks once a second
+            nic_host.set_link(other, True)
+            wait_until(lambda: link_ups(nic_host, nic_host.netdev(other)) > ups, 30,
+                       "the PF's link is up")
+            pinger.wait_reply(after=time.time() + 3)
+    daemon.stop()
+    assert DEAD not in daemon.output()
 
 
 def test_bond_of_many(nic_host, start_daemon, start_vm):
