@@ -125,8 +125,8 @@ void vf_remove_member(struct vf *vf, uint16_t member);
 
 /*
  * To be called once a second, since not every driver reports that the link of a bond's member has
- * changed, and when it has been reported. The bond stays with the member that it receives from, and
- * gives it its MAC if it lacks it. Lanes may run.
+ * changed, and when one has. The bond stays with the member that it receives from, which is given
+ * the bond's MAC if it has another one; that may wait for the PFs. Lanes may run.
  */
 void vf_follow_links(struct vf *vf);
 
