@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -27,7 +28,7 @@ enum state {
 
 struct local_client {
 	struct local_server *server;
-	struct local_client *newer; /* in the server's list, oldest first */
+	TAILQ_ENTRY(local_client) entry;
 	enum state state;
 	int fd;
 	sd_event_source *io;
@@ -42,16 +43,12 @@ struct local_server {
 	sd_event *event;
 	struct local_server_options options;
 	sd_event_source *listener;
-	struct local_client *oldest;
+	TAILQ_HEAD(, local_client) clients; /* oldest first */
 };
 
 static void client_free(struct local_client *client)
 {
-	struct local_client **link = &client->server->oldest;
-
-	while (*link != client)
-		link = &(*link)->newer;
-	*link = client->newer;
+	TAILQ_REMOVE(&client->server->clients, client, entry);
 	sd_event_source_disable_unref(client->io);
 	sd_event_source_disable_unref(client->deadline);
 	close(client->fd);
@@ -143,10 +140,10 @@ static int on_deadline(sd_event_source *source, uint64_t time_us, void *userdata
 /* Makes room for one more client. False if all places are taken by kept clients. */
 static bool make_room(struct local_server *server)
 {
-	struct local_client *victim = NULL;
+	struct local_client *client, *victim = NULL;
 	unsigned n = 0;
 
-	for (struct local_client *client = server->oldest; client != NULL; client = client->newer) {
+	TAILQ_FOREACH (client, &server->clients, entry) {
 		n++;
 		if (victim == NULL && client->state != KEPT)
 			victim = client;
@@ -157,15 +154,6 @@ static bool make_room(struct local_server *server)
 		return false;
 	client_free(victim);
 	return true;
-}
-
-static void append(struct local_server *server, struct local_client *client)
-{
-	struct local_client **link = &server->oldest;
-
-	while (*link != NULL)
-		link = &(*link)->newer;
-	*link = client;
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -184,7 +172,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	}
 	client->server = server;
 	client->fd = connection;
-	append(server, client);
+	TAILQ_INSERT_TAIL(&server->clients, client, entry);
 	if (sd_event_add_io(server->event, &client->io, connection, EPOLLIN, on_client, client) <
 			0 ||
 		sd_event_add_time_relative(server->event, &client->deadline, CLOCK_MONOTONIC,
@@ -202,6 +190,7 @@ int local_server_new(struct local_server **ret_server, sd_event *event,
 		return err_set(err, ENOMEM, "out of memory");
 	server->event = sd_event_ref(event);
 	server->options = *options;
+	TAILQ_INIT(&server->clients);
 	int r = sd_event_add_io(
 		event, &server->listener, options->fd, EPOLLIN, on_connection, server);
 	if (r < 0) {
@@ -214,10 +203,12 @@ int local_server_new(struct local_server **ret_server, sd_event *event,
 
 struct local_server *local_server_free(struct local_server *server)
 {
+	struct local_client *client;
+
 	if (server == NULL)
 		return NULL;
-	while (server->oldest != NULL)
-		client_gone(server->oldest);
+	while ((client = TAILQ_FIRST(&server->clients)) != NULL)
+		client_gone(client);
 	sd_event_source_disable_unref(server->listener);
 	sd_event_unref(server->event);
 	free(server);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <zmq.h>
 
 #include "base/clock.h"
@@ -44,7 +45,7 @@ struct zmq_service {
 	sd_event_source *again;
 	zmq_request_handler *handler;
 	void *userdata;
-	struct zmq_request *requests; /* unanswered */
+	LIST_HEAD(, zmq_request) requests; /* unanswered */
 	unsigned n_requests;
 	struct received received[REQUESTS_PER_TURN]; /* in the order of arrival */
 	unsigned n_received, n_handled;
@@ -54,8 +55,7 @@ struct zmq_service {
 
 struct zmq_request {
 	struct zmq_service *service; /* NULL once the service has been freed */
-	struct zmq_request *previous;
-	struct zmq_request *next;
+	LIST_ENTRY(zmq_request) entry;
 	unsigned n_envelope;
 	zmq_msg_t envelope[ENVELOPE_FRAMES_MAX];
 };
@@ -75,10 +75,7 @@ static struct zmq_request *request_new(struct zmq_service *service)
 	if (!request)
 		return NULL;
 	request->service = service;
-	request->next = service->requests;
-	if (request->next)
-		request->next->previous = request;
-	service->requests = request;
+	LIST_INSERT_HEAD(&service->requests, request, entry);
 	service->n_requests++;
 	return request;
 }
@@ -86,12 +83,7 @@ static struct zmq_request *request_new(struct zmq_service *service)
 static void request_free(struct zmq_request *request)
 {
 	if (request->service) {
-		if (request->previous)
-			request->previous->next = request->next;
-		else
-			request->service->requests = request->next;
-		if (request->next)
-			request->next->previous = request->previous;
+		LIST_REMOVE(request, entry);
 		request->service->n_requests--;
 		try_again(request->service);
 	}
@@ -407,11 +399,13 @@ fail:
 
 struct zmq_service *zmq_service_free(struct zmq_service *service)
 {
+	struct zmq_request *request;
+
 	if (!service)
 		return NULL;
 	while (service->n_handled < service->n_received)
 		drop_received(&service->received[service->n_handled++]);
-	for (struct zmq_request *request = service->requests; request; request = request->next)
+	LIST_FOREACH (request, &service->requests, entry)
 		request->service = NULL;
 	sd_event_source_disable_unref(service->again);
 	sd_event_source_disable_unref(service->readable);
