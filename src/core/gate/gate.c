@@ -22,8 +22,8 @@
 #define BLOCKER_MS_MAX 8000
 #define REPENT_MS 60000
 
-/* All connections with all that they have, one that was turned away, two listeners. */
-static_assert(GATE_CONNECTIONS_MAX * (1 + 2 * GATE_FDS_MAX) + 3 <= GATE_CLOSER_MAX, "room");
+/* All connections with all that they have, the one that made room for the last, two listeners. */
+static_assert((GATE_CONNECTIONS_MAX + 1) * (1 + 2 * GATE_FDS_MAX) + 2 <= GATE_CLOSER_MAX, "room");
 
 struct gate {
 	struct gatekeeper *keeper;
