@@ -90,15 +90,23 @@ def send(forwarder, path, deed, file, flags=0):
         file.let_go()
 
 
+@contextlib.contextmanager
+def waiting_vm(path):
+    """A VM that has sent its first request."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as vm:
+        vm.settimeout(5)
+        vm.connect(str(path))
+        vm.send(HEADER.pack(R.GET_FEATURES, VERSION, 0))
+        yield vm
+
+
 def assert_only_its_relay_waits(forwarder, neighbour):
     neighbour.send(bytes(64))
     neighbour.wait_sent()
     serve_a_vm(forwarder.socket(1))
     forwarder.output.expect("relay 0: .* no VM is let in, because a file", 20)
     assert closers(forwarder) == 1
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as late:
-        late.connect(str(forwarder.socket(0)))
-        late.send(HEADER.pack(R.GET_FEATURES, VERSION, 0))
+    with waiting_vm(forwarder.socket(0)) as late:
         assert not select.select([late], [], [], 0.5)[0]
 
 
@@ -152,10 +160,28 @@ def test_relay_is_removed_meanwhile(workdir, stack):
     with SilentFile(workdir) as file:
         send(forwarder, path, "memory", file)
         wait_until(lambda: closers(forwarder) == 1, 10, "closing begins")
-        assert control(REMOVE_SOCK) == OK
+        with waiting_vm(path) as late:
+            assert control(REMOVE_SOCK) == OK
+            with pytest.raises(ConnectionResetError):
+                late.recv(1)
         assert control(ADD_SOCK) == OK
         serve_a_vm(path)
-        assert closers(forwarder) == 1
+        wait_until(lambda: closers(forwarder) == 1, 10, "no more than one is left")
         file.end()
         wait_until(lambda: closers(forwarder) == 0, 10, "all is closed")
     serve_a_vm(path)
+
+
+def test_socket_is_removed_meanwhile(workdir, attacked):
+    forwarder, _ = attacked
+    path = forwarder.socket(0)
+    with SilentFile(workdir) as file:
+        send(forwarder, path, "memory", file)
+        wait_until(lambda: closers(forwarder) == 1, 10, "closing begins")
+        with waiting_vm(path) as late:
+            os.unlink(path)
+            wait_until(lambda: os.path.exists(path), 5, "the socket is made again")
+            with pytest.raises(ConnectionResetError):
+                late.recv(1)
+        file.end()
+        serve_a_vm(path)

@@ -22,8 +22,8 @@
 #define BLOCKER_MS_MAX 8000
 #define REPENT_MS 60000
 
-/* All connections with all that they have, the one that made room for the last, two listeners. */
-static_assert((GATE_CONNECTIONS_MAX + 1) * (1 + 2 * GATE_FDS_MAX) + 2 <= GATE_CLOSER_MAX, "room");
+/* All connections with all that they have, and the one that made room for the last. */
+static_assert((GATE_CONNECTIONS_MAX + 1) * (1 + 2 * GATE_FDS_MAX) <= GATE_CLOSER_MAX, "room");
 
 struct gate {
 	struct gatekeeper *keeper;
@@ -313,6 +313,21 @@ static int open_listener(const struct gate *gate, struct file_id *ret_file, stru
 	return r;
 }
 
+/*
+ * VMs in the queue wait until the socket is closed. So it has a closer of its own, which nothing
+ * else keeps busy.
+ */
+static void close_listener(int fd)
+{
+	struct gate_closer *closer = gate_closer_new();
+
+	if (closer != NULL)
+		gate_closer_close(closer, fd);
+	else
+		close(fd);
+	gate_closer_free(closer);
+}
+
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err)
 {
@@ -349,16 +364,12 @@ bool gate_has_lost_socket(const struct gate *gate)
 int gate_renew(struct gate *gate, struct err *err)
 {
 	struct file_id file;
-
-	if (gate_closer_is_busy(gate->closer))
-		return err_set(err, EBUSY,
-			"vhost-user socket %s: what the last VM has sent is not closed yet",
-			gate->options.path);
 	int fd = open_listener(gate, &file, err);
+
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&gate->keeper->mutex);
-	gate_closer_hang_up(gate->closer, gate->listen_fd);
+	close_listener(gate->listen_fd);
 	gate->listen_fd = fd;
 	gate->file = file;
 	gatekeeper_changed(gate->keeper);
@@ -374,7 +385,7 @@ void gate_hang_up(struct gate *gate)
 	gate->closed = true;
 	end_all(gate);
 	if (gate->listen_fd >= 0)
-		gate_closer_hang_up(gate->closer, gate->listen_fd);
+		close_listener(gate->listen_fd);
 	gate->listen_fd = -1;
 	gatekeeper_changed(gate->keeper);
 	pthread_mutex_unlock(&gate->keeper->mutex);

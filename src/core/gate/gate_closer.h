@@ -25,7 +25,7 @@ struct gate_closer *gate_closer_free(struct gate_closer *closer);
 /* Takes ownership of the descriptor. Waits only if no thread can be made. */
 void gate_closer_close(struct gate_closer *closer, int fd);
 
-/* The same for a socket, connected or listening. Its peers notice at once. */
+/* The same for a connected socket. Its peer notices at once. */
 void gate_closer_hang_up(struct gate_closer *closer, int fd);
 
 /* True until all is closed. */
