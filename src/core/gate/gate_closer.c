@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STACK_BYTES (64 << 10)
-
 struct gate_closer {
 	pthread_mutex_t mutex; /* protects all that follows; nobody who has it waits */
 	bool busy;             /* there is a thread */
@@ -77,7 +75,6 @@ static bool start_thread(struct gate_closer *closer)
 	sigfillset(&all);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	pthread_attr_setsigmask_np(&attributes, &all);
 	int r = pthread_create(&thread, &attributes, close_all, closer);
 	pthread_attr_destroy(&attributes);

@@ -86,7 +86,7 @@ static int nothing_read(ssize_t n)
  *
  * In a read the kernel closes, in this thread, the descriptors that it cannot hand out. So they are
  * taken with a look, and nothing is read if one is missing. The look ends with the first bytes that
- * have some, but may go one message too far.
+ * have some. Before Linux 6.9 it may go on into a byte out of band, at which the read stops.
  */
 static ssize_t look(struct gate_connection *connection, void *buffer, size_t bytes)
 {
