@@ -179,7 +179,7 @@ unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout
 	bool busy = gate_closer_is_busy(gate->closer);
 	struct pollfd *next = add(ret_fds, busy ? -1 : gate->listen_fd, POLLIN);
 
-	for (unsigned i = 0; i < GATE_CONNECTIONS_MAX && gate->connections[i] != NULL; i++) {
+	for (unsigned i = 0; !gate->closed && i < count_connections(gate); i++) {
 		const struct gate_connection *connection = gate->connections[i];
 		next = add(
 			next, connection->frontend_fd, gate_connection_frontend_events(connection));
@@ -369,10 +369,11 @@ int gate_renew(struct gate *gate, struct err *err)
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&gate->keeper->mutex);
-	close_listener(gate->listen_fd);
+	int old = gate->listen_fd;
 	gate->listen_fd = fd;
 	gate->file = file;
 	gatekeeper_changed(gate->keeper);
+	close_listener(old);
 	pthread_mutex_unlock(&gate->keeper->mutex);
 	return 0;
 }
@@ -382,12 +383,13 @@ void gate_hang_up(struct gate *gate)
 	if (gate == NULL)
 		return;
 	pthread_mutex_lock(&gate->keeper->mutex);
-	gate->closed = true;
-	end_all(gate);
-	if (gate->listen_fd >= 0)
-		close_listener(gate->listen_fd);
+	int listen_fd = gate->listen_fd;
 	gate->listen_fd = -1;
+	gate->closed = true;
 	gatekeeper_changed(gate->keeper);
+	end_all(gate);
+	if (listen_fd >= 0)
+		close_listener(listen_fd);
 	pthread_mutex_unlock(&gate->keeper->mutex);
 	if (!gate->options.client)
 		unix_socket_remove(gate->options.path, &gate->file);

@@ -50,7 +50,7 @@ struct gate_options {
 
 /*
  * Opens a gate. In server mode, a socket file that a dead process left is replaced, and one that is
- * in use is refused; the new one gets its owner and mode 0660. Control thread; does not block.
+ * in use is refused; the new one gets its owner and mode 0660. Control thread; waits for no VM.
  */
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err);
@@ -60,19 +60,19 @@ bool gate_has_lost_socket(const struct gate *gate);
 
 /*
  * Makes a socket's file anew that has been removed, as gate_open() does. Connections stay. On
- * failure nothing has changed. Control thread; does not block.
+ * failure nothing has changed. Control thread; waits for no VM.
  */
 int gate_renew(struct gate *gate, struct err *err);
 
 /*
  * Ends every connection, lets nobody in any more, and in server mode removes the socket's file. The
  * library learns of it in its own thread; until it has let go, the guest's call eventfds are still
- * watched. `gate` may be NULL. Control thread; does not block.
+ * watched. `gate` may be NULL. Control thread; waits for no VM.
  */
 void gate_hang_up(struct gate *gate);
 
 /*
  * Hangs up if that has not been done, and frees the gate. The library must have let go. Control
- * thread; does not block. Returns NULL.
+ * thread; waits for no VM. Returns NULL.
  */
 struct gate *gate_close(struct gate *gate);

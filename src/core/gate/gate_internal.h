@@ -25,6 +25,8 @@ struct gatekeeper {
 	pthread_mutex_t mutex;          /* protects all that follows, and every gate */
 	struct gate *gates[RELAYS_MAX]; /* by relay */
 	unsigned generation; /* changes whenever a descriptor that is being polled may have gone */
+	unsigned turn;       /* changes whenever poll() has returned: */
+	pthread_cond_t turned;
 	bool stop;
 	int wake_fd;   /* eventfd: something has changed */
 	bool watching; /* call eventfds are in use: */
@@ -43,7 +45,11 @@ static inline uint64_t gate_now_ms(void)
 /* The relay, which had no gate, has this one now. NULL: it has none any more. */
 void gatekeeper_set(struct gatekeeper *keeper, unsigned relay, struct gate *gate);
 
-/* Wakes the thread because what it polls has changed. With the mutex held. */
+/*
+ * Wakes the thread because what it polls has changed, and waits until it no longer polls what it
+ * did. With the mutex held, which is released meanwhile. Only then may descriptors be closed that
+ * gate_poll() has filled in: poll() has a reference to each, and would be who releases the file.
+ */
 void gatekeeper_changed(struct gatekeeper *keeper);
 
 /* What the gates offer to the keeper. The keeper's thread, with the mutex held. */

@@ -92,6 +92,8 @@ static void *keeper_main(void *argument)
 		pthread_mutex_unlock(&keeper->mutex);
 		int r = poll(set.fds, set.n, set.timeout_ms);
 		pthread_mutex_lock(&keeper->mutex);
+		keeper->turn++;
+		pthread_cond_broadcast(&keeper->turned);
 		look_for_calls(keeper);
 		if (r >= 0 && generation == keeper->generation)
 			serve_all(keeper, &set);
@@ -116,6 +118,7 @@ static struct gatekeeper *keeper_free(struct gatekeeper *keeper)
 {
 	call_watch_open(-1);
 	close(keeper->wake_fd);
+	pthread_cond_destroy(&keeper->turned);
 	pthread_mutex_destroy(&keeper->mutex);
 	free(keeper);
 	return NULL;
@@ -129,6 +132,7 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 		return err_set(err, ENOMEM, "out of memory");
 	keeper->log_limit = (struct log_limit)LOG_LIMIT(GATE_LOG_BURST);
 	pthread_mutex_init(&keeper->mutex, NULL);
+	pthread_cond_init(&keeper->turned, NULL);
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	call_watch_open(keeper->wake_fd);
 	keeper->watching = true; /* until it is known that nobody calls */
@@ -144,8 +148,12 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 
 void gatekeeper_changed(struct gatekeeper *keeper)
 {
+	unsigned turn = keeper->turn;
+
 	keeper->generation++;
 	eventfd_write(keeper->wake_fd, 1);
+	while (turn == keeper->turn)
+		pthread_cond_wait(&keeper->turned, &keeper->mutex);
 }
 
 struct gatekeeper *gatekeeper_stop(struct gatekeeper *keeper)
@@ -154,7 +162,7 @@ struct gatekeeper *gatekeeper_stop(struct gatekeeper *keeper)
 		return NULL;
 	pthread_mutex_lock(&keeper->mutex);
 	keeper->stop = true;
-	gatekeeper_changed(keeper);
+	eventfd_write(keeper->wake_fd, 1);
 	pthread_mutex_unlock(&keeper->mutex);
 	pthread_join(keeper->thread, NULL);
 	return keeper_free(keeper);
