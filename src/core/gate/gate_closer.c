@@ -3,11 +3,12 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 struct gate_closer {
 	pthread_mutex_t mutex; /* protects all that follows; nobody who has it waits */
@@ -65,29 +66,15 @@ static void *close_all(void *argument)
 	return NULL;
 }
 
-/* The thread takes no signals. */
-static bool start_thread(struct gate_closer *closer)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setsigmask_np(&attributes, &all);
-	int r = pthread_create(&thread, &attributes, close_all, closer);
-	pthread_attr_destroy(&attributes);
-	return r == 0;
-}
-
 void gate_closer_close(struct gate_closer *closer, int fd)
 {
+	pthread_t thread;
+
 	pthread_mutex_lock(&closer->mutex);
 	assert(closer->n < GATE_CLOSER_MAX);
 	closer->fds[closer->n++] = fd;
 	if (!closer->busy)
-		closer->busy = start_thread(closer);
+		closer->busy = thread_start(&thread, true, close_all, closer) == 0;
 	bool mine = !closer->busy;
 	closer->n -= mine;
 	pthread_mutex_unlock(&closer->mutex);

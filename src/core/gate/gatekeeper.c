@@ -3,10 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/thread.h"
 #include "core/gate/fault.h"
 #include "core/gate/gate_internal.h"
 #include "core/ring/call_watch.h"
@@ -102,18 +102,6 @@ static void *keeper_main(void *argument)
 	return NULL;
 }
 
-/* The thread takes no signals. */
-static int start_thread(struct gatekeeper *keeper)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&keeper->thread, NULL, keeper_main, keeper);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -r;
-}
-
 static struct gatekeeper *keeper_free(struct gatekeeper *keeper)
 {
 	call_watch_open(-1);
@@ -137,7 +125,8 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 	call_watch_open(keeper->wake_fd);
 	keeper->watching = true; /* until it is known that nobody calls */
 	keeper->pause_ms = WATCH_MS;
-	int r = keeper->wake_fd < 0 ? -errno : start_thread(keeper);
+	int r = keeper->wake_fd < 0 ? -errno
+	                            : thread_start(&keeper->thread, false, keeper_main, keeper);
 	if (r < 0) {
 		keeper_free(keeper);
 		return err_set(err, -r, "the thread of the vhost-user sockets: %s", strerror(-r));
