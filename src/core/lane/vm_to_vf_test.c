@@ -18,11 +18,11 @@
 #include <rte_ethdev.h>
 
 #include "base/util.h"
-#include "core/dpdk/dpdk_compat.h"
 #include "core/guest/guest.h"
 #include "core/lane/lane.h"
 #include "core/packet/packet_fixture.h"
 #include "core/ring/ring_fixture.h"
+#include "core/vf/bond_fixture.h"
 #include "core/vf/vf.h"
 
 #define HEADER_BYTES sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -117,11 +117,7 @@ static void open_bond_of(unsigned mode)
 	assert_int_equal(device_id_parse("net_null0", &spec.members[0], &err), 0);
 	assert_int_equal(device_id_parse("net_null1", &spec.members[1], &err), 0);
 	open_lane(&spec);
-	for (unsigned ms = 0; rte_eth_bond_active_members_get(lane.lane.vf->port, members, 2) < 2;
-		ms++) {
-		assert_true(ms < 5000);
-		rte_delay_ms(1);
-	}
+	wait_for_members(lane.lane.vf->port, members, 2);
 	for (unsigned i = 0; i < 2; i++)
 		replace_driver(members[i]);
 }

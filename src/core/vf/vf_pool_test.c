@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/dpdk/dpdk_compat.h"
 #include "core/dpdk/hugepages.h"
 #include "core/packet/packet_fixture.h"
+#include "core/vf/bond_fixture.h"
 #include "core/vf/port.h"
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
@@ -252,8 +252,7 @@ static void lacp_bonds_are_refused_in_time(void **state)
 		give_back(1);
 	}
 	assert_non_null(vf);
-	while (rte_eth_bond_active_members_get(vf->port, members, 3) < 3)
-		usleep(1000);
+	wait_for_members(vf->port, members, 3);
 	assert_true(told);
 	vf_close(vf);
 	give_back(UINT_MAX);

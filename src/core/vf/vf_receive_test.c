@@ -8,12 +8,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <rte_cycles.h>
 #include <rte_eth_bond.h>
 
-#include "core/dpdk/dpdk_compat.h"
 #include "core/packet/packet_fixture.h"
 #include "core/packet/stash.h"
+#include "core/vf/bond_fixture.h"
 #include "core/vf/port.h"
 
 #define READS 64 /* as in vf_receive.c */
@@ -50,10 +49,7 @@ static void open_bond(unsigned mode)
 	assert_int_equal(device_id_parse("net_null1", &device.members[1], &err), 0);
 	if (vf_open(&vf, &device, &options, &err) < 0)
 		fail_msg("%s", err.text);
-	for (unsigned ms = 0; rte_eth_bond_active_members_get(vf->port, members, 2) < 2; ms++) {
-		assert_true(ms < 5000);
-		rte_delay_ms(1);
-	}
+	wait_for_members(vf->port, members, 2);
 	assert_int_equal(rte_eth_bond_primary_get(vf->port), members[0]);
 	arrived[0] = arrived[1] = 0;
 	rte_eth_fp_ops[members[0]].rx_pkt_burst = read_first;
