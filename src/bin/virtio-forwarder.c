@@ -184,7 +184,7 @@ static int start(struct daemon *daemon, struct err *err)
 	/* Only logs a device that cannot be bound: whatever needs it will fail later. */
 	if (r == 0 && config->bind_vfio_pci != NULL)
 		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
-	eal_options.physical_addresses = host_any_bound_to_uio(SYSFS_ROOT);
+	eal_options.physical_addresses = host_needs_physical_addresses(SYSFS_ROOT);
 	if (config->same_numa)
 		confine_memory(config, &eal_options);
 	if (r == 0)

@@ -74,11 +74,7 @@ static int check_idle(
 static int check_iommu(
 	const char *sysfs, const struct pci_addr *addr, const char *text, struct err *err)
 {
-	char unsafe[4] = "";
-
-	sysfs_read(unsafe, sizeof(unsafe), "%s/module/vfio/parameters/enable_unsafe_noiommu_mode",
-		sysfs);
-	if (host_pci_iommu_group(sysfs, addr) >= 0 || unsafe[0] == 'Y')
+	if (host_pci_iommu_group(sysfs, addr) >= 0 || host_vfio_allows_no_iommu(sysfs))
 		return 0;
 	return err_set(err, EOPNOTSUPP,
 		"%s has no IOMMU group; switch the IOMMU on in the firmware and on the kernel's "

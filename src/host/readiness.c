@@ -172,23 +172,19 @@ void host_check_hugepages(
 			check_pages(&out, &pages, node, on_node[node]);
 }
 
-static bool is_on(const char *sysfs, const char *module, const char *parameter)
-{
-	char text[8];
-
-	return sysfs_read(text, sizeof(text), "%s/module/%s/parameters/%s", sysfs, module,
-		       parameter) == 0 &&
-	       text[0] == 'Y';
-}
-
 void host_check_vfio(
 	const char *sysfs, const struct host_needs *needs, host_finding *report, void *userdata)
 {
 	const struct out iommu = {"iommu", report, userdata}, vfio = {"vfio", report, userdata};
+	const bool no_iommu = host_vfio_allows_no_iommu(sysfs);
 
-	if (!is_empty(sysfs, "class/iommu"))
+	if (!is_empty(sysfs, "class/iommu") && no_iommu)
+		say(&iommu, HOST_WARNING,
+			"on, but VFIO's no-IOMMU mode is allowed (enable_unsafe_noiommu_mode), so "
+			"that devices are given physical addresses, and zero copy is not possible");
+	else if (!is_empty(sysfs, "class/iommu"))
 		say(&iommu, HOST_OK, "on");
-	else if (is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode"))
+	else if (no_iommu)
 		say(&iommu, HOST_WARNING,
 			"off, and VFIO does without (enable_unsafe_noiommu_mode): a device can "
 			"write anywhere in memory");
@@ -202,7 +198,7 @@ void host_check_vfio(
 		say(&vfio, HOST_WARNING,
 			"vfio-pci is not loaded: the service loads it when it starts; without it, "
 			"modprobe vfio-pci");
-	if (is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
+	if (sysfs_parameter_is_on(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts"))
 		say(&vfio, HOST_WARNING,
 			"allow_unsafe_interrupts is on: a VM's device can send interrupts that are "
 			"not its own; needed only on machines without interrupt remapping");
@@ -249,7 +245,8 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 {
 	struct out out = {"devices", report, userdata};
 	const struct host_use use = {
-		.physical_addresses = needs->huge_dir != NULL && host_any_bound_to_uio(sysfs),
+		.physical_addresses =
+			needs->huge_dir != NULL && host_needs_physical_addresses(sysfs),
 		.vf_token = needs->vf_token,
 	};
 

@@ -118,6 +118,15 @@ static void test_vfio(void **state)
 	host_check_vfio(fs.root, &needs, note, NULL);
 	assert_found("0 iommu: on");
 	assert_found("1 vfio: allow_unsafe_interrupts is on");
+
+	found[0] = '\0';
+	fake_sysfs_set(&fs, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("1 iommu: on, but VFIO's no-IOMMU mode is allowed");
+	found[0] = '\0';
+	fake_sysfs_remove(&fs, "class/iommu/dmar0");
+	host_check_vfio(fs.root, &needs, note, NULL);
+	assert_found("1 iommu: off, and VFIO does without");
 }
 
 static void test_cpus(void **state)
@@ -206,6 +215,16 @@ static void test_devices(void **state)
 	needs.huge_dir = NULL;
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("2 devices: device 0000:05:09.1 is bound to igb_uio, which needs physical");
+
+	/* So does VFIO, if it may do without an IOMMU. */
+	fake_sysfs_set(&fs, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+	assert_int_equal(device_id_parse("0000:05:08.3", &id, NULL), 0);
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:05:08.3 is bound to vfio-pci, which needs physical");
+	found[0] = '\0';
+	needs.huge_dir = "/dev/hugepages";
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("0 devices: 0000:05:08.3 can be used");
 }
 
 /* What the daemon has open is in use; what the kernel has, the daemon has lost. */

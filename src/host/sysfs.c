@@ -117,6 +117,15 @@ bool sysfs_exists(const char *fmt, ...)
 	return format_path(path, fmt) >= 0 && access(path, F_OK) == 0;
 }
 
+bool sysfs_parameter_is_on(const char *sysfs, const char *module, const char *parameter)
+{
+	char text[8];
+
+	return sysfs_read(text, sizeof(text), "%s/module/%s/parameters/%s", sysfs, module,
+		       parameter) == 0 &&
+	       text[0] == 'Y';
+}
+
 DIR *sysfs_opendir(const char *fmt, ...)
 {
 	char path[PATH_MAX];

@@ -35,6 +35,9 @@ int sysfs_link_pci(struct pci_addr *ret_addr, const char *fmt, ...) _printf_(2, 
 
 bool sysfs_exists(const char *fmt, ...) _printf_(1, 2);
 
+/* True if a boolean parameter of a kernel module is on; false as well if there is no such one. */
+bool sysfs_parameter_is_on(const char *sysfs, const char *module, const char *parameter);
+
 /* A directory, which the caller closes; NULL if there is none. */
 DIR *sysfs_opendir(const char *fmt, ...) _printf_(1, 2);
 

@@ -72,12 +72,17 @@ static bool has_function(const char *sysfs, const char *driver)
 	return found;
 }
 
-bool host_any_bound_to_uio(const char *sysfs)
+bool host_vfio_allows_no_iommu(const char *sysfs)
+{
+	return sysfs_parameter_is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode");
+}
+
+bool host_needs_physical_addresses(const char *sysfs)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(uio_drivers); i++)
 		if (has_function(sysfs, uio_drivers[i]))
 			return true;
-	return false;
+	return host_vfio_allows_no_iommu(sysfs);
 }
 
 static int check_driver(const char *sysfs, const struct pci_addr *addr, const char *text,
@@ -210,6 +215,12 @@ static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr 
 	char path[PATH_MAX], member[PCI_ADDR_TEXT_SIZE], driver[HOST_DRIVER_SIZE];
 	int group = host_pci_iommu_group(sysfs, addr);
 
+	if (host_vfio_allows_no_iommu(sysfs) && !use->physical_addresses)
+		return err_set(err, EOPNOTSUPP,
+			"device %s is bound to vfio-pci, which needs physical addresses while the "
+			"no-IOMMU mode is allowed (enable_unsafe_noiommu_mode), and this daemon "
+			"has started with virtual ones; restart it with hugepages",
+			text);
 	if (group < 0)
 		return 0; /* bound without an IOMMU group: VFIO's no-IOMMU mode */
 	if (find_host_member(sysfs, group, member, driver))

@@ -41,8 +41,15 @@ bool host_driver_is_userspace(const char *driver);
  */
 unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr);
 
-/* True if any function is bound to a UIO driver, which needs physical addresses. */
-bool host_any_bound_to_uio(const char *sysfs);
+/* True if VFIO's no-IOMMU mode is allowed (its parameter enable_unsafe_noiommu_mode). */
+bool host_vfio_allows_no_iommu(const char *sysfs);
+
+/*
+ * True if DPDK has to be started with physical addresses: some function is bound to a UIO driver,
+ * or VFIO allows the no-IOMMU mode. In the latter case DPDK refuses all functions of vfio-pci
+ * otherwise, even if there is an IOMMU.
+ */
+bool host_needs_physical_addresses(const char *sysfs);
 
 /*
  * Looks for whatever keeps this process from using a function. Returns 0 if nothing was found.
@@ -50,7 +57,7 @@ bool host_any_bound_to_uio(const char *sysfs);
  *
  * - -ENODEV: no such device
  * - -ENXIO: not bound to a suitable driver
- * - -EOPNOTSUPP: bound to a UIO driver, but DPDK runs with virtual addresses
+ * - -EOPNOTSUPP: it needs physical addresses, but DPDK runs with virtual ones
  * - -EBUSY: another process or the host uses its IOMMU group
  * - -EACCES: no permission, or a VF token is missing or wrong
  * - -ENOMEM: the limit of locked memory is too low

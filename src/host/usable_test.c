@@ -66,6 +66,25 @@ static void the_token_is_told(void **state)
 	assert_said("0000:06:08.1", -EACCES, "VIRTIOFWD_VFIO_VF_TOKEN");
 }
 
+/* Whether or not there is an IOMMU, and before any VF is bound to vfio-pci. */
+static void no_iommu_mode_needs_physical_addresses(void **state)
+{
+	const char mode[] = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+	fake_sysfs_set(&fs, "vfio/21", "%s", "");
+	assert_false(host_needs_physical_addresses(fs.root));
+	fake_sysfs_set(&fs, mode, "N\n");
+	assert_false(host_needs_physical_addresses(fs.root));
+	assert_said("0000:05:08.1", 0, "");
+	fake_sysfs_set(&fs, mode, "Y\n");
+	assert_true(host_needs_physical_addresses(fs.root));
+	assert_said("0000:05:08.1", -EOPNOTSUPP, "restart it with hugepages");
+
+	fake_sysfs_set(&fs, mode, "N\n");
+	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");
+	assert_true(host_needs_physical_addresses(fs.root));
+}
+
 static void assert_interrupts(const char *addr_text, unsigned expected)
 {
 	struct pci_addr addr;
@@ -122,6 +141,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(drivers_are_told, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(the_token_is_told, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(
+			no_iommu_mode_needs_physical_addresses, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(interrupts_are_counted, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(
 			interrupts_depend_on_the_driver, make_tree, remove_tree),

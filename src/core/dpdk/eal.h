@@ -15,7 +15,8 @@ struct eal_options {
 	const char *huge_dir;      /* hugetlbfs mount; "" for ordinary pages */
 	const char *vfio_vf_token; /* UUID, or NULL */
 	int log_level;             /* 0..7 */
-	bool physical_addresses;   /* for devices without an IOMMU; needs hugepages */
+	/* Devices are given these; needs CAP_SYS_ADMIN. Not done with ordinary pages. */
+	bool physical_addresses;
 	/*
 	 * What will be needed on any node, in addition to what DPDK itself needs. Not taken: said
 	 * if there is not even enough for DPDK. Not looked at with memory_nodes.
