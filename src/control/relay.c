@@ -147,9 +147,31 @@ static struct relay_member member_now(const struct device_id *id)
 }
 
 /*
- * Opens the device. If that fails and the host knows the reason, err gives that reason instead of
- * DPDK's.
+ * Why a device could not be opened: what the host knows, else what DPDK says, which is r and err.
+ * DPDK returns -EPERM for whatever VFIO refuses, a wrong VF token among others.
  */
+static int find_reason(
+	const struct config *config, const struct op_device *device, int r, struct err *err)
+{
+	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
+		.vf_token = config->vfio_vf_token != NULL};
+	bool wants_token = false;
+
+	for (unsigned i = 0; i < device->n_members; i++) {
+		const struct pci_addr *addr = &device->members[i].pci;
+		if (!device->members[i].is_pci)
+			continue;
+		int reason = host_pci_usable(SYSFS_ROOT, "/dev", addr, &use, err);
+		if (reason < 0)
+			return reason;
+		wants_token = wants_token || host_pci_wants_vf_token(SYSFS_ROOT, addr);
+	}
+	if (wants_token && r == -EPERM)
+		err_prefix(err, r,
+			"perhaps VIRTIOFWD_VFIO_VF_TOKEN is not the token of the PF's program");
+	return r;
+}
+
 static int open_device(
 	struct relay *relay, struct vf **ret_vf, const struct op_device *device, struct err *err)
 {
@@ -164,19 +186,11 @@ static int open_device(
 		.most = relay->device.bond_name[0] != '\0' ? &relay->most : NULL,
 		.zero_copy = config->zero_copy,
 	};
-	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
-		.vf_token = config->vfio_vf_token != NULL};
 
 	int r = vf_open(ret_vf, device, &options, err);
 	if (r == 0)
 		return 0;
-	for (unsigned i = 0; i < device->n_members; i++) {
-		int reason = device->members[i].is_pci ? host_pci_usable(SYSFS_ROOT, "/dev",
-								 &device->members[i].pci, &use, err)
-		                                       : 0;
-		if (reason < 0)
-			return err_prefix(err, reason, "relay %u", relay->id);
-	}
+	r = find_reason(config, device, r, err);
 	return err_prefix(err, r, "relay %u", relay->id);
 }
 

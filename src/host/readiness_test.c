@@ -227,6 +227,26 @@ static void test_devices(void **state)
 	assert_found("0 devices: 0000:05:08.3 can be used");
 }
 
+/* Of a PF that is bound to vfio-pci. Nobody has tried the token yet. */
+static void test_devices_that_want_a_token(void **state)
+{
+	struct device_id id;
+	struct cpu_set cpus = {0};
+	struct host_needs needs = needs_of(&id, &cpus);
+
+	assert_int_equal(device_id_parse("0000:06:08.1", &id, NULL), 0);
+	fake_sysfs_pci(&fs, "0000:06:00.0", "vfio-pci", 30);
+	fake_sysfs_pci(&fs, "0000:06:08.1", "vfio-pci", 31);
+	fake_sysfs_vf(&fs, "0000:06:00.0", "0000:06:08.1", 0);
+	fake_sysfs_set(&fs, "vfio/31", "%s", "");
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_found("2 devices: device 0000:06:08.1: its PF is bound to vfio-pci");
+	found[0] = '\0';
+	needs.vf_token = true;
+	host_check_devices(fs.root, fs.root, &needs, note, NULL);
+	assert_string_equal(found, "0 devices: 0000:06:08.1 can be used\n");
+}
+
 /* What the daemon has open is in use; what the kernel has, the daemon has lost. */
 static void test_devices_of_the_running_daemon(void **state)
 {
@@ -564,8 +584,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(test_vfio), TEST(test_cpus),
 		TEST(test_long_cpu_lists), TEST(test_devices), TEST(test_devices_to_bind),
 		TEST(test_devices_that_only_root_binds), TEST(test_devices_of_the_running_daemon),
-		TEST(test_hugepages), TEST(test_hugepages_of_root), TEST(test_directory),
-		TEST(test_directory_of_nobody),
+		TEST(test_devices_that_want_a_token), TEST(test_hugepages),
+		TEST(test_hugepages_of_root), TEST(test_directory), TEST(test_directory_of_nobody),
 		TEST(test_directory_in_which_vms_can_replace_sockets),
 		TEST(test_directory_that_may_not_be_needed), TEST(test_directory_that_has_gone),
 		TEST(test_directory_that_cannot_be_made), TEST(test_directory_of_a_group),

@@ -171,21 +171,25 @@ static int check_file(const char *path, const char *text, struct err *err)
 		err, errno, "device %s: %s cannot be opened: %s", text, path, strerror(errno));
 }
 
+bool host_pci_wants_vf_token(const char *sysfs, const struct pci_addr *addr)
+{
+	struct pci_addr pf;
+
+	return host_pci_driver_kind(sysfs, addr) == HOST_DRIVER_VFIO &&
+	       host_pci_physfn(sysfs, addr, &pf) == 0 &&
+	       host_pci_driver_kind(sysfs, &pf) == HOST_DRIVER_VFIO;
+}
+
 static int check_token(const char *sysfs, const struct pci_addr *addr, const char *text,
 	const struct host_use *use, struct err *err)
 {
-	char pf_text[PCI_ADDR_TEXT_SIZE];
-	struct pci_addr pf;
-
-	if (host_pci_physfn(sysfs, addr, &pf) < 0 ||
-		host_pci_driver_kind(sysfs, &pf) != HOST_DRIVER_VFIO)
+	if (use->vf_token || !host_pci_wants_vf_token(sysfs, addr))
 		return 0;
-	pci_addr_format(&pf, pf_text);
 	return err_set(err, EACCES,
-		"device %s: its PF %s is bound to vfio-pci, and the VF token that VFIO wants then "
-		"is %s; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the PF's "
-		"program has",
-		text, pf_text, use->vf_token ? "not the one configured here" : "not configured");
+		"device %s: its PF is bound to vfio-pci, and VFIO wants a VF token then, but none "
+		"is configured; set VIRTIOFWD_VFIO_VF_TOKEN (--vfio-vf-token) to the one that the "
+		"PF's program has",
+		text);
 }
 
 static bool may_lock_memory(void)

@@ -14,7 +14,7 @@
 /* How this process would use the function. */
 struct host_use {
 	bool physical_addresses; /* DPDK hands devices physical addresses (IOVA mode PA) */
-	bool vf_token;           /* a VF token is configured */
+	bool vf_token;           /* a VF token is configured, be it the right one or not */
 };
 
 /* What a kernel driver does with a function. */
@@ -52,6 +52,12 @@ bool host_vfio_allows_no_iommu(const char *sysfs);
 bool host_needs_physical_addresses(const char *sysfs);
 
 /*
+ * True if VFIO hands out the function only to those who have the VF token of the PF's program,
+ * since both are bound to vfio-pci. Only an attempt shows whether a token is right.
+ */
+bool host_pci_wants_vf_token(const char *sysfs, const struct pci_addr *addr);
+
+/*
  * Looks for whatever keeps this process from using a function. Returns 0 if nothing was found.
  * Otherwise err names the device and the remedy:
  *
@@ -59,7 +65,7 @@ bool host_needs_physical_addresses(const char *sysfs);
  * - -ENXIO: not bound to a suitable driver
  * - -EOPNOTSUPP: it needs physical addresses, but DPDK runs with virtual ones
  * - -EBUSY: another process or the host uses its IOMMU group
- * - -EACCES: no permission, or a VF token is missing or wrong
+ * - -EACCES: no permission, or no VF token, which is wanted
  * - -ENOMEM: the limit of locked memory is too low
  * - another errno: the file of its IOMMU group cannot be opened
  *

@@ -55,8 +55,13 @@ static void drivers_are_told(void **state)
 	assert_said("0000:05:08.7", 0, "");
 }
 
-static void the_token_is_told(void **state)
+/* Whether the configured one is right, only VFIO can tell. */
+static void a_missing_token_is_told(void **state)
 {
+	const struct host_use use = {.vf_token = true};
+	struct pci_addr addr;
+	struct err err = {""};
+
 	fake_sysfs_set(&fs, "vfio/21", "%s", "");
 	assert_said("0000:05:08.1", 0, "");
 	fake_sysfs_pci(&fs, "0000:06:00.0", "vfio-pci", 30);
@@ -64,6 +69,12 @@ static void the_token_is_told(void **state)
 	fake_sysfs_vf(&fs, "0000:06:00.0", "0000:06:08.1", 0);
 	fake_sysfs_set(&fs, "vfio/31", "%s", "");
 	assert_said("0000:06:08.1", -EACCES, "VIRTIOFWD_VFIO_VF_TOKEN");
+	assert_int_equal(pci_addr_parse("0000:06:08.1", &addr), 0);
+	if (host_pci_usable(fs.root, fs.root, &addr, &use, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_true(host_pci_wants_vf_token(fs.root, &addr));
+	assert_int_equal(pci_addr_parse("0000:05:08.1", &addr), 0);
+	assert_false(host_pci_wants_vf_token(fs.root, &addr));
 }
 
 /* Whether or not there is an IOMMU, and before any VF is bound to vfio-pci. */
@@ -140,7 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(drivers_are_told, make_tree, remove_tree),
-		cmocka_unit_test_setup_teardown(the_token_is_told, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(a_missing_token_is_told, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(
 			no_iommu_mode_needs_physical_addresses, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(interrupts_are_counted, make_tree, remove_tree),
