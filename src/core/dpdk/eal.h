@@ -33,7 +33,7 @@ struct eal_options {
 /*
  * Starts DPDK: the calling thread becomes the control thread and runs on master_cpu, and each
  * worker CPU gets a thread. Takes no device yet, and next to no memory. Once per process, before
- * anything else in src/core.
+ * anything else in src/core that does not say otherwise.
  *
  * DPDK ends with the process, and leaves nothing behind. rte_eal_cleanup() would first unmap its
  * memory, which threads of its libraries may read until then (vhost's does in DPDK 24.11.4).
@@ -43,5 +43,5 @@ int eal_start(const struct eal_options *options, struct err *err);
 /* True if devices are given physical addresses (IOVA mode PA). */
 bool eal_uses_physical_addresses(void);
 
-/* "DPDK 22.11.11" */
+/* "DPDK 22.11.11". May be called before eal_start(). */
 const char *eal_version(void);

@@ -41,5 +41,5 @@ void pool_flush(struct rte_mempool *pool, unsigned lcore);
  */
 void pool_destroy(struct rte_mempool *pool);
 
-/* The bytes that pool_create() will need. */
+/* The bytes that pool_create() will need. May be called before eal_start(). */
 uint64_t pool_bytes(unsigned n, unsigned room_bytes);

@@ -172,5 +172,5 @@ int vf_move_pool(struct vf *vf, int numa_node, struct err *err);
  */
 void vf_flush_cache(struct vf *vf, unsigned lcore);
 
-/* The packet memory that a device usually needs, in bytes, for a check before the start. */
+/* The packet memory that a device usually needs, in bytes. May be called before eal_start(). */
 uint64_t vf_memory_bytes(void);

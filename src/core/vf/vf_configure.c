@@ -33,14 +33,14 @@ static unsigned ring_size(unsigned n_queues)
 
 /*
  * Enough for full rings, with `ring_buffers` for each queue, the backlog of packets for the guest,
- * the bursts in the lanes, and the caches of the workers that run them: one for each lane at most.
+ * the bursts in the lanes, and the caches of the threads that run them: one for each lane at most.
  */
-static unsigned packets_needed(unsigned n_queues, unsigned ring_buffers)
+static unsigned packets_needed(unsigned n_queues, unsigned ring_buffers, unsigned threads)
 {
 	unsigned lanes = DIRECTIONS_N * MIN(n_queues, (unsigned)SLICES_MAX);
 	unsigned in_lanes = n_queues * 3 * LANE_BURST + n_queues * backlog_budget(n_queues);
 
-	return n_queues * ring_buffers + in_lanes + MIN(lanes, rte_lcore_count()) * POOL_CACHED_MAX;
+	return n_queues * ring_buffers + in_lanes + MIN(lanes, threads) * POOL_CACHED_MAX;
 }
 
 static unsigned frame_bytes(unsigned mtu)
@@ -48,9 +48,10 @@ static unsigned frame_bytes(unsigned mtu)
 	return mtu + RTE_ETHER_HDR_LEN + TAGS_BYTES;
 }
 
+/* One queue has two lanes, and there are two threads at least: a worker and the control thread. */
 uint64_t vf_memory_bytes(void)
 {
-	return pool_bytes(packets_needed(1, 2 * RING_SIZE), SEGMENT_BYTES);
+	return pool_bytes(packets_needed(1, 2 * RING_SIZE, DIRECTIONS_N), SEGMENT_BYTES);
 }
 
 #define TX_CHECKSUMS                                                    \
@@ -279,7 +280,8 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 	vf->node = rte_eth_dev_socket_id(vf->port);
 	vf->pool_node = hugepages_node(vf->node);
 	snprintf(pool_name, sizeof(pool_name), "relay%u_%u", options->relay_id, vf->port);
-	r = pool_create(&vf->pool, pool_name, packets_needed(vf->n_queues, ring_buffers(vf)),
+	r = pool_create(&vf->pool, pool_name,
+		packets_needed(vf->n_queues, ring_buffers(vf), rte_lcore_count()),
 		room_bytes(&info, vf->mtu), POOL_CACHE, vf->pool_node, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %s", vf->name);
