@@ -87,7 +87,7 @@ struct config_sched {
 	double sensitivity; /* 0..1: improvement needed for a move */
 	bool global_numa_opt;
 	bool dry_run; /* move nothing */
-	bool watch;   /* go on with the dry run until stopped */
+	bool watch;   /* go on with the dry run until it is stopped or has no reader */
 };
 
 enum config_outcome {

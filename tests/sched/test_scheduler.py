@@ -2,6 +2,7 @@
 """vio4wd_core_scheduler with endpoints served by a script."""
 
 import os
+import signal
 import socket
 import subprocess
 
@@ -194,6 +195,34 @@ def test_dry_run_watches(daemon, scheduler):
             process.expect(r"would move relay \d VF to VM", TIMEOUT_S)
         assert not fake.updates
         assert process.terminate() == 0
+
+
+def test_dry_run_ends_with_its_terminal(daemon, scheduler):
+    with daemon([3, 3]):
+        process = scheduler("--dry-run=watch")
+        process.expect("would move relay", TIMEOUT_S)
+        process.signal(signal.SIGHUP)
+        assert process.wait(TIMEOUT_S) == -signal.SIGHUP
+
+
+def test_dry_run_ends_with_its_reader(daemon, workdir):
+    with daemon([3, 3]), subprocess.Popen(argv(workdir, "--dry-run=watch"), text=True,
+                                          stdout=subprocess.PIPE,
+                                          stderr=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(TIMEOUT_S) == 1
+            assert process.stderr.read().endswith("error the plan cannot be printed: Broken pipe\n")
+        finally:
+            process.kill()
+
+
+def test_dry_run_to_a_full_disk(daemon, workdir):
+    with daemon([3, 3]), open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run(argv(workdir, "--dry-run"), stdout=full, stderr=subprocess.PIPE,
+                                text=True, timeout=TIMEOUT_S, check=False)
+    assert result.returncode == 1 and "No space left on device" in result.stderr
 
 
 def test_dry_run_without_a_daemon(workdir):

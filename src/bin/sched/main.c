@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -20,7 +21,8 @@
 #define PROGRAM "vio4wd_core_scheduler"
 #define TIMER_ACCURACY_US 1000
 
-static void block_signals(void)
+/* A dry run is for a reader at a terminal and ends with the terminal. */
+static void block_signals(bool dry_run)
 {
 	sigset_t set;
 
@@ -29,7 +31,8 @@ static void block_signals(void)
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	if (!dry_run)
+		signal(SIGHUP, SIG_IGN);
 }
 
 static int on_stop_signal(
@@ -46,7 +49,7 @@ static int on_poll(sd_event_source *timer, uint64_t time_us, void *userdata)
 	uint64_t interval_us = (uint64_t)(scheduler->config->poll_interval_s * 1e6);
 	int r = scheduler_poll(scheduler);
 
-	if (scheduler->config->dry_run && !scheduler->config->watch && r != 0)
+	if (scheduler->config->dry_run && (ferror(stdout) || (!scheduler->config->watch && r != 0)))
 		return sd_event_exit(event, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	/*
 	 * Not relative to the event loop's now: that is from before the poll, which may have
@@ -103,7 +106,7 @@ int main(int argc, char **argv)
 	/* A dry run prints to stdout; its log is only for errors. */
 	log_open(
 		PROGRAM, config->dry_run ? MIN(config->log_level, LOG_WARNING) : config->log_level);
-	block_signals();
+	block_signals(config->dry_run);
 	scheduler.config = config;
 	r = run(&scheduler);
 	scheduler_fini(&scheduler);

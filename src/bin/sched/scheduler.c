@@ -170,7 +170,8 @@ static void print_worker(const struct sched_input *input, unsigned worker)
 	printf(": %.1f %% of a core, %u lanes\n", load * 100, n);
 }
 
-static void print_plan(const struct sched_input *input, const struct sched_plan *plan)
+/* Returns 0, or -EIO after logging the reason. */
+static int print_plan(const struct sched_input *input, const struct sched_plan *plan)
 {
 	char text[EXPLAIN_SIZE];
 
@@ -186,7 +187,10 @@ static void print_plan(const struct sched_input *input, const struct sched_plan 
 	}
 	if (plan->n_moves == 0)
 		printf("would move nothing\n");
-	fflush(stdout);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	log_error("the plan cannot be printed: %s", strerror(errno));
+	return -EIO;
 }
 
 int scheduler_poll(struct scheduler *scheduler)
@@ -206,11 +210,11 @@ int scheduler_poll(struct scheduler *scheduler)
 		return false;
 	sched_plan(&input, &plan);
 	if (config->dry_run) {
-		print_plan(&input, &plan);
-		return true;
+		r = print_plan(&input, &plan);
+	} else {
+		log_plan(scheduler, &input, &plan);
+		r = plan.n_moves > 0 ? carry_out(scheduler, &input, &plan) : 0;
 	}
-	log_plan(scheduler, &input, &plan);
-	r = plan.n_moves > 0 ? carry_out(scheduler, &input, &plan) : 0;
 	return r < 0 ? r : true;
 }
 
