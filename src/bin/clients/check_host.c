@@ -29,7 +29,10 @@ enum {
 static const struct argp_option options[] = {
 	{"config", KEY_CONFIG, "FILE", 0,
 		"configuration of the daemon (default: " CONFIG_FILE_DEFAULT ")", 0},
-	{"sysfs", KEY_SYSFS, "DIR", 0, "look at this tree, another host's copy (default: /sys)", 0},
+	{"sysfs", KEY_SYSFS, "DIR", 0,
+		"a copy of another host's /sys, for its IOMMU, drivers, hugepages and NUMA nodes; "
+		"all else is still looked up on this host",
+		0},
 	{},
 };
 
