@@ -130,7 +130,7 @@ static unsigned try_static_devices(
 
 /*
  * The relays are not kept from their devices by one that cannot be opened: that is waited for, like
- * one that is lost later. But if none can be opened, something is wrong with the host or its
+ * one that is lost later. But if all of them fail, something is wrong with the host or its
  * configuration.
  */
 static int attach_static_devices(struct forwarder *forwarder, struct err *err)
