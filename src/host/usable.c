@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -147,7 +148,15 @@ static bool is_open_here(const char *path)
 	return found;
 }
 
-/* Opens and closes the file through which processes get the device. */
+/* The file through which processes get the functions of a group. */
+static void find_group_file(const char *dev, int group, char ret_path[static PATH_MAX])
+{
+	snprintf(ret_path, PATH_MAX, "%s/vfio/noiommu-%d", dev, group);
+	if (access(ret_path, F_OK) < 0)
+		snprintf(ret_path, PATH_MAX, "%s/vfio/%d", dev, group);
+}
+
+/* Opens and closes the file. */
 static int check_file(const char *path, const char *text, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -226,13 +235,13 @@ static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr 
 			"has started with virtual ones; restart it with hugepages",
 			text);
 	if (group < 0)
-		return 0; /* bound without an IOMMU group: VFIO's no-IOMMU mode */
+		return 0; /* just unbound: in the no-IOMMU mode, too, the kernel makes one */
 	if (find_host_member(sysfs, group, member, driver))
 		return err_set(err, EBUSY,
 			"device %s shares its IOMMU group %d with %s, which the host's driver %s "
 			"uses; " BIND_REMEDY,
 			text, group, member, driver, member);
-	snprintf(path, sizeof(path), "%s/vfio/%d", dev, group);
+	find_group_file(dev, group, path);
 	int r = check_file(path, text, err);
 	if (r == 0)
 		r = check_token(sysfs, addr, text, use, err);

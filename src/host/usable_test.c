@@ -29,9 +29,9 @@ static int remove_tree(void **state)
 }
 
 /* Checks what is said of a function; the device files are in the tree too. */
-static void assert_said(const char *addr_text, int expected, const char *words)
+static void assert_said_to(
+	struct host_use use, const char *addr_text, int expected, const char *words)
 {
-	const struct host_use use = {0};
 	struct pci_addr addr;
 	struct err err = {""};
 
@@ -39,6 +39,11 @@ static void assert_said(const char *addr_text, int expected, const char *words)
 	assert_int_equal(host_pci_usable(fs.root, fs.root, &addr, &use, &err), expected);
 	if (!strstr(err.text, words))
 		fail_msg("\"%s\" does not say \"%s\"", err.text, words);
+}
+
+static void assert_said(const char *addr_text, int expected, const char *words)
+{
+	assert_said_to((struct host_use){0}, addr_text, expected, words);
 }
 
 static void drivers_are_told(void **state)
@@ -60,7 +65,6 @@ static void a_missing_token_is_told(void **state)
 {
 	const struct host_use use = {.vf_token = true};
 	struct pci_addr addr;
-	struct err err = {""};
 
 	fake_sysfs_set(&fs, "vfio/21", "%s", "");
 	assert_said("0000:05:08.1", 0, "");
@@ -69,9 +73,8 @@ static void a_missing_token_is_told(void **state)
 	fake_sysfs_vf(&fs, "0000:06:00.0", "0000:06:08.1", 0);
 	fake_sysfs_set(&fs, "vfio/31", "%s", "");
 	assert_said("0000:06:08.1", -EACCES, "VIRTIOFWD_VFIO_VF_TOKEN");
+	assert_said_to(use, "0000:06:08.1", 0, "");
 	assert_int_equal(pci_addr_parse("0000:06:08.1", &addr), 0);
-	if (host_pci_usable(fs.root, fs.root, &addr, &use, &err) != 0)
-		fail_msg("%s", err.text);
 	assert_true(host_pci_wants_vf_token(fs.root, &addr));
 	assert_int_equal(pci_addr_parse("0000:05:08.1", &addr), 0);
 	assert_false(host_pci_wants_vf_token(fs.root, &addr));
@@ -94,6 +97,17 @@ static void no_iommu_mode_needs_physical_addresses(void **state)
 	fake_sysfs_set(&fs, mode, "N\n");
 	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");
 	assert_true(host_needs_physical_addresses(fs.root));
+}
+
+/* The kernel makes a group for the VF, and names its file otherwise. */
+static void no_iommu_mode_has_files_of_its_own(void **state)
+{
+	const struct host_use use = {.physical_addresses = true};
+
+	fake_sysfs_set(&fs, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+	assert_said_to(use, "0000:05:08.1", -ENOENT, "/vfio/21 cannot be opened");
+	fake_sysfs_set(&fs, "vfio/noiommu-21", "%s", "");
+	assert_said_to(use, "0000:05:08.1", 0, "");
 }
 
 static void assert_interrupts(const char *addr_text, unsigned expected)
@@ -154,6 +168,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_missing_token_is_told, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(
 			no_iommu_mode_needs_physical_addresses, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(
+			no_iommu_mode_has_files_of_its_own, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(interrupts_are_counted, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(
 			interrupts_depend_on_the_driver, make_tree, remove_tree),
