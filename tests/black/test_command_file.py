@@ -94,17 +94,12 @@ def test_refused_files(forwarder):
     os.unlink(command_file)
 
     other.write_text("add_port vf3\n")
-    link = command_file.with_name("link")
-    link.symlink_to("other")
-    os.rename(link, command_file)
-    forwarder.says("vio_cmd is left alone: it is a symbolic link")
-    os.unlink(command_file)
-
-    pipe = command_file.with_name("pipe")
-    os.mkfifo(pipe)
-    os.rename(pipe, command_file)
-    forwarder.says("vio_cmd is left alone: it is no regular file")
-    os.unlink(command_file)
+    for create, reason in ((lambda: command_file.symlink_to("other"), "it is a symbolic link"),
+                           (lambda: os.link(other, command_file), "it has a second name"),
+                           (lambda: os.mkfifo(command_file), "it is no regular file")):
+        create()
+        forwarder.says(f"vio_cmd is left alone: {reason}")
+        os.unlink(command_file)
 
     assert "add_port vf3" not in forwarder.output.text
     forwarder.command("add_port vf3\n")

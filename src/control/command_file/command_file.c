@@ -196,6 +196,18 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/*
+ * A file that has just been created is taken once it has been written. Links, directories and FIFOs
+ * are not written.
+ */
+static bool is_to_be_written(const struct command_file *file)
+{
+	struct stat status;
+
+	return fstatat(file->directory_fd, file->name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       (S_ISREG(status.st_mode) && status.st_nlink == 1);
+}
+
 static int on_directory(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct command_file *file = userdata;
@@ -203,7 +215,8 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 	if (event->mask & IN_IGNORED)
 		log_error("%s: its directory is gone; no more commands are taken", file->path);
 	else if ((event->mask & IN_Q_OVERFLOW) ||
-		 (event->len > 0 && !strcmp(event->name, file->name)))
+		 (event->len > 0 && !strcmp(event->name, file->name) &&
+			 !((event->mask & IN_CREATE) && is_to_be_written(file))))
 		return sd_event_source_set_enabled(file->turn, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -246,7 +259,7 @@ int command_file_new(struct command_file **ret_file, sd_event *event,
 	if (r < 0)
 		goto failed;
 	r = sd_event_add_inotify_fd(event, &file->watch, file->directory_fd,
-		IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
+		IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO, on_directory, file);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &file->turn, on_turn, file);
 	if (r < 0) {
