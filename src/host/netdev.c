@@ -196,8 +196,9 @@ int host_vf_from_netdev(
 	if (!sysfs_exists(NETDEV, sysfs, netdev)) {
 		if (host_name_find(sysfs, netdev, &addr) < 0)
 			return err_set(err, ENODEV,
-				"there is no interface %s (yet); a VF that was bound to vfio-pci "
-				"by others is named by its representor or its PCI address",
+				"there is no interface %s (yet); a VF that others have bound to "
+				"vfio-pci is named by its representor, or once vio4wd vf has "
+				"unbound and bound it",
 				netdev);
 	} else if (sysfs_link_pci(&addr, NETDEV "/device/physfn", sysfs, netdev) < 0) {
 		return representor_vf(sysfs, netdev, ret_vf, err);
@@ -208,8 +209,8 @@ int host_vf_from_netdev(
 		pci_addr_format(&other, other_text);
 		return err_set(err, EEXIST,
 			"interface %s is VF %s, but VF %s, which is bound, was %s before; name "
-			"them by representors or PCI addresses",
-			netdev, text, other_text, netdev);
+			"them by representors, or give interface %s another name",
+			netdev, text, other_text, netdev, netdev);
 	}
 	r = host_vf_from_pci(sysfs, &addr, ret_vf, err);
 	return r < 0 ? err_prefix(err, r, "interface %s", netdev) : 0;

@@ -77,7 +77,7 @@ def test_commands(forwarder):
     forwarder.command("del_port vf3\n")
     forwarder.says(f"del_port vf3: {VF} is not attached to this relay")
     forwarder.command("add_port nosuch0\n")
-    forwarder.says("there is no interface nosuch0 (yet); a VF that was bound to vfio-pci by others is")
+    forwarder.says("there is no interface nosuch0 (yet); a VF that others have bound to vfio-pci is")
     forwarder.command("add_port vf3\nreboot\n")
     forwarder.says("nothing is done: line 2")
     assert forwarder.output.text.count("add_port vf3:") == 1
