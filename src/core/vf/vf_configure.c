@@ -106,6 +106,8 @@ static unsigned possible_mtu(const struct rte_eth_dev_info *info, unsigned wante
 
 int vf_refused(struct err *err, int r, const struct vf *vf, const char *what, const char *said)
 {
+	if (r > 0)
+		r = -EIO;
 	return err_set(err, -r, "device %s: cannot be %s: %s%s%s%s", vf->name, what, strerror(-r),
 		said[0] ? " (" : "", said, said[0] ? ")" : "");
 }
@@ -126,7 +128,7 @@ static int set_mtu(
 	int r = vf->bond ? 0 : rte_eth_dev_set_mtu(vf->port, mtu);
 	const char *said = dpdk_log_capture_end();
 	if (r != 0 && r != -ENOTSUP) {
-		vf_refused(err, r, vf, what, said);
+		r = vf_refused(err, r, vf, what, said);
 		if (mtu > RTE_ETHER_MTU)
 			return r;
 		log_of_vf(LOG_WARNING, vf, "%s; it keeps its own", err->text);
@@ -246,10 +248,7 @@ static int set_up_queues(const struct vf *vf, struct err *err)
 		hugepages_missing(DEVICE_MEMORY_BYTES, vf->pool_node, err);
 		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
 	}
-	if (r != 0)
-		return err_set(
-			err, -r, "device %s: queues cannot be set up: %s", vf->name, strerror(-r));
-	return 0;
+	return r == 0 ? 0 : vf_refused(err, r, vf, "given queues", "");
 }
 
 int vf_configure(struct vf *vf, const struct vf_options *options, const struct vf_wish *wish,

@@ -26,7 +26,8 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 	struct err *err);
 
 /*
- * Fills in err: the device "cannot be" `what`, for the driver has returned r. `said` is DPDK's
- * message about that, or "". Returns r.
+ * Fills in err: the device "cannot be" `what`, for the driver has returned r, which is not 0.
+ * `said` is DPDK's message about that, or "". Returns r, or -EIO for a positive r, which no driver
+ * should return.
  */
 int vf_refused(struct err *err, int r, const struct vf *vf, const char *what, const char *said);

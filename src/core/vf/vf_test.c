@@ -271,6 +271,13 @@ static void an_mtu_that_cannot_be_set_is_not_believed(void **state)
 			"MTU of 1500",
 			"8/1/9000", "8/1/9000", "8/1/1500"),
 		1500);
+	driver.mtu_error = EINVAL; /* no driver should return it like that */
+	assert_int_equal(
+		OPENS(0,
+			"cannot be given an MTU of 9000: Input/output error; it is used with an "
+			"MTU of 1500",
+			"8/1/9000", "8/1/9000", "8/1/1500"),
+		1500);
 	driver.mtu_error = -ENOTSUP; /* it has no function for that */
 	assert_int_equal(OPENS(0, "", "8/1/9000"), 9000);
 }
