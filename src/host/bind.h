@@ -35,7 +35,8 @@ int host_bind_device(
  * Parses a list in the form of VIRTIOFWD_BIND_VFIO_PCI: "ens3,0000:01:02.3,01:02.4,ens4:16". A PF's
  * interface means all its VFs, with ":n" the first n; a VF's representor means that VF. So does a
  * VF's own interface, also after it has gone because the VF was bound (host/names.h). The caller
- * frees *ret_addrs. -EINVAL for a bad list, -ENODEV for an interface or a VF that does not exist.
+ * frees *ret_addrs. -EINVAL for a bad list, -ENODEV for an interface or a VF that does not exist,
+ * -EEXIST for an interface whose name a bound VF had before; or -ENOMEM.
  */
 int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_addrs,
 	unsigned *ret_n, struct err *err);

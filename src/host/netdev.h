@@ -27,6 +27,7 @@ bool host_netdev_is_representor(const char *sysfs, const char *netdev);
  *
  * - -ENODEV: the interface or its VF does not exist (yet); try again when the host changes
  * - -EINVAL: the interface does not stand for a VF of this host, or the name is not valid
+ * - -EEXIST: the name is ambiguous: it is a VF's, and another VF, which is bound, had it before
  */
 int host_vf_from_netdev(
 	const char *sysfs, const char *netdev, struct host_vf *ret_vf, struct err *err);
