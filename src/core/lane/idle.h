@@ -20,8 +20,8 @@
 #define IDLE_EVENTS_MAX 16 /* at once; others come with the next call */
 
 struct idle {
-	int epoll_fd;
-	int wake_fd; /* eventfd */
+	int epoll_fd; /* the worker's; another one after idle_reset() */
+	int wake_fd;  /* eventfd; constant */
 };
 
 /*

@@ -8,8 +8,8 @@
  * n, and sends on the device's transmit queue s.
  *
  * A lane belongs to the one worker whose plan holds it; in no plan, it belongs to the control
- * thread (workers.h moves it between them). Any thread may read the counters at any time;
- * everything else only the owner may touch, except as noted.
+ * thread (workers.h moves it between them). Any thread except a worker may read the counters at any
+ * time; everything else only the owner may touch, except as noted.
  */
 
 #include <assert.h>
@@ -124,8 +124,9 @@ void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *di
 
 /*
  * Passes on what it can of one burst. Returns how many packets were received plus how many were
- * sent, or segments of a packet; FULL_BURST at least if that was ended by bytes or descriptors; 1
- * if there was work without such a result; 0: idle. The owner.
+ * sent, or segments of a packet; FULL_BURST at least if that was ended by bytes or descriptors.
+ * Otherwise 0: idle. If there was only work without such a result, vf_to_vm_poll() returns 1, and
+ * vm_to_vf_poll() 0. The owner.
  */
 unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);

@@ -74,8 +74,8 @@ struct worker {
 	/* One is published, the other is for the control thread to write. */
 	struct plan plans[2];
 	struct cpu_keeper keeper; /* the control thread's own */
+	struct idle idle;         /* idle.h says what is the worker's */
 	/* Constant. */
-	struct idle idle;
 	unsigned idle_latency_us; /* 0: nothing ever dozes */
 	struct epoch *epoch;
 	unsigned index; /* in the table of workers; also its reader number in the epoch */

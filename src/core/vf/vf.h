@@ -64,7 +64,6 @@ struct vf {
 	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	bool hears_one;     /* a bond that receives from one member at a time */
-	unsigned n_strayed; /* so many times in a row that member did not have the bond's MAC */
 	bool sends_singly;  /* only one packet may be given to it at a time */
 	uint16_t port;      /* DPDK's port number */
 	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
@@ -81,7 +80,10 @@ struct vf {
 	bool chains;              /* it takes packets of several segments */
 	uint16_t lend_max;        /* segments per queue that may be lent at a time */
 	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
-	struct rte_mempool *old_pool;    /* owned; the pool before, while its packets may be out */
+	struct rte_mempool *old_pool; /* owned; the pool before, while its packets may be out */
+	/* No lane's, and not constant. */
+	unsigned
+		n_strayed; /* so many times in a row the member heard did not have the bond's MAC */
 	struct device_counters counters; /* as vf_read_counters() last found them */
 	struct device_counters gone;     /* what members that are away had counted of them */
 	struct log_limit spread_limit;   /* VMs decide how often the RSS table is laid out */
