@@ -17,7 +17,8 @@ struct host_hugepages {
  * Describes the pages of the hugetlbfs mount `dir`, for a DPDK program that is yet to be started:
  * it has what is reserved for the mount (min_size=), and removes the files that ended DPDK programs
  * have left there. Files that this process cannot open are not counted as left. Of the mount's
- * reserve, files that have no name any more or are in folders may have taken some.
+ * reserve, files that have no name any more or are in folders may have taken some. Locks the files
+ * for a moment: a DPDK program that starts in that moment leaves them where they are.
  */
 void host_hugepages_of_mount(struct host_hugepages *pages, const char *dir);
 

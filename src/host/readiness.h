@@ -4,7 +4,9 @@
 /*
  * Whether a host has what a configuration of the daemon needs. Each thing checked yields a finding,
  * with the remedy if it is not as it should be. `sysfs` is the root of the sysfs tree ("/sys"),
- * `dev` that of the device files ("/dev"). Nothing here changes anything or blocks.
+ * `dev` that of the device files ("/dev"). Nothing here changes anything, but a daemon that starts
+ * at the same moment may be disturbed: see host_pci_usable() and host_hugepages_of_mount(). Only
+ * host_check_socket_dir() may block, while groups are looked up.
  */
 
 #include <stdbool.h>

@@ -70,6 +70,7 @@ bool host_pci_wants_vf_token(const char *sysfs, const struct pci_addr *addr);
  * - another errno: the file of its IOMMU group cannot be opened
  *
  * `sysfs` and `dev` are the roots of the trees ("/sys", "/dev"). Changes nothing, does not block.
+ * Opens the file of the IOMMU group for a moment, in which no other process can open it.
  */
 int host_pci_usable(const char *sysfs, const char *dev, const struct pci_addr *addr,
 	const struct host_use *use, struct err *err);
