@@ -16,11 +16,13 @@ from lib.paths import build_dir
 from lib.peer import attach, detach
 from lib.proc import memory_kib, wait_until
 from lib.vhostuser import Frontend, Request
+from lib.virtqueue import Memory
 from lib.wire import ADD, OK, UPDATE, Daemon
 
 FRAME = raw_frame(bytes(1486))
 REFUSED = raw_frame(bytes(1486), 0x88b6)  # see choosy.c
 PACKETS = 20
+AF_PACKET_FRAMES = 512  # in the rings of a device of AF_PACKET by default
 ROUNDS = 4
 
 
@@ -263,6 +265,38 @@ def test_unlike_members_come_back(workdir, stack, host, taps):
         wait_for(f"device {device} is back")
     assert "does not take member" not in daemon.output.text
     assert "has less than before" not in daemon.output.text
+
+
+@pytest.mark.silent_wire
+@pytest.mark.parametrize("bond", [False, True], ids=["single", "bond"])
+def test_wire_that_is_too_slow(workdir, stack, wire, host, bond):
+    """A device of AF_PACKET whose wire takes a frame every 1.5 s is full. Its VM waits; the other VM of
+    the same worker does not notice, and the first one can leave."""
+    slow, fast = (Veth(wire, host, inner=inner) for inner in ("slow", "fast"))
+    slow.throttle("8kbit", burst="2kb")
+    daemon = stack.enter_context(Daemon(workdir, netns=host))
+    device = f"net_af_packet0,iface={slow.outer},qdisc_bypass=0"
+    if bond:
+        daemon.done(ADD, virtio_id=0, device=[device, "net_null0"], name="net_bonding0", mode=1)
+    else:
+        daemon.done(ADD, virtio_id=0, device=[device])
+    daemon.done(ADD, virtio_id=1, device=[f"net_af_packet1,iface={fast.outer}"])
+    waiting, other = (stack.enter_context(Frontend(daemon.socket(relay), queue_size=1024,
+                                                   memory=Memory((16 << 20,)))).start()
+                      for relay in range(2))
+    for relay in range(2):
+        daemon.wait_vm(relay)
+    for _ in range(AF_PACKET_FRAMES + 200):
+        waiting.send(FRAME)
+    wait_until(lambda: daemon.stats()["vm_to_vf"]["pkts_tx_to_vf"] >= AF_PACKET_FRAMES, 10, "the device is full")
+    with PacketSocket(wire.name, fast.inner) as far_end:
+        for _ in range(PACKETS):
+            other.send(FRAME)
+            assert far_end.wait_frames(1, ETHERTYPE) == [FRAME]
+    waiting.reclaim()
+    assert waiting.under_way() > 100
+    waiting.close()
+    daemon.wait_vm(0, attached=False, timeout=5)
 
 
 def test_announcement_waits_for_another_device(workdir, stack):

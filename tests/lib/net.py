@@ -98,5 +98,10 @@ class Veth:
         if address:
             wire.ip("addr", "add", address, "dev", inner)
 
+    def throttle(self, rate, burst):
+        """Lets the daemon's end send no faster; 10 MB wait. AF_PACKET: with qdisc_bypass=0 only."""
+        self.host.run(["tc", "qdisc", "add", "dev", self.outer, "root", "tbf", "rate", rate,
+                       "burst", burst, "limit", "10mb"])
+
     def set_link(self, up):
         self.wire.ip("link", "set", self.inner, "up" if up else "down")

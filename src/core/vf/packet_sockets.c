@@ -2,6 +2,7 @@
 #include "core/vf/packet_sockets.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -46,4 +47,17 @@ unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds,
 		if (!contains(before, now.fds[i]))
 			ret_fds[n++] = now.fds[i];
 	return n;
+}
+
+/* poll() by another name: as glibc declares it, the compiler believes that it does not read `fds`.
+ */
+int packet_sockets_poll(struct pollfd *fds, nfds_t n, int timeout_ms) __asm__("poll");
+
+int packet_sockets_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	const struct timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L}, none = {0};
+
+	if (timeout_ms >= 0)
+		return ppoll(fds, n, &limit, NULL);
+	return ppoll(fds, n, n == 1 && is_packet_socket(fds->fd) ? &none : NULL, NULL);
 }

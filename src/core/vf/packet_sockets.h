@@ -2,9 +2,14 @@
 #pragma once
 
 /*
- * The AF_PACKET sockets by which drivers without interrupts receive from the kernel. The drivers do
- * not say which descriptors these are, but a sleeping worker can wait for them like any other. They
- * are found among the process's open descriptors.
+ * The AF_PACKET sockets by which drivers without interrupts exchange packets with the kernel. The
+ * drivers do not say which descriptors these are, but a sleeping worker can wait for them like any
+ * other. They are found among the process's open descriptors.
+ *
+ * If such a driver finds its transmit ring full, it calls poll() without a time limit, and the
+ * worker would sleep until the wire has taken 100 KB or so. So the program defines poll(), which
+ * replaces the C library's for all libraries too and does not wait for these sockets: the device
+ * takes nothing then, as any other that is full.
  *
  * Control thread: it is the only one that opens devices.
  */
