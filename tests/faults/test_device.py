@@ -299,6 +299,21 @@ def test_wire_that_is_too_slow(workdir, stack, wire, host, bond):
     daemon.wait_vm(0, attached=False, timeout=5)
 
 
+@pytest.mark.silent_wire
+def test_burst_that_a_socket_does_not_take_at_once(workdir, stack, wire, host, veth):
+    """A VM sends to a device of AF_PACKET more than fits into the send buffer of its socket, and then
+    nothing. All of it arrives."""
+    veth.throttle("10mbit", burst="4kb")
+    daemon = stack.enter_context(Daemon(workdir, netns=host))
+    daemon.done(ADD, virtio_id=0, device=[f"net_af_packet0,iface={veth.outer},qdisc_bypass=0"])
+    vm = stack.enter_context(Frontend(daemon.socket(), queue_size=1024, memory=Memory((16 << 20,)))).start()
+    daemon.wait_vm()
+    with PacketSocket(wire.name, veth.inner) as far_end:
+        for _ in range(AF_PACKET_FRAMES):
+            vm.send(FRAME)
+        far_end.wait_frames(AF_PACKET_FRAMES, ETHERTYPE)
+
+
 def test_announcement_waits_for_another_device(workdir, stack):
     """A VM that has migrated here while its device was away is announced by the one that is attached
     instead."""

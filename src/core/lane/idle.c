@@ -95,7 +95,8 @@ bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane)
 
 	if (!is_kicked(lane))
 		return false;
-	return vf == NULL || (lane->inbox.n == 0 && lane->lender.n_out == 0 && !vf->needs_polling);
+	return vf == NULL || (lane->inbox.n == 0 && lane->lender.n_out == 0 && !lane->to_push &&
+				     !vf->needs_polling);
 }
 
 void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)

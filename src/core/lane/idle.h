@@ -38,8 +38,8 @@ void idle_wake(struct idle *idle);
 
 /*
  * True if this lane's source could wake a sleeping worker. False while packets wait for room
- * elsewhere, while the device has still to send what was lent, and if the device's own protocol has
- * to be kept going.
+ * elsewhere, while the device has still to send what was lent or its sockets to take what it was
+ * given, and if the device's own protocol has to be kept going.
  */
 bool idle_vf_to_vm_can_wake(const struct vf_to_vm *lane);
 bool idle_vm_to_vf_can_wake(const struct vm_to_vf *lane);

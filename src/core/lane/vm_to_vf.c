@@ -13,6 +13,7 @@
 #include "core/lane/lane.h"
 #include "core/lane/refusals.h"
 #include "core/packet/offload.h"
+#include "core/vf/packet_sockets.h"
 #include "core/vf/port.h"
 #include "core/vf/vf.h"
 
@@ -482,9 +483,12 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 		fill_inbox(lane, &account);
 	if (inbox->n > 0) {
 		send_inbox(lane, &account);
+		lane->to_push = vf->n_sockets > 0;
 	} else if (account.received.packets == 0) {
 		if (vf->needs_polling)
 			rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
+		if (lane->to_push)
+			lane->to_push = packet_sockets_push(vf->sockets, vf->n_sockets);
 		return 0;
 	}
 	if (unlikely(inbox->n > 0)) {

@@ -2,6 +2,7 @@
 #include "core/vf/packet_sockets.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -47,6 +48,17 @@ unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds,
 		if (!contains(before, now.fds[i]))
 			ret_fds[n++] = now.fds[i];
 	return n;
+}
+
+bool packet_sockets_push(const int *fds, unsigned n)
+{
+	bool left = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		ssize_t r = send(fds[i], NULL, 0, MSG_DONTWAIT); /* 0: the ring is empty */
+		left |= r > 0 || (r < 0 && (errno == EAGAIN || errno == ENOBUFS));
+	}
+	return left;
 }
 
 /* poll() by another name: as glibc declares it, the compiler believes that it does not read `fds`.

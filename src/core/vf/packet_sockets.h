@@ -11,7 +11,7 @@
  * replaces the C library's for all libraries too and does not wait for these sockets: the device
  * takes nothing then, as any other that is full.
  *
- * Control thread: it is the only one that opens devices.
+ * Control thread, since it is the only one that opens devices, except as noted.
  */
 
 #include <stdbool.h>
@@ -28,3 +28,10 @@ void packet_sockets_list(struct packet_sockets *ret_sockets);
 
 /* Fills in those that are open now and were not open `before`, at most `max`. Returns how many. */
 unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds, unsigned max);
+
+/*
+ * Gives the kernel what the driver has put into the transmit rings of these sockets. The driver
+ * itself does so only when it is called with packets, and the kernel takes no more than a socket's
+ * send buffer holds. True if packets may be left. Any thread; does not block.
+ */
+bool packet_sockets_push(const int *fds, unsigned n);
