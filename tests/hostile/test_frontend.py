@@ -11,8 +11,8 @@ from lib.metrics import scrape, value
 from lib.packet_socket import ETHERTYPE, PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
-from lib.vhostuser import (F_EVENT_IDX, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE, P_NET_MTU, P_STATUS,
-                           Connection, Frontend, Request, u64)
+from lib.vhostuser import (F_EVENT_IDX, F_LOG_ALL, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE, P_NET_MTU,
+                           P_STATUS, Connection, Frontend, Request, u64)
 from lib.virtqueue import Memory
 from lib.wire import ADD, OK
 
@@ -261,6 +261,40 @@ def test_written_pages_are_logged(attach, wire_socket, packed):
         frontend.post(count=1)
     frontend.stop_log()
     assert_frames_pass(frontend, wire_socket, count=8)
+
+
+def test_queue_pair_whose_features_are_forgotten(attach, wire_socket, forwarder):
+    """QEMU 4.2 to 5.1 after a reconnection: it sends the features for each queue pair as it starts it, and
+    when a migration begins or ends, but for all pairs except the first it has forgotten them."""
+    frontend = attach(start=False, queue_pairs=2)
+    frontend.connect().negotiate().share_memory()
+
+    def forget(more=0):
+        frontend.tell(Request.SET_FEATURES, u64(F_PROTOCOL | more))
+
+    def assert_both_pairs_work():
+        for queue in (0, 1):
+            frontend.enable(1 - queue, False)
+            assert_frames_pass(frontend, wire_socket, count=8, queue=queue)
+            frontend.enable(1 - queue)
+
+    for queue in (0, 1):
+        if queue == 1:
+            forget()
+        frontend.post(queue)
+        frontend.start_ring(2 * queue)
+        frontend.start_ring(2 * queue + 1)
+        frontend.enable(queue)
+    forwarder.wait_vm(0)
+    assert_both_pairs_work()
+    frontend.start_log()
+    forget(F_LOG_ALL)
+    assert_both_pairs_work()
+    assert frontend.take_dirty()
+    frontend.stop_log()
+    forget()
+    assert_both_pairs_work()
+    assert not frontend.take_dirty()
 
 
 def test_runts_do_not_reach_the_device(attach, wire_socket, forwarder):

@@ -224,6 +224,7 @@ static int judge(struct gate_connection *connection, struct err *err)
 
 	if (r < 0)
 		return r;
+	gate_rules_complete_request(&connection->rules, &connection->message);
 	if (header->request == VHOST_USER_SET_VRING_CALL && connection->n_fds > 0)
 		keep_from_blocking(connection->fds[0]);
 	if (gate_rules_answered(header->request)) {

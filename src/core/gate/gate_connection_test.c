@@ -106,12 +106,43 @@ static void test_answer_completed(void **state)
 	close(log_fd);
 }
 
+/* QEMU 4.2 to 5.1 may have forgotten the features of all queue pairs except the first. */
+static void test_request_completed(void **state)
+{
+	struct bed *bed = *state;
+	const uint64_t log_all = 1ULL << 26, protocol = 1ULL << 30, version_1 = 1ULL << 32;
+	const uint64_t cases[][2] = {{protocol | log_all, protocol | version_1 | log_all},
+		{protocol, protocol | version_1}};
+	struct vhost_user_message heard = {0};
+	struct err err = {""};
+
+	bed->connection->rules.features = protocol | version_1;
+	bed->connection->rules.rings[0].started = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		vhost_user_send(bed->frontend, VHOST_USER_SET_FEATURES, 0, &cases[i][0],
+			sizeof(cases[i][0]), -1);
+		assert_int_equal(gate_connection_proceed(bed->connection, &err), 0);
+		assert_int_equal(recv(bed->library, &heard.header, sizeof(heard.header), 0),
+			sizeof(heard.header));
+		assert_int_equal(recv(bed->library, &heard.payload, sizeof(heard.payload), 0),
+			sizeof(heard.payload.number));
+		assert_int_equal(heard.payload.number, cases[i][1]);
+		vhost_user_send(bed->library, VHOST_USER_SET_FEATURES, VHOST_USER_REPLY,
+			&(uint64_t){0}, sizeof(uint64_t), -1);
+		assert_int_equal(gate_connection_proceed(bed->connection, &err), 0);
+	}
+	vhost_user_send(
+		bed->frontend, VHOST_USER_SET_FEATURES, 0, &version_1, sizeof(version_1), -1);
+	assert_int_equal(gate_connection_proceed(bed->connection, &err), -EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_request_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_answer_completed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_request_completed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "core/gate/gate_memory.h"
 
 #define F_LOG_ALL (1ULL << 26)
+#define F_PROTOCOL_FEATURES (1ULL << 30)
 #define F_PACKED (1ULL << VIRTIO_F_RING_PACKED)
 
 #define P_MQ (1ULL << 0)
@@ -134,8 +135,13 @@ static int check_set_features(struct gate_rules *rules, const struct vhost_user_
 {
 	uint64_t features = message->payload.number;
 
-	if (gate_rules_running(rules) && ((features ^ rules->features) & ~F_LOG_ALL) != 0)
-		return refuse(err, "features changed while rings run");
+	if (gate_rules_running(rules)) {
+		/* See gate_rules_complete_request(). */
+		if ((features & ~F_LOG_ALL) == F_PROTOCOL_FEATURES)
+			features |= rules->features & ~F_LOG_ALL;
+		if (((features ^ rules->features) & ~F_LOG_ALL) != 0)
+			return refuse(err, "features changed while rings run");
+	}
 	rules->features = features;
 	rules->featured = true;
 	return 0;
@@ -426,6 +432,12 @@ int gate_rules_check_answer(const struct vhost_user_message *answer, struct err 
 	const struct request *request = find_request(number);
 	return err_set(err, EPROTO, "%s: the vhost library refuses it",
 		request != NULL ? request->name : "unknown request");
+}
+
+void gate_rules_complete_request(const struct gate_rules *rules, struct vhost_user_message *message)
+{
+	if (message->header.request == VHOST_USER_SET_FEATURES)
+		message->payload.number = rules->features;
 }
 
 void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer)

@@ -67,6 +67,14 @@ struct gate_rules {
 int gate_rules_check(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, unsigned n_fds, struct err *err);
 
+/*
+ * Adds to a request that has been judged what the frontend leaves out. SET_FEATURES, while rings
+ * run: the device's virtio features, if it contains none. After a reconnection, QEMU 4.2 to 5.1
+ * still knows them for the first queue pair, but not for the others, which it starts later.
+ */
+void gate_rules_complete_request(
+	const struct gate_rules *rules, struct vhost_user_message *message);
+
 /* True if a request always has an answer of its own; others have one only if NEED_REPLY asks. */
 bool gate_rules_answered(uint32_t request);
 
