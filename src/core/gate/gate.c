@@ -13,7 +13,7 @@
 #define BACKLOG 128
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
-#define BANISH_MS 1000 /* until a guest that did harm may come back */
+#define BANISH_MS 1000 /* until a guest that did harm may come back, or is looked for again */
 #define SLOW_MS 1000   /* a closing that takes longer is told of */
 /*
  * The same for one that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as long
@@ -248,9 +248,15 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 		tell_of_memory(gate, &gate->connections[index]->rules);
 		return;
 	}
-	if (err.text[0] != '\0' && log_limit_pass(&gate->log_limit, LOG_WARNING))
-		log_gate_warning(gate,
-			"the VM is disconnected, its message breaks the protocol: %s", err.text);
+	if (err.text[0] != '\0') {
+		if (log_limit_pass(&gate->log_limit, LOG_WARNING))
+			log_gate_warning(gate,
+				"the VM is disconnected, its message breaks the protocol: %s",
+				err.text);
+		/* In server mode QEMU itself waits, and somebody else may come meanwhile. */
+		if (gate->options.client)
+			gate->closed_until_ms = gate_now_ms() + BANISH_MS;
+	}
 	end_connection(gate, index);
 }
 
