@@ -374,6 +374,31 @@ static void a_bound_vf_stays_its_rows(void **state)
 	assert_string_equal(bed->log, "");
 }
 
+/* A name of two VFs. That one of them is unbound is no event that causes a new look. */
+static void an_ambiguous_name_is_tried_again(void **state)
+{
+	struct bed *bed = *state;
+	struct pci_addr addr;
+
+	fake_sysfs_pci(&bed->fs, "0000:05:09.1", "vfio-pci", 9);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
+	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.1", NULL, NULL);
+	assert_int_equal(pci_addr_parse("0000:05:09.1", &addr), 0);
+	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	fake_sysfs_remove(&bed->fs, "class/net/eth9");
+	fake_sysfs_pci(&bed->fs, "0000:05:09.2", "igbvf", 10);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.2", 10);
+	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.2", NULL, NULL);
+	take(bed, true, INTERFACES(ROW("u9", "eth9", MARK)));
+	follow(bed, false);
+	assert_string_equal(bed->log, "");
+	expect_problem(bed, "eth9", "VF 0000:05:09.1, which is bound, was eth9 before", true);
+
+	fake_sysfs_remove(&bed->fs, "devices/pci0000:00/0000:05:09.1/driver");
+	follow(bed, false);
+	assert_string_equal(bed->log, "add 10 0000:05:09.2;");
+}
+
 /* A row that names its VF by address, and no relay: the relay is the VF's number. */
 static void a_vf_that_is_away_keeps_its_relay(void **state)
 {
@@ -466,6 +491,7 @@ int main(void)
 		IN_BED(a_row_waits_for_its_vf_and_keeps_it),
 		IN_BED(a_long_ident_is_cut_between_characters),
 		IN_BED(a_bound_vf_stays_its_rows),
+		IN_BED(an_ambiguous_name_is_tried_again),
 		IN_BED(a_vf_that_is_away_keeps_its_relay),
 		IN_BED(malformed_updates_are_refused),
 	};
