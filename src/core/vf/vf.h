@@ -82,8 +82,7 @@ struct vf {
 	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
 	struct rte_mempool *old_pool; /* owned; the pool before, while its packets may be out */
 	/* No lane's, and not constant. */
-	unsigned
-		n_strayed; /* so many times in a row the member heard did not have the bond's MAC */
+	unsigned n_strayed; /* times in a row that the member heard did not have the bond's MAC */
 	struct device_counters counters; /* as vf_read_counters() last found them */
 	struct device_counters gone;     /* what members that are away had counted of them */
 	struct log_limit spread_limit;   /* VMs decide how often the RSS table is laid out */
