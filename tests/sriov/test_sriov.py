@@ -107,6 +107,27 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     daemon.stop()
 
 
+def test_vf_token(nic_host, start_daemon):
+    """VFIO hands out the VFs of a PF that it has to nobody without the PF's token, which nobody knows
+    here."""
+    pf = nic_host.PFS[1]
+    sriov = "/sys/module/vfio_pci/parameters/enable_sriov"
+    nic_host.bind(pf, "vfio-pci")
+    try:
+        nic_host.run(f"echo Y >{sriov}; echo 1 >{SYSFS_PCI}/{pf}/sriov_numvfs")
+        vf = f"{pf[:8]}10.0"
+        assert nic_host.driver(vf) == "vfio-pci"
+        for options, words in (([], "VFIO wants a VF token then, but none is configured"),
+                               (["--vfio-vf-token=0"], "perhaps VIRTIOFWD_VFIO_VF_TOKEN is not")):
+            daemon = start_daemon(options=options)
+            with pytest.raises(AssertionError, match=words):
+                daemon.port_control("add", "--virtio-id=0", f"--pci-addr={vf}")
+            daemon.stop()
+    finally:
+        nic_host.run(f"echo 0 >{SYSFS_PCI}/{pf}/sriov_numvfs; echo N >{sriov}")
+        nic_host.bind(pf, "igb")
+
+
 def test_vf_comes_back_unbound(nic_host, start_daemon, start_vm):
     """A VF that was bound by hand is created anew, without a driver for DPDK: the log says so, and
     that it has to be bound."""
