@@ -139,7 +139,7 @@ static int make_event_loop(sd_event **ret_event, struct err *err)
 static void report_binding(void *userdata, const char *name, int r, const struct err *err)
 {
 	if (r < 0)
-		log_error("%s", err->text);
+		log_error("VIRTIOFWD_BIND_VFIO_PCI: %s", err->text);
 	else if (r > 0)
 		log_info("%s bound to " HOST_BIND_DRIVER, name);
 }

@@ -464,6 +464,8 @@ static void refuses(void **state)
 		{"VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
 			"-O ssl:192.0.2.1 --ovsdb-private-key=/key.pem",
 			"--ovsdb-sock: ", "--ovsdb-certificate"},
+		{"VIRTIOFWD_BIND_VFIO_PCI=ens3,ens4:x\n", "",
+			":1: VIRTIOFWD_BIND_VFIO_PCI: ", "\"ens4:x\" is neither a PCI address"},
 		{"FOO=1\n", "", ":1: ", "unknown variable 'FOO'"},
 	};
 

@@ -77,7 +77,7 @@ const struct config_option config_options[OPT_N] = {
 	[OPT_BIND_VFIO_PCI] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
-		.parse = value_text, AT(bind_vfio_pci),
+		.parse = value_bind_list, AT(bind_vfio_pci),
 		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
 		.detail = "A PF's network interface stands for all its VFs, with :n for the first n; a "
 			"VF's interface or representor stands for that VF.",

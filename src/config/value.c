@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/bind_list.h"
 #include "base/endpoints.h"
 #include "base/number.h"
 #include "config/config.h"
@@ -57,6 +58,21 @@ int value_bool(const struct config_option *option, const char *text, void *targe
 
 int value_text(const struct config_option *option, const char *text, void *target, struct err *err)
 {
+	return store(option, text, target, err);
+}
+
+int value_bind_list(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *rest = copy, *entry;
+	struct bind_entry ignored;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "out of memory");
+	while ((entry = bind_list_next(&rest)))
+		if (bind_entry_parse(entry, &ignored, err) < 0)
+			return -EINVAL;
 	return store(option, text, target, err);
 }
 

@@ -23,6 +23,7 @@ VALUE_PARSER(value_text);           /* char * */
 VALUE_PARSER(value_path);           /* char *, absolute, without '/' at its end */
 VALUE_PARSER(value_socket_pattern); /* char *, one %u */
 VALUE_PARSER(value_endpoint);       /* char *, an endpoint or a boolean: when_true or NULL */
+VALUE_PARSER(value_bind_list);      /* char *, see base/bind_list.h */
 VALUE_PARSER(value_vf_token);       /* char *, UUID */
 VALUE_PARSER(value_cpu_set);        /* struct cpu_set */
 VALUE_PARSER(value_cpu);            /* unsigned */

@@ -6,8 +6,8 @@
 #include <ifaddrs.h>
 #include <string.h>
 
+#include "base/bind_list.h"
 #include "base/log.h"
-#include "base/number.h"
 #include "host/names.h"
 #include "host/netdev.h"
 #include "host/pci.h"
@@ -247,71 +247,53 @@ static int append_vf(
 	return r < 0 ? r : append(array, &vf.addr, err);
 }
 
-static int append_netdev(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
+static int append_netdev(const char *sysfs, const struct bind_entry *entry,
+	struct addr_array *array, struct err *err)
 {
-	char *colon = strchr(entry, ':');
+	const char *netdev = entry->netdev;
+	const bool counted = entry->n_vfs > 0;
 	char text[PCI_ADDR_TEXT_SIZE];
 	struct pci_addr addr, other;
-	unsigned count = 0;
 
-	if (colon) {
-		*colon = '\0';
-		if (number_parse(colon + 1, 65535, &count) < 0 || count == 0)
-			return err_set(err, EINVAL,
-				"\"%s:%s\" is neither a PCI address nor an interface with a count "
-				"of VFs",
-				entry, colon + 1);
-	}
-	if (!sysfs_netdev_name_valid(entry))
-		return err_set(
-			err, EINVAL, "\"%s\" is neither a PCI address nor an interface", entry);
-	if (!sysfs_exists("%s/class/net/%s", sysfs, entry)) {
-		if (!colon && host_name_find(sysfs, entry, &addr) == 0)
+	if (!sysfs_exists("%s/class/net/%s", sysfs, netdev)) {
+		if (!counted && host_name_find(sysfs, netdev, &addr) == 0)
 			return append(array, &addr, err);
 		return err_set(err, ENODEV,
-			"there is no interface %s; ip link shows those there are", entry);
+			"there is no interface %s; ip link shows those there are", netdev);
 	}
-	if (host_netdev_is_representor(sysfs, entry)) {
-		if (colon)
+	if (host_netdev_is_representor(sysfs, netdev)) {
+		if (counted)
 			return err_set(err, EINVAL,
-				"%s is the representor of one VF: leave out the count, or name the "
-				"PF's interface",
-				entry);
-		return append_vf(sysfs, entry, array, err);
+				"%s is the representor of one VF: leave out the number, or name "
+				"the PF's interface",
+				netdev);
+		return append_vf(sysfs, netdev, array, err);
 	}
-	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, entry) < 0)
-		return err_set(err, EINVAL, "the interface %s is no PCI device's", entry);
-	if (!host_pci_is_pf(sysfs, &addr) && !colon &&
-		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, entry))
-		return append_vf(sysfs, entry, array, err);
-	if (!colon && host_name_find(sysfs, entry, &other) == 0) {
+	if (sysfs_link_pci(&addr, "%s/class/net/%s/device", sysfs, netdev) < 0)
+		return err_set(err, EINVAL, "the interface %s is no PCI device's", netdev);
+	if (!host_pci_is_pf(sysfs, &addr) && !counted &&
+		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, netdev))
+		return append_vf(sysfs, netdev, array, err);
+	if (!counted && host_name_find(sysfs, netdev, &other) == 0) {
 		pci_addr_format(&other, text);
 		return err_set(err, EEXIST,
 			"%s is a PF's interface, but VF %s, which is bound, had the name before: "
 			"use addresses, or %s:n for n VFs of the PF",
-			entry, text, entry);
+			netdev, text, netdev);
 	}
-	return append_vfs(sysfs, entry, &addr, count, array, err);
+	return append_vfs(sysfs, netdev, &addr, entry->n_vfs, array, err);
 }
 
-static int append_entry(const char *sysfs, char *entry, struct addr_array *array, struct err *err)
+static int append_entry(
+	const char *sysfs, const char *text, struct addr_array *array, struct err *err)
 {
-	struct pci_addr addr;
+	struct bind_entry entry;
+	int r = bind_entry_parse(text, &entry, err);
 
-	if (pci_addr_parse(entry, &addr) == 0)
-		return append(array, &addr, err);
-	return append_netdev(sysfs, entry, array, err);
-}
-
-/* The next entry of a list, without surrounding blanks; NULL at the end. Skips empty entries. */
-static char *next_entry(char **rest)
-{
-	char *entry;
-
-	do
-		entry = strsep(rest, ", \t\n");
-	while (entry && !*entry);
-	return entry;
+	if (r < 0)
+		return r;
+	return entry.is_pci ? append(array, &entry.addr, err)
+	                    : append_netdev(sysfs, &entry, array, err);
 }
 
 int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_addrs,
@@ -322,7 +304,7 @@ int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_a
 	char *rest = copy, *entry;
 	int r = copy ? 0 : err_set(err, ENOMEM, "out of memory");
 
-	while (r >= 0 && (entry = next_entry(&rest)))
+	while (r >= 0 && (entry = bind_list_next(&rest)))
 		r = append_entry(sysfs, entry, &array, err);
 	if (r < 0) {
 		free(array.addrs);
@@ -363,7 +345,7 @@ static void bind_list(const char *sysfs, const char *list, bind_one *one, host_b
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *entry;
 
-	while ((entry = next_entry(&rest)))
+	while ((entry = bind_list_next(&rest)))
 		bind_entry(sysfs, entry, one, report, userdata);
 }
 
@@ -384,7 +366,7 @@ bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr 
 	char *rest = copy, *entry;
 	bool found = false;
 
-	while (!found && (entry = next_entry(&rest))) {
+	while (!found && (entry = bind_list_next(&rest))) {
 		_cleanup_free_ struct pci_addr *addrs = NULL;
 		unsigned n = 0;
 

@@ -32,7 +32,7 @@ int host_bind_device(
 	const char *sysfs, const struct pci_addr *addr, const char *driver, struct err *err);
 
 /*
- * Parses a list in the form of VIRTIOFWD_BIND_VFIO_PCI: "ens3,0000:01:02.3,01:02.4,ens4:16". A PF's
+ * Finds the devices of a list in the form of VIRTIOFWD_BIND_VFIO_PCI (base/bind_list.h). A PF's
  * interface means all its VFs, with ":n" the first n; a VF's representor means that VF. So does a
  * VF's own interface, also after it has gone because the VF was bound (host/names.h). The caller
  * frees *ret_addrs. -EINVAL for a bad list, -ENODEV for an interface or a VF that does not exist,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/directory.h"
+#include "base/netdev_name.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -83,7 +84,7 @@ int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_a
 	struct host_vf vf;
 
 	write_link_path(path, sysfs, netdev);
-	if (!sysfs_netdev_name_valid(netdev) || !is_trusted(path) ||
+	if (!netdev_name_valid(netdev) || !is_trusted(path) ||
 		sysfs_link_pci(&addr, "%s", path) < 0 ||
 		host_vf_from_pci(sysfs, &addr, &vf, NULL) < 0 ||
 		host_pci_driver(sysfs, &addr, driver) < 0 || !host_driver_is_userspace(driver))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/netdev_name.h"
 #include "host/names.h"
 #include "host/port_name.h"
 #include "host/sysfs.h"
@@ -51,7 +52,7 @@ static void find_pfs(const char *sysfs, const char *switch_id, struct pf_set *re
 
 	ret_set->n = 0;
 	while (dir && (entry = readdir(dir))) {
-		if (!sysfs_netdev_name_valid(entry->d_name) ||
+		if (!netdev_name_valid(entry->d_name) ||
 			sysfs_link_pci(&addr, NETDEV "/device", sysfs, entry->d_name) < 0 ||
 			!host_pci_is_pf(sysfs, &addr))
 			continue;
@@ -191,7 +192,7 @@ int host_vf_from_netdev(
 	struct pci_addr addr, other;
 	int r;
 
-	if (!sysfs_netdev_name_valid(netdev))
+	if (!netdev_name_valid(netdev))
 		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
 	if (!sysfs_exists(NETDEV, sysfs, netdev)) {
 		if (host_name_find(sysfs, netdev, &addr) < 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/netdev_name.h"
 #include "base/number.h"
 #include "host/sysfs.h"
 
@@ -93,7 +94,7 @@ int host_pci_netdev(
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (sysfs_netdev_name_valid(entry->d_name) &&
+		if (netdev_name_valid(entry->d_name) &&
 			(!first || strcmp(entry->d_name, first) < 0))
 			first = strcpy(name, entry->d_name);
 	if (!first)

@@ -210,7 +210,7 @@ static void say_bound(void *userdata, const char *name, int r, const struct err 
 	const struct out *out = userdata;
 
 	if (r < 0)
-		say(out, HOST_MISSING, "%s", err->text);
+		say(out, HOST_MISSING, "VIRTIOFWD_BIND_VFIO_PCI: %s", err->text);
 	else
 		say(out, HOST_OK, "%s is bound to vfio-pci%s", name,
 			r > 0 ? " when the daemon starts" : "");

@@ -205,7 +205,7 @@ static void test_devices(void **state)
 	assert_found("0 devices: 0000:05:08.2 is bound to vfio-pci when the daemon starts");
 	assert_int_equal(device_id_parse("0000:05:08.4", &id, NULL), 0);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
-	assert_found("2 devices: 0000:05:08.4 is no PCI device");
+	assert_found("2 devices: VIRTIOFWD_BIND_VFIO_PCI: 0000:05:08.4 is no PCI device");
 	assert_not_found("device 0000:05:08.4");
 	fake_sysfs_pci(&fs, "0000:05:09.1", "igb_uio", 24);
 	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");
@@ -281,9 +281,10 @@ static void test_devices_to_bind(void **state)
 	fake_sysfs_netdev(&fs, "ens3", "0000:05:00.0", NULL, NULL);
 	fake_sysfs_pci(&fs, "0000:05:0a.1", "igbvf", -1);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
-	assert_found("2 devices: ens3 (0000:05:00.0) has 0 VFs; make them first");
-	assert_found("2 devices: there is no interface nosuch");
-	assert_found("2 devices: 0000:05:0a.1 has no IOMMU group");
+	assert_found("2 devices: VIRTIOFWD_BIND_VFIO_PCI: ens3 (0000:05:00.0) has 0 VFs; make them "
+		     "first");
+	assert_found("2 devices: VIRTIOFWD_BIND_VFIO_PCI: there is no interface nosuch");
+	assert_found("2 devices: VIRTIOFWD_BIND_VFIO_PCI: 0000:05:0a.1 has no IOMMU group");
 	assert_found("0 devices: 0000:05:08.1 is bound to vfio-pci\n");
 	assert_not_found("none is configured");
 
@@ -308,7 +309,8 @@ static void test_devices_that_only_root_binds(void **state)
 	assert_int_equal(setresuid(65534, 65534, 0), 0);
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_int_equal(setresuid(0, 0, 0), 0);
-	assert_found("2 devices: 0000:05:08.2: no permission to bind it to vfio-pci; run as root");
+	assert_found("2 devices: VIRTIOFWD_BIND_VFIO_PCI: 0000:05:08.2: no permission to bind it "
+		     "to vfio-pci; run as root");
 }
 
 /* A hugetlbfs in the tree, which only this process sees. Returns where it is. */

@@ -154,15 +154,3 @@ int sysfs_write(const char *text, const char *fmt, ...)
 		return -errno;
 	return 0;
 }
-
-bool sysfs_netdev_name_valid(const char *name)
-{
-	size_t length = strnlen(name, IFNAMSIZ);
-
-	if (length == 0 || length >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, ".."))
-		return false;
-	for (; *name; name++)
-		if (*name == '/' || *name == ':' || !isgraph((unsigned char)*name))
-			return false;
-	return true;
-}

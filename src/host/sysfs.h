@@ -54,6 +54,3 @@ int sysfs_may_write(const char *fmt, ...) _printf_(1, 2);
 
 /* Writes the whole text with a single write(), as attributes require. */
 int sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
-
-/* True for a name that the kernel accepts for an interface; such a name is safe in a path. */
-bool sysfs_netdev_name_valid(const char *name);

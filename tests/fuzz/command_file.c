@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The text of the command file. */
+#include "base/netdev_name.h"
 #include "control/command_file/commands.h"
 #include "fuzz.h"
-#include "host/sysfs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		lines += data[i] == '\n';
 	require(n <= lines);
 	for (unsigned i = 0; i < n; i++)
-		require(sysfs_netdev_name_valid(commands[i].netdev));
+		require(netdev_name_valid(commands[i].netdev));
 	free(commands);
 	return 0;
 }

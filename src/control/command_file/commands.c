@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "host/sysfs.h"
+#include "base/netdev_name.h"
 
 #define BLANKS " \t\r"
 
@@ -16,7 +16,7 @@ static int parse_line(char *line, struct command *ret_command)
 	if (!verb)
 		return 0;
 	netdev = strtok_r(NULL, BLANKS, &rest);
-	if (!netdev || strtok_r(NULL, BLANKS, &rest) || !sysfs_netdev_name_valid(netdev))
+	if (!netdev || strtok_r(NULL, BLANKS, &rest) || !netdev_name_valid(netdev))
 		return -EINVAL;
 	if (strcmp(verb, "add_port") != 0 && strcmp(verb, "del_port") != 0)
 		return -EINVAL;
