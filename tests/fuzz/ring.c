@@ -2,15 +2,16 @@
 /*
  * A driver that does anything at all with its memory and its rings, while the device takes packets
  * from them and gives packets to them. The input is a byte of options, a byte for the ring's size
- * (0: 32), and steps: a byte says which one (steps[]), followed by what the step reads. The guest's
- * regions are adjacent for the guest and apart for us, each exactly as long as it is, so that an
- * access outside is noticed. Whatever the driver does:
+ * (0: 32; bit 7: used buffers are held), and steps: a byte says which one (steps[]), followed by
+ * what the step reads. The guest's regions are adjacent for the guest and apart for us, each
+ * exactly as long as it is, so that an access outside is noticed. Whatever the driver does:
  *
  * - packets taken are whole, copied or lent, and every buffer of the pool is either in one of them
  *   or back;
  * - counters and the ring's position agree;
  * - the device writes only where it may (when taking, only to the used ring), nothing at all in a
- *   ring that is retired or whose position does not move, and all its writes are in the log.
+ *   ring that is retired or whose position does not move (except to show what was held), and all
+ * its writes are in the log.
  */
 #include "core/ring/ring.h"
 #include "core/ring/ring_loans.h"
@@ -24,6 +25,7 @@
 #define DATA_BYTES 0x4000
 #define PAGE_BYTES 4096
 #define GIVE_PAST (1 << 7)
+#define SIZE_HELD (1 << 7)
 #define LOG_BYTES 36           /* up to the highest address */
 #define PACKET_BYTES_MAX 65557 /* what an IP packet may have, with Ethernet and two tags */
 
@@ -104,6 +106,8 @@ static struct guest *guest_new(uint8_t options, uint8_t size)
 	guest->lender = (struct lender){.chains = true, .segments = true, .max = LOANS_MAX};
 	if (options & LENT)
 		ring->loans = ring_loans_new();
+	else if (size & SIZE_HELD)
+		ring->hold_cycles = UINT64_MAX;
 	if (options & LOGGED) {
 		guest->memory.log = calloc(1, LOG_BYTES);
 		guest->memory.log_bytes = LOG_BYTES;
@@ -236,7 +240,8 @@ static void check_turn(
 	require(!ring->packed || ring->next < ring->size);
 	require(ring_fault(was) == RING_SOUND || (!moved && done == 0));
 	require(ring->loans || moved == (done > 0));
-	if (!moved) {
+	require(ring->held.n == 0 || ring->held.n < ring->size / 4);
+	if (!moved && ring->held.n == was->held.n) {
 		for (unsigned i = 0; i < REGIONS_N; i++)
 			require(memcmp(guest->before[i], guest->memory.regions[i].host,
 					guest->memory.regions[i].bytes) == 0);
@@ -291,7 +296,7 @@ static void end_loans(struct guest *guest, struct input *input)
 	const struct ring was = guest->ring;
 
 	remember(guest);
-	ring_end_loans(&guest->ring, 0);
+	ring_end(&guest->ring, 0);
 	require(!guest->ring.loans || guest->ring.loans->unsent == (guest->lender.n_out > 0));
 	require(ring_fault(&was) == RING_SOUND || guest->ring.next == was.next);
 	check_writes(guest, guest->ring.packed ? DESC : USED);
@@ -378,9 +383,11 @@ static void give(struct guest *guest, struct input *input)
 /* On or off. */
 static void ask_to_notify(struct guest *guest, struct input *input)
 {
+	const bool shows = guest->ring.packed && guest->ring.held.n > 0;
+
 	remember(guest);
 	ring_ask_to_notify(&guest->ring, input_byte(input) & 1);
-	check_writes(guest, USED);
+	check_writes(guest, shows ? REGIONS_N : USED);
 }
 
 /* Reads how many buffers the pool has left. */

@@ -151,7 +151,7 @@ def offload():
 
 RING_WRITE, RING_DESCRIBE, RING_ENTRY, RING_OFFER, RING_TAKE, RING_GIVE, RING_NOTIFY = range(7)
 RING_SENT, RING_END = 8, 9
-RING_GIVE_PAST = 1 << 7
+RING_GIVE_PAST = RING_SIZE_HELD = 1 << 7
 RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED, RING_LENT = 1, 2, 4, 32, 64, 128
 NEXT, WRITABLE, INDIRECT = 1, 2, 4
 
@@ -205,6 +205,7 @@ def ring():
     for (kind, packed), (name, more) in itertools.product(kinds.items(), options.items()):
         for pieces, table in ((1, False), (2, False), (2, True), (4, True)):
             out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
+        out[f"send.{kind}{name}.held"] = ring_sender(packed | more, 1, False, RING_SIZE_HELD)
         for length, past in itertools.product((40, 512, 2048), (0, RING_GIVE_PAST)):
             out[f"receive.{kind}{name}.{length}.{past}"] = ring_receiver(packed | more, length, past)
         two = 226 if packed else 4  # descriptors

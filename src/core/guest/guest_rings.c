@@ -81,7 +81,7 @@ static void save_rings(struct guest *guest, struct guest_session *session)
 
 	for (uint64_t rest = session->usable; rest != 0; rest &= rest - 1) {
 		unsigned i = __builtin_ctzll(rest);
-		ring_end_loans(&session->rings[i], deadline);
+		ring_end(&session->rings[i], deadline);
 		uint16_t base = position(&session->rings[i]);
 		rte_vhost_set_vring_base(session->vid, i, base, base);
 	}
@@ -224,6 +224,12 @@ static void set_options(struct guest_session *session, unsigned i)
 	                             : sizeof(struct virtio_net_hdr);
 }
 
+/* In order, a burst is a single used descriptor already. Loans come back one by one. */
+static bool can_hold(const struct ring *ring, unsigned i)
+{
+	return is_transmit(i) && !ring->in_order && ring->loans == NULL;
+}
+
 /* False if the library does not have all parts of the ring, or its position makes no sense. */
 static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
 {
@@ -249,6 +255,8 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->starved.slots = 0;
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
+	ring->held.n = 0;
+	ring->hold_cycles = can_hold(ring, i) ? RING_HOLD_US * rte_get_tsc_hz() / 1000000 : 0;
 	return !ring->packed || ring->next < ring->size;
 }
 

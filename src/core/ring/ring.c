@@ -34,13 +34,21 @@ static bool await_end(const struct loan *loan, uint64_t deadline)
 	return true;
 }
 
-void ring_end_loans(struct ring *ring, uint64_t deadline)
+static void show_held(struct ring *ring)
+{
+	if (ring->held.n > 0 && ring_fault(ring) == RING_SOUND)
+		(ring->packed ? ring_packed_show_held : ring_split_show_held)(ring);
+}
+
+void ring_end(struct ring *ring, uint64_t deadline)
 {
 	struct ring_loans *loans = ring->loans;
 	bool sent = true;
 
-	if (loans == NULL)
+	if (loans == NULL) {
+		show_held(ring);
 		return;
+	}
 	const uint16_t n = loans->unsent ? LOANS_MAX : loans->n;
 	for (uint16_t i = 0; i < n; i++)
 		sent &= await_end(ring_loan(loans, i), deadline);
@@ -63,6 +71,8 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 
 void ring_ask_to_notify(struct ring *ring, bool on)
 {
+	if (on)
+		show_held(ring); /* the worker may not come back for a long time */
 	if (ring->packed)
 		ring_packed_ask_to_notify(ring, on);
 	else

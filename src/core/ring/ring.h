@@ -72,6 +72,7 @@ struct ring {
 	uint8_t header_bytes; /* in front of each packet */
 	int call_fd;          /* eventfd to interrupt the guest; negative: none */
 	int kick_fd;          /* eventfd of the guest's notifications; negative: none */
+	uint64_t hold_cycles; /* how long used buffers may be held; 0: not at all */
 	/* NULL: everything is copied. Otherwise they belong to whoever has the position. */
 	struct ring_loans *loans;
 
@@ -87,6 +88,18 @@ struct ring {
 	uint16_t called_at; /* `next` when we last considered calling the guest */
 	bool called;        /* we ever did */
 	bool past;          /* packets are written past the cache now (stores.h) */
+	/*
+	 * The buffers before the position that are written as used, but that the guest does not see
+	 * yet. The position's owner.
+	 */
+	struct {
+		uint64_t since; /* TSC */
+		uint16_t n;
+		/* Packed: the first of them, which is marked last. */
+		uint16_t number, id;
+		uint32_t bytes;
+		bool wrap;
+	} held;
 	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
 	atomic_flag giving;
 	/*
@@ -112,11 +125,11 @@ uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *l
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
 
 /*
- * Waits until the device has sent everything that was ever lent from the ring, at most until the
- * TSC reaches `deadline`, and gives all of it back to the guest; ring_loans_sent() tells whether
- * the device has sent everything. The vhost thread.
+ * Gives everything back to the guest: what is held, and all loans. Before that it waits until the
+ * device has sent everything that was ever lent from the ring, at most until the TSC reaches
+ * `deadline`; ring_loans_sent() tells whether it has. The vhost thread.
  */
-void ring_end_loans(struct ring *ring, uint64_t deadline);
+void ring_end(struct ring *ring, uint64_t deadline);
 
 /*
  * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
@@ -131,6 +144,12 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 #define RING_BURST 32
 
 /*
+ * How long the used buffers of full bursts from the guest may be held, so that it sees them
+ * together. A guest that waits for them waits no longer than it would for an interrupt.
+ */
+#define RING_HOLD_US 10
+
+/*
  * After this many bytes no other chain is taken. One may have 64 KiB, and a worker that copied 32
  * of them would be lost to its other lanes for as long as their rings have room.
  */
@@ -143,8 +162,8 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 #define RING_BURST_DESCRIPTORS 1024
 
 /*
- * Asks the guest to notify us of new buffers, or says that there is no need. The worker, or the
- * vhost thread while no worker may use the ring.
+ * Asks the guest to notify us of new buffers, which also ends the holding of used ones, or says
+ * that there is no need. The worker, or the vhost thread while no worker may use the ring.
  */
 void ring_ask_to_notify(struct ring *ring, bool on);
 

@@ -13,7 +13,8 @@
 #include "core/packet/offload.h"
 #include "core/ring/ring_internal.h"
 
-#define AHEAD 16 /* buffers */
+#define AHEAD 16     /* buffers */
+#define HELD_MAX 256 /* buffers; and no more than a quarter of the ring */
 
 static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, struct ring *ring)
 {
@@ -32,12 +33,48 @@ static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, str
 		ring_call(ring);
 }
 
-/* Gives buffers back to the guest, and calls it if it wants to hear of them. */
+/* Shows the guest what has been used, and calls it if it wants to hear of that. */
+static __rte_always_inline void show_used(const struct ring_kind *kind, struct ring *ring)
+{
+	kind->show_used(ring);
+	ring->held.n = 0;
+	call_if_wanted(kind, ring);
+}
+
+/* Gives buffers back to the guest at once. */
 static __rte_always_inline void give_back(
 	const struct ring_kind *kind, struct ring *ring, const struct used *used, uint16_t n)
 {
-	kind->give_back(ring, used, n);
-	call_if_wanted(kind, ring);
+	kind->write_used(ring, used, n);
+	show_used(kind, ring);
+}
+
+/* True if the guest need not see yet what is held: the last `n` buffers, and those before. */
+static __rte_always_inline bool can_wait(struct ring *ring, uint16_t n)
+{
+	const uint64_t now = rte_rdtsc();
+
+	if (ring->held.n == n)
+		ring->held.since = now;
+	return ring->held.n < RTE_MIN(HELD_MAX, ring->size / 4) &&
+	       now - ring->held.since < ring->hold_cycles;
+}
+
+/*
+ * Gives back what a burst from the guest has used. A guest that sends as fast as it can looks at
+ * the ring after each burst of its own, and whenever it sees something new there, it has to wait
+ * for a cache line from our CPU. So what full bursts have used is shown to it together: `may_hold`
+ * if this one was full, or empty.
+ */
+static __rte_always_inline void give_back_taken(const struct ring_kind *kind, struct ring *ring,
+	const struct used *used, uint16_t n, bool may_hold)
+{
+	if (n > 0) {
+		kind->write_used(ring, used, n);
+		ring->held.n += n;
+	}
+	if (ring->held.n > 0 && !(may_hold && ring->hold_cycles > 0 && can_wait(ring, n)))
+		show_used(kind, ring);
 }
 
 /*
@@ -150,7 +187,8 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	uint16_t n, struct burst_account *account)
 {
 	const uint64_t enough = account->received.bytes + RING_BURST_BYTES;
-	const unsigned enough_descriptors = account->descriptors + RING_BURST_DESCRIPTORS;
+	const unsigned before = account->descriptors;
+	const unsigned enough_descriptors = before + RING_BURST_DESCRIPTORS;
 	const uint32_t room = packet_room(pool);
 	struct simple buffers[RING_BURST];
 	struct used used[RING_BURST];
@@ -202,8 +240,9 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	}
 	if (lends)
 		note_taken(kind, ring, used, done);
-	else if (done > 0)
-		give_back(kind, ring, used, done);
+	else
+		give_back_taken(kind, ring, used, done,
+			(done == 0 || done == n) && account->descriptors == before);
 	return taken;
 }
 

@@ -15,7 +15,7 @@
  * taken next lies as many slots behind it as are out.
  *
  * Lent packets wait nowhere except in the device's own queue (lane.h). So once no worker may use
- * the rings, only the device still reads, and ring_end_loans() waits for it.
+ * the rings, only the device still reads, and ring_end() waits for it.
  */
 
 #include <rte_mbuf.h>

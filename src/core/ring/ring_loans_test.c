@@ -333,7 +333,7 @@ static void waits_for_the_device(void **state)
 	bench_send(bench, LONG, 1, 0);
 	assert_int_equal(bench_take(bench, 1), 1);
 	assert_int_equal(pthread_create(&device, NULL, send_late, bench->packets[0]), 0);
-	ring_end_loans(&bench->ring, UINT64_MAX);
+	ring_end(&bench->ring, UINT64_MAX);
 	assert_false(bench->ring.loans->unsent);
 	assert_int_equal(given_back(bench), 1);
 	pthread_join(device, NULL);
@@ -354,10 +354,10 @@ static void goes_on_without_the_device(void **state)
 		assert_int_equal(bench_take(bench, 3), 3);
 		struct rte_mbuf *stuck = bench->packets[2];
 		rte_pktmbuf_free_bulk(bench->packets, 2);
-		ring_end_loans(&bench->ring, rte_rdtsc());
+		ring_end(&bench->ring, rte_rdtsc());
 		assert_true(bench->ring.loans->unsent);
 		assert_int_equal(given_back(bench), 3);
-		ring_end_loans(&bench->ring, rte_rdtsc());
+		ring_end(&bench->ring, rte_rdtsc());
 		assert_false(ring_loans_sent(bench->ring.loans));
 		assert_false(ring_loans_free(bench->ring.loans));
 		for (unsigned i = 0; i < LOANS_MAX - 1; i++) {
@@ -372,7 +372,7 @@ static void goes_on_without_the_device(void **state)
 		assert_int_equal(bench_take(bench, 1), 1);
 		rte_pktmbuf_free(bench->packets[0]);
 		assert_true(ring_loans_sent(bench->ring.loans));
-		ring_end_loans(&bench->ring, rte_rdtsc());
+		ring_end(&bench->ring, rte_rdtsc());
 		assert_false(bench->ring.loans->unsent);
 		assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
 		bench_free(bench);
@@ -429,7 +429,7 @@ static void leaves_a_retired_ring_alone(void **state)
 	assert_int_equal(bench_take(bench, 1), 0);
 	assert_int_equal(ring_fault(&bench->ring), RING_INDEX);
 	rte_pktmbuf_free(packet);
-	ring_end_loans(&bench->ring, UINT64_MAX);
+	ring_end(&bench->ring, UINT64_MAX);
 	assert_false(bench->ring.loans->unsent);
 	assert_int_equal(given_back(bench), 0);
 	bench_free(bench);

@@ -157,6 +157,39 @@ static void goes_on_after_a_torn_burst(void **state)
 	bench_every_size(true, goes_on_after_torn_burst);
 }
 
+/*
+ * The same while used buffers were held: the next backend goes on behind them, and the driver gets
+ * them.
+ */
+static void goes_on_behind_held_buffers(void **state)
+{
+	struct bench *bench = bench_new_of(true, 128);
+	struct ring *ring = &bench->ring;
+	uint8_t *buffer;
+	uint32_t written;
+
+	ring->hold_cycles = UINT64_MAX;
+	for (unsigned round = 0; round < 300; round++) {
+		const unsigned n = 2 + round % 30;
+		for (unsigned i = 0; i < n; i++)
+			assert_true(bench_send(bench, 100, 1, i));
+		assert_int_equal(bench_take(bench, n), n);
+		rte_pktmbuf_free_bulk(bench->packets, n);
+		const uint16_t next = ring->next;
+		const bool wrap = ring->wrap;
+		assert_false(driver_take_used(&bench->driver, &buffer, &written));
+		ring->held.n = 0;
+		ring->next = (next + 1) % ring->size; /* any other place */
+		assert_true(ring_packed_find_position(ring));
+		assert_int_equal(ring->next, next);
+		assert_int_equal(ring->wrap, wrap);
+		for (unsigned i = 0; i < n; i++)
+			assert_true(driver_take_used(&bench->driver, &buffer, &written));
+		assert_false(driver_take_used(&bench->driver, &buffer, &written));
+	}
+	bench_free(bench);
+}
+
 /* The last buffer was a chain: the marks alone would have the ring go on inside it. */
 static void believes_the_end_of_a_chain(void **state)
 {
@@ -333,6 +366,7 @@ int main(void)
 		cmocka_unit_test(finds_the_position_of_a_packed_ring),
 		cmocka_unit_test(corrects_an_old_position_of_a_packed_ring),
 		cmocka_unit_test(goes_on_after_a_torn_burst),
+		cmocka_unit_test(goes_on_behind_held_buffers),
 		cmocka_unit_test(believes_the_end_of_a_chain),
 		cmocka_unit_test(leaves_a_ring_of_chains_alone),
 		cmocka_unit_test(finds_the_position_of_a_ring_in_order),

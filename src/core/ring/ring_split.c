@@ -95,7 +95,7 @@ static __rte_always_inline bool split_read_chain(
  * Logs pages only after everything in them has been written: a logged page may be copied at once
  * and counts as clean then.
  */
-static void log_used(const struct ring *ring, uint16_t n)
+static void log_elements(const struct ring *ring, uint16_t n)
 {
 	uint64_t gpa = guest_memory_gpa(ring->memory, ring->used);
 	const uint64_t element = sizeof(ring->used->ring[0]);
@@ -105,7 +105,6 @@ static void log_used(const struct ring *ring, uint16_t n)
 		guest_memory_log(ring->memory,
 			gpa + offsetof(struct vring_used, ring) + index * element, element);
 	}
-	guest_memory_log(ring->memory, gpa, sizeof(*ring->used));
 }
 
 /*
@@ -126,21 +125,28 @@ static __rte_always_inline bool split_wants_call(
 		 VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-static __rte_always_inline void split_give_back(
+static __rte_always_inline void split_write_used(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		uint16_t index = (ring->next + i) & (ring->size - 1);
 		ring->used->ring[index] = (struct vring_used_elem){used[i].id, used[i].bytes};
 	}
-	__atomic_store_n(&ring->used->idx, ring->next + n, __ATOMIC_RELEASE);
 	if (unlikely(ring->memory->log != NULL))
-		log_used(ring, n);
+		log_elements(ring, n);
 	ring->next += n;
 }
 
-static const struct ring_kind split = {
-	split_read_run, split_read_chain, split_has_buffer, split_give_back, split_wants_call};
+static __rte_always_inline void split_show_used(struct ring *ring)
+{
+	__atomic_store_n(&ring->used->idx, ring->next, __ATOMIC_RELEASE);
+	if (unlikely(ring->memory->log != NULL))
+		guest_memory_log(ring->memory, guest_memory_gpa(ring->memory, ring->used),
+			sizeof(*ring->used));
+}
+
+static const struct ring_kind split = {split_read_run, split_read_chain, split_has_buffer,
+	split_write_used, split_show_used, split_wants_call};
 
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
@@ -152,6 +158,11 @@ uint16_t ring_split_lend(struct ring *ring, struct rte_mempool *pool, struct len
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
 {
 	return burst_take(&split, ring, pool, true, lender, ret_packets, n, account);
+}
+
+void ring_split_show_held(struct ring *ring)
+{
+	show_used(&split, ring);
 }
 
 void ring_split_give_back_all(struct ring *ring)

@@ -481,6 +481,86 @@ static void calls_when_asked(void **state)
 	bench_every_size(true, calls_guest);
 }
 
+/* How many used buffers the guest sees and takes back. */
+static unsigned take_back(struct bench *bench)
+{
+	uint8_t *buffer;
+	uint32_t written;
+	unsigned n = 0;
+
+	while (driver_take_used(&bench->driver, &buffer, &written))
+		n++;
+	return n;
+}
+
+/* The device takes `n` packets of `sent`; returns how many buffers the guest sees used then. */
+static unsigned take_some(struct bench *bench, unsigned sent, unsigned pieces, uint16_t n)
+{
+	for (unsigned i = 0; i < sent; i++)
+		assert_true(bench_send(bench, 100, pieces, i));
+	uint16_t taken = bench_take(bench, n);
+	assert_int_equal(taken, n < sent ? n : sent);
+	rte_pktmbuf_free_bulk(bench->packets, taken);
+	return take_back(bench);
+}
+
+static void holds_used(bool packed, bool indirect)
+{
+	struct bench *bench = bench_new_of(packed, 128);
+	struct ring *ring = &bench->ring;
+
+	bench->driver.indirect = indirect;
+	ring->call_fd = eventfd(0, EFD_NONBLOCK);
+	call_after(ring, 0);
+	take_some(bench, 1, 1, RING_BURST); /* the first call comes in any case */
+	calls(bench);
+	ring->hold_cycles = UINT64_MAX;
+	for (unsigned round = 0; round < 50; round++) {
+		/* Up to a quarter of the ring; then the guest sees all of them, and is called. */
+		call_after(ring, round % 32);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		assert_int_equal(calls(bench), 0);
+		assert_int_equal(take_some(bench, 8, 1, 8), 32);
+		assert_int_equal(calls(bench), 1);
+		/* Until a burst is not full. An empty one is not enough, */
+		assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		assert_int_equal(take_some(bench, 0, 1, RING_BURST), 0);
+		assert_int_equal(take_some(bench, 3, 1, RING_BURST), 11);
+		/* unless it comes late. */
+		assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		ring->held.since = rte_rdtsc() - 1000000;
+		ring->hold_cycles = 1000000;
+		assert_int_equal(take_some(bench, 0, 1, RING_BURST), 8);
+		ring->hold_cycles = UINT64_MAX;
+		/* No buffers that take more descriptors than there are of them. */
+		assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		assert_int_equal(take_some(bench, 4, 2, 4), 12);
+		/* Not while the worker sleeps, and not beyond its use of the ring. */
+		assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		ring_ask_to_notify(ring, false);
+		assert_int_equal(take_back(bench), 0);
+		ring_ask_to_notify(ring, true);
+		assert_int_equal(take_back(bench), 8);
+		assert_int_equal(take_some(bench, 8, 1, 8), 0);
+		ring_end(ring, 0);
+		assert_int_equal(take_back(bench), 8);
+		ring_end(ring, 0);
+		assert_int_equal(take_back(bench), 0);
+		calls(bench);
+	}
+	close(ring->call_fd);
+	bench_free(bench);
+}
+
+/* What full bursts have used is shown together, but soon. */
+static void holds_what_full_bursts_used(void **state)
+{
+	for (unsigned packed = 0; packed < 2; packed++)
+		for (unsigned indirect = 0; indirect < 2; indirect++)
+			holds_used(packed, indirect);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +575,7 @@ int main(void)
 		cmocka_unit_test(crosses_regions),
 		cmocka_unit_test(logs_pages),
 		cmocka_unit_test(calls_when_asked),
+		cmocka_unit_test(holds_what_full_bursts_used),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);
