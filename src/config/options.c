@@ -278,7 +278,8 @@ const struct config_option config_options[OPT_N] = {
 		.variable = "VIRTIOFWD_OVSDB_PRIVATE_KEY", .long_name = "ovsdb-private-key",
 		.arg = ARG_REQUIRED, .metavar = "FILE",
 		.parse = value_path, AT(ovsdb_private_key),
-		.help = "the daemon's private key (PEM) for a database reached over ssl",
+		.help = "the daemon's private key (PEM, not encrypted) for a database reached over "
+			"ssl",
 	},
 	[OPT_OVSDB_CERTIFICATE] = {
 		DAEMON,

@@ -21,13 +21,13 @@ OPERATION = re.compile(r"^((?:refused )?(?:add|remove) .*)\n", re.M)
 class Follower:
     """The monitor alone. As a context manager it must end cleanly on SIGTERM."""
 
-    def __init__(self, directory, endpoint, credentials=(), netns=None):
+    def __init__(self, directory, endpoint, credentials=(), netns=None, tty=False):
         self.sysfs = directory / "sys"
         self.refuse = directory / "refuse"  # additions fail while this file exists
         argv = [build_dir() / "src" / "control" / "ovsdb" / "ovsdb-follow", endpoint, self.sysfs,
                 PROBE_MS, self.refuse, *credentials]
         self._process = Process(netns.argv(argv) if netns else argv, "ovsdb-follow",
-                                log_path=directory / "follower.log")
+                                log_path=directory / "follower.log", tty=tty)
         self._done = 0
 
     @property
@@ -324,3 +324,15 @@ def test_ssl(workdir, stack):
         follower.says("connection lost", times=2)
         database.start()
         follower.says("connected; 64 interfaces")
+
+
+def test_ssl_with_an_encrypted_key(workdir, stack):
+    """Nobody is asked for the pass phrase, not even at a terminal: everything else would wait."""
+    netns = stack.enter_context(Netns("vio4wd-host"))
+    authority = Authority(workdir, "authority")
+    key, certificate = authority.sign("client")
+    encrypted = workdir / "encrypted.key"
+    run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", encrypted])
+    with Follower(workdir, "ssl:127.0.0.1:6640", [encrypted, certificate, authority.certificate],
+                  netns, tty=True) as follower:
+        follower.says(f"{encrypted}: cannot be used as private key: it is encrypted")

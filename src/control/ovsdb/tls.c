@@ -13,6 +13,7 @@ struct tls {
 	SSL_CTX *context;
 	SSL *ssl;
 	uint32_t events;
+	bool encrypted; /* a file that was read */
 };
 
 /* The library's reason for the last failure; clears its error queue. */
@@ -24,10 +25,21 @@ static const char *reason(void)
 	return text ? text : "unknown error";
 }
 
+/* Is asked for a file's pass phrase, which the library would ask a terminal for, and wait. */
+static int refuse_pass_phrase(char *text, int size, int writes, void *userdata)
+{
+	struct tls *tls = userdata;
+
+	tls->encrypted = true;
+	return -1;
+}
+
 static int load_credentials(
 	struct tls *tls, const struct stream_credentials *files, struct err *err)
 {
 	assert(files->ca_cert && !files->private_key == !files->certificate); /* check_ovsdb() */
+	SSL_CTX_set_default_passwd_cb(tls->context, refuse_pass_phrase);
+	SSL_CTX_set_default_passwd_cb_userdata(tls->context, tls);
 	if (SSL_CTX_load_verify_locations(tls->context, files->ca_cert, NULL) != 1)
 		return err_set(err, EINVAL, "%s: cannot be used as CA certificate: %s",
 			files->ca_cert, reason());
@@ -37,9 +49,14 @@ static int load_credentials(
 		return err_set(err, EINVAL, "%s: cannot be used as certificate: %s",
 			files->certificate, reason());
 	if (SSL_CTX_use_PrivateKey_file(tls->context, files->private_key, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(tls->context) != 1)
+		SSL_CTX_check_private_key(tls->context) != 1) {
+		const char *why = reason();
+
 		return err_set(err, EINVAL, "%s: cannot be used as private key: %s",
-			files->private_key, reason());
+			files->private_key,
+			tls->encrypted ? "it is encrypted; remove its pass phrase (openssl pkey)"
+				       : why);
+	}
 	return 0;
 }
 
