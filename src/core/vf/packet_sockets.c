@@ -61,8 +61,7 @@ bool packet_sockets_push(const int *fds, unsigned n)
 	return left;
 }
 
-/* poll() by another name: as glibc declares it, the compiler believes that it does not read `fds`.
- */
+/* By another name, since glibc declares of poll() that it does not read `fds`. */
 int packet_sockets_poll(struct pollfd *fds, nfds_t n, int timeout_ms) __asm__("poll");
 
 int packet_sockets_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
