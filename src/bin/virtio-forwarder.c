@@ -73,7 +73,9 @@ static void become_binary(const char *path, char **argv)
 
 /*
  * Blocks the signals that the event loop handles, in this thread and thus in every thread created
- * later. Ignores SIGPIPE, which a vanished reader of our log or socket would cause.
+ * later. Ignores SIGPIPE, which a vanished reader of our log or socket would cause, and SIGIO: the
+ * kernel sends it in place of the real-time signals by which net_tap is told of packets, if too
+ * many of those are pending.
  */
 static void block_signals(void)
 {
@@ -85,6 +87,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);
 }
 
 /*

@@ -69,11 +69,11 @@ def more_packets(forwarder, count=2000):
 
 
 def test_signals_under_load(workdir, stack):
-    """SIGHUP has no effect yet; SIGPIPE and SIGWINCH do no harm. After being stopped and continued,
-    it goes on where it was and has lost nothing."""
+    """SIGHUP has no effect yet; SIGPIPE, SIGIO and SIGWINCH do no harm. After being stopped and
+    continued, it goes on where it was and has lost nothing."""
     forwarder, peer = loaded(workdir, stack)
     for _ in range(200):
-        for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGWINCH, signal.SIGCONT):
+        for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGIO, signal.SIGWINCH, signal.SIGCONT):
             os.kill(forwarder.pid, number)
     more_packets(forwarder)
     for stopped_s in (0.01, 0.3, 1.5):
