@@ -5,11 +5,16 @@ on the machine with the cards."""
 import time
 
 import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Dot1Q, Ether
 
 from lib.nichost import SYSFS_PCI, mac
+from lib.packet_socket import PacketSocket
 from lib.paths import SCRIPTS, program
 from lib.pinger import Pinger
 from lib.proc import Process, run, wait_until
+
+ETH_P_IP = 0x0800
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -166,6 +171,39 @@ def test_vf_by_its_own_interface(nic_host, start_daemon):
     nic_host.run(f"{program('vio4wd')} vf unbind {name}")
     assert nic_host.driver(vf) == "igbvf"
     nic_host.run("rmmod igbvf")
+
+
+def test_vlans(nic_host, start_daemon, start_vm):
+    """The PF keeps tagged frames even from a VF that it trusts. If the VF has a VLAN, the VM gets the frames
+    of that one, without their tag, and no others."""
+    pf = nic_host.PFS[0]
+    vf = nic_host.make_vfs(pf, 1)[0]
+    daemon = start_daemon({0: vf}, config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n")
+    vm = start_vm(daemon, mac(vf))
+    ethernet = Ether(dst=mac(vf), src=nic_host.wire.link("wire")["address"])
+    ping = IP(src="10.0.0.1", dst=vm.address) / ICMP()
+    pings = [bytes(ethernet / Dot1Q(vlan=100) / ping / "tagged"), bytes(ethernet / ping / "untagged")]
+
+    with PacketSocket(nic_host.wire.name, "wire") as wire:
+        def answered(wanted):
+            """Sends both pings until that one is answered; returns what was answered."""
+            seen = set()
+
+            def look():
+                for one in pings:
+                    wire.send(one)
+                seen.update(bytes(Ether(answer)[ICMP].payload)[:8].decode().rstrip("\0")
+                            for answer in wire.frames(ETH_P_IP, 0.5))
+                return wanted in seen
+
+            wait_until(look, 30, f"an answer to the {wanted} ping")
+            return seen
+
+        assert answered("untagged") == {"untagged"}
+        nic_host.run(f"ip link set {nic_host.netdev(pf)} vf 0 vlan 100")
+        wire.frames(ETH_P_IP)
+        assert answered("tagged") == {"tagged"}
+    daemon.stop()
 
 
 def test_surprise_removal(nic_host, start_daemon, start_vm):
