@@ -197,6 +197,16 @@ def test_dry_run_watches(daemon, scheduler):
         assert process.terminate() == 0
 
 
+def test_dry_run_with_other_workers(daemon, scheduler):
+    """There is no picture until there are loads again."""
+    with daemon([HALF]) as fake:
+        process = scheduler("--dry-run=watch")
+        process.expect("CPU 12: ", TIMEOUT_S)
+        fake.cpus = [11, 12, 13]
+        load = process.expect(r"CPU 11: (\S+) %[^\n]*\nCPU 12:[^\n]*\nCPU 13: ", TIMEOUT_S)
+        assert float(load[1]) > 10
+
+
 def test_dry_run_ends_with_its_terminal(daemon, scheduler):
     with daemon([3, 3]):
         process = scheduler("--dry-run=watch")

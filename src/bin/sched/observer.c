@@ -30,6 +30,7 @@ bool observer_take(struct observer *observer, const struct cpu_set *workers,
 
 	observer->workers = *workers;
 	if (!continues) {
+		observer->meter.before = stats_reply_free(observer->meter.before);
 		memset(observer->estimates, 0, sizeof(observer->estimates));
 	} else if (meter_has_rates(&observer->meter)) {
 		for (unsigned i = 0; i < reply->n; i++)
