@@ -317,7 +317,8 @@ static int capture_all(struct capture *capture, const char *program, struct err 
 	fprintf(stderr, "%s: capturing relay %u\n", program, capture->arguments->request.relay);
 	r = run(capture, signals, err);
 	finish(capture, program);
-	if (!to_stdout && (ferror(capture->out) | fclose(capture->out)) != 0)
+	bool failed = ferror(capture->out) != 0;
+	if (!to_stdout && (fclose(capture->out) != 0 || failed))
 		r = err_set(err, EIO, "%s cannot be written: %s", capture->arguments->file,
 			strerror(errno));
 	return r;
