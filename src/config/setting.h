@@ -36,7 +36,7 @@ void settings_fini(struct settings *settings);
 
 /*
  * Parses the text of a configuration file. If a variable is set several times, the last setting
- * wins, as in a shell. On failure err begins with "<path>:<line>: ". Returns 0, -EINVAL or -ENOMEM.
+ * wins, as in a shell. Returns 0, -EINVAL, where err begins with "<path>:<line>: ", or -ENOMEM.
  */
 int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
 	struct err *err);
@@ -45,7 +45,7 @@ int file_parse(const char *path, const char *text, enum program program, struct 
 int file_read(const char *path, enum program program, struct settings *settings, struct err *err);
 
 /*
- * Parses the command line; argv may be permuted. Actions (--help) are set without a value. Uses
+ * Parses the command line; argv may be permuted. An option without a value gets "true". Uses
  * getopt's global state, so only one thread at a time. (Not named cmdline_parse(), which a DPDK
  * library defines.)
  */

@@ -12,7 +12,7 @@
  *   VF comes or goes, and aborts if somebody else has taken the number in between. It gets the
  *   reserve itself.
  *
- * Both open a new reserve as soon as a descriptor is free. Any thread.
+ * A new reserve is opened by the next call of either that finds a descriptor free. Any thread.
  */
 
 #include <stdbool.h>

@@ -3,7 +3,8 @@
 
 /*
  * A server on a listening stream socket that serves one request per connection, run by the control
- * thread's event loop. It never blocks, and everything that a client can make us keep is bounded:
+ * thread's event loop. It never blocks, unless on_request() does, and everything that a client can
+ * make us keep is bounded:
  *
  *   connections      16. One more closes the oldest one that is not kept; if all are kept, the new
  *                    one is closed

@@ -5,8 +5,8 @@
  * The metrics endpoint: GET /metrics over HTTP/1.1, one request per connection, on a UNIX socket
  * (mode 0660) or the loopback interface. Clients that accept OpenMetrics get it; all others get
  * Prometheus' text format. The metrics are at most a second old: within that second all clients get
- * the same snapshot, so more clients do not make the devices be asked more often. Control thread;
- * never blocks, and what clients can make it keep is bounded (local_server.h).
+ * the same snapshot, so more clients do not make the devices be asked more often. Control thread,
+ * which may wait for the devices; what clients can make it keep is bounded (local_server.h).
  */
 
 #include <systemd/sd-event.h>

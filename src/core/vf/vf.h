@@ -141,8 +141,8 @@ void vf_describe_link(const char *device_name, char *ret_text, size_t size);
 void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6]);
 
 /*
- * The packets that a device has received so far, by its own count. May wait for the device, as
- * vf_read_counters() does.
+ * The packets that a device has received so far, by its own count; 0 as well if it does not answer.
+ * May wait for the device, as vf_read_counters() does.
  */
 uint64_t vf_received(const char *device_name);
 
