@@ -352,6 +352,20 @@ def test_unreachable_socket_of_a_vm(start_forwarder, make, error, remedy):
     forwarder.socket(0).unlink()
 
 
+def test_vm_is_tried_every_50_ms(start_forwarder):
+    """In client mode, even if it hangs up at once, which wakes the gates' thread."""
+    forwarder = start_forwarder((), client=True)
+    n = 0
+    with socket.socket(socket.AF_UNIX) as vm:
+        vm.bind(str(forwarder.socket(0)))
+        vm.listen()
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            Connection.accept(vm).close()
+            n += 1
+    assert 1 < n < 30
+
+
 def test_vm_that_breaks_the_protocol_is_left_alone_for_a_while(start_forwarder):
     """In client mode. It may do so every time; one that just hangs up is connected again at once."""
     forwarder = start_forwarder((), client=True)

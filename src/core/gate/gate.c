@@ -35,6 +35,7 @@ struct gate {
 	uint64_t busy_since_ms;     /* 0: it was not at the last look */
 	bool told_busy;             /* the log says so */
 	uint64_t closed_until_ms;
+	uint64_t next_try_ms;   /* client mode: when it connects, at the earliest */
 	uint64_t blocker_ms;    /* how long it was closed last for blocked callers; 0: never */
 	uint64_t repents_at_ms; /* when that is forgotten */
 	bool closed;            /* by gate_hang_up() */
@@ -143,11 +144,21 @@ static void accept_frontend(struct gate *gate)
 		admit(gate, fd);
 }
 
+static int ms_to_next_try(const struct gate *gate)
+{
+	const uint64_t at_ms = MAX(gate->next_try_ms, gate->closed_until_ms);
+	const uint64_t now_ms = gate_now_ms();
+
+	return at_ms > now_ms ? (int)(at_ms - now_ms) : 0;
+}
+
 /* Client mode. If nobody listens, that is not news: the VM is not there yet. */
 static void try_to_connect(struct gate *gate)
 {
-	if (gate->connections[0] != NULL || gate_now_ms() < gate->closed_until_ms)
+	if (gate->connections[0] != NULL || ms_to_next_try(gate) > 0)
 		return;
+	/* All gates try at the same times, so that their thread sleeps in between. */
+	gate->next_try_ms = (gate_now_ms() / RETRY_MS + 1) * RETRY_MS;
 	int fd = unix_socket_connect(gate->options.path);
 	if (fd >= 0) {
 		admit(gate, fd);
@@ -188,8 +199,10 @@ unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout
 	}
 	if (gate->connections[0] != NULL || gate->calls != GATE_NO_CALLS)
 		wait_at_most(timeout_ms, REST_MS);
-	if (busy || (gate->connections[0] == NULL && gate->options.client && !gate->closed))
+	if (busy)
 		wait_at_most(timeout_ms, RETRY_MS);
+	else if (gate->connections[0] == NULL && gate->options.client && !gate->closed)
+		wait_at_most(timeout_ms, ms_to_next_try(gate));
 	return next - ret_fds;
 }
 
@@ -253,9 +266,7 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 			log_gate_warning(gate,
 				"the VM is disconnected, its message breaks the protocol: %s",
 				err.text);
-		/* In server mode QEMU itself waits, and somebody else may come meanwhile. */
-		if (gate->options.client)
-			gate->closed_until_ms = gate_now_ms() + BANISH_MS;
+		gate->next_try_ms = gate_now_ms() + BANISH_MS;
 	}
 	end_connection(gate, index);
 }
