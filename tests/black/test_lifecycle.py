@@ -22,7 +22,7 @@ from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counte
                       memif_device, net_socket, wait_active)
 from lib.proc import (CLOSED, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
                       standard_files, wait_until)
-from lib.vhostuser import Connection, Frontend
+from lib.vhostuser import Connection, Frontend, Request
 
 KILLS = int(os.environ.get("VIO4WD_KILLS", 10))
 SETTLED_AFTER = min(3, KILLS - 1)  # after so many kills the daemon's memory is stable
@@ -366,20 +366,24 @@ def test_vm_is_tried_every_50_ms(start_forwarder):
     assert 1 < n < 30
 
 
-def test_vm_that_breaks_the_protocol_is_left_alone_for_a_while(start_forwarder):
-    """In client mode. It may do so every time; one that just hangs up is connected again at once."""
+def test_vm_without_success_is_left_alone_for_a_while(start_forwarder):
+    """In client mode. A VM may break the protocol, or refuse the features, every time; one that just hangs
+    up is connected again at once."""
     forwarder = start_forwarder((), client=True)
     with socket.socket(socket.AF_UNIX) as vm:
         vm.bind(str(forwarder.socket(0)))
         vm.listen()
-        for breaks in (False, True, False):
+        for fault in (None, "breach", None, "refusal", "refusal", None):
             with Connection.accept(vm) as connection:
-                if breaks:
+                if fault == "breach":
                     connection.send(0)  # there is no such request
                     assert connection.closed_by_peer()
+                elif fault == "refusal":
+                    connection.ask(Request.GET_FEATURES)
             began = time.monotonic()
             Connection.accept(vm).close()
-            assert (time.monotonic() - began > 0.5) == breaks
+            assert (time.monotonic() - began > 0.5) == bool(fault)
+    assert forwarder.output.tail().count("restart the VM") == 1
 
 
 def test_another_program_as_the_service(workdir, stack, monkeypatch):

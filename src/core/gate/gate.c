@@ -14,6 +14,7 @@
 #define REST_MS 1000   /* until the call eventfds are looked at in any case */
 #define RETRY_MS 50    /* between attempts to connect, in client mode */
 #define BANISH_MS 1000 /* until a guest that did harm may come back, or is looked for again */
+#define REFUSE_MS 1000 /* a frontend that refuses the features takes no longer */
 #define SLOW_MS 1000   /* a closing that takes longer is told of */
 /*
  * The same for one that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as long
@@ -41,6 +42,7 @@ struct gate {
 	bool closed;            /* by gate_hang_up() */
 	enum gate_calls calls;  /* at the last look */
 	bool rejected;          /* warned that it cannot connect, and has not since */
+	bool refused; /* warned that the features are, and none have been accepted since */
 	struct log_limit log_limit;
 };
 
@@ -132,6 +134,7 @@ static void admit(struct gate *gate, int frontend_fd)
 		cleanup_closep(&library_fd);
 		return;
 	}
+	connection->began_ms = gate_now_ms();
 	gate->connections[count_connections(gate)] = connection;
 	gate->keeper->generation++;
 }
@@ -248,6 +251,36 @@ static void tell_of_memory(struct gate *gate, struct gate_rules *rules)
 	rules->unshared = rules->on_disk = false;
 }
 
+/* True for QEMU if its guest uses features that it is not offered. It tries again and again. */
+static bool refuses_features(const struct gate_connection *connection)
+{
+	return connection->rules.offered && !connection->rules.featured &&
+	       gate_now_ms() - connection->began_ms < REFUSE_MS;
+}
+
+/* `err`: the frontend's fault; "" if it has just hung up. */
+static void tell_of_end(
+	struct gate *gate, const struct gate_connection *connection, const struct err *err)
+{
+	const bool breach = err->text[0] != '\0';
+	const bool refusal = !breach && refuses_features(connection);
+
+	if (breach && log_limit_pass(&gate->log_limit, LOG_WARNING))
+		log_gate_warning(gate,
+			"the VM is disconnected, its message breaks the protocol: %s", err->text);
+	if (refusal && !gate->refused && log_limit_try(&gate->log_limit, LOG_WARNING)) {
+		log_gate_warning(gate,
+			"the VM has hung up on seeing the features offered; if its QEMU says "
+			"\"vhost lacks feature mask\", they are fewer than when it started: "
+			"restart the VM");
+		gate->refused = true;
+	}
+	if (connection->rules.featured)
+		gate->refused = false;
+	if (breach || refusal)
+		gate->next_try_ms = gate_now_ms() + BANISH_MS;
+}
+
 static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
 {
 	struct err err = {0};
@@ -261,13 +294,7 @@ static void serve_connection(struct gate *gate, unsigned index, const struct pol
 		tell_of_memory(gate, &gate->connections[index]->rules);
 		return;
 	}
-	if (err.text[0] != '\0') {
-		if (log_limit_pass(&gate->log_limit, LOG_WARNING))
-			log_gate_warning(gate,
-				"the VM is disconnected, its message breaks the protocol: %s",
-				err.text);
-		gate->next_try_ms = gate_now_ms() + BANISH_MS;
-	}
+	tell_of_end(gate, gate->connections[index], &err);
 	end_connection(gate, index);
 }
 

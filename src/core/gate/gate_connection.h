@@ -23,6 +23,7 @@ struct gate_connection {
 	int frontend_fd;
 	int library_fd;
 	struct gate_closer *closer;
+	uint64_t began_ms; /* set by the gate, for its own use */
 	struct gate_rules rules;
 	enum gate_phase phase;
 	struct vhost_user_message message; /* the one under way */

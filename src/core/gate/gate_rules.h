@@ -45,6 +45,7 @@ struct gate_ring {
 };
 
 struct gate_rules {
+	bool offered; /* the features */
 	bool featured;
 	uint64_t features;
 	uint64_t protocol_features;
