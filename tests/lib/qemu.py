@@ -90,6 +90,10 @@ class Qemu:
         cpu = "host" if self.accel == "kvm" else "max"
         return ["-accel", self.accel, "-cpu", cpu]
 
+    def reconnect(self):
+        """The option by which a socket that QEMU connects to is tried again every second."""
+        return "reconnect-ms=1000" if self.version >= (9, 2) else "reconnect=1"
+
     def msix_works(self):
         """QEMU before 8 aborts under TCG when a guest unmasks a vhost-user device's MSI-X vector."""
         return self.accel == "kvm" or self.version >= (8, 0)
@@ -113,9 +117,10 @@ class Nic:
             digest = hashlib.sha256(str(self.socket).encode()).digest()
             self.mac = "52:54:00:" + digest[:3].hex(":")
 
-    def arguments(self, index, msix):
-        chardev = f"socket,id=c{index},path={self.socket}" + (
-            ",server=on,wait=off" if self.server else ",reconnect=1")
+    def arguments(self, index, qemu):
+        msix = qemu.msix_works()
+        chardev = f"socket,id=c{index},path={self.socket}," + (
+            "server=on,wait=off" if self.server else qemu.reconnect())
         netdev = f"vhost-user,id=n{index},chardev=c{index},queues={self.queues}"
         device = [f"virtio-net-pci,netdev=n{index},mac={self.mac}"]
         device.append("bootindex=1" if self.rom else "romfile=")
@@ -199,7 +204,7 @@ class Guest:
         append = [KERNEL_ARGUMENTS, kernel_arguments]
         arguments = []
         for index, nic in enumerate(self.nics):
-            arguments += nic.arguments(index, qemu.msix_works())
+            arguments += nic.arguments(index, qemu)
             append += nic.kernel_arguments(index)
         argv = [
             "prlimit", "--core=0", qemu.binary, *qemu.machine_arguments(), "-smp", cpus,

@@ -34,8 +34,8 @@ class TapNic:
     tap: str
     options: tuple = ()
 
-    def arguments(self, index, msix):
-        vectors = "" if msix else ",vectors=0"
+    def arguments(self, index, qemu):
+        vectors = "" if qemu.msix_works() else ",vectors=0"
         return ["-netdev", f"tap,id=n{index},ifname={self.tap},script=no,downscript=no,vhost=off",
                 "-device", ",".join([f"virtio-net-pci,romfile=,netdev=n{index},mac={GUEST_MAC}"
                                      f"{vectors}", *self.options])]

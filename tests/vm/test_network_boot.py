@@ -25,6 +25,6 @@ def test_network_boot(make_forwarder, qemu, server, veth, workdir, stack, option
     nic = Nic(forwarder.socket(), rom=True, options=[option])
     stack.enter_context(Process(
         [qemu.binary, *qemu.machine_arguments(), "-nodefaults", "-nographic",
-         *memory_arguments(netboot.MEMORY_MIB), *nic.arguments(0, qemu.msix_works())],
+         *memory_arguments(netboot.MEMORY_MIB), *nic.arguments(0, qemu)],
         "qemu", log_path=workdir / "qemu.log"))
     server.expect(netboot.BOOTED, BOOT_TIMEOUT_S)

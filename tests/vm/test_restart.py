@@ -16,7 +16,7 @@ from lib.traffic import tcp_from_guest, tcp_to_guest
 WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
 GUEST_CIDR = f"{GUEST_IP}/24"
 GUEST_MAC = "52:54:00:00:00:01"
-QEMU_LOOKS_AGAIN_S = 1.0  # if QEMU is the client (reconnect=1)
+QEMU_LOOKS_AGAIN_S = 1.0  # if QEMU is the client (Qemu.reconnect())
 
 modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
 

@@ -187,6 +187,9 @@ static void print_qemu(const struct arguments *arguments, const struct relay_sta
 	if (arguments->mtu)
 		printf(",host_mtu=%u", arguments->mtu);
 	putchar('\n');
+	/* At the end, since a remark would end the command. */
+	if (!relay->vm.listens)
+		printf("# QEMU 10.2 and later: reconnect-ms=1000 instead of reconnect=1\n");
 }
 
 int guest_config_main(int argc, char **argv, bool compatible)
