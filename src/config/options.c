@@ -162,7 +162,9 @@ const struct config_option config_options[OPT_N] = {
 		.help = "send long packets of VMs without copying them",
 		.detail = "For VFs bound to vfio-pci whose driver reports each packet that it has sent "
 			"(igb, ENA), and for net_af_packet and net_tap. For other devices packets are "
-			"copied, and the log says why. All memory of such a VM is pinned.",
+			"copied, and the log says why. All memory of such a VM is pinned, and the VM "
+			"must not give any back to the host (balloon, free page reporting, "
+			"virtio-mem).",
 	},
 	[OPT_HUGE_DIR] = {
 		DAEMON, .section = "Memory",

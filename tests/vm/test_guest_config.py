@@ -45,4 +45,5 @@ def test_domain_is_valid(make_forwarder, workdir, client):
     path = workdir / "domain.xml"
     for options in ([], ["--queues", "4", "--hugepages", "--mtu", "9000"]):
         path.write_text(guest_config(forwarder, *options), encoding="utf-8")
+        assert "<memballoon model='none'/>" in path.read_text(encoding="utf-8")
         run(["virt-xml-validate", path, "domain"])

@@ -151,7 +151,9 @@ static void print_libvirt(const struct arguments *arguments, const struct relay_
 		relay->id, arguments->memory_mib, arguments->queues,
 		arguments->hugepages ? "<hugepages/>" : "<source type='memfd'/>");
 	print_interface(arguments, relay);
-	printf("  </devices>\n</domain>\n");
+	/* Zero copy and a balloon do not go together, and libvirt adds one unless told otherwise.
+	 */
+	printf("    <memballoon model='none'/>\n  </devices>\n</domain>\n");
 }
 
 /* Prints a path for use within single quotes of a shell; commas are doubled for QEMU. */
