@@ -211,6 +211,14 @@ def drop_in(tree):
     return tree.run("cat /usr/share/doc/virtio-forwarder/unprivileged.conf")
 
 
+def test_ended_late_when_memory_runs_out(daemon, drop_in):
+    """Also without root, since systemd sets it. (Not looked up in /proc: it is ignored on a machine whose
+    root may not set it.)"""
+    for drop_ins in ([], [drop_in]):
+        daemon.configure(drop_ins)
+        assert int(daemon("show -P OOMScoreAdjust")) < -500
+
+
 @pytest.fixture
 def check(drop_in):
     """The command by which the drop-in checks what its user lacks."""
