@@ -100,6 +100,8 @@ static int check(const char *path, bool by_maker, uid_t uid, struct err *err)
 	copy_name(name, path);
 	if (lstat(name, &link) < 0 || stat(path, &st) < 0)
 		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "%s is not a directory", path);
 	if (S_ISLNK(link.st_mode))
 		r = check_one(
 			"symbolic link", path, &link, by_maker ? dirname(name) : NULL, uid, err);

@@ -15,8 +15,9 @@ int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct e
 
 /*
  * Refuses (-EPERM) a directory for sockets that belongs neither to root nor to this process's user:
- * its owner, or the owner of a symbolic link to it, decides what the sockets in it are. Does not
- * look at the directories above it. Any thread.
+ * its owner, or the owner of a symbolic link to it, decides what the sockets in it are. -ENOTDIR,
+ * -ENOENT or another error of stat() if there is none. Does not look at the directories above it.
+ * Any thread.
  */
 int directory_check_owner(const char *path, struct err *err);
 

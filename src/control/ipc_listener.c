@@ -39,7 +39,7 @@ static int make_parents(const char *path, struct err *err)
 		*c = '\0';
 		r = directory_make(directory, DIRECTORY_MODE, -1, -1, err);
 		if (r < 0)
-			return r;
+			return err_prefix(err, r, "socket %s", path);
 		*c = kept;
 		if (kept == '\0')
 			return 0;

@@ -205,6 +205,25 @@ def test_endpoints_in_a_directory_of_another(check, workdir):
             assert f"endpoint {warning}" in forwarder.output.text
 
 
+def test_paths_without_a_directory(check, workdir):
+    """The daemon makes directories for its endpoints, but not in place of a file, and none for its command
+    file."""
+    (workdir / "file").touch()
+    code, findings = check(f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{workdir}/file/stats\n"
+                           f"VIRTIOFWD_CAPTURE_EP=ipc://{workdir}/file/no/capture\n"
+                           f"VIRTIOFWD_METRICS_EP=ipc://{workdir}/no/metrics\n"
+                           f"VIRTIOFWD_IPC_PORT_CONTROL=true\nVIRTIOFWD_IPC_PATH={workdir}/no/command\n")
+    said = [text for name, verdict, text in findings
+            if verdict == "missing" and name in ("endpoints", "command file")]
+    assert code == MISSING
+    assert [f"{workdir}/{place}" in text for place, text in zip(
+        ("file/stats", "file/no/capture", "no: make it"), said, strict=True)] == [True] * 3
+    daemon = subprocess.run(Forwarder(workdir, options=[f"--zmq-stats-ep=ipc://{workdir}/file/stats"]).argv,
+                            stderr=subprocess.PIPE, text=True, timeout=60)
+    assert daemon.returncode == 1
+    assert f"socket {workdir}/file/stats: {workdir}/file is not a directory" in daemon.stderr
+
+
 def test_options_that_the_daemon_is_started_with(check, workdir):
     """They override the file, as those of a unit do; errors in them are reported."""
     (workdir / "there").mkdir()

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,7 +183,29 @@ static void check_pid_dir(const char *dir, struct findings *findings)
 	add_finding(findings, "pid directory", there ? HOST_MISSING : HOST_WARNING, text);
 }
 
-/* Checks that nobody else can take the place of the daemon at its endpoints. */
+/* The daemon does not make it. */
+static void check_command_file(const struct config *config, struct findings *findings)
+{
+	char copy[PATH_MAX], text[2 * PATH_MAX + 128];
+	const char *directory;
+	struct stat st;
+
+	if (!config->ipc_port_control)
+		return;
+	snprintf(copy, sizeof(copy), "%s", config->ipc_path);
+	directory = dirname(copy);
+	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
+		return;
+	snprintf(text, sizeof(text),
+		"there is no directory %s: make it, or name another with VIRTIOFWD_IPC_PATH",
+		directory);
+	add_finding(findings, "command file", HOST_MISSING, text);
+}
+
+/*
+ * Checks that the directories of the endpoints can be made, and that nobody else can take the place
+ * of the daemon in them.
+ */
 static void check_endpoints(const struct config *config, struct findings *findings)
 {
 	const char *const endpoints[] = {config->zmq_port_control_ep, config->zmq_stats_ep,
@@ -193,8 +216,10 @@ static void check_endpoints(const struct config *config, struct findings *findin
 	for (unsigned i = 0; i < ARRAY_SIZE(endpoints); i++) {
 		const char *path = endpoints[i] ? endpoint_ipc_path(endpoints[i]) : NULL;
 
-		if (path && unix_socket_check_directory(path, &err) == -EPERM)
-			add_finding(findings, "endpoints", HOST_WARNING, err.text);
+		int r = path ? unix_socket_check_directory(path, &err) : 0;
+		if (r == -EPERM || r == -ENOTDIR)
+			add_finding(findings, "endpoints",
+				r == -EPERM ? HOST_WARNING : HOST_MISSING, err.text);
 	}
 }
 
@@ -227,6 +252,7 @@ static void check_all(
 	check_pid_dir(config->pid_dir, findings);
 	check_backends(config, needs.running, findings);
 	check_endpoints(config, findings);
+	check_command_file(config, findings);
 }
 
 int check_host_main(int argc, char **argv, bool compatible)
