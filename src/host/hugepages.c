@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -46,6 +48,7 @@ void host_hugepages_of_mount(struct host_hugepages *pages, const char *dir)
 	uint64_t reserved = 0, left = 0; /* blocks */
 	DIR *files = opendir(dir);
 	struct dirent *entry;
+	struct statfs fs;
 	struct stat st;
 
 	/* DPDK locks the directory while it makes files that it has not locked yet. */
@@ -68,6 +71,9 @@ void host_hugepages_of_mount(struct host_hugepages *pages, const char *dir)
 		closedir(files);
 	pages->reserved = (int)(reserved * BLOCK_BYTES / 1024 / pages->kib);
 	pages->left = (int)(left * BLOCK_BYTES / 1024 / pages->kib);
+	pages->allowed = statfs(dir, &fs) == 0 && (long)fs.f_blocks > 0
+	                         ? (int)fs.f_bavail + pages->left
+	                         : INT_MAX;
 }
 
 /* One of the kernel's counts; -1 if there is none. */

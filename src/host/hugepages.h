@@ -11,6 +11,7 @@ struct host_hugepages {
 	uint64_t kib; /* the size of a page */
 	int reserved; /* at most so many of what the kernel counts as reserved are for one mount */
 	int left;     /* in files on that mount that ended DPDK programs have left */
+	int allowed;  /* on that mount, by its size=; INT_MAX: any number */
 };
 
 /*

@@ -98,11 +98,16 @@ static void say_free(const struct out *out, const struct host_hugepages *pages)
 	}
 }
 
+static int pages_of(const struct host_hugepages *pages, uint64_t bytes)
+{
+	return (int)((bytes + pages->kib * 1024 - 1) / (pages->kib * 1024));
+}
+
 /* Checks the pages of a node (-1: of all nodes together) that has to provide so many bytes. */
 static void check_pages(
 	const struct out *out, const struct host_hugepages *pages, int node, uint64_t bytes)
 {
-	const int need = (int)((bytes + pages->kib * 1024 - 1) / (pages->kib * 1024));
+	const int need = pages_of(pages, bytes);
 	const int have = MAX(host_hugepages_free(pages, node), 0);
 	char where[32] = "", folder[128] = "/sys/kernel/mm/hugepages";
 
@@ -119,6 +124,19 @@ static void check_pages(
 			"%s/hugepages-%" PRIu64
 			"kB/nr_hugepages, and at boot with hugepages= on the kernel's command line",
 			have, pages->kib, where, need, need - have, folder, pages->kib);
+}
+
+/* Checks that the mount may have so many bytes. */
+static void check_mount(
+	const struct out *out, const struct host_hugepages *pages, const char *dir, uint64_t bytes)
+{
+	const int need = pages_of(pages, bytes);
+
+	if (pages->allowed < need)
+		say(out, HOST_MISSING,
+			"the size= of the mount %s allows %d of %" PRIu64
+			" KiB, %d are needed: mount it with more, or without size=",
+			dir, pages->allowed, pages->kib, need);
 }
 
 void host_check_hugepages(
@@ -156,7 +174,9 @@ void host_check_hugepages(
 		return;
 	}
 	host_hugepages_of_mount(&pages, needs->huge_dir);
-	check_pages(&out, &pages, -1, needs->bytes + needs->n_devices * DEVICE_MEMORY_BYTES);
+	const uint64_t bytes = needs->bytes + needs->n_devices * DEVICE_MEMORY_BYTES;
+	check_pages(&out, &pages, -1, bytes);
+	check_mount(&out, &pages, needs->huge_dir, bytes);
 	if (needs->same_numa) {
 		nodes = host_numa_memory(sysfs, needs->worker_cpus, needs->huge_dir);
 		on_node[numa_set_choose(nodes, -1)] = needs->bytes;

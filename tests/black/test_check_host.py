@@ -106,6 +106,13 @@ def test_hugepages_reserved_for_the_mount(count_pages, workdir):
                 assert count_pages() == free - 8
 
 
+def test_hugepages_that_the_mount_does_not_allow(check, workdir):
+    with mounted("hugetlbfs", workdir / "huge", "pagesize=2M,size=8M") as huge:
+        _, findings = check(f"VIRTIOFWD_HUGETLBFS_MOUNT_POINT={huge}\n")
+    assert [text for name, verdict, text in findings if (name, verdict) == ("hugepages", "missing")
+            and text.startswith(f"the size= of the mount {huge} allows 4 of 2048 KiB, ")]
+
+
 def test_wrong_configuration(check):
     code, findings = check(cpus="x")
     assert code == MISSING

@@ -81,6 +81,12 @@ def test_hugepages_for_dpdk_only(workdir):
         assert int(re.search(r"(\d+) of 2048 kB are needed", error)[1]) > 20, error
 
 
+def test_hugepages_that_the_mount_does_not_allow(workdir):
+    with (alone(), reserved(mebibytes=64), mounted("hugetlbfs", workdir / "huge", "pagesize=2M,size=8M")):
+        refuses_to_start(with_pages(workdir, {0: "net_null0,size=64"}),
+                         ["too few huge pages: ", f"the size= of the mount {workdir}/huge allows "])
+
+
 def test_hugepages_left_behind(workdir):
     """Those that a DPDK program has left in its files when it ended are used."""
     with (alone(), reserved(mebibytes=64),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
  * as is DPDK's memory, which it describes.
  */
 static uint64_t page_bytes;
+static const char *mount_point;     /* likewise */
 static struct numa_set confined_to; /* the same holds for this */
 
 static long read_long(const char *path)
@@ -65,6 +67,15 @@ static long count_free(int node)
 	return node < 0 ? on_machine : MIN(MAX(read_count(node, "free_hugepages"), 0), on_machine);
 }
 
+/* How many more pages the mount may have; without size=, any number. */
+static long count_allowed(void)
+{
+	struct statfs fs;
+
+	return statfs(mount_point, &fs) == 0 && (long)fs.f_blocks > 0 ? (long)fs.f_bavail
+	                                                              : LONG_MAX;
+}
+
 int hugepages_use(const char *dir, struct err *err)
 {
 	struct statfs fs;
@@ -95,6 +106,7 @@ int hugepages_use(const char *dir, struct err *err)
 			"hugetlbfs -o uid=USER,mode=0700 none %s)",
 			dir, strerror(errno), dir);
 	page_bytes = fs.f_bsize;
+	mount_point = dir;
 	return 0;
 }
 
@@ -110,9 +122,8 @@ int hugepages_node(int node)
 
 int hugepages_require(uint64_t bytes, int node, struct err *err)
 {
-	uint64_t free_pages = (uint64_t)count_free(node);
-
-	if (page_bytes == 0 || free_pages * page_bytes >= bytes)
+	if (page_bytes == 0 ||
+		(uint64_t)MIN(count_free(node), count_allowed()) * page_bytes >= bytes)
 		return 0;
 	return hugepages_missing(bytes, node, err);
 }
@@ -133,6 +144,12 @@ int hugepages_missing(uint64_t bytes, int node, struct err *err)
 	sysfs_folder(node, folder, sizeof(folder));
 	if (node >= 0)
 		snprintf(where, sizeof(where), " on NUMA node %d", node);
+	if (free_pages >= needed && count_allowed() < needed)
+		return err_set(err, ENOMEM,
+			"too few huge pages: %ld of %" PRIu64
+			" kB are needed, and the size= of the mount %s allows %ld; mount it with "
+			"more, or without size=",
+			needed, page_bytes / 1024, mount_point, count_allowed());
 	if (free_pages >= needed)
 		return err_set(err, ENOMEM,
 			"out of memory%s, though %ld huge pages of %" PRIu64 " kB are free", where,

@@ -18,7 +18,7 @@
 
 /*
  * Chooses the hugetlbfs mount whose pages the daemon uses; "": ordinary pages (--no-huge). Once,
- * before anything else here. Fails if `dir` is not a hugetlbfs or cannot be written to.
+ * before anything else here. Fails if `dir` is not a hugetlbfs or cannot be written to. It is kept.
  */
 int hugepages_use(const char *dir, struct err *err);
 
@@ -28,13 +28,15 @@ void hugepages_confine(struct numa_set nodes);
 /* The node on which packets wanted on `node` (-1: any) are kept; see numa_set_choose(). */
 int hugepages_node(int node);
 
-/* Fails unless `bytes` are free and not reserved now, on `node` (-1: any). Always succeeds with
- * ordinary pages. */
+/*
+ * Fails unless `bytes` are free and not reserved now, on `node` (-1: any), and the mount's size=
+ * allows them. Always succeeds with ordinary pages.
+ */
 int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
  * Fills in the error for a failed allocation of `bytes` on `node` (-1: any): how many pages it
- * needs, how many are free, and the command that adds them, unless enough are free; or, with
- * ordinary pages, that there are no more. Returns -ENOMEM.
+ * needs, how many are free, and the command that adds them, unless enough are free; or that the
+ * mount allows too few; or, with ordinary pages, that there are no more. Returns -ENOMEM.
  */
 int hugepages_missing(uint64_t bytes, int node, struct err *err);
