@@ -2,7 +2,7 @@
 /*
  * A driver that does anything at all with its memory and its rings, while the device takes packets
  * from them and gives packets to them. The input is a byte of options, a byte for the ring's size
- * (0: 32; bit 7: used buffers are held), and steps: a byte says which one (steps[]), followed by
+ * (0: 32), and steps: a byte says which one (steps[]), followed by
  * what the step reads. The guest's regions are adjacent for the guest and apart for us, each
  * exactly as long as it is, so that an access outside is noticed. Whatever the driver does:
  *
@@ -11,7 +11,7 @@
  * - counters and the ring's position agree;
  * - the device writes only where it may (when taking, only to the used ring), nothing at all in a
  *   ring that is retired or whose position does not move (except to show what was held), and all
- * its writes are in the log.
+ *   its writes are in the log.
  */
 #include "core/ring/ring.h"
 #include "core/ring/ring_loans.h"
@@ -25,7 +25,6 @@
 #define DATA_BYTES 0x4000
 #define PAGE_BYTES 4096
 #define GIVE_PAST (1 << 7)
-#define SIZE_HELD (1 << 7)
 #define LOG_BYTES 36           /* up to the highest address */
 #define PACKET_BYTES_MAX 65557 /* what an IP packet may have, with Ethernet and two tags */
 
@@ -106,8 +105,6 @@ static struct guest *guest_new(uint8_t options, uint8_t size)
 	guest->lender = (struct lender){.chains = true, .segments = true, .max = LOANS_MAX};
 	if (options & LENT)
 		ring->loans = ring_loans_new();
-	else if (size & SIZE_HELD)
-		ring->hold_cycles = UINT64_MAX;
 	if (options & LOGGED) {
 		guest->memory.log = calloc(1, LOG_BYTES);
 		guest->memory.log_bytes = LOG_BYTES;
@@ -291,7 +288,7 @@ static void send_some(struct guest *guest, struct input *input)
 }
 
 /* The workers lose the rings and get them back. */
-static void end_loans(struct guest *guest, struct input *input)
+static void end(struct guest *guest, struct input *input)
 {
 	const struct ring was = guest->ring;
 
@@ -299,6 +296,7 @@ static void end_loans(struct guest *guest, struct input *input)
 	ring_end(&guest->ring, 0);
 	require(!guest->ring.loans || guest->ring.loans->unsent == (guest->lender.n_out > 0));
 	require(ring_fault(&was) == RING_SOUND || guest->ring.next == was.next);
+	require(ring_fault(&was) != RING_SOUND || guest->ring.held.n == 0);
 	check_writes(guest, guest->ring.packed ? DESC : USED);
 }
 
@@ -383,10 +381,12 @@ static void give(struct guest *guest, struct input *input)
 /* On or off. */
 static void ask_to_notify(struct guest *guest, struct input *input)
 {
-	const bool shows = guest->ring.packed && guest->ring.held.n > 0;
+	const bool on = input_byte(input) & 1, sound = ring_fault(&guest->ring) == RING_SOUND;
+	const bool shows = on && sound && guest->ring.packed && guest->ring.held.n > 0;
 
 	remember(guest);
-	ring_ask_to_notify(&guest->ring, input_byte(input) & 1);
+	ring_ask_to_notify(&guest->ring, on);
+	require(guest->ring.held.n == 0 || !on || !sound);
 	check_writes(guest, shows ? REGIONS_N : USED);
 }
 
@@ -401,10 +401,18 @@ static void dry_up(struct guest *guest, struct input *input)
 		rte_pktmbuf_alloc_bulk(pool, guest->kept, guest->n_kept) == 0);
 }
 
+/* Reads for how long used buffers are held: not at all, until the next burst, or for ever. */
+static void hold(struct guest *guest, struct input *input)
+{
+	static const uint64_t cycles[] = {0, 1, UINT64_MAX};
+
+	guest->ring.hold_cycles = cycles[input_byte(input) % ARRAY_SIZE(cycles)];
+}
+
 typedef void step(struct guest *guest, struct input *input);
 
 static step *const steps[] = {write_memory, describe, describe_entry, offer, take, give,
-	ask_to_notify, dry_up, send_some, end_loans};
+	ask_to_notify, dry_up, send_some, end, hold};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -150,8 +150,8 @@ def offload():
 
 
 RING_WRITE, RING_DESCRIBE, RING_ENTRY, RING_OFFER, RING_TAKE, RING_GIVE, RING_NOTIFY = range(7)
-RING_SENT, RING_END = 8, 9
-RING_GIVE_PAST = RING_SIZE_HELD = 1 << 7
+RING_SENT, RING_END, RING_HOLD = 8, 9, 10
+RING_GIVE_PAST = 1 << 7
 RING_PACKED, RING_MERGEABLE, RING_EVENTS, RING_LOGGED, RING_CALLED, RING_LENT = 1, 2, 4, 32, 64, 128
 NEXT, WRITABLE, INDIRECT = 1, 2, 4
 
@@ -161,9 +161,9 @@ def ring_memory(offset, data):
                     + data[at:at + 255] for at in range(0, len(data), 255))
 
 
-def ring_sender(options, pieces, table, size=0):
+def ring_sender(options, pieces, table, size=0, hold=0):
     """Frames that leave checksums and segmentation to the device, in so many pieces. size: the byte
-    that ring.c makes the ring's size of."""
+    that ring.c makes the ring's size of. hold: 2 holds used buffers for ever."""
     out, offset = bytes([options, size]), 0x800
     for number, frame in enumerate(packets().values()):
         checksum, segments = (1, 1) if number == 0 else (0, 0)
@@ -181,6 +181,8 @@ def ring_sender(options, pieces, table, size=0):
             out += struct.pack("<BHHHBB", RING_DESCRIBE, slot, 64 * number, 16 * pieces, INDIRECT, slot)
         out += bytes([RING_OFFER, slot])
         offset += len(frame)
+    out += bytes([RING_HOLD, hold, RING_NOTIFY, 0])
+    out += b"".join(bytes([RING_TAKE, 2, step, 1]) for step in (RING_TAKE, RING_NOTIFY, RING_END))
     return out + bytes([RING_NOTIFY, 1, RING_TAKE, 3, RING_TAKE, 32, RING_NOTIFY, 0, RING_SENT, 2,
                         RING_TAKE, 32, RING_END])
 
@@ -205,9 +207,9 @@ def ring():
     for (kind, packed), (name, more) in itertools.product(kinds.items(), options.items()):
         for pieces, table in ((1, False), (2, False), (2, True), (4, True)):
             out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
-        out[f"send.{kind}{name}.held"] = ring_sender(packed | more, 1, False, RING_SIZE_HELD)
         for length, past in itertools.product((40, 512, 2048), (0, RING_GIVE_PAST)):
             out[f"receive.{kind}{name}.{length}.{past}"] = ring_receiver(packed | more, length, past)
+        out[f"send.{kind}{name}.held"] = ring_sender(packed | more, 1, False, hold=2)
         two = 226 if packed else 4  # descriptors
         out[f"send.{kind}{name}.two"] = ring_sender(packed | more, 1, False, two)
         out[f"receive.{kind}{name}.two"] = ring_receiver(packed | more, 512, 0, two)

@@ -224,12 +224,6 @@ static void set_options(struct guest_session *session, unsigned i)
 	                             : sizeof(struct virtio_net_hdr);
 }
 
-/* In order, a burst is a single used descriptor already. Loans come back one by one. */
-static bool can_hold(const struct ring *ring, unsigned i)
-{
-	return is_transmit(i) && !ring->in_order && ring->loans == NULL;
-}
-
 /* False if the library does not have all parts of the ring, or its position makes no sense. */
 static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
 {
@@ -256,7 +250,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	ring->held.n = 0;
-	ring->hold_cycles = can_hold(ring, i) ? RING_HOLD_US * rte_get_tsc_hz() / 1000000 : 0;
+	ring->hold_cycles = is_transmit(i) ? RING_HOLD_US * rte_get_tsc_hz() / 1000000 : 0;
 	return !ring->packed || ring->next < ring->size;
 }
 

@@ -470,6 +470,18 @@ static void copy_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	account->backlog = stash_tally(inbox);
 }
 
+/* Shows the VM what its rings hold, since they are not read again before the device takes more. */
+static void show_held(const struct vm_to_vf *lane)
+{
+	struct guest_session *session = readable_session(lane);
+
+	if (session == NULL)
+		return;
+	uint32_t rings = vm_to_vf_rings(lane, session) | vm_to_vf_disabled_rings(lane, session);
+	for (; rings != 0; rings &= rings - 1)
+		ring_show_held(&session->rings[GUEST_TRANSMIT_RING(__builtin_ctz(rings))]);
+}
+
 unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 {
 	const struct vf *vf = lane->lane.vf;
@@ -492,6 +504,8 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 		return 0;
 	}
 	if (unlikely(inbox->n > 0)) {
+		if (account.received.packets > 0)
+			show_held(lane);
 		if (refuses_for(lane, DOUBT_MS))
 			drop_refused(lane, &account);
 		if (lane->lender.n_out > 0)

@@ -89,7 +89,7 @@ static void open_lane(const struct op_device *spec)
 	memset(&guest, 0, sizeof(guest));
 	memory = malloc(GUEST_BYTES);
 	assert_non_null(memory);
-	driver_init(&driver, memory, 128, false);
+	driver_init(&driver, memory, 256, false);
 	session->memory = one_region(memory);
 	driver_ring(&driver, &session->memory, &session->rings[GUEST_TRANSMIT_RING(0)]);
 	atomic_store(&session->vm_to_vf_enabled, 1);
@@ -311,6 +311,32 @@ static void full_queue_is_waited_for(void **state)
 	assert_counted(4, 3, 0);
 }
 
+/* What a full burst has used is held, but not while the device takes nothing. */
+static void nothing_is_held_while_the_device_is_full(void **state)
+{
+	uint8_t *buffer;
+	uint32_t written;
+
+	session->rings[GUEST_TRANSMIT_RING(0)].hold_cycles = UINT64_MAX;
+	for (unsigned i = 0; i < LANE_BURST; i++)
+		send_packet(60);
+	poll();
+	assert_counted(LANE_BURST, LANE_BURST, 0);
+	assert_false(driver_take_used(&driver, &buffer, &written));
+	for (unsigned i = 0; i < LANE_BURST - 1; i++)
+		send_packet(60);
+	poll();
+	for (unsigned i = 0; i < 2 * LANE_BURST - 1; i++)
+		assert_true(driver_take_used(&driver, &buffer, &written));
+	for (unsigned i = 0; i < LANE_BURST; i++)
+		send_packet(60);
+	device.refusals = 1;
+	poll();
+	assert_counted(3 * LANE_BURST - 1, 2 * LANE_BURST - 1, 0);
+	for (unsigned i = 0; i < LANE_BURST; i++)
+		assert_true(driver_take_used(&driver, &buffer, &written));
+}
+
 /* A packet of many descriptors and four small ones, to a device with room for a small one. */
 static void send_large_and_small(void)
 {
@@ -508,6 +534,7 @@ int main(void)
 		WITH(open_single, refused_packet_is_dropped),
 		WITH(open_single, refused_burst_is_dropped),
 		WITH(open_single, full_queue_is_waited_for),
+		WITH(open_single, nothing_is_held_while_the_device_is_full),
 		WITH(open_single, room_for_large_packet_is_waited_for),
 		WITH(open_single, large_refused_packet_is_dropped),
 		WITH(open_single, link_is_waited_for),

@@ -34,7 +34,7 @@ static bool await_end(const struct loan *loan, uint64_t deadline)
 	return true;
 }
 
-static void show_held(struct ring *ring)
+void ring_show_held(struct ring *ring)
 {
 	if (ring->held.n > 0 && ring_fault(ring) == RING_SOUND)
 		(ring->packed ? ring_packed_show_held : ring_split_show_held)(ring);
@@ -46,7 +46,7 @@ void ring_end(struct ring *ring, uint64_t deadline)
 	bool sent = true;
 
 	if (loans == NULL) {
-		show_held(ring);
+		ring_show_held(ring);
 		return;
 	}
 	const uint16_t n = loans->unsent ? LOANS_MAX : loans->n;
@@ -72,7 +72,7 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 void ring_ask_to_notify(struct ring *ring, bool on)
 {
 	if (on)
-		show_held(ring); /* the worker may not come back for a long time */
+		ring_show_held(ring); /* the worker may not come back for a long time */
 	if (ring->packed)
 		ring_packed_ask_to_notify(ring, on);
 	else

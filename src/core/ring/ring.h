@@ -119,10 +119,15 @@ struct ring {
  * from `pool`; returns how many. Packets that make no sense are not among them; both kinds are
  * counted in `account`. Fewer are taken if the pool has fewer, and none after a chain that
  * completes RING_BURST_BYTES or RING_BURST_DESCRIPTORS. With a `lender`, long packets are lent, and
- * loans that are over are given back to the guest (ring_loans.h). The worker.
+ * loans that are over are given back to the guest (ring_loans.h). Without loans, the used buffers
+ * of full bursts may be held: the guest sees them after the next burst that is not full, or when it
+ * is time (`hold_cycles`) in a later call. The worker.
  */
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
+
+/* Shows the guest what is held. The worker, or the vhost thread while none may use the ring. */
+void ring_show_held(struct ring *ring);
 
 /*
  * Gives everything back to the guest: what is held, and all loans. Before that it waits until the
@@ -144,8 +149,8 @@ uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint
 #define RING_BURST 32
 
 /*
- * How long the used buffers of full bursts from the guest may be held, so that it sees them
- * together. A guest that waits for them waits no longer than it would for an interrupt.
+ * How long the used buffers of full bursts from the guest are held, so that it sees them together.
+ * If a worker has other things to do, it is until the ring has its turn again.
  */
 #define RING_HOLD_US 10
 

@@ -19,7 +19,7 @@ struct bench {
 	struct lender lender; /* used if the ring has loans */
 	struct burst_account account;
 	struct rte_mbuf *packets[RING_BURST];
-	uint8_t log[64];
+	uint8_t log[80];
 };
 
 /* From now on long frames are lent. */

@@ -7,7 +7,8 @@
  *
  * Most buffers are simple. They are read as a run, so that first their descriptors and then their
  * bytes are already on the way from the guest's CPU when they are copied. All others are read one
- * by one. The guest is told once, at the end, what was done.
+ * by one. The guest is told once, at the end, what was done, or later, together with what the next
+ * bursts do.
  */
 
 #include "core/packet/offload.h"
@@ -57,7 +58,7 @@ static __rte_always_inline bool can_wait(struct ring *ring, uint16_t n)
 	if (ring->held.n == n)
 		ring->held.since = now;
 	return ring->held.n < RTE_MIN(HELD_MAX, ring->size / 4) &&
-	       now - ring->held.since < ring->hold_cycles;
+	       now - ring->held.since < ring->hold_cycles && ring_fault(ring) == RING_SOUND;
 }
 
 /*

@@ -13,7 +13,7 @@
 
 /* What is where in the guest's memory. Each descriptor has a buffer and a table of its own. */
 #define GUEST_GPA 0x100000ULL
-#define GUEST_BYTES (1U << 20)
+#define GUEST_BYTES 0x180000U
 #define AT_DESC 0x0
 #define AT_AVAIL 0x10000
 #define AT_USED 0x20000
@@ -25,7 +25,7 @@
 struct driver {
 	uint8_t *memory; /* GUEST_BYTES of it */
 	uint64_t gpa;    /* the guest physical address of that */
-	uint16_t size;   /* 128 at most */
+	uint16_t size;   /* 256 at most */
 	bool packed;
 	bool indirect;   /* offer buffers of several pieces by an indirect table */
 	bool in_order;   /* packed: one used descriptor may stand for a burst */
@@ -37,7 +37,7 @@ struct driver {
 	bool used_wrap;  /* packed */
 	bool in_burst;   /* packed: the used buffers up to this one are known */
 	uint16_t burst_id;
-	uint16_t slots[128]; /* descriptors of each buffer that is out, by its id */
+	uint16_t slots[256]; /* descriptors of each buffer that is out, by its id */
 };
 
 void driver_init(struct driver *driver, uint8_t *memory, uint16_t size, bool packed);

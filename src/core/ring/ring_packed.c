@@ -97,20 +97,24 @@ static __rte_always_inline void note_first(struct ring *ring, const struct used 
  * first, with the id of the last (virtio 1.2, 2.8.13). The cache lines between need not be
  * written. The last descriptor is marked as well, with the number of slots as its length. The
  * driver does not read it; it is for a backend that has to find the position (ring_position.c).
- * Returns the number of slots.
+ * What is held becomes part of the burst. Returns the number of slots.
  */
 static __rte_always_inline uint16_t use_burst(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
-	struct used burst = {.id = used[n - 1].id};
+	const struct used last = {.id = used[n - 1].id};
+	uint16_t slots = 0;
 
 	for (uint16_t i = 0; i < n; i++)
-		burst.n_slots += used[i].n_slots;
-	if (burst.n_slots > 1)
-		use_descriptor(ring, place_at(ring, burst.n_slots - 1),
-			&(struct used){.id = burst.id, .bytes = burst.n_slots});
-	note_first(ring, &burst);
-	return burst.n_slots;
+		slots += used[i].n_slots;
+	if (ring->held.n == 0)
+		note_first(ring, &last);
+	ring->held.id = last.id;
+	const uint16_t all = distance(ring, ring->held.number, ring->next) + slots;
+	if (all > 1)
+		use_descriptor(ring, place_at(ring, slots - 1),
+			&(struct used){.id = last.id, .bytes = all});
+	return slots;
 }
 
 static __rte_always_inline uint16_t use_each(struct ring *ring, const struct used *used, uint16_t n)

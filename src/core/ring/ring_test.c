@@ -504,12 +504,13 @@ static unsigned take_some(struct bench *bench, unsigned sent, unsigned pieces, u
 	return take_back(bench);
 }
 
-static void holds_used(bool packed, bool indirect)
+static void holds_used(bool packed, bool indirect, bool in_order)
 {
 	struct bench *bench = bench_new_of(packed, 128);
 	struct ring *ring = &bench->ring;
 
 	bench->driver.indirect = indirect;
+	bench->driver.in_order = ring->in_order = in_order;
 	ring->call_fd = eventfd(0, EFD_NONBLOCK);
 	call_after(ring, 0);
 	take_some(bench, 1, 1, RING_BURST); /* the first call comes in any case */
@@ -549,6 +550,11 @@ static void holds_used(bool packed, bool indirect)
 		assert_int_equal(take_back(bench), 0);
 		calls(bench);
 	}
+	/* Nor when the guest breaks the rules behind them. */
+	assert_int_equal(take_some(bench, 8, 1, 8), 0);
+	assert_true(driver_offer(&bench->driver, &(uint32_t){100}, 1, true));
+	assert_int_equal(take_some(bench, 0, 1, RING_BURST), 8);
+	assert_int_equal(ring_fault(ring), RING_DIRECTION);
 	close(ring->call_fd);
 	bench_free(bench);
 }
@@ -556,9 +562,11 @@ static void holds_used(bool packed, bool indirect)
 /* What full bursts have used is shown together, but soon. */
 static void holds_what_full_bursts_used(void **state)
 {
-	for (unsigned packed = 0; packed < 2; packed++)
-		for (unsigned indirect = 0; indirect < 2; indirect++)
-			holds_used(packed, indirect);
+	for (unsigned indirect = 0; indirect < 2; indirect++) {
+		holds_used(false, indirect, false);
+		holds_used(true, indirect, false);
+		holds_used(true, indirect, true);
+	}
 }
 
 int main(void)
