@@ -440,6 +440,19 @@ def test_socket_directory_is_made_again_for_vms_that_listen(workdir):
         assert forwarder.socket_dir.stat().st_mode & 0o7777 == 0o755
 
 
+def test_file_in_place_of_the_socket_directory(workdir):
+    with Forwarder(workdir) as forwarder:
+        (workdir / "file").touch()
+        os.kill(forwarder.pid, signal.SIGSTOP)  # the file is quicker
+        shutil.rmtree(forwarder.socket_dir)
+        (workdir / "file").rename(forwarder.socket_dir)
+        os.kill(forwarder.pid, signal.SIGCONT)
+        wait_until(lambda: f"{forwarder.socket_dir} is not a directory"
+                   in forwarder.output.text, 20, "an error")
+        forwarder.socket_dir.unlink()
+        wait_until(forwarder.socket(0).exists, 40, "a socket")
+
+
 def test_socket_directory_of_somebody_else_is_left_alone(workdir):
     """Who is the first to make it may put there what they like."""
     workdir.chmod(0o1777)

@@ -402,7 +402,8 @@ bool gate_has_lost_socket(const struct gate *gate)
 {
 	struct stat st;
 
-	return !gate->options.client && lstat(gate->options.path, &st) < 0 && errno == ENOENT;
+	return !gate->options.client && lstat(gate->options.path, &st) < 0 &&
+	       (errno == ENOENT || errno == ENOTDIR);
 }
 
 int gate_renew(struct gate *gate, struct err *err)
