@@ -88,14 +88,15 @@ static int check_unused(
 {
 	struct relay *user = find_by_device(forwarder, device);
 
-	if (user != NULL)
-		return err_set(
-			err, EBUSY, "%s is in use by relay %u", device_name(device), user->id);
+	if (user != NULL) /* by its name, perhaps with other arguments */
+		return err_set(err, EBUSY, "%s is in use by relay %u",
+			device->bond_name[0] != '\0' ? device->bond_name : device->members[0].name,
+			user->id);
 	for (unsigned i = 0; i < device->n_members; i++)
 		for (unsigned k = 0; k < RELAYS_MAX; k++)
 			if (relay_uses(&forwarder->relays[k], &device->members[i]))
 				return err_set(err, EBUSY, "device %s is in use by relay %u",
-					device->members[i].text, k);
+					device->members[i].name, k);
 	return 0;
 }
 

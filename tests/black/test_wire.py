@@ -112,8 +112,8 @@ def test_conflicts(static):
                 ADD, virtio_id=1, device=[device], conditional=conditional)
             assert code == errno.EBUSY and "net_null0" in reason
         code, reason = static.refused(
-            ADD, virtio_id=2, device=["net_null0"], conditional=conditional)
-        assert code == errno.EBUSY and "1" in reason
+            ADD, virtio_id=2, device=["net_null0,size=256"], conditional=conditional)
+        assert code == errno.EBUSY and reason == "net_null0 is in use by relay 1"
     static.done(ADD, virtio_id=1, device=["net_null0"])  # named without arguments
     assert static.devices() == {1: "net_null0,size=64"}
 
