@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the other queues of a VM get when it stops reading one of its four: ours and testpmd's."""
 
+import argparse
 import os
 import statistics
 import sys
@@ -46,6 +47,7 @@ def _round(peer, pps):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     end_on_sigterm()
     if os.geteuid() != 0:
         sys.exit("stalled: as root, please: for hugepages")

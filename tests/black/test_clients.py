@@ -546,6 +546,7 @@ def test_completion_of_words():
     assert {"port", "stats", "pins", "config"} <= complete(vio4wd, "")
     assert complete(vio4wd, "st") == {"stats"}
     assert complete(vio4wd, "port", "add") == {"add", "add-sock"}
+    assert complete(vio4wd, "vf", "") == {"list", "bind", "unbind"}
     assert complete(program(PORT_CONTROL), "remove") == {"remove", "remove_sock"}
     assert complete(vio4wd, "port", "add-sock", "--socket-mode", "=", "s") == {"server"}
     assert complete(vio4wd, "port", "add-sock", "--socket-mode", "=") == {"server", "client"}
