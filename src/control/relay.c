@@ -196,7 +196,7 @@ static int open_device(
 
 int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *err)
 {
-	if (!vf_pool_is_remote(vf, node))
+	if (!vf_pool_can_move(vf, node))
 		return 0;
 	int r = vf_move_pool(vf, node, err);
 	if (r < 0)

@@ -215,7 +215,7 @@ static bool has_remote_lane(struct relay *relay, int node)
 static void follow_memory(struct relay *relay)
 {
 	int node = guest_numa_node(relay->guest);
-	bool pool_moves = relay->vf != NULL && vf_pool_is_remote(relay->vf, node);
+	bool pool_moves = relay->vf != NULL && vf_pool_can_move(relay->vf, node);
 	struct err err;
 
 	if (node < 0)

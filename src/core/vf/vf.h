@@ -154,10 +154,11 @@ uint64_t vf_received(const char *device_name);
 void vf_spread(struct vf *vf, unsigned n);
 
 /*
- * True if the pool is known to be on another NUMA node than `numa_node` (-1: unknown), and packets
- * may be kept there.
+ * True if the pool is known to be on another NUMA node than `numa_node` (-1: unknown) and can move
+ * there: packets may be kept there, and no device of AF_PACKET is involved, which would not survive
+ * the restart.
  */
-bool vf_pool_is_remote(const struct vf *vf, int numa_node);
+bool vf_pool_can_move(const struct vf *vf, int numa_node);
 
 /*
  * Makes the device receive into a new pool on that node. The device is stopped and started again

@@ -10,12 +10,15 @@
 
 #include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
+#include "core/vf/port.h"
 #include "core/vf/vf.h"
 
-bool vf_pool_is_remote(const struct vf *vf, int numa_node)
+bool vf_pool_can_move(const struct vf *vf, int numa_node)
 {
 	return numa_node >= 0 && vf->pool_node >= 0 && vf->pool_node != numa_node &&
-	       hugepages_node(numa_node) == numa_node;
+	       hugepages_node(numa_node) == numa_node &&
+	       /* its driver closes the sockets when it is stopped, and opens no others */
+	       !port_is_driven_by(vf->port, vf->bond, "net_af_packet");
 }
 
 /* Makes the device, which is stopped, receive into `pool`, and starts it. */

@@ -22,10 +22,14 @@
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
 
-/* What its driver refuses: to be stopped, or to be started so many times. */
+/*
+ * What its driver refuses: to be stopped, or to be started so many times. And the name that it has
+ * instead of net_null, or NULL.
+ */
 static struct {
 	int stop_error;
 	unsigned failing_starts;
+	const char *null_name;
 } driver;
 
 static uint64_t memory_bytes; /* of a device, as estimated before DPDK has started */
@@ -33,6 +37,7 @@ static uint64_t memory_bytes; /* of a device, as estimated before DPDK has start
 /* The linker puts these functions in place of the real ones. */
 __typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start;
 __typeof__(rte_eth_dev_stop) __wrap_rte_eth_dev_stop, __real_rte_eth_dev_stop;
+__typeof__(rte_eth_dev_info_get) __wrap_rte_eth_dev_info_get, __real_rte_eth_dev_info_get;
 
 int __wrap_rte_eth_dev_start(uint16_t port)
 {
@@ -45,6 +50,15 @@ int __wrap_rte_eth_dev_start(uint16_t port)
 int __wrap_rte_eth_dev_stop(uint16_t port)
 {
 	return driver.stop_error != 0 ? driver.stop_error : __real_rte_eth_dev_stop(port);
+}
+
+int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info)
+{
+	int r = __real_rte_eth_dev_info_get(port, ret_info);
+
+	if (r == 0 && driver.null_name != NULL && strcmp(ret_info->driver_name, "net_null") == 0)
+		ret_info->driver_name = driver.null_name;
+	return r;
 }
 
 /* A device that receives what it sends. NUMA node 0 exists; 1 to 7 are for wrong answers. */
@@ -76,14 +90,14 @@ static void nodes_are_compared(void **state)
 {
 	const struct vf known = {.pool_node = 1}, unknown = {.pool_node = -1};
 
-	assert_true(vf_pool_is_remote(&known, 0));
-	assert_false(vf_pool_is_remote(&known, 1));
-	assert_false(vf_pool_is_remote(&known, -1));
-	assert_false(vf_pool_is_remote(&unknown, 0));
+	assert_true(vf_pool_can_move(&known, 0));
+	assert_false(vf_pool_can_move(&known, 1));
+	assert_false(vf_pool_can_move(&known, -1));
+	assert_false(vf_pool_can_move(&unknown, 0));
 
 	hugepages_confine((struct numa_set){1 << 1 | 1 << 2});
-	assert_true(vf_pool_is_remote(&known, 2));
-	assert_false(vf_pool_is_remote(&known, 0));
+	assert_true(vf_pool_can_move(&known, 2));
+	assert_false(vf_pool_can_move(&known, 0));
 	hugepages_confine((struct numa_set){0});
 }
 
@@ -133,6 +147,28 @@ static struct vf *open_bond(struct op_device *ret_device, unsigned n_members)
 		fail_msg("%s", err.text);
 	*ret_device = device;
 	return vf;
+}
+
+/* Its sockets would not survive the restart, nor would those of a bond's members. */
+static void pool_of_af_packet_stays(void **state)
+{
+	const struct vf_options options = {.mtu = 1500};
+	struct op_device device = {.n_members = 1};
+	struct vf *vf = NULL;
+
+	for (unsigned bond = 0; bond <= 1; bond++) {
+		device_id_parse("net_null0", &device.members[0], NULL);
+		if (bond)
+			vf = open_bond(&device, 0);
+		else
+			assert_int_equal(vf_open(&vf, &device, &options, NULL), 0);
+		vf->pool_node = 1;
+		assert_true(vf_pool_can_move(vf, 0));
+		driver.null_name = "net_af_packet";
+		assert_false(vf_pool_can_move(vf, 0));
+		driver.null_name = NULL;
+		vf_close(vf);
+	}
 }
 
 static void members_have_the_mtu(void **state)
@@ -345,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_are_compared),
 		cmocka_unit_test(pool_moves),
+		cmocka_unit_test(pool_of_af_packet_stays),
 		cmocka_unit_test(members_have_the_mtu),
 		cmocka_unit_test(bond_starts_without_its_first_member),
 		cmocka_unit_test(members_have_room),
