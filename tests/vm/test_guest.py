@@ -2,6 +2,7 @@
 """A Linux guest under QEMU reaches the network through a relay, whatever happens to either of them."""
 
 import re
+import time
 
 import pytest
 
@@ -154,6 +155,27 @@ def test_running_guest_has_its_network_again_after_a_stop(make_forwarder, boot, 
     assert wire.ping(GUEST_IP) == 5
     forwarder.stop()
     assert wire.ping(GUEST_IP, count=1, wait=1) == 0
+    forwarder.start()
+    wait_ping(wire)
+    assert_works(wire, guest)
+
+
+@both_modes
+def test_daemon_comes_back_with_fewer_features(make_forwarder, boot, wire, veth, client):
+    """QEMU refuses them, about once a second. The log says so, once."""
+    forwarder = make_forwarder({0: device(veth)}, client=client, options=["--enable-mrgbuf"])
+    guest = boot(forwarder)
+    forwarder.stop()
+    forwarder.argv.remove("--enable-mrgbuf")
+    forwarder.start()
+    refusal = "vhost lacks feature mask"
+    wait_until(lambda: guest.process.output.text.count(refusal) >= 3, 30, "QEMU tries again and again")
+    assert forwarder.output.tail().count(f'if its QEMU says "{refusal}"') == 1
+    before = guest.process.output.text.count(refusal)
+    time.sleep(2)
+    assert guest.process.output.text.count(refusal) - before < 10
+    forwarder.stop()
+    forwarder.argv.append("--enable-mrgbuf")
     forwarder.start()
     wait_ping(wire)
     assert_works(wire, guest)
