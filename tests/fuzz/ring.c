@@ -382,12 +382,11 @@ static void give(struct guest *guest, struct input *input)
 static void ask_to_notify(struct guest *guest, struct input *input)
 {
 	const bool on = input_byte(input) & 1, sound = ring_fault(&guest->ring) == RING_SOUND;
-	const bool shows = on && sound && guest->ring.packed && guest->ring.held.n > 0;
 
 	remember(guest);
 	ring_ask_to_notify(&guest->ring, on);
 	require(guest->ring.held.n == 0 || !on || !sound);
-	check_writes(guest, shows ? REGIONS_N : USED);
+	check_writes(guest, USED);
 }
 
 /* Reads how many buffers the pool has left. */
@@ -401,12 +400,16 @@ static void dry_up(struct guest *guest, struct input *input)
 		rte_pktmbuf_alloc_bulk(pool, guest->kept, guest->n_kept) == 0);
 }
 
-/* Reads for how long used buffers are held: not at all, until the next burst, or for ever. */
+/* Split: reads for how long used buffers are held: not at all, until the next burst, or for ever.
+ */
 static void hold(struct guest *guest, struct input *input)
 {
 	static const uint64_t cycles[] = {0, 1, UINT64_MAX};
 
-	guest->ring.hold_cycles = cycles[input_byte(input) % ARRAY_SIZE(cycles)];
+	const uint8_t choice = input_byte(input);
+
+	if (!guest->ring.packed)
+		guest->ring.hold_cycles = cycles[choice % ARRAY_SIZE(cycles)];
 }
 
 typedef void step(struct guest *guest, struct input *input);

@@ -250,7 +250,10 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	ring->held.n = 0;
-	ring->hold_cycles = is_transmit(i) ? RING_HOLD_US * rte_get_tsc_hz() / 1000000 : 0;
+	if (is_transmit(i) && !ring->packed)
+		ring->hold_cycles = RING_HOLD_US * rte_get_tsc_hz() / 1000000;
+	else
+		ring->hold_cycles = 0;
 	return !ring->packed || ring->next < ring->size;
 }
 

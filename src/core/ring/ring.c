@@ -37,7 +37,7 @@ static bool await_end(const struct loan *loan, uint64_t deadline)
 void ring_show_held(struct ring *ring)
 {
 	if (ring->held.n > 0 && ring_fault(ring) == RING_SOUND)
-		(ring->packed ? ring_packed_show_held : ring_split_show_held)(ring);
+		ring_split_show_held(ring);
 }
 
 void ring_end(struct ring *ring, uint64_t deadline)

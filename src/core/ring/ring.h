@@ -72,7 +72,7 @@ struct ring {
 	uint8_t header_bytes; /* in front of each packet */
 	int call_fd;          /* eventfd to interrupt the guest; negative: none */
 	int kick_fd;          /* eventfd of the guest's notifications; negative: none */
-	uint64_t hold_cycles; /* how long used buffers may be held; 0: not at all */
+	uint64_t hold_cycles; /* split: how long used buffers may be held; 0: not at all */
 	/* NULL: everything is copied. Otherwise they belong to whoever has the position. */
 	struct ring_loans *loans;
 
@@ -89,16 +89,12 @@ struct ring {
 	bool called;        /* we ever did */
 	bool past;          /* packets are written past the cache now (stores.h) */
 	/*
-	 * The buffers before the position that are written as used, but that the guest does not see
-	 * yet. The position's owner.
+	 * Split: the buffers before the position that are written as used, but that the guest does
+	 * not see yet. The position's owner.
 	 */
 	struct {
 		uint64_t since; /* TSC */
 		uint16_t n;
-		/* Packed: the first of them, which is marked last. */
-		uint16_t number, id;
-		uint32_t bytes;
-		bool wrap;
 	} held;
 	/* Held while packets are given, if several workers may do that. Nobody waits for it. */
 	atomic_flag giving;

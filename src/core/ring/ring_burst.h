@@ -37,7 +37,8 @@ static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, str
 /* Shows the guest what has been used, and calls it if it wants to hear of that. */
 static __rte_always_inline void show_used(const struct ring_kind *kind, struct ring *ring)
 {
-	kind->show_used(ring);
+	if (kind->show_used != NULL)
+		kind->show_used(ring);
 	ring->held.n = 0;
 	call_if_wanted(kind, ring);
 }

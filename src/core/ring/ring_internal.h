@@ -222,12 +222,9 @@ struct ring_kind {
 		struct used *ret_used);
 	/* True if the guest has made a buffer available so many slots behind the position. */
 	bool (*has_buffer)(struct ring *ring, uint16_t slot);
-	/*
-	 * Writes buffers as used, behind those that are held, and moves the position behind them.
-	 * The guest does not see that yet.
-	 */
+	/* Writes buffers as used, and moves the position behind them. */
 	void (*write_used)(struct ring *ring, const struct used *used, uint16_t n);
-	/* Makes the guest see everything before the position as used. */
+	/* Makes the guest see everything before the position as used. NULL: it does already. */
 	void (*show_used)(struct ring *ring);
 	/*
 	 * True if the guest wants to be called. `before`: the position when it was last asked;
@@ -356,7 +353,6 @@ uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
 uint16_t ring_packed_lend(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
-void ring_packed_show_held(struct ring *ring);
 void ring_packed_give_back_all(struct ring *ring);
 uint16_t ring_packed_give(
 	struct ring *ring, struct rte_mbuf **packets, uint16_t n, struct burst_account *account);

@@ -83,52 +83,37 @@ static __rte_always_inline bool packed_wants_call(
 	return event_is_due(event, ring->next, before);
 }
 
-/* The first buffer is marked last: until the guest sees it used, it looks no further. */
-static __rte_always_inline void note_first(struct ring *ring, const struct used *used)
-{
-	ring->held.number = ring->next;
-	ring->held.wrap = ring->wrap;
-	ring->held.id = used->id;
-	ring->held.bytes = used->bytes;
-}
-
 /*
  * One used descriptor is enough for buffers that the guest sends in order: at the place of the
  * first, with the id of the last (virtio 1.2, 2.8.13). The cache lines between need not be
  * written. The last descriptor is marked as well, with the number of slots as its length. The
  * driver does not read it; it is for a backend that has to find the position (ring_position.c).
- * What is held becomes part of the burst. Returns the number of slots.
+ * Returns the number of slots.
  */
 static __rte_always_inline uint16_t use_burst(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
-	const struct used last = {.id = used[n - 1].id};
-	uint16_t slots = 0;
+	struct used burst = {.id = used[n - 1].id};
 
 	for (uint16_t i = 0; i < n; i++)
-		slots += used[i].n_slots;
-	if (ring->held.n == 0)
-		note_first(ring, &last);
-	ring->held.id = last.id;
-	const uint16_t all = distance(ring, ring->held.number, ring->next) + slots;
-	if (all > 1)
-		use_descriptor(ring, place_at(ring, slots - 1),
-			&(struct used){.id = last.id, .bytes = all});
-	return slots;
+		burst.n_slots += used[i].n_slots;
+	if (burst.n_slots > 1)
+		use_descriptor(ring, place_at(ring, burst.n_slots - 1),
+			&(struct used){.id = burst.id, .bytes = burst.n_slots});
+	use_descriptor(ring, place_at(ring, 0), &burst);
+	return burst.n_slots;
 }
 
+/* The first buffer is given back last: until the guest sees it used, it looks no further. */
 static __rte_always_inline uint16_t use_each(struct ring *ring, const struct used *used, uint16_t n)
 {
-	uint16_t slot = 0, i = 0;
+	uint16_t slot = used[0].n_slots;
 
-	if (ring->held.n == 0) {
-		note_first(ring, &used[0]);
-		slot = used[i++].n_slots;
-	}
-	for (; i < n; i++) {
+	for (uint16_t i = 1; i < n; i++) {
 		use_descriptor(ring, place_at(ring, slot), &used[i]);
 		slot += used[i].n_slots;
 	}
+	use_descriptor(ring, place_at(ring, 0), &used[0]);
 	return slot;
 }
 
@@ -142,14 +127,8 @@ static __rte_always_inline void packed_write_used(
 	ring->wrap = next.wrap;
 }
 
-static __rte_always_inline void packed_show_used(struct ring *ring)
-{
-	use_descriptor(ring, (struct place){ring->held.number, ring->held.wrap},
-		&(struct used){.id = ring->held.id, .bytes = ring->held.bytes});
-}
-
 static const struct ring_kind packed = {packed_read_run, packed_read_chain, packed_has_buffer,
-	packed_write_used, packed_show_used, packed_wants_call};
+	packed_write_used, NULL, packed_wants_call};
 
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
@@ -161,11 +140,6 @@ uint16_t ring_packed_lend(struct ring *ring, struct rte_mempool *pool, struct le
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
 {
 	return burst_take(&packed, ring, pool, true, lender, ret_packets, n, account);
-}
-
-void ring_packed_show_held(struct ring *ring)
-{
-	show_used(&packed, ring);
 }
 
 void ring_packed_give_back_all(struct ring *ring)

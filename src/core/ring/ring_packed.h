@@ -24,12 +24,6 @@ static inline struct place place_behind(const struct ring *ring, struct place pl
 	return (struct place){number, place.wrap};
 }
 
-/* How many descriptors one is behind another. */
-static inline uint16_t distance(const struct ring *ring, uint16_t from, uint16_t to)
-{
-	return to >= from ? to - from : to + ring->size - from;
-}
-
 static inline struct place place_at(const struct ring *ring, uint16_t slot)
 {
 	return place_behind(ring, (struct place){ring->next, ring->wrap}, slot);

@@ -18,6 +18,12 @@ static struct place unused_place(const struct ring *ring, uint16_t number)
 	return (struct place){number, !(flags_at(ring, number) & F_USED)};
 }
 
+/* How far it is from one descriptor on to another. */
+static uint16_t distance(const struct ring *ring, uint16_t from, uint16_t to)
+{
+	return to >= from ? to - from : to + ring->size - from;
+}
+
 #define TURNS_MAX 3
 
 /*
@@ -42,10 +48,10 @@ static unsigned find_turns(const struct ring *ring, uint16_t turns[TURNS_MAX])
 }
 
 /*
- * Finds the hole that a backend leaves if it dies while it gives buffers back, or holds them: the
- * first is not marked as used yet, and those behind it are. False if these turns are no such hole.
- * Nearly the whole ring, which only small rings give back at once, leaves no hole that can be told
- * from a position.
+ * Finds the hole that a backend leaves if it dies while it gives back a burst: the first buffer is
+ * not marked as used yet, and those behind it are. False if these turns are no such hole. A
+ * burst of nearly the whole ring, which only small rings have, leaves no hole that can be told from
+ * a position.
  */
 static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
 	struct place *ret_hole, struct place *ret_end)
@@ -89,8 +95,8 @@ static bool is_in_last_chain(const struct ring *ring, struct place place)
 }
 
 /*
- * Gives back the hole and what is behind it, empty: a packet of several buffers may have lost its
- * last ones. The driver looks no further than the hole, so it has seen none of it.
+ * Gives back the torn burst empty: a packet of several buffers may have lost its last ones. The
+ * driver looks no further than the hole, so it has seen none of it.
  */
 static void close_hole(struct ring *ring, struct place hole, struct place end)
 {

@@ -231,58 +231,6 @@ static void take_back(struct bench *bench, unsigned n)
 	}
 }
 
-/* The device takes bursts of `each`, and holds what they used. Returns how many buffers that is. */
-static unsigned take_and_hold(struct bench *bench, unsigned bursts, unsigned each)
-{
-	for (unsigned i = 0; i < bursts; i++) {
-		for (unsigned k = 0; k < each; k++)
-			assert_true(bench_send(bench, 100, 1, bench->driver.next));
-		assert_int_equal(bench_take(bench, each), each);
-		rte_pktmbuf_free_bulk(bench->packets, each);
-	}
-	return bursts * each;
-}
-
-/*
- * The backend was killed while it held used buffers. Wherever the frontend lets the next one begin,
- * it goes on behind them, and the driver gets them.
- */
-static void goes_on_behind_held(uint16_t size, bool in_order)
-{
-	struct bench *bench = bench_new_of(true, size);
-	struct ring *ring = &bench->ring;
-	uint8_t *buffer;
-	uint32_t written;
-
-	bench->driver.in_order = ring->in_order = in_order;
-	ring->hold_cycles = UINT64_MAX;
-	for (unsigned round = 0; round < 20u * size; round++) {
-		const unsigned bursts = 1 + round % 3, each = 2 + round % (size / 12 - 2);
-		unsigned n = take_and_hold(bench, bursts, each);
-		assert_true(n < size / 4u);
-		assert_false(driver_take_used(&bench->driver, &buffer, &written));
-		const uint16_t next = ring->next;
-		const bool wrap = ring->wrap;
-		ring->held.n = 0;
-		if (round % 4 > 0)
-			forget_position(ring, round);
-		ring_packed_find_position(ring);
-		assert_int_equal(ring->next, next);
-		assert_int_equal(ring->wrap, wrap);
-		take_back(bench, n);
-		assert_false(driver_take_used(&bench->driver, &buffer, &written));
-	}
-	bench_free(bench);
-}
-
-static void goes_on_behind_held_buffers(void **state)
-{
-	for (unsigned in_order = 0; in_order < 2; in_order++) {
-		goes_on_behind_held(48, in_order);
-		goes_on_behind_held(128, in_order);
-	}
-}
-
 /*
  * Bursts of every length, of buffers that are chains or not, of which the driver has taken back
  * some and offered some again: what a backend finds that replaces one that died.
@@ -387,7 +335,6 @@ int main(void)
 		cmocka_unit_test(finds_the_position_of_a_packed_ring),
 		cmocka_unit_test(corrects_an_old_position_of_a_packed_ring),
 		cmocka_unit_test(goes_on_after_a_torn_burst),
-		cmocka_unit_test(goes_on_behind_held_buffers),
 		cmocka_unit_test(believes_the_end_of_a_chain),
 		cmocka_unit_test(leaves_a_ring_of_chains_alone),
 		cmocka_unit_test(finds_the_position_of_a_ring_in_order),
