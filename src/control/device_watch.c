@@ -112,19 +112,12 @@ static bool is_turn(unsigned look, unsigned apart)
 
 /*
  * Counts a check of a member that is away. Returns true if it is to be tried now: less and less
- * often, since an attempt may take seconds, but at once if the function was created anew or has
- * another driver.
+ * often, since an attempt may take seconds, but at once if the device has changed.
  */
 static bool is_to_be_tried(const struct device_id *id, struct relay_member *member)
 {
-	if (!id->is_pci)
-		return is_turn(member->tries++, TRIES_APART);
-	uint64_t incarnation = host_pci_incarnation(SYSFS_ROOT, &id->pci);
-	enum host_driver_kind kind = host_pci_driver_kind(SYSFS_ROOT, &id->pci);
-	if (member->tried_incarnation != incarnation || member->tried_driver != kind)
+	if (host_device_has_changed(SYSFS_ROOT, id, &member->tried))
 		member->tries = 0;
-	member->tried_incarnation = incarnation;
-	member->tried_driver = kind;
 	return is_turn(member->tries++, TRIES_APART);
 }
 
@@ -250,7 +243,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
 {
 	struct device_watch *watch = userdata;
 
-	if (host_uevent_read(fd) != 0) {
+	if (host_uevent_read(fd)) {
 		lose_the_gone(watch);
 		device_watch_look(watch);
 	}

@@ -58,9 +58,8 @@ struct relay_member {
 	/* The rest belongs to the device watch, while the member is away. */
 	/* Checks since the first attempt to reopen it, that one included; 0: not tried yet. */
 	unsigned tries;
-	uint64_t tried_incarnation;         /* its incarnation at the last check */
-	enum host_driver_kind tried_driver; /* the driver it had then */
-	struct err told;                    /* why it is not back, as logged last */
+	struct host_device_state tried; /* its state at the last check */
+	struct err told;                /* why it is not back, as logged last */
 };
 
 struct relay {

@@ -17,38 +17,28 @@ int host_uevent_open(struct err *err)
 	return host_netlink_open(NETLINK_KOBJECT_UEVENT, KERNEL_GROUP, "device events", err);
 }
 
-int host_uevent_parse(const char *message, size_t length)
+bool host_uevent_parse(const char *message, size_t length)
 {
-	static const struct {
-		const char *action;
-		int what;
-	} actions[] = {
-		{"add@", HOST_UEVENT_CAME},
-		{"bind@", HOST_UEVENT_CAME},
-		{"change@", HOST_UEVENT_CAME},
-		{"move@", HOST_UEVENT_CAME},
-		{"remove@", HOST_UEVENT_LEFT},
-		{"unbind@", HOST_UEVENT_LEFT},
-	};
+	static const char *const actions[] = {
+		"add@", "bind@", "change@", "move@", "remove@", "unbind@"};
 	const char *end = message + length, *field;
-	int what = 0;
+	bool known = false;
 
 	if (length == 0 || end[-1] != '\0')
-		return 0;
+		return false;
 	for (unsigned i = 0; i < ARRAY_SIZE(actions); i++)
-		if (!strncmp(message, actions[i].action, strlen(actions[i].action)))
-			what = actions[i].what;
-	for (field = message; what && field < end; field += strlen(field) + 1)
+		known = known || !strncmp(message, actions[i], strlen(actions[i]));
+	for (field = message; known && field < end; field += strlen(field) + 1)
 		if (!strcmp(field, "SUBSYSTEM=net") || !strcmp(field, "SUBSYSTEM=pci"))
-			return what;
-	return 0;
+			return true;
+	return false;
 }
 
-int host_uevent_read(int fd)
+bool host_uevent_read(int fd)
 {
 	char message[MESSAGE_SIZE];
 	struct sockaddr_nl from;
-	int what = 0;
+	bool found = false;
 	ssize_t n;
 
 	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
@@ -56,11 +46,11 @@ int host_uevent_read(int fd)
 
 		n = recvfrom(fd, message, sizeof(message), 0, (struct sockaddr *)&from, &size);
 		if (n < 0 && errno == ENOBUFS)
-			what = HOST_UEVENT_CAME | HOST_UEVENT_LEFT;
+			found = true;
 		else if (n < 0)
 			break;
 		else if (from.nl_pid == 0)
-			what |= host_uevent_parse(message, (size_t)n);
+			found = host_uevent_parse(message, (size_t)n) || found;
 	}
-	return what;
+	return found;
 }

@@ -18,12 +18,12 @@ static void messages_are_read(void **state)
 		"add@/devices/virtual/net/eth5/queues/rx-0\0ACTION=add\0SUBSYSTEM=queues";
 	const char gone[] = "remove@/devices/virtual/net/eth5\0ACTION=remove\0SUBSYSTEM=net";
 
-	assert_int_equal(host_uevent_parse(net, sizeof(net)), HOST_UEVENT_CAME);
-	assert_int_equal(host_uevent_parse(pci, sizeof(pci)), HOST_UEVENT_CAME);
-	assert_int_equal(host_uevent_parse(gone, sizeof(gone)), HOST_UEVENT_LEFT);
-	assert_int_equal(host_uevent_parse(queue, sizeof(queue)), 0);
-	assert_int_equal(host_uevent_parse(net, 0), 0);
-	assert_int_equal(host_uevent_parse(net, sizeof(net) - 1), 0);
+	assert_true(host_uevent_parse(net, sizeof(net)));
+	assert_true(host_uevent_parse(pci, sizeof(pci)));
+	assert_true(host_uevent_parse(gone, sizeof(gone)));
+	assert_false(host_uevent_parse(queue, sizeof(queue)));
+	assert_false(host_uevent_parse(net, 0));
+	assert_false(host_uevent_parse(net, sizeof(net) - 1));
 }
 
 static void the_socket_does_not_block(void **state)

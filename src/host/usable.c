@@ -49,6 +49,32 @@ enum host_driver_kind host_pci_driver_kind(const char *sysfs, const struct pci_a
 	return host_driver_kind(driver);
 }
 
+/* 0 if the device names no interface, or there is none of this name. */
+static unsigned interface_of(const struct device_id *id)
+{
+	const char *argument = strstr(id->text, ",iface=");
+	char name[IFNAMSIZ] = "";
+
+	if (argument)
+		sscanf(argument, ",iface=%15[^,]", name);
+	return if_nametoindex(name);
+}
+
+bool host_device_has_changed(
+	const char *sysfs, const struct device_id *id, struct host_device_state *state)
+{
+	const struct host_device_state last = *state;
+
+	if (id->is_pci) {
+		state->incarnation = host_pci_incarnation(sysfs, &id->pci);
+		state->driver = host_pci_driver_kind(sysfs, &id->pci);
+	} else {
+		state->interface = interface_of(id);
+	}
+	return state->incarnation != last.incarnation || state->driver != last.driver ||
+	       state->interface != last.interface;
+}
+
 unsigned host_pci_interrupts(const char *sysfs, const struct pci_addr *addr)
 {
 	switch (host_pci_driver_kind(sysfs, addr)) {

@@ -7,7 +7,9 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "base/device_id.h"
 #include "base/err.h"
 #include "base/pci_addr.h"
 
@@ -31,6 +33,21 @@ enum host_driver_kind host_driver_kind(const char *driver);
 
 /* The kind of the driver that a function is bound to; NONE as well if there is no such function. */
 enum host_driver_kind host_pci_driver_kind(const char *sysfs, const struct pci_addr *addr);
+
+/* The state of a device on which it depends whether opening it makes sense. */
+struct host_device_state {
+	uint64_t incarnation; /* of a PCI function: host_pci_incarnation() */
+	enum host_driver_kind driver;
+	unsigned interface; /* of another device: the index of the interface that it names (iface=)
+	                     */
+};
+
+/*
+ * Brings *state up to date. True if it differs from that of the last call: an attempt that has
+ * failed may succeed now. All zeros mean that nothing was there. `sysfs` is its root. Any thread.
+ */
+bool host_device_has_changed(
+	const char *sysfs, const struct device_id *id, struct host_device_state *state);
 
 /* True if the driver hands the function to a process. */
 bool host_driver_is_userspace(const char *driver);

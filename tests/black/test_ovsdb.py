@@ -211,17 +211,20 @@ def test_row_before_device(database, follower, barrier):
 
 
 def test_device_is_announced(database, workdir, stack):
-    """The kernel event that an interface has come is noticed, however long the row has waited."""
+    """A device whose interface has come is tried at once, however long the row has waited; others are not."""
     netns = stack.enter_context(Netns("vio4wd-host"))
     database.start()
     follower = stack.enter_context(Follower(workdir, str(database.socket), netns=netns))
-    database.add_port("vm1", **null_device(1))
     follower.refuse.touch()
-    database.set("vm1", virtio_forwarder_id=2)
-    follower.says("refused add 2 net_null1", times=6)  # by then the next attempt is 8 s away
+    database.add_port("vm1", **null_device(1))
+    follower.says("refused add 1 net_null1", times=6)  # by then the next attempt is 8 s away
+    database.add_port("vm2", virtio_forwarder=1, virtio_forwarder_id=2,
+                      virtio_forwarder_device="net_af_packet2,iface=veth0")
+    follower.says("refused add 2 net_af_packet2,iface=veth0", times=4)  # 2 s
     follower.refuse.unlink()
     netns.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
-    wait_until(lambda: "\nadd 2 net_null1\n" in follower.output, 4, "another try")
+    wait_until(lambda: "\nadd 2 net_af_packet2,iface=veth0\n" in follower.output, 1.5, "another try")
+    assert "\nadd 1 net_null1\n" not in follower.output
 
 
 def test_refused_addition(database, follower):

@@ -61,7 +61,8 @@ static void go_on(struct ovsdb_monitor *monitor)
 	} else if (monitor->look_again) {
 		set_timer(monitor->run_timer, SETTLE_MS);
 	} else if (verdict == RECONCILER_RETRY) {
-		set_timer(monitor->run_timer, monitor->retry_ms);
+		set_timer(monitor->run_timer,
+			MIN(monitor->retry_ms, reconciler_wait_ms(&monitor->reconciler)));
 		monitor->retry_ms = MIN(2 * monitor->retry_ms, RETRY_MAX_MS);
 	}
 }
@@ -87,7 +88,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 {
 	struct ovsdb_monitor *monitor = userdata;
 
-	if (!(host_uevent_read(fd) & HOST_UEVENT_CAME) || monitor->look_again)
+	if (!host_uevent_read(fd) || monitor->look_again)
 		return 0; /* nothing of concern, or a new plan is due anyway */
 	monitor->look_again = true;
 	monitor->retry_ms = RETRY_MIN_MS;

@@ -19,6 +19,8 @@
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "control/turn.h"
+#include "host/names.h"
+#include "host/sysfs_fixture.h"
 
 #define PROBE_MS 100
 #define MARKED_ROW(name, id)                                                       \
@@ -32,6 +34,7 @@
 #define NO_ROW "{\"Interface\":{\"u5\":{\"old\":{}}}}"
 
 struct bed {
+	struct fake_sysfs fs;
 	char directory[64];
 	struct sockaddr_un addr;
 	sd_event *event;
@@ -68,9 +71,10 @@ static void listen_again(struct bed *bed)
 static int make_bed_with(void **state, unsigned probe_ms)
 {
 	struct bed *bed = calloc(1, sizeof(*bed));
-	struct ovsdb_monitor_options options = {.sysfs = "/nonexistent", .probe_ms = probe_ms};
+	struct ovsdb_monitor_options options = {.sysfs = bed->fs.root, .probe_ms = probe_ms};
 	struct err err = {""};
 
+	fake_sysfs_init(&bed->fs);
 	strcpy(bed->directory, "/tmp/ovsdb-monitor-XXXXXX");
 	assert_non_null(mkdtemp(bed->directory));
 	bed->addr.sun_family = AF_UNIX;
@@ -108,6 +112,7 @@ static int remove_bed(void **state)
 		close(bed->listener);
 	unlink(bed->addr.sun_path);
 	assert_int_equal(rmdir(bed->directory), 0);
+	fake_sysfs_fini(&bed->fs);
 	free(bed);
 	return 0;
 }
@@ -426,17 +431,48 @@ static void updates_take_turns(void **state)
 	}
 }
 
-/* Constant kernel events, as on a host where containers come and go, do not hold up a plan. */
-static void announcements_let_a_plan_go_through(void **state)
+/* Opens the file by which root has the kernel announce something; skips the test otherwise. */
+static int open_announcer(void)
 {
-	struct bed *bed = *state;
 	int fd = open("/sys/class/net/lo/uevent", O_WRONLY | O_CLOEXEC);
-	unsigned n;
 
 	if (fd < 0) {
 		print_message("only root can cause an event\n");
 		skip();
 	}
+	return fd;
+}
+
+/* A bound VF keeps its name, which another interface has for a while. */
+static void what_was_in_the_way_has_left(void **state)
+{
+	const struct pci_addr addr = {0, 5, 9, 1};
+	struct bed *bed = *state;
+	int fd = open_announcer();
+
+	fake_sysfs_pci(&bed->fs, "0000:05:00.0", "nfp", 1);
+	fake_sysfs_pci(&bed->fs, "0000:05:09.1", "vfio-pci", 9);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
+	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.1", NULL, NULL);
+	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	fake_sysfs_remove(&bed->fs, "class/net/eth9");
+	fake_sysfs_netdev(&bed->fs, "eth9", NULL, NULL, NULL);
+	sync_with(bed, "{\"Interface\":{\"u\":{\"new\":{\"name\":\"eth9\",\"external_ids\":"
+		       "[\"map\",[[\"virtio_forwarder\",\"1\"]]]}}}}");
+	wait_heard(bed);
+	fake_sysfs_remove(&bed->fs, "class/net/eth9");
+	assert_int_equal(write(fd, "unbind", 6), 6);
+	close(fd);
+	run_until(bed->event, !strcmp(bed->log, "add 9;"));
+}
+
+/* Constant kernel events, as on a host where containers come and go, do not hold up a plan. */
+static void announcements_let_a_plan_go_through(void **state)
+{
+	struct bed *bed = *state;
+	int fd = open_announcer();
+	unsigned n;
+
 	bed->slow = true;
 	bed->code = EIO;
 	sync_with(bed, "{\"Interface\":{" MARKED_ROW("a", "1") "," MARKED_ROW(
@@ -493,6 +529,7 @@ int main(void)
 		IN_BED(slow_operations_take_turns),
 		IN_BED(new_rows_do_not_bring_back_what_was_just_tried),
 		IN_BED(updates_take_turns),
+		IN_BED(what_was_in_the_way_has_left),
 		IN_BED(announcements_let_a_plan_go_through),
 		IN_BED(updates_of_others_do_not_hasten),
 		IN_BED(bad_endpoints_are_refused),

@@ -180,8 +180,7 @@ void ports_from_rows(struct rows *rows, const struct port have[RELAYS_MAX], cons
 		r = claimants[i].relay_id;
 		if (r >= 0)
 			r = claim(ret_want, (unsigned)r, &claimants[i].port, &row->problem);
-		/* -EEXIST before the claim: of two VFs with the name, either may lose it */
-		row->retry = r == -ENODEV || claimants[i].relay_id == -EEXIST;
+		row->retry = r == -ENODEV;
 	}
 }
 

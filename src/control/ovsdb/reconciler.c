@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/ovsdb/reconciler.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/turn.h"
+
+#define RETRY_MIN_MS 250
+#define RETRY_MAX_MS 30000
 
 /*
  * Logs the rows' problems that are new or gone; false if some are left for later. Begins behind the
@@ -58,25 +62,70 @@ static void note_not_removed(
 	*told = *err;
 }
 
+/*
+ * True if the addition has failed before and is not due. It is due at once if it is another device,
+ * or this one has changed.
+ */
+static bool is_too_early(
+	struct reconciler *reconciler, struct failed_addition *last, const struct device_id *device)
+{
+	const bool changed = host_device_has_changed(reconciler->sysfs, device, &last->state);
+
+	if (changed || strcmp(last->device.text, device->text) != 0) {
+		last->device = *device;
+		last->delay_ms = 0;
+		return false;
+	}
+	return clock_monotonic_ns() < last->due_ns;
+}
+
+static void put_off(struct failed_addition *last, const struct err *err)
+{
+	last->delay_ms = last->delay_ms == 0 ? RETRY_MIN_MS : MIN(2 * last->delay_ms, RETRY_MAX_MS);
+	last->due_ns = clock_monotonic_ns() + last->delay_ms * UINT64_C(1000000);
+	last->err = *err;
+}
+
+static bool add(struct reconciler *reconciler, const struct op *op, const struct port *port)
+{
+	struct failed_addition *last = &reconciler->failed_additions[op->relay_id];
+	struct op_result result = {0};
+
+	if (!is_too_early(reconciler, last, &port->device)) {
+		reconciler->apply(reconciler->userdata, op, &result);
+		if (result.code == 0) {
+			*last = (struct failed_addition){0};
+			return true;
+		}
+		put_off(last, &result.err);
+	}
+	reconciler->due_ns = MIN(reconciler->due_ns, last->due_ns);
+	note_not_added(&reconciler->rows, port->interface, &last->err);
+	return false;
+}
+
+static bool take_away(struct reconciler *reconciler, const struct op *op)
+{
+	struct op_result result = {0};
+
+	reconciler->apply(reconciler->userdata, op, &result);
+	if (result.code != 0)
+		note_not_removed(reconciler, (unsigned)op->relay_id, &result.err);
+	return result.code == 0;
+}
+
 /* Returns true if the relay is now as it should be. */
 static bool take_step(
 	struct reconciler *reconciler, const struct port_step *step, const struct port *want)
 {
 	struct port *have = &reconciler->have[step->relay_id];
-	struct op_result result = {0};
 	struct op op;
 
 	if (step->add && have->set && strcmp(have->device.text, want->device.text) != 0)
 		return false; /* its removal has failed */
 	port_step_op(step, step->add ? want : have, &op);
-	reconciler->apply(reconciler->userdata, &op, &result);
-	if (result.code != 0) {
-		if (step->add)
-			note_not_added(&reconciler->rows, want->interface, &result.err);
-		else
-			note_not_removed(reconciler, step->relay_id, &result.err);
+	if (!(step->add ? add(reconciler, &op, want) : take_away(reconciler, &op)))
 		return false;
-	}
 	if (step->add)
 		*have = *want;
 	else
@@ -93,10 +142,13 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again)
 	reconciler->n_steps = ports_diff(have, want, reconciler->first, reconciler->steps);
 	reconciler->n_taken = 0;
 	reconciler->failed = false;
-	for (unsigned i = 0; i < RELAYS_MAX;
-		i++) /* a device may move from one interface to another */
-		if (have[i].set && want[i].set)
+	reconciler->due_ns = UINT64_MAX;
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
+		if (!want[i].set)
+			reconciler->failed_additions[i] = (struct failed_addition){0};
+		else if (have[i].set) /* a device may move from one interface to another */
 			strcpy(have[i].interface, want[i].interface);
+	}
 }
 
 enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
@@ -118,4 +170,13 @@ enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
 		retry = retry || reconciler->rows.rows[i].retry;
 	retry = !tell_problems(reconciler) || retry;
 	return retry ? RECONCILER_RETRY : RECONCILER_DONE;
+}
+
+unsigned reconciler_wait_ms(const struct reconciler *reconciler)
+{
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	if (reconciler->due_ns == UINT64_MAX)
+		return UINT_MAX;
+	return reconciler->due_ns > now_ns ? (reconciler->due_ns - now_ns) / 1000000 + 1 : 0;
 }

@@ -8,6 +8,19 @@
 
 #include "base/log.h"
 #include "control/ovsdb/ports.h"
+#include "host/usable.h"
+
+/*
+ * The last addition to a relay, if it has failed. The next one may take as many seconds, so it
+ * waits longer each time, unless the device has changed.
+ */
+struct failed_addition {
+	struct device_id device;        /* "": none */
+	struct host_device_state state; /* of the device, before it was tried */
+	unsigned delay_ms;              /* from the failure until it is due */
+	uint64_t due_ns;
+	struct err err;
+};
 
 struct reconciler {
 	const char *sysfs;
@@ -16,13 +29,15 @@ struct reconciler {
 	struct rows rows;
 	struct port have[RELAYS_MAX];       /* applied and not removed since */
 	struct err not_removed[RELAYS_MAX]; /* the failure to remove it that was logged last */
+	struct failed_addition failed_additions[RELAYS_MAX];
 
 	/* The plan: */
 	struct port want[RELAYS_MAX];
 	struct port_step steps[PORT_STEPS_MAX];
 	unsigned n_steps, n_taken;
-	bool failed;            /* one of the steps taken so far */
-	unsigned first;         /* where the next plan begins: behind the relay of the last step */
+	bool failed;     /* one of the steps taken so far */
+	uint64_t due_ns; /* when the first addition that has failed is due; UINT64_MAX: none */
+	unsigned first;  /* where the next plan begins: behind the relay of the last step */
 	unsigned first_to_tell; /* index of the row behind the one whose problem was logged last */
 	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
 };
@@ -40,5 +55,14 @@ enum reconciler_verdict {
  */
 void reconciler_plan(struct reconciler *reconciler, bool look_again);
 
-/* Takes steps of the plan for one turn (turn.h). */
+/*
+ * Takes steps of the plan for one turn (turn.h). An addition that has failed before is left out
+ * until it is due, or its device has changed.
+ */
 enum reconciler_verdict reconciler_run(struct reconciler *reconciler);
+
+/*
+ * After RECONCILER_RETRY: how long the new plan may wait for the sake of additions that have
+ * failed; UINT_MAX if there are none.
+ */
+unsigned reconciler_wait_ms(const struct reconciler *reconciler);

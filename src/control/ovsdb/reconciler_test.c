@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/ovsdb/reconciler.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,12 +19,16 @@
 struct bed {
 	struct fake_sysfs fs;
 	struct reconciler reconciler;
+	unsigned n_applied;
 };
 
-/* No row asks for a relay that there is. */
-static void apply_nothing(void *userdata, const struct op *op, struct op_result *ret_result)
+/* No device can be attached. */
+static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
 {
-	fail_msg("a row is relayed");
+	struct bed *bed = userdata;
+
+	bed->n_applied++;
+	ret_result->code = -err_set(&ret_result->err, EIO, "broken");
 }
 
 static int make_bed(void **state)
@@ -31,7 +37,8 @@ static int make_bed(void **state)
 
 	fake_sysfs_init(&bed->fs);
 	bed->reconciler.sysfs = bed->fs.root;
-	bed->reconciler.apply = apply_nothing;
+	bed->reconciler.apply = apply;
+	bed->reconciler.userdata = bed;
 	bed->reconciler.log_limit.burst = 1;
 	*state = bed;
 	return 0;
@@ -47,22 +54,34 @@ static int remove_bed(void **state)
 	return 0;
 }
 
-/* A row of that number, which asks for a relay that there is not. */
-static void set_row(struct bed *bed, unsigned number, unsigned relay)
+static void take(struct bed *bed, json_t *update)
 {
-	char uuid[16], name[16], id[16];
 	struct err err = {""};
 
-	snprintf(uuid, sizeof(uuid), "uuid-%u", number);
-	snprintf(name, sizeof(name), "eth%u", number);
-	snprintf(id, sizeof(id), "%u", relay);
-	json_t *update = json_pack("{s:{s:{s:{s:s, s:[s, [[s, s], [s, s], [s, s]]]}}}}",
-		"Interface", uuid, "new", "name", name, "external_ids", "map", "virtio_forwarder",
-		"1", "virtio_forwarder_device", "net_null0", "virtio_forwarder_id", id);
 	assert_non_null(update);
 	if (rows_take(&bed->reconciler.rows, update, false, &err) < 0)
 		fail_msg("%s", err.text);
 	json_decref(update);
+}
+
+/* A row of that number, which asks for a relay. */
+static void set_row(struct bed *bed, unsigned number, unsigned relay, const char *device)
+{
+	char uuid[16], name[16], id[16];
+
+	snprintf(uuid, sizeof(uuid), "uuid-%u", number);
+	snprintf(name, sizeof(name), "eth%u", number);
+	snprintf(id, sizeof(id), "%u", relay);
+	take(bed, json_pack("{s:{s:{s:{s:s, s:[s, [[s, s], [s, s], [s, s]]]}}}}", "Interface", uuid,
+			  "new", "name", name, "external_ids", "map", "virtio_forwarder", "1",
+			  "virtio_forwarder_device", device, "virtio_forwarder_id", id));
+}
+
+/* A plan because something has changed on the host. */
+static enum reconciler_verdict look_again(struct bed *bed)
+{
+	reconciler_plan(&bed->reconciler, true);
+	return reconciler_run(&bed->reconciler);
 }
 
 static bool is_told(const struct bed *bed, unsigned number)
@@ -78,9 +97,9 @@ static void test_a_restless_row_hides_no_other(void **state)
 	struct bed *bed = *state;
 
 	for (unsigned i = 0; i < N_ROWS; i++)
-		set_row(bed, i, RELAYS_MAX);
+		set_row(bed, i, RELAYS_MAX, "net_null0");
 	for (unsigned i = 0; i < N_ROWS; i++) {
-		set_row(bed, 0, RELAYS_MAX + 1 + i);
+		set_row(bed, 0, RELAYS_MAX + 1 + i, "net_null0");
 		bed->reconciler.log_limit.tokens = 1;
 		reconciler_plan(&bed->reconciler, false);
 		reconciler_run(&bed->reconciler);
@@ -89,11 +108,65 @@ static void test_a_restless_row_hides_no_other(void **state)
 		assert_true(is_told(bed, i));
 }
 
+#define VF "0000:05:08.1"
+
+/* An attempt may take seconds, and something changes on a host all the time. */
+static void test_a_failed_addition_waits_unless_its_device_has_changed(void **state)
+{
+	struct bed *bed = *state;
+	unsigned wait_ms = 0;
+
+	fake_sysfs_pci(&bed->fs, VF, "", 1);
+	set_row(bed, 0, 3, VF);
+	set_row(bed, 1, 4, "net_null0");
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(look_again(bed), RECONCILER_RETRY);
+		assert_int_equal(bed->n_applied, 2);
+		assert_string_equal(bed->reconciler.rows.rows[0].problem.text, "broken");
+		wait_ms = reconciler_wait_ms(&bed->reconciler);
+		assert_in_range(wait_ms, 0, 250);
+	}
+	fake_sysfs_link(&bed->fs, "devices/pci0000:00/" VF "/driver", "bus/pci/drivers/vfio-pci");
+	look_again(bed);
+	assert_int_equal(bed->n_applied, 3);
+
+	/* nor if somebody asks for it anew */
+	take(bed, json_pack("{s:{s:{s:{}}}}", "Interface", "uuid-0", "old"));
+	look_again(bed);
+	set_row(bed, 0, 3, VF);
+	look_again(bed);
+	assert_int_equal(bed->n_applied, 4);
+}
+
+/* It is tried after 250 ms, 500 ms and so on. */
+static void test_a_failed_addition_waits_longer_each_time(void **state)
+{
+	struct bed *bed = *state;
+	unsigned last_ms = 0;
+
+	set_row(bed, 0, 3, "net_null0");
+	for (unsigned n = 1; n <= 3; n++) {
+		while (bed->n_applied < n)
+			look_again(bed);
+		unsigned wait_ms = reconciler_wait_ms(&bed->reconciler);
+		assert_in_range(wait_ms, 1.5 * last_ms, 250 << (n - 1));
+		last_ms = wait_ms;
+	}
+	bed->reconciler.rows.n = 0;
+	assert_int_equal(look_again(bed), RECONCILER_DONE);
+	assert_int_equal(reconciler_wait_ms(&bed->reconciler), UINT_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_a_restless_row_hides_no_other, make_bed, remove_bed),
+		cmocka_unit_test_setup_teardown(
+			test_a_failed_addition_waits_unless_its_device_has_changed, make_bed,
+			remove_bed),
+		cmocka_unit_test_setup_teardown(
+			test_a_failed_addition_waits_longer_each_time, make_bed, remove_bed),
 	};
 
 	log_open("test", LOG_WARNING);
