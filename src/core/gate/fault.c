@@ -175,7 +175,9 @@ static bool pass_on(int signal, siginfo_t *info, void *context)
 
 static bool handle(int signal, siginfo_t *info, void *context)
 {
-	if (info->si_code != BUS_ADRERR)
+	if (info->si_code == BUS_MCEERR_AO)
+		return true; /* a page has failed that nobody has touched since */
+	if (info->si_code != BUS_ADRERR && info->si_code != BUS_MCEERR_AR)
 		return false;
 	if (rte_mem_virt2memseg_list(info->si_addr) != NULL)
 		return pass_on(signal, info, context);

@@ -5,13 +5,16 @@
  * What happens when a guest takes its memory away from under us.
  *
  * Theory. A guest's memory is a file that the guest shares with us and can truncate. Whoever then
- * touches a page behind the new end gets SIGBUS. The signal handler maps anonymous zeros over the
- * whole mapping, so the thread goes on where it was. It notes which file it was and wakes the
- * reader of fault_fd(), which ends the connections that share this file. This costs nothing as long
- * as it does not happen; a separate process for each guest would have cost copies.
+ * touches a page behind the new end gets SIGBUS. So does who touches a page that the kernel has
+ * withdrawn because the host's memory has failed there (a hardware error that it cannot correct):
+ * with hugepages, that is much of the memory of one guest, and none of the others'. The signal
+ * handler maps anonymous zeros over the whole mapping, so the thread goes on where it was. It notes
+ * which file it was and wakes the reader of fault_fd(), which ends the connections that share this
+ * file. This costs nothing as long as it does not happen; a separate process for each guest would
+ * have cost copies.
  *
  * Only shared writable mappings of files that are not DPDK's own memory are replaced. Any other bus
- * error is a defect of ours or of the machine and ends the process as usual.
+ * error ends the process as usual: it is a defect of ours, or memory of our own has failed.
  *
  * A signal handler finds its state in static variables only, so there is one of this in a process.
  */

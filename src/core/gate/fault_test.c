@@ -235,16 +235,45 @@ static void works_without_a_descriptor_left(void **state)
 	fault_close();
 }
 
+/* As the kernel does for an error in memory that cannot be corrected. */
+static void report_memory_error(volatile char *address, int code)
+{
+	siginfo_t info = {.si_signo = SIGBUS, .si_code = code};
+
+	info.si_addr = (void *)address;
+	assert_int_equal(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info), 0);
+}
+
+static void memory_that_has_failed_reads_as_zeros(void **state)
+{
+	struct shared shared = share(MAP_SHARED);
+	struct file_id file;
+
+	open_handler();
+	shared.bytes[0] = shared.bytes[PAGE_BYTES] = 'x';
+	report_memory_error(shared.bytes, BUS_MCEERR_AO);
+	assert_int_equal(shared.bytes[0], 'x');
+	assert_false(fault_take(&file));
+
+	report_memory_error(shared.bytes, BUS_MCEERR_AR);
+	assert_int_equal(shared.bytes[0], 0);
+	assert_int_equal(shared.bytes[PAGE_BYTES], 0);
+	assert_true(fault_take(&file));
+	assert_int_equal(file.device, shared.st.st_dev);
+	assert_int_equal(file.inode, shared.st.st_ino);
+	unshare_all(&shared);
+	fault_close();
+}
+
 enum cause {
 	PRIVATE,  /* a private mapping of a truncated file is touched */
 	SENT,     /* somebody sends the signal */
-	HARDWARE, /* memory that a guest shares fails */
+	HARDWARE, /* memory of ours fails */
 };
 
 static void cause_bus_error(enum cause cause)
 {
-	struct shared shared = share(cause == PRIVATE ? MAP_PRIVATE : MAP_SHARED);
-	siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AR};
+	struct shared shared = share(MAP_PRIVATE);
 
 	switch (cause) {
 	case PRIVATE:
@@ -255,8 +284,7 @@ static void cause_bus_error(enum cause cause)
 		raise(SIGBUS);
 		break;
 	case HARDWARE:
-		info.si_addr = (void *)shared.bytes;
-		syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info);
+		report_memory_error(shared.bytes, BUS_MCEERR_AR);
 		break;
 	}
 }
@@ -295,6 +323,7 @@ int main(void)
 		cmocka_unit_test(every_file_is_told),
 		cmocka_unit_test(threads_fault_at_the_same_time),
 		cmocka_unit_test(handlers_of_others_get_errors_of_dpdk_only),
+		cmocka_unit_test(memory_that_has_failed_reads_as_zeros),
 		cmocka_unit_test(works_without_a_descriptor_left),
 		cmocka_unit_test(other_bus_errors_end_the_process),
 	};

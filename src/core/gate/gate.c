@@ -323,7 +323,10 @@ bool gate_banish_sharers(struct gate *gate, struct file_id file)
 			found = true;
 		}
 	if (found)
-		shut_out(gate, BANISH_MS, "its memory has vanished");
+		shut_out(gate, BANISH_MS,
+			"its memory has vanished (the VM has cut its file, or the host's memory "
+			"has failed: "
+			"see the kernel's log)");
 	return found;
 }
 
