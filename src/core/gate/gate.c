@@ -41,7 +41,7 @@ struct gate {
 	uint64_t repents_at_ms; /* when that is forgotten */
 	bool closed;            /* by gate_hang_up() */
 	enum gate_calls calls;  /* at the last look */
-	bool rejected;          /* warned that it cannot connect, and has not since */
+	bool rejected;          /* warned that it cannot connect to this socket */
 	bool refused; /* warned that the features are, and none have been accepted since */
 	struct log_limit log_limit;
 };
@@ -166,7 +166,9 @@ static void try_to_connect(struct gate *gate)
 	if (fd >= 0) {
 		admit(gate, fd);
 		gate->rejected = false;
-	} else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected &&
+	} else if (fd == -ENOENT) {
+		gate->rejected = false; /* the next one's socket is another */
+	} else if (fd != -ECONNREFUSED && fd != -EAGAIN && !gate->rejected &&
 		   log_limit_try(&gate->log_limit, LOG_WARNING)) {
 		log_gate_warning(gate, "cannot connect: %s%s", strerror(-fd),
 			fd == -EACCES ? "; look at owner, group and mode of the socket and of the "
