@@ -17,6 +17,7 @@
 #include "core/gate/gatekeeper.h"
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
+#include "core/vf/vfio_devices.h"
 
 #define DISCARD_PACKETS 4096 /* a burst for each of the most workers; they are freed at once */
 #define DISCARD_BYTES 2048
@@ -253,8 +254,10 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 {
 	if (forwarder == NULL)
 		return NULL;
+	struct vfio_devices *devices = vfio_devices_hold();
 	for (unsigned i = 0; forwarder->env.workers != NULL && i < RELAYS_MAX; i++)
 		relay_fini(&forwarder->relays[i]);
+	vfio_devices_release(devices);
 	device_watch_free(forwarder->env.watch);
 	workers_stop(forwarder->env.workers);
 	pool_destroy(forwarder->env.discard_pool);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/vf/vfio_devices.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/thread.h"
+
+#define DEVICES_MAX (RELAYS_MAX * BOND_MEMBERS_MAX)
+#define DEVICE_LINK "anon_inode:[vfio-device]" /* what the kernel calls its descriptor */
+
+struct vfio_device {
+	int fd;
+	pthread_t thread; /* that closes it */
+	bool closing;     /* there is that thread */
+};
+
+struct vfio_devices {
+	unsigned n;
+	struct vfio_device devices[DEVICES_MAX];
+};
+
+static bool is_vfio_device(int dir_fd, const char *fd)
+{
+	char link[sizeof(DEVICE_LINK)];
+	ssize_t length = readlinkat(dir_fd, fd, link, sizeof(link));
+
+	return length == sizeof(DEVICE_LINK) - 1 && memcmp(link, DEVICE_LINK, length) == 0;
+}
+
+struct vfio_devices *vfio_devices_hold(void)
+{
+	struct vfio_devices *devices = calloc(1, sizeof(*devices));
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (devices != NULL && dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (devices->n == DEVICES_MAX || !is_vfio_device(dirfd(dir), entry->d_name))
+			continue;
+		int fd = fcntl(atoi(entry->d_name), F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0)
+			devices->devices[devices->n++].fd = fd;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return devices;
+}
+
+static void *close_device(void *argument)
+{
+	const struct vfio_device *device = argument;
+
+	close(device->fd);
+	return NULL;
+}
+
+struct vfio_devices *vfio_devices_release(struct vfio_devices *devices)
+{
+	if (devices == NULL)
+		return NULL;
+	for (unsigned i = 0; i < devices->n; i++) {
+		struct vfio_device *device = &devices->devices[i];
+		device->closing = thread_start(&device->thread, false, close_device, device) == 0;
+		if (!device->closing)
+			close_device(device);
+	}
+	for (unsigned i = 0; i < devices->n; i++)
+		if (devices->devices[i].closing)
+			pthread_join(devices->devices[i].thread, NULL);
+	free(devices);
+	return NULL;
+}
