@@ -85,17 +85,34 @@ static int on_mapping(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
-static int open_static_sockets(struct forwarder *forwarder, struct err *err)
+/* Opens the socket that a relay has from the configuration, if relays have such sockets. */
+static int open_static_socket(struct forwarder *forwarder, unsigned relay_id, struct err *err)
 {
 	char path[SOCKET_PATH_SIZE];
 
-	for (unsigned i = 0; i < RELAYS_MAX; i++) {
-		config_socket_path(forwarder->config, i, path);
-		int r = relay_open_socket(&forwarder->relays[i], path, SOCKET_MODE_DEFAULT, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (forwarder->config->dynamic_sockets)
+		return 0;
+	config_socket_path(forwarder->config, relay_id, path);
+	return relay_open_socket(&forwarder->relays[relay_id], path, SOCKET_MODE_DEFAULT, err);
+}
+
+static bool has_static_device(const struct config *config, unsigned relay_id)
+{
+	for (unsigned i = 0; i < config->n_vfs; i++)
+		if (config->vfs[i].relay_id == relay_id)
+			return true;
+	return false;
+}
+
+/* The sockets of relays that need not wait for a device of their own. */
+static int open_other_sockets(struct forwarder *forwarder, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < RELAYS_MAX && r == 0; i++)
+		if (!has_static_device(forwarder->config, i))
+			r = open_static_socket(forwarder, i, err);
+	return r;
 }
 
 struct attempt {
@@ -108,14 +125,18 @@ static struct op_device static_device(const struct config_vf *vf)
 	return (struct op_device){.n_members = 1, .members = {vf->device}};
 }
 
-/* Tries to attach the static devices; returns how many attempts have failed. */
-static unsigned try_static_devices(
-	struct forwarder *forwarder, struct attempt ret_attempts[static RELAYS_MAX])
+/*
+ * Tries to attach the static devices, and opens the socket of each relay that has got its own.
+ * Before that the VM would take its link for up, and what it sends would be dropped.
+ */
+static int try_static_devices(struct forwarder *forwarder,
+	struct attempt ret_attempts[static RELAYS_MAX], unsigned *ret_n_failed, struct err *err)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	unsigned n_failed = 0;
+	int r = 0;
 
-	for (unsigned i = 0; i < forwarder->config->n_vfs; i++) {
+	for (unsigned i = 0; i < forwarder->config->n_vfs && r == 0; i++) {
 		const struct config_vf *vf = &forwarder->config->vfs[i];
 		const struct op_device device = static_device(vf);
 		struct attempt *attempt = &ret_attempts[i];
@@ -123,10 +144,13 @@ static unsigned try_static_devices(
 		if (clock_monotonic_ns() - began_ns < ATTACH_NS)
 			attempt->r = relay_attach(
 				&forwarder->relays[vf->relay_id], &device, &attempt->err);
+		if (attempt->r == 0)
+			r = open_static_socket(forwarder, vf->relay_id, err);
 		if (attempt->r < 0)
 			n_failed++;
 	}
-	return n_failed;
+	*ret_n_failed = n_failed;
+	return r;
 }
 
 /*
@@ -138,19 +162,23 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 {
 	const struct config *config = forwarder->config;
 	struct attempt attempts[RELAYS_MAX];
+	unsigned n_failed;
 
-	if (config->n_vfs > 0 && try_static_devices(forwarder, attempts) == config->n_vfs) {
+	int r = try_static_devices(forwarder, attempts, &n_failed, err);
+	if (r == 0 && n_failed > 0 && n_failed == config->n_vfs) {
 		*err = attempts[0].err;
 		return attempts[0].r;
 	}
-	for (unsigned i = 0; i < config->n_vfs; i++) {
+	for (unsigned i = 0; i < config->n_vfs && r == 0; i++) {
 		const struct op_device device = static_device(&config->vfs[i]);
+		const unsigned relay_id = config->vfs[i].relay_id;
 		if (attempts[i].r == 0)
 			continue;
-		relay_await(&forwarder->relays[config->vfs[i].relay_id], &device, &attempts[i].err);
+		relay_await(&forwarder->relays[relay_id], &device, &attempts[i].err);
 		device_watch_look(forwarder->env.watch);
+		r = open_static_socket(forwarder, relay_id, err);
 	}
-	return 0;
+	return r;
 }
 
 static int open_guest_event(struct forwarder *forwarder, sd_event *event, struct err *err)
@@ -204,7 +232,7 @@ static int open_relays(struct forwarder *forwarder, sd_event *event, struct err 
 			log_warning("%s", err->text);
 		r = 0;
 	} else if (r == 0) {
-		r = open_static_sockets(forwarder, err);
+		r = open_other_sockets(forwarder, err);
 	}
 	if (r == 0)
 		r = device_watch_new(

@@ -8,19 +8,22 @@ import os
 import pwd
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from lib.forwarder import Forwarder
 from lib.paths import program
 from lib.peer import (Peer, assert_balanced, assert_nothing_lost, attach, counted, detach, end,
                       memif_device, net_socket, wait_active)
-from lib.proc import (CLOSED, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
+from lib.proc import (CLOSED, Process, growth_allowed_kib, mapped_files, memory_kib, open_files, run,
                       standard_files, wait_until)
 from lib.vhostuser import Connection, Frontend, Request
 
@@ -468,3 +471,48 @@ def test_socket_directory_of_somebody_else_is_left_alone(workdir):
         os.kill(forwarder.pid, signal.SIGCONT)
         wait_until(lambda: "cannot be made again: " in forwarder.output.text, 20, "an error")
         assert not list(forwarder.socket_dir.iterdir())
+
+
+PCAP_HEADER = struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)  # of a file without packets
+
+
+@pytest.fixture
+def slow_device(workdir):
+    """A device that is not open before opening_device() ends: its driver reads from a pipe."""
+    os.mkfifo(workdir / "packets")
+    return f"net_pcap0,rx_pcap={workdir}/packets"
+
+
+@contextmanager
+def opening_device(workdir):
+    """While the daemon opens slow_device; waits until it begins."""
+    with open(workdir / "packets", "wb") as pipe:
+        yield
+        pipe.write(PCAP_HEADER)
+
+
+@modes
+def test_relays_do_not_wait_for_each_others_devices(workdir, make_peer, slow_device, client):
+    """While a static device is being opened, the relay before it serves its VM, and one without a
+    device has its socket. The device's own VM is not connected yet, so it takes its link for down."""
+    forwarder = Forwarder(workdir, {0: memif_device(workdir), 1: slow_device}, client=client)
+    with ExitStack() as stack:
+        if client:
+            listeners = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+            for relay, listener in enumerate(listeners, 1):
+                listener.bind(str(forwarder.socket(relay)))
+                listener.listen()
+            is_served = lambda relay: bool(select.select([listeners[relay - 1]], [], [], 0)[0])
+        else:
+            is_served = lambda relay: forwarder.socket(relay).exists()
+        daemon = stack.enter_context(Process(forwarder.argv, "daemon"))
+        with opening_device(workdir):
+            peer = make_peer("peer", vm=forwarder.socket(0), net=net_socket(workdir), server=client,
+                             count=1000)
+            peer.start()
+            assert peer.result()["ok"]
+            assert is_served(2) and not is_served(1) and "ready" not in daemon.output.text
+        daemon.expect("ready: ", 20)
+        wait_until(lambda: is_served(1), 10, "the socket of the relay whose device is open now")
+        assert daemon.terminate(20) == 0
+        assert peer.finish() == 0
