@@ -2,6 +2,7 @@
 #include "control/forwarder.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -125,6 +126,15 @@ static struct op_device static_device(const struct config_vf *vf)
 	return (struct op_device){.n_members = 1, .members = {vf->device}};
 }
 
+/* True if the daemon is told to stop, which the event loop will hear when it runs. */
+static bool is_told_to_stop(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
 /*
  * Tries to attach the static devices, and opens the socket of each relay that has got its own.
  * Before that the VM would take its link for up, and what it sends would be dropped.
@@ -141,7 +151,7 @@ static int try_static_devices(struct forwarder *forwarder,
 		const struct op_device device = static_device(vf);
 		struct attempt *attempt = &ret_attempts[i];
 		*attempt = (struct attempt){.r = 1};
-		if (clock_monotonic_ns() - began_ns < ATTACH_NS)
+		if (clock_monotonic_ns() - began_ns < ATTACH_NS && !is_told_to_stop())
 			attempt->r = relay_attach(
 				&forwarder->relays[vf->relay_id], &device, &attempt->err);
 		if (attempt->r == 0)

@@ -516,3 +516,14 @@ def test_relays_do_not_wait_for_each_others_devices(workdir, make_peer, slow_dev
         wait_until(lambda: is_served(1), 10, "the socket of the relay whose device is open now")
         assert daemon.terminate(20) == 0
         assert peer.finish() == 0
+
+
+def test_stopped_while_it_opens_devices(workdir, slow_device):
+    """It opens no further one."""
+    forwarder = Forwarder(workdir, {0: "net_null0", 1: slow_device, 2: "net_null2"})
+    with Process(forwarder.argv, "daemon") as daemon:
+        with opening_device(workdir):
+            daemon.signal(signal.SIGTERM)
+        assert daemon.wait(20) == 0
+        assert "net_null2 attached" not in daemon.output.text
+        assert not list(forwarder.socket_dir.iterdir())
