@@ -49,6 +49,9 @@ class PacketSocket:
     def __init__(self, netns, interface):
         self._socket = _open(netns, interface)
 
+    def fileno(self):
+        return self._socket.fileno()
+
     def send(self, frame):
         self._socket.send(frame)
 
