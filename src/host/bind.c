@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bind_list.h"
@@ -30,14 +31,14 @@ static bool is_link_local(const struct sockaddr *addr)
 	return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
 }
 
-/* True if the interface has an IP address other than a link-local one. */
-static bool has_ip_address(const char *netdev)
+/* Returns 1 if the interface has an IP address other than a link-local one, 0 if not. */
+static int has_ip_address(const char *netdev)
 {
 	struct ifaddrs *list, *a;
 	bool found = false;
 
 	if (getifaddrs(&list) < 0)
-		return false;
+		return -errno;
 	for (a = list; a && !found; a = a->ifa_next)
 		found = !strcmp(a->ifa_name, netdev) && a->ifa_addr &&
 		        (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
@@ -46,29 +47,75 @@ static bool has_ip_address(const char *netdev)
 	return found;
 }
 
-static int check_idle(
-	const char *sysfs, const struct pci_addr *addr, const char *text, struct err *err)
+/* Finds an interface on top of this one: a VLAN's, a macvlan or macvtap, a bridge or bond. */
+static bool find_upper(const char *sysfs, const char *netdev, char ret_upper[static IFNAMSIZ])
 {
-	char netdev[IFNAMSIZ], master[IFNAMSIZ];
+	_cleanup_closedir_ DIR *dir = sysfs_opendir("%s/class/net/%s", sysfs, netdev);
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir)))
+		found = sscanf(entry->d_name, "upper_%15s", ret_upper) == 1;
+	return found;
+}
+
+static int check_interface(const char *sysfs, const char *netdev, const char *text, struct err *err)
+{
+	char other[IFNAMSIZ];
+	int r;
+
+	if (sysfs_link_name(other, sizeof(other), "%s/class/net/%s/master", sysfs, netdev) == 0)
+		return err_set(err, EBUSY,
+			"%s is in use: its interface %s belongs to %s; take it out (ip link set %s "
+			"nomaster)",
+			text, netdev, other, netdev);
+	if (find_upper(sysfs, netdev, other))
+		return err_set(err, EBUSY,
+			"%s is in use: its interface %s carries %s; remove that (ip link del %s)",
+			text, netdev, other, other);
+	r = has_ip_address(netdev);
+	if (r < 0)
+		return err_set(err, -r,
+			"%s: it is unknown whether its interface %s has an IP address: %s", text,
+			netdev, strerror(-r));
+	if (r > 0)
+		return err_set(err, EBUSY,
+			"%s is in use: its interface %s has an IP address; take it off (ip addr "
+			"flush dev %s)",
+			text, netdev, netdev);
+	return 0;
+}
+
+/* An interface that has been moved to another namespace leaves an empty directory. */
+static int check_interfaces(const char *sysfs, const char *text, struct err *err)
+{
+	_cleanup_closedir_ DIR *dir = sysfs_opendir(FUNCTION "/net", sysfs, text);
+	struct dirent *entry;
+	unsigned n = 0;
+	int r = 0;
+
+	while (dir && r == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.') {
+			r = check_interface(sysfs, entry->d_name, text, err);
+			n++;
+		}
+	if (dir && n == 0)
+		return err_set(err, EBUSY,
+			"%s is in use: its interface is in another network namespace, that of a "
+			"pod or container",
+			text);
+	return r;
+}
+
+static int check_idle(const char *sysfs, const char *text, struct err *err)
+{
 	int n_vfs = 0;
 
 	sysfs_read_int(&n_vfs, FUNCTION "/sriov_numvfs", sysfs, text);
 	if (n_vfs > 0)
 		return err_set(err, EBUSY,
 			"%s is in use: it is a PF with %d VFs; name the VFs instead", text, n_vfs);
-	if (host_pci_netdev(sysfs, addr, netdev) < 0)
-		return 0;
-	if (sysfs_link_name(master, sizeof(master), "%s/class/net/%s/master", sysfs, netdev) == 0)
-		return err_set(err, EBUSY,
-			"%s is in use: its interface %s belongs to %s; take it out (ip link set %s "
-			"nomaster)",
-			text, netdev, master, netdev);
-	if (has_ip_address(netdev))
-		return err_set(err, EBUSY,
-			"%s is in use: its interface %s has an IP address; take it off (ip addr "
-			"flush dev %s)",
-			text, netdev, netdev);
-	return 0;
+	return check_interfaces(sysfs, text, err);
 }
 
 static int check_iommu(
@@ -163,7 +210,7 @@ static int foresee_device(
 		return write_failed(r, text, driver, err);
 	r = strcmp(driver, HOST_BIND_DRIVER) == 0 ? check_iommu(sysfs, addr, text, err) : 0;
 	if (r >= 0)
-		r = check_idle(sysfs, addr, text, err);
+		r = check_idle(sysfs, text, err);
 	return r < 0 ? r : 1;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 #include "host/sysfs.h"
 #include "host/sysfs_fixture.h"
 
-/* The fake kernel: the linker replaces sysfs_write() by it. */
+/* The fake kernel: the linker replaces sysfs_write() and getifaddrs() by it. */
 static struct {
 	struct fake_sysfs fs;
 	char override[PATH_MAX]; /* the override written last; "" for none */
@@ -25,9 +26,19 @@ static struct {
 	char reports[1024];
 	int first_error; /* of the reports; 0: none */
 	int probes;
+	bool no_addresses; /* it does not tell those of the interfaces */
 } kernel;
 
 int __wrap_sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
+
+int __real_getifaddrs(struct ifaddrs **ret_list);
+int __wrap_getifaddrs(struct ifaddrs **ret_list);
+
+int __wrap_getifaddrs(struct ifaddrs **ret_list)
+{
+	errno = ENOMEM;
+	return kernel.no_addresses ? -1 : __real_getifaddrs(ret_list);
+}
 
 static void link_driver(const char *addr, const char *driver)
 {
@@ -311,10 +322,26 @@ static void in_use(void **state)
 	fake_sysfs_link(&kernel.fs, "devices/pci0000:00/0000:01:10.0/net/ens3v0/master",
 		"devices/virtual/net/br7");
 	expect_refusal("0000:01:10.0", EBUSY, "br7", "igbvf");
+	fake_sysfs_link(&kernel.fs, "devices/pci0000:00/0000:01:10.2/net/ens3v2/upper_macvtap0",
+		"devices/virtual/net/macvtap0");
+	expect_refusal("0000:01:10.2", EBUSY, "ip link del macvtap0", "igbvf");
+	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.2/net/ens3v2");
+	expect_refusal("0000:01:10.2", EBUSY, "another network namespace", "igbvf");
 	/* the loopback interface has an address on every host */
 	fake_sysfs_remove(&kernel.fs, "devices/pci0000:00/0000:01:10.1/net");
 	fake_sysfs_netdev(&kernel.fs, "lo", "0000:01:10.1", NULL, NULL);
 	expect_refusal("0000:01:10.1", EBUSY, "ip addr flush dev lo", "igbvf");
+	/* an idle one beside it does not hide it */
+	fake_sysfs_netdev(&kernel.fs, "idle", "0000:01:10.1", NULL, NULL);
+	expect_refusal("0000:01:10.1", EBUSY, "ip addr flush dev lo", "igbvf");
+}
+
+static void unknown_addresses(void **state)
+{
+	kernel.no_addresses = true;
+	expect_refusal("0000:01:10.1", ENOMEM, "ens3v1", "igbvf");
+	kernel.no_addresses = false;
+	assert_int_equal(bind_list("ens3v1"), 0);
 }
 
 static void refused_by_the_kernel(void **state)
@@ -345,6 +372,7 @@ int main(void)
 		IN_TREE(driver_not_loaded),
 		IN_TREE(no_iommu),
 		IN_TREE(in_use),
+		IN_TREE(unknown_addresses),
 		IN_TREE(refused_by_the_kernel),
 	};
 

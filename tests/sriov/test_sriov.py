@@ -173,6 +173,21 @@ def test_vf_by_its_own_interface(nic_host, start_daemon):
     nic_host.run("rmmod igbvf")
 
 
+def test_vf_of_a_pod_is_not_bound(nic_host):
+    """Its interface is in another network namespace, where the host does not see it."""
+    nic_host.run("modprobe igbvf")
+    vf = nic_host.make_vfs(nic_host.PFS[0], 1)[0]
+    name = nic_host.netdev(vf)
+    bind = f"{program('vio4wd')} vf bind {vf} 2>&1 || true"
+    nic_host.run(f"ip netns add pod; ip link set {name} netns pod")
+    assert "is in use: its interface is in another network namespace" in nic_host.run(bind)
+    assert nic_host.driver(vf) == "igbvf"
+    nic_host.run(f"ip netns exec pod ip link set {name} netns 1; ip netns del pod")
+    nic_host.run(bind)
+    assert nic_host.driver(vf) == "vfio-pci"
+    nic_host.run("rmmod igbvf")
+
+
 def test_vlans(nic_host, start_daemon, start_vm):
     """The PF keeps tagged frames even from a VF that it trusts. If the VF has a VLAN, the VM gets the frames
     of that one, without their tag, and no others."""
