@@ -24,7 +24,7 @@ static struct {
 /* Of one thread: meanwhile others may complain about other things. */
 static _Thread_local struct {
 	bool on;
-	char last[LINE_SIZE];
+	char first[LINE_SIZE];
 } capture;
 
 /* DPDK numbers severities from 1 (emergency) to 8 (debug). */
@@ -47,7 +47,8 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 		return size;
 
 	if (capture.on && severity <= LOG_WARNING) {
-		strcpy(capture.last, line);
+		if (capture.first[0] == '\0')
+			strcpy(capture.first, line);
 		severity = LOG_DEBUG;
 	}
 	pthread_mutex_lock(&dpdk_log.mutex);
@@ -74,11 +75,11 @@ int dpdk_log_open(int max_severity, struct err *err)
 void dpdk_log_capture_start(void)
 {
 	capture.on = true;
-	capture.last[0] = '\0';
+	capture.first[0] = '\0';
 }
 
 const char *dpdk_log_capture_end(void)
 {
 	capture.on = false;
-	return capture.last;
+	return capture.first;
 }
