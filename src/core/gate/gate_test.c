@@ -6,194 +6,24 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 
 #include <cmocka.h>
 #include <linux/virtio_config.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "core/gate/fault.h"
 #include "core/gate/gate.h"
-#include "core/gate/gatekeeper.h"
+#include "core/gate/gate_fixture.h"
 #include "core/gate/vhost_user.h"
 #include "core/gate/vhost_user_fixture.h"
-#include "core/ring/call_watch.h"
 
-#define PATIENCE_MS 5000 /* for what must happen */
 #define MEMORY_BYTES 65536
-
-struct bed {
-	char dir[32];
-	char path[64];    /* the gate's socket */
-	char library[64]; /* the library's socket, while its file exists */
-	int library_fd;   /* the descriptor on which the library listens */
-	struct gatekeeper *keeper;
-	struct gate *gate;
-	_Atomic unsigned n_looks;
-	_Atomic enum gate_calls next_look; /* what the next look is to find */
-};
-
-static int listen_at(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	return fd;
-}
-
-static int accept_at(int listen_fd)
-{
-	struct pollfd p = {.fd = listen_fd, .events = POLLIN};
-	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-
-	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
-
-static int set_up(void **state)
-{
-	struct bed *bed = calloc(1, sizeof(*bed));
-
-	log_open("test", LOG_EMERG);
-	strcpy(bed->dir, "/tmp/gate-test.XXXXXX");
-	assert_non_null(mkdtemp(bed->dir));
-	snprintf(bed->path, sizeof(bed->path), "%s/frontend", bed->dir);
-	snprintf(bed->library, sizeof(bed->library), "%s/library", bed->dir);
-	bed->library_fd = listen_at(bed->library);
-	*state = bed;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct bed *bed = *state;
-
-	gate_close(bed->gate);
-	gatekeeper_stop(bed->keeper);
-	fault_close();
-	signal(SIGBUS, SIG_DFL); /* not cmocka's handler, which was there before */
-	close(bed->library_fd);
-	unlink(bed->library);
-	unlink(bed->path);
-	int r = rmdir(bed->dir); /* nothing else is left there */
-	free(bed);
-	return r;
-}
-
-/* In the test itself, because cmocka installs its own SIGBUS handler while a test runs. */
-static void start_keeper(struct bed *bed)
-{
-	if (bed->keeper != NULL)
-		return;
-	assert_int_equal(fault_open(NULL), 0);
-	assert_int_equal(gatekeeper_start(&bed->keeper, NULL), 0);
-}
-
-/* Plays the guest's eventfds: reports what the next look is to find. */
-static enum gate_calls look(void *userdata)
-{
-	struct bed *bed = userdata;
-
-	atomic_fetch_add(&bed->n_looks, 1);
-	return atomic_exchange(&bed->next_look, GATE_CALLS);
-}
-
-static int open_gate(struct bed *bed, bool client)
-{
-	struct gate_options options = {
-		.path = bed->path,
-		.client = client,
-		.uid = -1,
-		.gid = -1,
-		.library_socket = open(bed->library, O_PATH | O_CLOEXEC),
-		.relieve = look,
-		.userdata = bed,
-	};
-
-	start_keeper(bed);
-	int r = gate_open(&bed->gate, bed->keeper, &options, NULL);
-	if (r < 0)
-		close(options.library_socket);
-	return r;
-}
-
-/* Receives a message, which must be this one; returns the descriptor that comes with it, or -1. */
-static int expect_message(int fd, uint32_t request, void *ret_payload, size_t bytes)
-{
-	struct vhost_user_header header;
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = {&header, sizeof(header)};
-	struct msghdr message = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
-	int passed_fd = -1;
-
-	assert_int_equal(recvmsg(fd, &message, MSG_WAITALL), sizeof(header));
-	assert_int_equal(header.request, request);
-	assert_int_equal(header.payload_bytes, bytes);
-	if (bytes > 0)
-		assert_int_equal(recv(fd, ret_payload, bytes, MSG_WAITALL), bytes);
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-	if (cmsg != NULL)
-		memcpy(&passed_fd, CMSG_DATA(cmsg), sizeof(int));
-	return passed_fd;
-}
-
-static void expect_hang_up(int fd)
-{
-	char rest[4096];
-	ssize_t n;
-
-	do
-		n = recv(fd, rest, sizeof(rest), 0);
-	while (n > 0);
-	assert_true(n == 0 || errno == ECONNRESET);
-}
-
-static void expect_end(int fd)
-{
-	expect_hang_up(fd);
-	close(fd);
-}
-
-/* The library's answer to a request that has no answer of its own. number 0: it has done it. */
-static void acknowledge(int library, uint32_t request, uint64_t number)
-{
-	vhost_user_send(library, request, VHOST_USER_REPLY, &number, sizeof(number), -1);
-}
-
-/* Sends a question and its answer through the gate. */
-static void assert_served(int frontend, int library)
-{
-	uint64_t number = 0x1234;
-
-	vhost_user_send(frontend, VHOST_USER_GET_FEATURES, 0, NULL, 0, -1);
-	expect_message(library, VHOST_USER_GET_FEATURES, NULL, 0);
-	vhost_user_send(
-		library, VHOST_USER_GET_FEATURES, VHOST_USER_REPLY, &number, sizeof(number), -1);
-	number = 0;
-	expect_message(frontend, VHOST_USER_GET_FEATURES, &number, sizeof(number));
-	assert_int_equal(number, 0x1234);
-}
 
 static void messages_pass_both_ways(void **state)
 {
@@ -435,115 +265,6 @@ static void library_may_hang_up(void **state)
 	expect_end(frontend);
 }
 
-/* A frontend that was thrown out for harm is not let in again at once. */
-static void assert_banished(struct bed *bed, int frontend, int library)
-{
-	expect_end(frontend);
-	expect_end(library);
-	frontend = vhost_user_connect(bed->path);
-	expect_hang_up(frontend);
-	struct pollfd p = {bed->library_fd, POLLIN, 0};
-	assert_int_equal(poll(&p, 1, 0), 0);
-	close(frontend);
-}
-
-static void wait_for_looks(struct bed *bed, unsigned n)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	for (unsigned i = 0; i < PATIENCE_MS && atomic_load(&bed->n_looks) < n; i++)
-		nanosleep(&pause, NULL);
-	assert_true(atomic_load(&bed->n_looks) >= n);
-}
-
-/* Connects until it is let in, and hangs up. */
-static void wait_to_be_let_in(struct bed *bed)
-{
-	struct pollfd p[2] = {{bed->library_fd, POLLIN, 0}};
-
-	for (unsigned i = 0; p[0].revents == 0; i++, usleep(10000)) {
-		assert_true(i < PATIENCE_MS / 10);
-		p[1] = (struct pollfd){vhost_user_connect(bed->path), POLLIN, 0};
-		assert_true(poll(p, ARRAY_SIZE(p), PATIENCE_MS) > 0);
-		close(p[1].fd);
-	}
-	close(accept_at(bed->library_fd));
-}
-
-/* For longer if it does so again. */
-static void guest_that_blocks_its_callers_is_thrown_out(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_int_equal(open_gate(bed, false), 0);
-	for (uint64_t ms = 1000; ms <= 2000; ms *= 2) {
-		const uint64_t began_ns = clock_monotonic_ns();
-		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
-		int other = vhost_user_connect(bed->path),
-		    other_library = accept_at(bed->library_fd);
-		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
-		call_watch_note();
-		assert_banished(bed, other, other_library);
-		assert_banished(bed, frontend, library);
-		wait_to_be_let_in(bed);
-		assert_true(clock_monotonic_ns() - began_ns >= ms * 1000000);
-	}
-}
-
-/*
- * A worker may still be waiting after the frontend has gone, until the library has let go of the
- * guest.
- */
-static void calls_are_looked_at_after_the_end(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
-	close(frontend);
-	expect_end(library);
-	for (unsigned i = 0; i < 3; i++) { /* the guest is quicker each time */
-		unsigned before = atomic_load(&bed->n_looks);
-		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
-		if (i == 0)
-			call_watch_note();
-		wait_for_looks(bed, before + 2);
-	}
-	expect_end(vhost_user_connect(bed->path)); /* it is shut out all the same */
-	gate_hang_up(bed->gate);
-	wait_for_looks(bed, atomic_load(&bed->n_looks) + 2);
-}
-
-static void guest_whose_memory_vanishes_is_thrown_out(void **state)
-{
-	struct bed *bed = *state;
-	struct vhost_user_memory memory = {
-		.n_regions = 1, .regions = {{0, MEMORY_BYTES, 1ULL << 32, 0}}};
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_int_equal(ftruncate(fd, MEMORY_BYTES), 0);
-	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
-	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
-	vhost_user_send(frontend, VHOST_USER_SET_MEM_TABLE, 0, &memory,
-		offsetof(struct vhost_user_memory, regions[1]), fd);
-	int passed = expect_message(library, VHOST_USER_SET_MEM_TABLE, &memory,
-		offsetof(struct vhost_user_memory, regions[1]));
-	void *map = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, passed, 0);
-	assert_ptr_not_equal(map, MAP_FAILED);
-
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(*(volatile char *)map, 0);
-	assert_served(other, other_library);
-	assert_banished(bed, frontend, library);
-	assert_served(other, other_library);
-	munmap(map, MEMORY_BYTES);
-	close(passed);
-	close(fd);
-	close(other);
-	close(other_library);
-}
-
 static void client_connects_as_soon_as_it_can(void **state)
 {
 	struct bed *bed = *state;
@@ -575,8 +296,6 @@ static void socket_is_its_owners(void **state)
 	assert_int_equal(stat(bed->path, &st), -1);
 }
 
-#define BED_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,9 +308,6 @@ int main(void)
 		BED_TEST(connections_are_few),
 		BED_TEST(idle_connections_go_first),
 		BED_TEST(library_may_hang_up),
-		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
-		BED_TEST(calls_are_looked_at_after_the_end),
-		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
 		BED_TEST(client_connects_as_soon_as_it_can),
 		BED_TEST(socket_is_its_owners),
 	};
