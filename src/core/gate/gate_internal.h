@@ -28,10 +28,9 @@ struct gatekeeper {
 	unsigned turn;       /* changes whenever poll() has returned: */
 	pthread_cond_t turned;
 	bool stop;
-	int wake_fd;   /* eventfd: something has changed */
-	bool watching; /* call eventfds are in use: */
-	int pause_ms;  /* between two looks at them */
-	uint64_t next_look_ms;
+	int wake_fd;                /* eventfd: something has changed */
+	bool watching;              /* call eventfds are in use, or may be */
+	uint64_t next_look_ms;      /* not before that they are looked at again */
 	struct log_limit log_limit; /* of lines about no gate; each gate has its own */
 };
 

@@ -22,12 +22,19 @@ struct poll_set {
 	unsigned gates_at[RELAYS_MAX]; /* index of each gate's first descriptor */
 };
 
+static int ms_to_next_look(const struct gatekeeper *keeper)
+{
+	const uint64_t now_ms = gate_now_ms();
+
+	return keeper->next_look_ms > now_ms ? (int)(keeper->next_look_ms - now_ms) : 0;
+}
+
 static void fill(struct poll_set *set, const struct gatekeeper *keeper)
 {
 	set->fds[0] = (struct pollfd){.fd = keeper->wake_fd, .events = POLLIN};
 	set->fds[1] = (struct pollfd){.fd = fault_fd(), .events = POLLIN};
 	set->n = 2;
-	set->timeout_ms = keeper->watching ? keeper->pause_ms : -1;
+	set->timeout_ms = keeper->watching ? ms_to_next_look(keeper) : -1;
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		set->gates_at[i] = set->n;
 		if (keeper->gates[i] != NULL)
@@ -51,8 +58,10 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 	eventfd_t count;
 	struct file_id vanished;
 
-	if (set->fds[0].revents != 0)
+	if (set->fds[0].revents != 0) {
 		eventfd_read(keeper->wake_fd, &count);
+		keeper->watching = true; /* a call may be why, and it is too early for a look */
+	}
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
 			gate_serve(keeper->gates[i], &set->fds[set->gates_at[i]]);
@@ -75,8 +84,7 @@ static void look_for_calls(struct gatekeeper *keeper)
 	if (blocked)
 		call_watch_note();
 	keeper->watching |= blocked;
-	keeper->pause_ms = blocked ? BLOCKED_MS : WATCH_MS;
-	keeper->next_look_ms = now + keeper->pause_ms;
+	keeper->next_look_ms = now + (blocked ? BLOCKED_MS : WATCH_MS);
 }
 
 static void *keeper_main(void *argument)
@@ -124,7 +132,6 @@ int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err)
 	keeper->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	call_watch_open(keeper->wake_fd);
 	keeper->watching = true; /* until it is known that nobody calls */
-	keeper->pause_ms = WATCH_MS;
 	int r = keeper->wake_fd < 0 ? -errno
 	                            : thread_start(&keeper->thread, false, keeper_main, keeper);
 	if (r < 0) {

@@ -58,6 +58,26 @@ static void wait_to_be_let_in(struct bed *bed)
 	close(accept_at(bed->library_fd));
 }
 
+/* Even if there was a look just before it, which was one for nothing. */
+static void call_after_a_rest_is_soon_looked_at(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	wait_for_looks(bed, 3); /* in the end it rests */
+	unsigned before = atomic_load(&bed->n_looks);
+	while (atomic_load(&bed->n_looks) == before)
+		assert_served(frontend, library);
+	const uint64_t began_ns = clock_monotonic_ns();
+	before = atomic_load(&bed->n_looks);
+	call_watch_note();
+	wait_for_looks(bed, before + 1);
+	assert_true(clock_monotonic_ns() - began_ns < 500000000);
+	close(frontend);
+	close(library);
+}
+
 /* For longer if it does so again. */
 static void guest_that_blocks_its_callers_is_thrown_out(void **state)
 {
@@ -135,6 +155,7 @@ static void guest_whose_memory_vanishes_is_thrown_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		BED_TEST(call_after_a_rest_is_soon_looked_at),
 		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
 		BED_TEST(calls_are_looked_at_after_the_end),
 		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
