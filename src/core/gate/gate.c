@@ -38,7 +38,7 @@ struct gate {
 	uint64_t closed_until_ms;
 	uint64_t next_try_ms;   /* client mode: when it connects, at the earliest */
 	uint64_t blocker_ms;    /* how long it was closed last for blocked callers; 0: never */
-	uint64_t repents_at_ms; /* when that is forgotten */
+	uint64_t repents_at_ms; /* when that is forgotten: REPENT_MS after its end */
 	bool closed;            /* by gate_hang_up() */
 	enum gate_calls calls;  /* at the last look */
 	bool rejected;          /* warned that it cannot connect to this socket */
@@ -337,8 +337,11 @@ bool gate_relieve(struct gate *gate)
 	gate->calls = gate->options.relieve(gate->options.userdata);
 	if (gate->calls != GATE_CALL_BLOCKED)
 		return false;
-	/* Whoever has hung up meanwhile is shut out, too; once, while the session ends. */
-	if (gate->connections[0] != NULL || gate_now_ms() >= gate->closed_until_ms) {
+	/*
+	 * Whoever has gone meanwhile is shut out for this, too, even if it is for something else;
+	 * once, while the session ends.
+	 */
+	if (gate->connections[0] != NULL || gate_now_ms() + REPENT_MS >= gate->repents_at_ms) {
 		end_all(gate);
 		shut_out_blocker(gate);
 	}

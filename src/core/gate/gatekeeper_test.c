@@ -122,17 +122,14 @@ static void calls_are_looked_at_after_the_end(void **state)
 	wait_for_looks(bed, atomic_load(&bed->n_looks) + 2);
 }
 
-static void guest_whose_memory_vanishes_is_thrown_out(void **state)
+/* The guest's memory is a file that it makes shorter, and a worker touches it. */
+static void lose_memory(int frontend, int library)
 {
-	struct bed *bed = *state;
 	struct vhost_user_memory memory = {
 		.n_regions = 1, .regions = {{0, MEMORY_BYTES, 1ULL << 32, 0}}};
 	int fd = memfd_create("test", MFD_CLOEXEC);
 
 	assert_int_equal(ftruncate(fd, MEMORY_BYTES), 0);
-	assert_int_equal(open_gate(bed, false), 0);
-	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
-	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
 	vhost_user_send(frontend, VHOST_USER_SET_MEM_TABLE, 0, &memory,
 		offsetof(struct vhost_user_memory, regions[1]), fd);
 	int passed = expect_message(library, VHOST_USER_SET_MEM_TABLE, &memory,
@@ -142,14 +139,45 @@ static void guest_whose_memory_vanishes_is_thrown_out(void **state)
 
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(*(volatile char *)map, 0);
-	assert_served(other, other_library);
-	assert_banished(bed, frontend, library);
-	assert_served(other, other_library);
 	munmap(map, MEMORY_BYTES);
 	close(passed);
 	close(fd);
+}
+
+static void guest_whose_memory_vanishes_is_thrown_out(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	int other = vhost_user_connect(bed->path), other_library = accept_at(bed->library_fd);
+	lose_memory(frontend, library);
+	assert_served(other, other_library);
+	assert_banished(bed, frontend, library);
+	assert_served(other, other_library);
 	close(other);
 	close(other_library);
+}
+
+/* A ban for something else does not hide that it has blocked its callers. */
+static void blocker_whose_memory_vanishes_counts_as_one(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	for (uint64_t ms = 1000; ms <= 2000; ms *= 2) {
+		int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+		lose_memory(frontend, library);
+		expect_end(frontend);
+		expect_end(library);
+		const uint64_t began_ns = clock_monotonic_ns();
+		unsigned before = atomic_load(&bed->n_looks);
+		atomic_store(&bed->next_look, GATE_CALL_BLOCKED);
+		call_watch_note();
+		wait_for_looks(bed, before + 2);
+		wait_to_be_let_in(bed);
+		assert_true(clock_monotonic_ns() - began_ns >= ms * 1000000);
+	}
 }
 
 int main(void)
@@ -159,6 +187,7 @@ int main(void)
 		BED_TEST(guest_that_blocks_its_callers_is_thrown_out),
 		BED_TEST(calls_are_looked_at_after_the_end),
 		BED_TEST(guest_whose_memory_vanishes_is_thrown_out),
+		BED_TEST(blocker_whose_memory_vanishes_counts_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
