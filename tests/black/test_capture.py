@@ -51,9 +51,9 @@ def make_peer(workdir, stack, forwarder):
 @pytest.fixture
 def capture(workdir, stack, endpoint):
     """Starts `vio4wd capture` with the file workdir/NAME.pcapng; on return it is capturing."""
-    def start(*arguments, name="capture", relay=0):
+    def start(*arguments, name="capture", relay=0, prefix=()):
         process = stack.enter_context(Process(
-            [program("vio4wd"), "capture", f"--capture-ep={endpoint}",
+            [*prefix, program("vio4wd"), "capture", f"--capture-ep={endpoint}",
              f"--write={workdir}/{name}.pcapng", relay, *arguments], name))
         process.expect("capturing relay", 20)
         return process
@@ -166,6 +166,20 @@ def test_count(workdir, forwarder, make_peer, capture):
     assert_nothing_lost(forwarder, peer.result())
     assert process.wait(20) == DONE
     assert len(pcapng.read(workdir / "capture.pcapng")[0]) == 5
+    end(forwarder, peer)
+
+
+def test_terminal_goes(workdir, forwarder, make_peer, capture):
+    """A capture ends as if it was interrupted, unless it ignores that (nohup)."""
+    process = capture(prefix=("env", "--default-signal=HUP"))
+    assert finish(process, signal.SIGHUP) == (0, 0)
+    assert pcapng.read(workdir / "capture.pcapng")[1] == dict.fromkeys(DIRECTIONS.values(), (0, 0))
+    process = capture(prefix=("env", "--ignore-signal=HUP"))
+    process.signal(signal.SIGHUP)
+    peer = make_peer(count=PACKETS)
+    peer.start()
+    assert_nothing_lost(forwarder, peer.result())
+    assert finish(process) == (2 * PACKETS, 0)
     end(forwarder, peer)
 
 

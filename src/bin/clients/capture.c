@@ -289,6 +289,14 @@ static void finish(struct capture *capture, const char *program)
 		capture->written, lost);
 }
 
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* SIGHUP: the terminal has gone. Not with nohup: what is ignored would still be read. */
 static int block_signals(void)
 {
 	sigset_t set;
@@ -296,6 +304,8 @@ static int block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	if (!is_ignored(SIGHUP))
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough causes a failed write */
 	return signalfd(-1, &set, SFD_CLOEXEC);
