@@ -187,7 +187,8 @@ static int start(struct daemon *daemon, struct err *err)
 	/* Only logs a device that cannot be bound: whatever needs it will fail later. */
 	if (r == 0 && config->bind_vfio_pci != NULL)
 		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
-	eal_options.physical_addresses = host_needs_physical_addresses(SYSFS_ROOT);
+	eal_options.physical_addresses =
+		host_needs_physical_addresses(SYSFS_ROOT) && host_sees_physical_addresses();
 	if (config->same_numa)
 		confine_memory(config, &eal_options);
 	if (r == 0)

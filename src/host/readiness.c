@@ -212,6 +212,11 @@ void host_check_vfio(
 		say(&iommu, needs_vfio(sysfs, needs) ? HOST_MISSING : HOST_WARNING,
 			"off: VFIO needs one; switch VT-d or AMD-Vi on in the firmware, and put "
 			"intel_iommu=on iommu=pt (AMD: iommu=pt) on the kernel's command line");
+	if (no_iommu && !needs->sees_physical_addresses)
+		say(&iommu, HOST_WARNING,
+			"devices of vfio-pci cannot be used: in the no-IOMMU mode they need "
+			"physical addresses, and this user does not see them; only root does "
+			"(CAP_SYS_ADMIN)");
 	if (sysfs_exists("%s/bus/pci/drivers/vfio-pci", sysfs))
 		say(&vfio, HOST_OK, "vfio-pci is loaded");
 	else
@@ -265,8 +270,9 @@ void host_check_devices(const char *sysfs, const char *dev, const struct host_ne
 {
 	struct out out = {"devices", report, userdata};
 	const struct host_use use = {
-		.physical_addresses =
-			needs->huge_dir != NULL && host_needs_physical_addresses(sysfs),
+		.physical_addresses = needs->huge_dir != NULL &&
+	                              host_needs_physical_addresses(sysfs) &&
+	                              needs->sees_physical_addresses,
 		.vf_token = needs->vf_token,
 	};
 

@@ -29,10 +29,11 @@ struct host_needs {
 	const char *bind_vfio_pci; /* as in VIRTIOFWD_BIND_VFIO_PCI, or NULL */
 	bool vf_token;
 	const struct cpu_set *worker_cpus;
-	const char *huge_dir; /* NULL: ordinary pages */
-	bool same_numa;       /* hugepages on the workers' nodes only */
-	uint64_t bytes;       /* hugepages needed apart from the devices */
-	bool running;         /* the daemon runs and has its memory already */
+	const char *huge_dir;         /* NULL: ordinary pages */
+	bool sees_physical_addresses; /* see usable.h */
+	bool same_numa;               /* hugepages on the workers' nodes only */
+	uint64_t bytes;               /* hugepages needed apart from the devices */
+	bool running;                 /* the daemon runs and has its memory already */
 };
 
 /*

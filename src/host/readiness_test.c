@@ -70,6 +70,7 @@ static struct host_needs needs_of(const struct device_id *id, const struct cpu_s
 		.n_devices = 1,
 		.worker_cpus = cpus,
 		.huge_dir = "/dev/hugepages",
+		.sees_physical_addresses = true,
 		.bytes = 32 << 20};
 }
 
@@ -219,10 +220,12 @@ static void test_devices(void **state)
 	/* So does VFIO, if it may do without an IOMMU. */
 	fake_sysfs_set(&fs, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
 	assert_int_equal(device_id_parse("0000:05:08.3", &id, NULL), 0);
+	needs.huge_dir = "/dev/hugepages";
+	needs.sees_physical_addresses = false;
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("2 devices: device 0000:05:08.3 is bound to vfio-pci, which needs physical");
 	found[0] = '\0';
-	needs.huge_dir = "/dev/hugepages";
+	needs.sees_physical_addresses = true;
 	host_check_devices(fs.root, fs.root, &needs, note, NULL);
 	assert_found("0 devices: 0000:05:08.3 can be used");
 }

@@ -18,6 +18,8 @@
 #define LOCKED_BYTES_MIN \
 	(64ULL << 20) /* less is no limit that anybody has set for a DPDK program */
 
+#define PAGE_FRAME ((1ULL << 55) - 1) /* its bits in an entry of pagemap */
+
 static const char *const uio_drivers[] = {"igb_uio", "uio_pci_generic"};
 
 enum host_driver_kind host_driver_kind(const char *driver)
@@ -110,6 +112,17 @@ bool host_needs_physical_addresses(const char *sysfs)
 		if (has_function(sysfs, uio_drivers[i]))
 			return true;
 	return host_vfio_allows_no_iommu(sysfs);
+}
+
+/* DPDK asks in the same way. The kernel shows page frame 0 for every page to those who may not. */
+bool host_sees_physical_addresses(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t page = 0;
+	const off_t offset = (off_t)((uintptr_t)&page / (uintptr_t)getpagesize() * sizeof(page));
+
+	return fd >= 0 && pread(fd, &page, sizeof(page), offset) == sizeof(page) &&
+	       (page & PAGE_FRAME) != 0;
 }
 
 static int check_driver(const char *sysfs, const struct pci_addr *addr, const char *text,
@@ -257,8 +270,8 @@ static int check_vfio(const char *sysfs, const char *dev, const struct pci_addr 
 	if (host_vfio_allows_no_iommu(sysfs) && !use->physical_addresses)
 		return err_set(err, EOPNOTSUPP,
 			"device %s is bound to vfio-pci, which needs physical addresses while the "
-			"no-IOMMU mode is allowed (enable_unsafe_noiommu_mode), and this daemon "
-			"has started with virtual ones; restart it with hugepages",
+			"no-IOMMU mode is allowed (enable_unsafe_noiommu_mode), and the daemon "
+			"has virtual ones; start it again as root and with hugepages",
 			text);
 	if (group < 0)
 		return 0; /* just unbound: in the no-IOMMU mode, too, the kernel makes one */
@@ -282,9 +295,9 @@ static int check_uio(
 	if (use->physical_addresses)
 		return 0;
 	return err_set(err, EOPNOTSUPP,
-		"device %s is bound to %s, which needs physical addresses, and this daemon has "
-		"started with virtual ones; restart it with hugepages now that the device is bound "
-		"so, or bind the device to vfio-pci",
+		"device %s is bound to %s, which needs physical addresses, and the daemon has "
+		"virtual ones; start it again as root and with hugepages now that the device is "
+		"bound so, or bind the device to vfio-pci",
 		text, driver);
 }
 

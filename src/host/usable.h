@@ -69,6 +69,12 @@ bool host_vfio_allows_no_iommu(const char *sysfs);
 bool host_needs_physical_addresses(const char *sysfs);
 
 /*
+ * True if this process is told physical addresses, without which DPDK cannot start with them. It
+ * needs CAP_SYS_ADMIN for that, outside of any user namespace.
+ */
+bool host_sees_physical_addresses(void);
+
+/*
  * True if VFIO hands out the function only to those who have the VF token of the PF's program,
  * since both are bound to vfio-pci. Only an attempt shows whether a token is right.
  */
@@ -80,7 +86,7 @@ bool host_pci_wants_vf_token(const char *sysfs, const struct pci_addr *addr);
  *
  * - -ENODEV: no such device
  * - -ENXIO: not bound to a suitable driver
- * - -EOPNOTSUPP: it needs physical addresses, but DPDK runs with virtual ones
+ * - -EOPNOTSUPP: it needs physical addresses, but DPDK gives virtual ones
  * - -EBUSY: another process or the host uses its IOMMU group
  * - -EACCES: no permission, or no VF token, which is wanted
  * - -ENOMEM: the limit of locked memory is too low

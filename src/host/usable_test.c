@@ -92,7 +92,7 @@ static void no_iommu_mode_needs_physical_addresses(void **state)
 	assert_said("0000:05:08.1", 0, "");
 	fake_sysfs_set(&fs, mode, "Y\n");
 	assert_true(host_needs_physical_addresses(fs.root));
-	assert_said("0000:05:08.1", -EOPNOTSUPP, "restart it with hugepages");
+	assert_said("0000:05:08.1", -EOPNOTSUPP, "start it again as root and with hugepages");
 
 	fake_sysfs_set(&fs, mode, "N\n");
 	fake_sysfs_set(&fs, "bus/pci/drivers/igb_uio/0000:05:09.1", "%s", "");

@@ -113,6 +113,26 @@ def test_hugepages_that_the_mount_does_not_allow(check, workdir):
             and text.startswith(f"the size= of the mount {huge} allows 4 of 2048 KiB, ")]
 
 
+UNPRIVILEGED_WITHOUT_IOMMU = """mount -t tmpfs none /sys/module && mkdir -p /sys/module/vfio/parameters &&
+echo Y >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode && exec setpriv --bounding-set=-sys_admin -- "$@"
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts")
+def test_no_physical_addresses(workdir):
+    """VFIO's no-IOMMU mode needs them, and only CAP_SYS_ADMIN sees them. The daemon starts without, as its
+    other devices can do (DPDK 24.11 would not if it were told to use them)."""
+    unprivileged = ["unshare", "--mount", "sh", "-c", UNPRIVILEGED_WITHOUT_IOMMU, "sh"]
+    said = subprocess.run([*unprivileged, program("vio4wd"), "check-host"], stdout=subprocess.PIPE, text=True,
+                          timeout=30)
+    assert "devices of vfio-pci cannot be used" in said.stdout, said.stdout
+    with alone(), reserved(mebibytes=64), mounted("hugetlbfs", workdir / "huge", "pagesize=2M") as huge:
+        forwarder = Forwarder(workdir, {0: "net_null0,size=64"}, huge=True, options=[f"--huge-dir={huge}"])
+        forwarder.argv = [*unprivileged, *forwarder.argv]
+        with forwarder:
+            pass
+
+
 def test_wrong_configuration(check):
     code, findings = check(cpus="x")
     assert code == MISSING

@@ -18,6 +18,7 @@
 #include "control/socket_dir.h"
 #include "host/readiness.h"
 #include "host/sysfs.h"
+#include "host/usable.h"
 #include "wire/client.h"
 
 #define DAEMON_BYTES (32u << 20) /* of hugepages, apart from devices */
@@ -234,6 +235,7 @@ static void check_all(
 		.vf_token = config->vfio_vf_token != NULL,
 		.worker_cpus = &config->worker_cpus,
 		.huge_dir = config->no_huge ? NULL : config->huge_dir,
+		.sees_physical_addresses = host_sees_physical_addresses(),
 		.same_numa = config->same_numa,
 		.bytes = DAEMON_BYTES,
 		.running = is_running(config),
