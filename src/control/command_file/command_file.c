@@ -132,6 +132,14 @@ static int find_port(const struct command_file *file, const struct command *comm
 	return 0;
 }
 
+/* From now on another port has the name: interfaces can be renamed. */
+static void forget_name(struct command_file *file, const char *netdev)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (!strcmp(file->added[i].netdev, netdev))
+			file->added[i].netdev[0] = '\0';
+}
+
 static void execute(struct command_file *file, const struct command *command)
 {
 	struct op op = {
@@ -152,6 +160,8 @@ static void execute(struct command_file *file, const struct command *command)
 	}
 	log_notice("%s: %s %s: done, relay %d, device %s", file->path, verb, command->netdev,
 		op.relay_id, op.device.members[0].text);
+	if (command->add)
+		forget_name(file, command->netdev);
 	added = &file->added[op.relay_id];
 	*added = (struct added_port){.device = op.device.members[0]};
 	if (command->add)

@@ -206,6 +206,23 @@ static void a_vanished_interface_can_be_deleted(void **state)
 	assert_string_equal(bed->log, "");
 }
 
+/* The port that was added last under the name is the one that is deleted. */
+static void a_name_may_move_to_another_vf(void **state)
+{
+	struct bed *bed = *state;
+
+	start(bed);
+	command(bed, "add_port eth3\n");
+	fake_sysfs_remove(&bed->fs, "class/net/eth3");
+	fake_sysfs_pci(&bed->fs, "0000:05:08.5", "nfp", 4);
+	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:08.5", 5);
+	fake_sysfs_netdev(&bed->fs, "eth3", NULL, "aa", "pf0vf5");
+	command(bed, "add_port eth3\n");
+	assert_string_equal(bed->log, "add 5 0000:05:08.5;");
+	command(bed, "del_port eth3\n");
+	assert_string_equal(bed->log, "remove 5 0000:05:08.5;");
+}
+
 /* A deletion by another VF of the same number is refused and does not count. */
 static void a_failed_deletion_changes_nothing(void **state)
 {
@@ -357,6 +374,7 @@ int main(void)
 		IN_BED(a_file_from_before_the_start_is_taken),
 		IN_BED(an_open_file_is_waited_for),
 		IN_BED(a_vanished_interface_can_be_deleted),
+		IN_BED(a_name_may_move_to_another_vf),
 		IN_BED(a_failed_deletion_changes_nothing),
 		IN_BED(bad_commands_do_nothing),
 		IN_BED(refused_files_are_left_alone),
