@@ -45,7 +45,8 @@ static const char *set_lending(struct vf *vf)
 	if (!is_one_of(info.driver_name, prompt, ARRAY_SIZE(prompt)))
 		return "its driver does not tell of each packet that it has sent";
 	if (eal_uses_physical_addresses())
-		return "it is given physical addresses (vfio-pci and an IOMMU are needed)";
+		return "it is given physical addresses, as every device is unless there is an "
+		       "IOMMU, none is bound to a UIO driver and VFIO's no-IOMMU mode is off";
 	vf->lending = LENDS_ASYNCHRONOUSLY;
 	vf->lend_max = vf->ring_tx / LENT_PART;
 	return NULL;
