@@ -247,7 +247,7 @@ int vf_restart(struct vf *vf, struct err *err)
 	int r = rte_eth_dev_stop(vf->port);
 
 	if (r != 0)
-		return err_set(err, -r, "device %s: cannot be stopped: %s", vf->name, strerror(-r));
+		return vf_refused(err, r, vf, "stopped", "");
 	return start(vf, err);
 }
 

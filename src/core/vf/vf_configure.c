@@ -229,10 +229,7 @@ static int configure_port(struct vf *vf, const struct rte_eth_dev_info *info,
 		return vf_refused(err, r, vf, "configured", said);
 	vf->ring_rx = vf->ring_tx = ring_size(vf->n_queues);
 	r = rte_eth_dev_adjust_nb_rx_tx_desc(vf->port, &vf->ring_rx, &vf->ring_tx);
-	if (r != 0)
-		return err_set(err, -r, "device %s: no ring of %u descriptors: %s", vf->name,
-			RING_SIZE, strerror(-r));
-	return 0;
+	return r == 0 ? 0 : vf_refused(err, r, vf, "given rings", "");
 }
 
 static int set_up_queues(const struct vf *vf, struct err *err)
@@ -259,8 +256,7 @@ int vf_configure(struct vf *vf, const struct vf_options *options, const struct v
 
 	int r = rte_eth_dev_info_get(vf->port, &info);
 	if (r != 0)
-		return err_set(
-			err, -r, "device %s: no device information: %s", vf->name, strerror(-r));
+		return vf_refused(err, r, vf, "asked what it offers", "");
 
 	if (options->most != NULL) {
 		info.rx_offload_capa &= options->most->rx_offloads;
