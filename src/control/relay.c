@@ -148,7 +148,8 @@ static struct relay_member member_now(const struct device_id *id)
 
 /*
  * Why a device could not be opened: what the host knows, else what DPDK says, which is r and err.
- * DPDK returns -EPERM for whatever VFIO refuses, a wrong VF token among others.
+ * Of a wrong VF token it only says that VFIO does not hand out the device: "Getting a vfio_dev_fd
+ * for ... failed". The error, -EPERM, is what many drivers return for anything.
  */
 static int find_reason(
 	const struct config *config, const struct op_device *device, int r, struct err *err)
@@ -166,7 +167,7 @@ static int find_reason(
 			return reason;
 		wants_token = wants_token || host_pci_wants_vf_token(SYSFS_ROOT, addr);
 	}
-	if (wants_token && r == -EPERM)
+	if (wants_token && strstr(err->text, "vfio_dev_fd") != NULL)
 		err_prefix(err, r,
 			"perhaps VIRTIOFWD_VFIO_VF_TOKEN is not the token of the PF's program");
 	return r;
