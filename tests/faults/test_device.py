@@ -300,12 +300,14 @@ def test_wire_that_is_too_slow(workdir, stack, wire, host, bond):
 
 
 @pytest.mark.silent_wire
-def test_burst_that_a_socket_does_not_take_at_once(workdir, stack, wire, host, veth):
+@pytest.mark.parametrize("qpairs", [1, 2])
+def test_burst_that_a_socket_does_not_take_at_once(workdir, stack, wire, host, veth, qpairs):
     """A VM sends to a device of AF_PACKET more than fits into the send buffer of its socket, and then
     nothing. All of it arrives."""
     veth.throttle("10mbit", burst="4kb")
     daemon = stack.enter_context(Daemon(workdir, netns=host))
-    daemon.done(ADD, virtio_id=0, device=[f"net_af_packet0,iface={veth.outer},qdisc_bypass=0"])
+    daemon.done(ADD, virtio_id=0,
+                device=[f"net_af_packet0,iface={veth.outer},qdisc_bypass=0,qpairs={qpairs}"])
     vm = stack.enter_context(Frontend(daemon.socket(), queue_size=1024, memory=Memory((16 << 20,)))).start()
     daemon.wait_vm()
     with PacketSocket(wire.name, veth.inner) as far_end:

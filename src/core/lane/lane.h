@@ -100,7 +100,7 @@ struct vm_to_vf {
 	uint16_t polls_left; /* until the one that looks at disabled rings too */
 	bool to_cut;         /* the inbox may hold packets to be segmented */
 	bool to_prepare;     /* or packets that ask the device for an offload */
-	bool to_push;        /* the sockets of the device may hold packets (packet_sockets.h) */
+	bool to_push;        /* the socket of its queue may hold packets (packet_sockets.h) */
 	struct stash inbox;
 	/*
 	 * State of the oldest packet of the inbox while it is being cut; it leaves the inbox after

@@ -495,12 +495,12 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 		fill_inbox(lane, &account);
 	if (inbox->n > 0) {
 		send_inbox(lane, &account);
-		lane->to_push = vf->n_sockets > 0;
+		lane->to_push = lane->lane.slice < vf->n_sockets;
 	} else if (account.received.packets == 0) {
 		if (vf->needs_polling)
 			rte_eth_tx_burst(vf->port, lane->lane.slice, NULL, 0);
 		if (lane->to_push)
-			lane->to_push = packet_sockets_push(vf->sockets, vf->n_sockets);
+			lane->to_push = packet_sockets_push(vf->sockets[lane->lane.slice]);
 		return 0;
 	}
 	if (unlikely(inbox->n > 0)) {

@@ -50,15 +50,11 @@ unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds,
 	return n;
 }
 
-bool packet_sockets_push(const int *fds, unsigned n)
+bool packet_sockets_push(int fd)
 {
-	bool left = false;
+	ssize_t r = send(fd, NULL, 0, MSG_DONTWAIT); /* 0: the ring is empty */
 
-	for (unsigned i = 0; i < n; i++) {
-		ssize_t r = send(fds[i], NULL, 0, MSG_DONTWAIT); /* 0: the ring is empty */
-		left |= r > 0 || (r < 0 && (errno == EAGAIN || errno == ENOBUFS));
-	}
-	return left;
+	return r > 0 || (r < 0 && (errno == EAGAIN || errno == ENOBUFS));
 }
 
 /* By another name, since glibc declares of poll() that it does not read `fds`. */

@@ -26,12 +26,17 @@ struct packet_sockets {
 /* Lists those that are open now; none if /proc cannot be read. */
 void packet_sockets_list(struct packet_sockets *ret_sockets);
 
-/* Fills in those that are open now and were not open `before`, at most `max`. Returns how many. */
+/*
+ * Fills in those that are open now and were not open `before`, at most `max`, by their numbers: in
+ * the order in which they were opened, unless other threads closed files meanwhile. Returns how
+ * many.
+ */
 unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds, unsigned max);
 
 /*
- * Gives the kernel what the driver has put into the transmit rings of these sockets. The driver
- * itself does so only when it is called with packets, and the kernel takes no more than a socket's
- * send buffer holds. True if packets may be left. Any thread; does not block.
+ * Gives the kernel what the driver has put into the transmit ring of this socket. The driver itself
+ * does so only when it is called with packets, and the kernel takes no more than the socket's send
+ * buffer holds. True if packets may be left. Does not block. The thread that sends on the socket's
+ * queue: the driver does not order its writes to the ring for others.
  */
-bool packet_sockets_push(const int *fds, unsigned n);
+bool packet_sockets_push(int fd);
