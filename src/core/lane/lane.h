@@ -92,7 +92,8 @@ struct vf_to_vm {
  * Some drivers refuse a packet for ever. So a device that has taken nothing for a second is offered
  * packets from behind the oldest, for which the inbox is filled up. If it takes so many that their
  * room was enough for the oldest, and then still not the oldest, that is dropped. If it takes none
- * of them for 10 s while its link is up, all in the inbox are dropped.
+ * of them for 10 s while its link is up, all in the inbox are dropped. A device of AF_PACKET is
+ * waited for instead: its driver refuses a packet only if the ring is full.
  */
 struct vm_to_vf {
 	struct lane lane;

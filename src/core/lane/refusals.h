@@ -29,11 +29,13 @@ static bool refuses_for(const struct vm_to_vf *lane, unsigned ms)
 	return unlikely(lane->refused_for > 0) && lane->refused_for >= rte_get_tsc_hz() / 1000 * ms;
 }
 
-/* The device was offered packets and took none. */
+/* The device was offered packets and took none. That of AF_PACKET does so only if it is full. */
 static void note_refusal(struct vm_to_vf *lane)
 {
 	const uint64_t now = rte_rdtsc(), most = rte_get_tsc_hz() / 1000 * REFUSED_STEP_MS;
 
+	if (lane->lane.vf->n_sockets > 0)
+		return;
 	if (lane->refused_for == 0)
 		lane->n_passed = 0;
 	lane->refused_for += RTE_MIN(now - lane->refused_at, most);

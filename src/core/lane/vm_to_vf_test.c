@@ -311,6 +311,20 @@ static void full_queue_is_waited_for(void **state)
 	assert_counted(4, 3, 0);
 }
 
+/* The driver of AF_PACKET is never in doubt: it refuses a packet only if the ring is full. */
+static void slow_socket_is_waited_for(void **state)
+{
+	lane.lane.vf->n_sockets = 1;
+	send_packet(60);
+	send_packet(61);
+	device.refusals = UINT_MAX;
+	poll_for_almost(30);
+	assert_counted(2, 0, 0);
+	device.refusals = 0;
+	poll();
+	assert_counted(2, 2, 0);
+}
+
 /* What a full burst has used is held, but not while the device takes nothing. */
 static void nothing_is_held_while_the_device_is_full(void **state)
 {
@@ -534,6 +548,7 @@ int main(void)
 		WITH(open_single, refused_packet_is_dropped),
 		WITH(open_single, refused_burst_is_dropped),
 		WITH(open_single, full_queue_is_waited_for),
+		WITH(open_single, slow_socket_is_waited_for),
 		WITH(open_single, nothing_is_held_while_the_device_is_full),
 		WITH(open_single, room_for_large_packet_is_waited_for),
 		WITH(open_single, large_refused_packet_is_dropped),
