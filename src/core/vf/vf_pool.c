@@ -12,6 +12,7 @@
 #include "core/dpdk/pool.h"
 #include "core/vf/port.h"
 #include "core/vf/vf.h"
+#include "core/vf/vf_configure.h"
 
 bool vf_pool_can_move(const struct vf *vf, int numa_node)
 {
@@ -52,7 +53,7 @@ static int restart_with(struct vf *vf, struct rte_mempool *pool, int numa_node, 
 	int r = rte_eth_dev_stop(vf->port);
 
 	if (r != 0) {
-		err_set(err, -r, "device %s: cannot be stopped: %s", vf->name, strerror(-r));
+		vf_refused(err, r, vf, "stopped", "");
 		return 0;
 	}
 	r = receive_into(vf, pool, numa_node);
@@ -61,9 +62,7 @@ static int restart_with(struct vf *vf, struct rte_mempool *pool, int numa_node, 
 	rte_eth_dev_stop(vf->port);
 	err_set(err, -r, "device %s: no other packet pool: %s", vf->name, strerror(-r));
 	r = receive_into(vf, vf->pool, vf->pool_node);
-	return r == 0 ? 0
-	              : err_set(err, -r, "device %s: cannot be started again: %s", vf->name,
-				strerror(-r));
+	return r == 0 ? 0 : vf_refused(err, r, vf, "started again", "");
 }
 
 void vf_flush_cache(struct vf *vf, unsigned lcore)

@@ -29,8 +29,9 @@
 static struct {
 	int stop_error;
 	unsigned failing_starts;
+	int start_error;
 	const char *null_name;
-} driver;
+} driver = {.start_error = -EIO};
 
 static uint64_t memory_bytes; /* of a device, as estimated before DPDK has started */
 
@@ -44,7 +45,7 @@ int __wrap_rte_eth_dev_start(uint16_t port)
 	if (driver.failing_starts == 0)
 		return __real_rte_eth_dev_start(port);
 	driver.failing_starts--;
-	return -EIO;
+	return driver.start_error;
 }
 
 int __wrap_rte_eth_dev_stop(uint16_t port)
@@ -363,8 +364,10 @@ static void restart_fails(void **state)
 	rte_pktmbuf_free(loop(vf));
 
 	driver.failing_starts = 2;
+	driver.start_error = 1;
 	assert_int_equal(vf_move_pool(vf, 0, &err), -EIO);
 	assert_non_null(strstr(err.text, "cannot be started again: Input/output error"));
+	driver.start_error = -EIO;
 	assert_int_equal(driver.failing_starts, 0);
 	assert_ptr_equal(vf->pool, pool);
 	vf_close(vf);
