@@ -2,9 +2,9 @@
 /*
  * A driver that does anything at all with its memory and its rings, while the device takes packets
  * from them and gives packets to them. The input is a byte of options, a byte for the ring's size
- * (0: 32), and steps: a byte says which one (steps[]), followed by
- * what the step reads. The guest's regions are adjacent for the guest and apart for us, each
- * exactly as long as it is, so that an access outside is noticed. Whatever the driver does:
+ * (0: 32), and steps: a byte says which one (steps[]), followed by what the step reads. The guest's
+ * regions are adjacent for the guest and apart for us, each exactly as long as it is, so that an
+ * access outside is noticed. Whatever the driver does:
  *
  * - packets taken are whole, copied or lent, and every buffer of the pool is either in one of them
  *   or back;
@@ -400,16 +400,12 @@ static void dry_up(struct guest *guest, struct input *input)
 		rte_pktmbuf_alloc_bulk(pool, guest->kept, guest->n_kept) == 0);
 }
 
-/* Split: reads for how long used buffers are held: not at all, until the next burst, or for ever.
- */
+/* Reads for how long used buffers may be held: not at all, until the next burst, or for ever. */
 static void hold(struct guest *guest, struct input *input)
 {
 	static const uint64_t cycles[] = {0, 1, UINT64_MAX};
 
-	const uint8_t choice = input_byte(input);
-
-	if (!guest->ring.packed)
-		guest->ring.hold_cycles = cycles[choice % ARRAY_SIZE(cycles)];
+	guest->ring.hold_cycles = cycles[input_byte(input) % ARRAY_SIZE(cycles)];
 }
 
 typedef void step(struct guest *guest, struct input *input);

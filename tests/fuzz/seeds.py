@@ -163,7 +163,8 @@ def ring_memory(offset, data):
 
 def ring_sender(options, pieces, table, size=0, hold=0):
     """Frames that leave checksums and segmentation to the device, in so many pieces. size: the byte
-    that ring.c makes the ring's size of. hold: 2 holds used buffers for ever."""
+    that ring.c makes the ring's size of. hold: used buffers are held until
+    the next burst (1) or for ever (2)."""
     out, offset = bytes([options, size]), 0x800
     for number, frame in enumerate(packets().values()):
         checksum, segments = (1, 1) if number == 0 else (0, 0)
@@ -182,7 +183,8 @@ def ring_sender(options, pieces, table, size=0, hold=0):
         out += bytes([RING_OFFER, slot])
         offset += len(frame)
     out += bytes([RING_HOLD, hold, RING_NOTIFY, 0])
-    out += b"".join(bytes([RING_TAKE, 2, step, 1]) for step in (RING_TAKE, RING_NOTIFY, RING_END))
+    for step in ((RING_TAKE, 1), (RING_NOTIFY, 1), (RING_END,)):
+        out += bytes([RING_TAKE, 2, *step])
     return out + bytes([RING_NOTIFY, 1, RING_TAKE, 3, RING_TAKE, 32, RING_NOTIFY, 0, RING_SENT, 2,
                         RING_TAKE, 32, RING_END])
 
@@ -209,7 +211,9 @@ def ring():
             out[f"send.{kind}{name}.{pieces}.{table}"] = ring_sender(packed | more, pieces, table)
         for length, past in itertools.product((40, 512, 2048), (0, RING_GIVE_PAST)):
             out[f"receive.{kind}{name}.{length}.{past}"] = ring_receiver(packed | more, length, past)
-        out[f"send.{kind}{name}.held"] = ring_sender(packed | more, 1, False, hold=2)
+        if not (packed or more & RING_LENT):
+            for hold in (1, 2):
+                out[f"send{name}.held.{hold}"] = ring_sender(more, 1, False, hold=hold)
         two = 226 if packed else 4  # descriptors
         out[f"send.{kind}{name}.two"] = ring_sender(packed | more, 1, False, two)
         out[f"receive.{kind}{name}.two"] = ring_receiver(packed | more, 512, 0, two)

@@ -224,6 +224,12 @@ static void set_options(struct guest_session *session, unsigned i)
 	                             : sizeof(struct virtio_net_hdr);
 }
 
+/* A driver that sends in order gets slower by it (docs/performance.md). */
+static bool may_hold(const struct ring *ring, unsigned i)
+{
+	return is_transmit(i) && !ring->in_order;
+}
+
 /* False if the library does not have all parts of the ring, or its position makes no sense. */
 static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
 {
@@ -250,10 +256,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */
 	ring->held.n = 0;
-	if (is_transmit(i) && !ring->packed)
-		ring->hold_cycles = RING_HOLD_US * rte_get_tsc_hz() / 1000000;
-	else
-		ring->hold_cycles = 0;
+	ring->hold_cycles = may_hold(ring, i) ? RING_HOLD_US * rte_get_tsc_hz() / 1000000 : 0;
 	return !ring->packed || ring->next < ring->size;
 }
 

@@ -504,8 +504,7 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 		return 0;
 	}
 	if (unlikely(inbox->n > 0)) {
-		if (account.received.packets > 0)
-			show_held(lane);
+		show_held(lane);
 		if (refuses_for(lane, DOUBT_MS))
 			drop_refused(lane, &account);
 		if (lane->lender.n_out > 0)

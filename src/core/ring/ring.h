@@ -72,7 +72,7 @@ struct ring {
 	uint8_t header_bytes; /* in front of each packet */
 	int call_fd;          /* eventfd to interrupt the guest; negative: none */
 	int kick_fd;          /* eventfd of the guest's notifications; negative: none */
-	uint64_t hold_cycles; /* split: how long used buffers may be held; 0: not at all */
+	uint64_t hold_cycles; /* split: how long used buffers may be held, TSC */
 	/* NULL: everything is copied. Otherwise they belong to whoever has the position. */
 	struct ring_loans *loans;
 
@@ -115,9 +115,10 @@ struct ring {
  * from `pool`; returns how many. Packets that make no sense are not among them; both kinds are
  * counted in `account`. Fewer are taken if the pool has fewer, and none after a chain that
  * completes RING_BURST_BYTES or RING_BURST_DESCRIPTORS. With a `lender`, long packets are lent, and
- * loans that are over are given back to the guest (ring_loans.h). Without loans, the used buffers
- * of full bursts may be held: the guest sees them after the next burst that is not full, or when it
- * is time (`hold_cycles`) in a later call. The worker.
+ * loans that are over are given back to the guest (ring_loans.h). A split ring without loans may
+ * hold the used buffers of full bursts: the guest sees them when a quarter of the ring is held,
+ * after a burst that is neither full nor empty, or in the first call for which it is time
+ * (`hold_cycles`). The worker.
  */
 uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account);
@@ -176,14 +177,14 @@ void ring_call(const struct ring *ring);
 
 /*
  * Corrects the position of a packed ring that has been started, if its descriptors disprove the
- * position that the frontend gave; true if it did. QEMU does not learn how far such a ring has got
- * when its backend goes away. It reports the position that it heard last: that of the VM's last
- * stop or migration, or the start. Buffers are marked as used one by one and in order, and a driver
- * that offers a buffer again leaves the used flag as it is. So the used flags of all descriptors
- * before the position differ from those behind it (virtio 1.2, 2.8.1). Chains of several
- * descriptors are an exception: not for guests that may make many of them. Nor is it so for a ring
- * that is `in_order`, where whole bursts are marked as used, but the last descriptor of each is
- * marked, too. The vhost thread.
+ * position that the frontend gave; true if it did. Completes a burst that was being given back,
+ * too. QEMU does not learn how far such a ring has got when its backend goes away. It reports the
+ * position that it heard last: that of the VM's last stop or migration, or the start. Buffers are
+ * marked as used one by one and in order, and a driver that offers a buffer again leaves the used
+ * flag as it is. So the used flags of all descriptors before the position differ from those behind
+ * it (virtio 1.2, 2.8.1). Chains of several descriptors are an exception: not for guests that may
+ * make many of them. Nor is it so for a ring that is `in_order`, where whole bursts are marked as
+ * used, but the last descriptor of each is marked, too. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 

@@ -66,7 +66,8 @@ static __rte_always_inline bool can_wait(struct ring *ring, uint16_t n)
  * Gives back what a burst from the guest has used. A guest that sends as fast as it can looks at
  * the ring after each burst of its own, and whenever it sees something new there, it has to wait
  * for a cache line from our CPU. So what full bursts have used is shown to it together: `may_hold`
- * if this one was full, or empty.
+ * if this one was full, or empty, and each buffer took one descriptor, so that the guest keeps most
+ * of them.
  */
 static __rte_always_inline void give_back_taken(const struct ring_kind *kind, struct ring *ring,
 	const struct used *used, uint16_t n, bool may_hold)
@@ -75,7 +76,8 @@ static __rte_always_inline void give_back_taken(const struct ring_kind *kind, st
 		kind->write_used(ring, used, n);
 		ring->held.n += n;
 	}
-	if (ring->held.n > 0 && !(may_hold && ring->hold_cycles > 0 && can_wait(ring, n)))
+	may_hold &= kind->show_used != NULL && ring->hold_cycles > 0;
+	if (ring->held.n > 0 && !(may_hold && can_wait(ring, n)))
 		show_used(kind, ring);
 }
 

@@ -108,10 +108,11 @@ static void corrects_an_old_position_of_a_packed_ring(void **state)
 
 /*
  * The backend was killed while it gave back a burst: the first buffer, which is marked last, is not
- * marked yet. The next backend goes on behind the burst, and the driver gets all of its buffers,
- * empty: those of a packet may not all be there.
+ * marked yet. The next backend, which begins there or at another place (`other`), goes on behind
+ * the burst, and the driver gets all of its buffers, empty: those of a packet may not all be there.
  */
-static void completes_a_torn_burst(struct bench *bench, unsigned packets, unsigned parts)
+static void completes_a_torn_burst(
+	struct bench *bench, unsigned packets, unsigned parts, bool other)
 {
 	struct ring *ring = &bench->ring;
 	uint8_t *buffer;
@@ -128,7 +129,6 @@ static void completes_a_torn_burst(struct bench *bench, unsigned packets, unsign
 	const bool wrap = ring->wrap;
 
 	ring->packed_desc[first].flags = flags;
-	const bool other = next % 2;
 	if (other)
 		ring->next = (next + 1) % ring->size;
 	assert_int_equal(ring_packed_find_position(ring), other);
@@ -149,7 +149,7 @@ static void goes_on_after_torn_burst(bool packed, uint16_t size)
 		for (unsigned packets = 2; packets < RING_BURST && packets * parts + 2 < size;
 			packets++)
 			for (unsigned i = 0; i < 2u * size; i++)
-				completes_a_torn_burst(bench, packets, parts);
+				completes_a_torn_burst(bench, packets, parts, i < size);
 		bench_free(bench);
 	}
 }
