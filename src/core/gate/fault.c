@@ -14,6 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/util.h"
+
 #define FAULTS_MAX 64 /* not taken yet; more are handled, but not reported */
 
 static void on_bus_error(int signal, siginfo_t *info, void *context);
@@ -21,7 +23,11 @@ static void on_bus_error(int signal, siginfo_t *info, void *context);
 static struct {
 	int event_fd; /* -1: not open */
 	int maps_fd;  /* /proc/self/maps; there may be no descriptor left when it is needed */
-	atomic_flag reading_maps;
+	atomic_flag replacing; /* held by the thread that replaces a mapping; guards the next two */
+	struct {
+		uintptr_t start, end;
+	} replaced[FAULTS_MAX]; /* the last ones */
+	unsigned n_replaced;
 	struct sigaction ours, previous;
 	/* What somebody else has asked for meanwhile, by sigaction(). */
 	struct sigaction other;
@@ -38,7 +44,7 @@ static struct {
 	unsigned next_out;
 } faults = {
 	.event_fd = -1,
-	.reading_maps = ATOMIC_FLAG_INIT,
+	.replacing = ATOMIC_FLAG_INIT,
 	.ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO},
 };
 
@@ -114,13 +120,18 @@ static bool find_mapping(uintptr_t address, struct mapping *ret_mapping)
 	struct reader reader = {.fd = faults.maps_fd};
 	bool found = false;
 
-	while (atomic_flag_test_and_set(&faults.reading_maps))
-		rte_pause();
 	lseek(reader.fd, 0, SEEK_SET);
 	while (!found && next_mapping(&reader, ret_mapping))
 		found = address >= ret_mapping->start && address < ret_mapping->end;
-	atomic_flag_clear(&faults.reading_maps);
 	return found;
+}
+
+static bool has_replaced(uintptr_t address)
+{
+	for (unsigned i = 0; i < MIN(faults.n_replaced, FAULTS_MAX); i++)
+		if (address >= faults.replaced[i].start && address < faults.replaced[i].end)
+			return true;
+	return false;
 }
 
 static void note(struct file_id file)
@@ -134,22 +145,34 @@ static void note(struct file_id file)
 	eventfd_write(faults.event_fd, 1);
 }
 
-/* True if zeros have taken the place of a mapping that a guest has shared. */
-static bool replace(uintptr_t address)
+static bool replace_alone(uintptr_t address)
 {
 	struct mapping mapping;
 
 	if (!find_mapping(address, &mapping))
 		return false;
-	if (mapping.file.inode == 0)
-		return true; /* another thread has replaced it at the same time */
+	if (mapping.file.inode == 0) /* another thread was faster, or it is memory of our own */
+		return has_replaced(address);
 	if (strcmp(mapping.permissions, "rw-s") != 0)
 		return false;
 	if (mmap((void *)mapping.start, mapping.end - mapping.start, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
+	unsigned n = faults.n_replaced++ % FAULTS_MAX;
+	faults.replaced[n].start = mapping.start;
+	faults.replaced[n].end = mapping.end;
 	note(mapping.file);
 	return true;
+}
+
+/* True if zeros have taken the place of a mapping that a guest has shared. */
+static bool replace(uintptr_t address)
+{
+	while (atomic_flag_test_and_set(&faults.replacing))
+		rte_pause();
+	bool done = replace_alone(address);
+	atomic_flag_clear(&faults.replacing);
+	return done;
 }
 
 static int system_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
@@ -161,7 +184,7 @@ static int system_sigaction(int signal, const struct sigaction *action, struct s
 	return next(signal, action, ret_old);
 }
 
-/* The error is in DPDK's own memory: true if somebody expected one. */
+/* There is no page for DPDK's own memory: true if somebody expected that. */
 static bool pass_on(int signal, siginfo_t *info, void *context)
 {
 	if (!atomic_load(&faults.has_other))
@@ -180,7 +203,7 @@ static bool handle(int signal, siginfo_t *info, void *context)
 	if (info->si_code != BUS_ADRERR && info->si_code != BUS_MCEERR_AR)
 		return false;
 	if (rte_mem_virt2memseg_list(info->si_addr) != NULL)
-		return pass_on(signal, info, context);
+		return info->si_code == BUS_ADRERR && pass_on(signal, info, context);
 	return replace((uintptr_t)info->si_addr);
 }
 
@@ -196,8 +219,9 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 /*
  * In place of libc's. DPDK installs a handler of its own whenever it gets a hugepage, for all
  * threads, which jumps back to where it touched that page. If a guest's memory vanished just then,
- * a worker would jump onto the stack of another thread. So others' handlers for SIGBUS get what
- * happens in DPDK's own memory, and nothing else. Any thread; DPDK's calls exclude each other.
+ * a worker would jump onto the stack of another thread. So others' handlers for SIGBUS hear
+ * of missing pages of DPDK's own memory, and of nothing else. Any thread; DPDK's calls exclude each
+ * other.
  */
 int sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
 {
@@ -241,6 +265,7 @@ void fault_close(void)
 	system_sigaction(SIGBUS, &faults.previous, NULL);
 	while (fault_take(&file))
 		;
+	faults.n_replaced = 0;
 	close(faults.maps_fd);
 	close(faults.event_fd);
 	faults.event_fd = -1;

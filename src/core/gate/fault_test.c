@@ -266,13 +266,16 @@ static void memory_that_has_failed_reads_as_zeros(void **state)
 }
 
 enum cause {
-	PRIVATE,  /* a private mapping of a truncated file is touched */
-	SENT,     /* somebody sends the signal */
-	HARDWARE, /* memory of ours fails */
+	PRIVATE,   /* a private mapping of a truncated file is touched */
+	SENT,      /* somebody sends the signal */
+	HARDWARE,  /* a private mapping of a file fails */
+	ANONYMOUS, /* memory of ours that has no file fails */
+	DPDK,      /* memory of DPDK fails while DPDK gets a hugepage */
 };
 
 static void cause_bus_error(enum cause cause)
 {
+	const struct sigaction action = {.sa_handler = jump_back};
 	struct shared shared = share(MAP_PRIVATE);
 
 	switch (cause) {
@@ -285,6 +288,14 @@ static void cause_bus_error(enum cause cause)
 		break;
 	case HARDWARE:
 		report_memory_error(shared.bytes, BUS_MCEERR_AR);
+		break;
+	case ANONYMOUS:
+		report_memory_error((char *)&shared, BUS_MCEERR_AR);
+		break;
+	case DPDK:
+		sigaction(SIGBUS, &action, NULL);
+		if (sigsetjmp(in_own_memory, 1) == 0)
+			report_memory_error(rte_malloc(NULL, 1, 0), BUS_MCEERR_AR);
 		break;
 	}
 }
@@ -313,6 +324,8 @@ static void other_bus_errors_end_the_process(void **state)
 	assert_int_equal(end_of_child(PRIVATE), SIGBUS);
 	assert_int_equal(end_of_child(SENT), SIGBUS);
 	assert_int_equal(end_of_child(HARDWARE), SIGBUS);
+	assert_int_equal(end_of_child(ANONYMOUS), SIGBUS);
+	assert_int_equal(end_of_child(DPDK), SIGBUS);
 	fault_close();
 }
 
