@@ -233,18 +233,23 @@ def test_endpoints_in_a_directory_of_another(check, workdir):
 
 
 def test_paths_without_a_directory(check, workdir):
-    """The daemon makes directories for its endpoints, but not in place of a file, and none for its command
-    file."""
+    """The daemon makes directories for its sockets, but not in place of a file, and none for its command
+    file alone."""
     (workdir / "file").touch()
     code, findings = check(f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{workdir}/file/stats\n"
                            f"VIRTIOFWD_CAPTURE_EP=ipc://{workdir}/file/no/capture\n"
                            f"VIRTIOFWD_METRICS_EP=ipc://{workdir}/no/metrics\n"
-                           f"VIRTIOFWD_IPC_PORT_CONTROL=true\nVIRTIOFWD_IPC_PATH={workdir}/no/command\n")
+                           f"VIRTIOFWD_IPC_PORT_CONTROL=true\nVIRTIOFWD_IPC_PATH={workdir}/file/command\n")
     said = [text for name, verdict, text in findings
             if verdict == "missing" and name in ("endpoints", "command file")]
     assert code == MISSING
     assert [f"{workdir}/{place}" in text for place, text in zip(
-        ("file/stats", "file/no/capture", "no: make it"), said, strict=True)] == [True] * 3
+        ("file/stats", "file/no/capture", "file is no directory"), said, strict=True)] == [True] * 3
+    _, findings = check(f"VIRTIOFWD_SOCKET_DIR={workdir}/no\n"
+                        f"VIRTIOFWD_IPC_PORT_CONTROL=true\nVIRTIOFWD_IPC_PATH={workdir}/no/command\n")
+    said = [(verdict, text) for name, verdict, text in findings if name == "command file"]
+    assert [verdict for verdict, _ in said] == ["warning"]
+    assert said[0][1].startswith(f"{workdir}/no is not there: make it, unless ")
     daemon = subprocess.run(Forwarder(workdir, options=[f"--zmq-stats-ep=ipc://{workdir}/file/stats"]).argv,
                             stderr=subprocess.PIPE, text=True, timeout=60)
     assert daemon.returncode == 1

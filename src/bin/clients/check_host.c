@@ -169,38 +169,34 @@ static void check_backends(const struct config *config, bool running, struct fin
 	}
 }
 
-/* A missing one may be no fault: the service's unit makes /run/virtio-forwarder when it starts. */
-static void check_pid_dir(const char *dir, struct findings *findings)
+/* A missing one may be no fault: `maker` may make it when the service starts. */
+static void check_directory(const char *name, const char *dir, const char *setting,
+	const char *maker, struct findings *findings)
 {
-	char text[PATH_MAX + 128];
+	char text[PATH_MAX + 256];
 	struct stat st;
 	const bool there = stat(dir, &st) == 0;
 
 	if (there && S_ISDIR(st.st_mode))
 		return;
-	snprintf(text, sizeof(text), "%s is %s", dir,
-		there ? "no directory: name another with VIRTIOFWD_PID_DIR"
-		      : "not there: make it, unless the service's unit does (RuntimeDirectory=)");
-	add_finding(findings, "pid directory", there ? HOST_MISSING : HOST_WARNING, text);
+	if (there)
+		snprintf(text, sizeof(text), "%s is no directory: name another with %s", dir,
+			setting);
+	else
+		snprintf(text, sizeof(text), "%s is not there: make it, unless %s", dir, maker);
+	add_finding(findings, name, there ? HOST_MISSING : HOST_WARNING, text);
 }
 
-/* The daemon does not make it. */
 static void check_command_file(const struct config *config, struct findings *findings)
 {
-	char copy[PATH_MAX], text[2 * PATH_MAX + 128];
-	const char *directory;
-	struct stat st;
+	char path[PATH_MAX];
 
 	if (!config->ipc_port_control)
 		return;
-	snprintf(copy, sizeof(copy), "%s", config->ipc_path);
-	directory = dirname(copy);
-	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
-		return;
-	snprintf(text, sizeof(text),
-		"there is no directory %s: make it, or name another with VIRTIOFWD_IPC_PATH",
-		directory);
-	add_finding(findings, "command file", HOST_MISSING, text);
+	snprintf(path, sizeof(path), "%s", config->ipc_path);
+	check_directory("command file", dirname(path), "VIRTIOFWD_IPC_PATH",
+		"the service's unit (RuntimeDirectory=) or the daemon (for its sockets) does",
+		findings);
 }
 
 /*
@@ -251,7 +247,8 @@ static void check_all(
 	host_check_cpus(arguments->sysfs, &needs, add_finding, findings);
 	host_check_socket_dir(config->socket_dir, &vms, config->dynamic_sockets, needs.running,
 		add_finding, findings);
-	check_pid_dir(config->pid_dir, findings);
+	check_directory("pid directory", config->pid_dir, "VIRTIOFWD_PID_DIR",
+		"the service's unit does (RuntimeDirectory=)", findings);
 	check_backends(config, needs.running, findings);
 	check_endpoints(config, findings);
 	check_command_file(config, findings);
