@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "host/sysfs_fixture.h"
 
 #define N_ROWS 4
@@ -19,7 +20,7 @@
 struct bed {
 	struct fake_sysfs fs;
 	struct reconciler reconciler;
-	unsigned n_applied;
+	unsigned n_applied[RELAYS_MAX];
 };
 
 /* No device can be attached. */
@@ -27,7 +28,7 @@ static void apply(void *userdata, const struct op *op, struct op_result *ret_res
 {
 	struct bed *bed = userdata;
 
-	bed->n_applied++;
+	bed->n_applied[op->relay_id]++;
 	ret_result->code = -err_set(&ret_result->err, EIO, "broken");
 }
 
@@ -109,48 +110,51 @@ static void test_a_restless_row_hides_no_other(void **state)
 }
 
 #define VF "0000:05:08.1"
+#define RELAY 3
 
 /* An attempt may take seconds, and something changes on a host all the time. */
 static void test_a_failed_addition_waits_unless_its_device_has_changed(void **state)
 {
 	struct bed *bed = *state;
-	unsigned wait_ms = 0;
+	uint64_t *due_ns = &bed->reconciler.failed_additions[RELAY].due_ns;
 
 	fake_sysfs_pci(&bed->fs, VF, "", 1);
-	set_row(bed, 0, 3, VF);
-	set_row(bed, 1, 4, "net_null0");
+	set_row(bed, 0, RELAY, VF);
+	set_row(bed, 1, RELAY + 1, "net_null0");
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(look_again(bed), RECONCILER_RETRY);
-		assert_int_equal(bed->n_applied, 2);
+		assert_int_equal(bed->n_applied[RELAY], 1);
 		assert_string_equal(bed->reconciler.rows.rows[0].problem.text, "broken");
-		wait_ms = reconciler_wait_ms(&bed->reconciler);
-		assert_in_range(wait_ms, 0, 250);
+		assert_in_range(reconciler_wait_ms(&bed->reconciler), 0, 250 << i);
+		*due_ns = clock_monotonic_ns() + UINT64_C(1000000000000);
 	}
 	fake_sysfs_link(&bed->fs, "devices/pci0000:00/" VF "/driver", "bus/pci/drivers/vfio-pci");
 	look_again(bed);
-	assert_int_equal(bed->n_applied, 3);
+	assert_int_equal(bed->n_applied[RELAY], 2);
+	*due_ns = clock_monotonic_ns() + UINT64_C(1000000000000);
 
 	/* nor if somebody asks for it anew */
 	take(bed, json_pack("{s:{s:{s:{}}}}", "Interface", "uuid-0", "old"));
 	look_again(bed);
-	set_row(bed, 0, 3, VF);
+	set_row(bed, 0, RELAY, VF);
 	look_again(bed);
-	assert_int_equal(bed->n_applied, 4);
+	assert_int_equal(bed->n_applied[RELAY], 3);
 }
 
 /* It is tried after 250 ms, 500 ms and so on. */
 static void test_a_failed_addition_waits_longer_each_time(void **state)
 {
 	struct bed *bed = *state;
-	unsigned last_ms = 0;
+	const struct failed_addition *failed = &bed->reconciler.failed_additions[RELAY];
 
-	set_row(bed, 0, 3, "net_null0");
+	set_row(bed, 0, RELAY, "net_null0");
 	for (unsigned n = 1; n <= 3; n++) {
-		while (bed->n_applied < n)
+		const uint64_t began_ns = clock_monotonic_ns();
+		while (bed->n_applied[RELAY] < n)
 			look_again(bed);
-		unsigned wait_ms = reconciler_wait_ms(&bed->reconciler);
-		assert_in_range(wait_ms, 1.5 * last_ms, 250 << (n - 1));
-		last_ms = wait_ms;
+		const unsigned delay_ms = 250 << (n - 1);
+		assert_true(failed->due_ns >= began_ns + delay_ms * UINT64_C(1000000));
+		assert_in_range(reconciler_wait_ms(&bed->reconciler), 0, delay_ms);
 	}
 	bed->reconciler.rows.n = 0;
 	assert_int_equal(look_again(bed), RECONCILER_DONE);
