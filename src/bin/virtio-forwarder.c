@@ -247,6 +247,11 @@ int main(int argc, char **argv)
 	raise_descriptor_limit();
 
 	r = start(&daemon, &err);
+	if (r == -ECANCELED) {
+		log_notice("%s", err.text);
+		stop(&daemon);
+		return EXIT_SUCCESS;
+	}
 	if (r < 0) {
 		log_error("%s%s", err.text,
 			r == -EMFILE

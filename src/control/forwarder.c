@@ -86,6 +86,17 @@ static int on_mapping(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
+/* Fails if the daemon is told to stop: the event loop, which would hear it, does not run yet. */
+static int check_stop(struct err *err)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending) == 0 &&
+		(sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)))
+		return err_set(err, ECANCELED, "told to stop before it was ready");
+	return 0;
+}
+
 /* Opens the socket that a relay has from the configuration, if relays have such sockets. */
 static int open_static_socket(struct forwarder *forwarder, unsigned relay_id, struct err *err)
 {
@@ -126,15 +137,6 @@ static struct op_device static_device(const struct config_vf *vf)
 	return (struct op_device){.n_members = 1, .members = {vf->device}};
 }
 
-/* True if the daemon is told to stop, which the event loop will hear when it runs. */
-static bool is_told_to_stop(void)
-{
-	sigset_t pending;
-
-	return sigpending(&pending) == 0 &&
-	       (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
-}
-
 /*
  * Tries to attach the static devices, and opens the socket of each relay that has got its own.
  * Before that the VM would take its link for up, and what it sends would be dropped.
@@ -151,10 +153,11 @@ static int try_static_devices(struct forwarder *forwarder,
 		const struct op_device device = static_device(vf);
 		struct attempt *attempt = &ret_attempts[i];
 		*attempt = (struct attempt){.r = 1};
-		if (clock_monotonic_ns() - began_ns < ATTACH_NS && !is_told_to_stop())
+		if (clock_monotonic_ns() - began_ns < ATTACH_NS)
 			attempt->r = relay_attach(
 				&forwarder->relays[vf->relay_id], &device, &attempt->err);
-		if (attempt->r == 0)
+		r = check_stop(err);
+		if (r == 0 && attempt->r == 0)
 			r = open_static_socket(forwarder, vf->relay_id, err);
 		if (attempt->r < 0)
 			n_failed++;
@@ -236,7 +239,10 @@ static int open_relays(struct forwarder *forwarder, sd_event *event, struct err 
 {
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_init(&forwarder->relays[i], i, &forwarder->env);
-	int r = socket_dir_make(forwarder->config, err);
+	int r = check_stop(err);
+	if (r < 0)
+		return r;
+	r = socket_dir_make(forwarder->config, err);
 	if (forwarder->config->dynamic_sockets) {
 		if (r < 0) /* the sockets may be elsewhere */
 			log_warning("%s", err->text);

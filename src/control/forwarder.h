@@ -25,7 +25,8 @@ uint64_t forwarder_memory_bytes(const struct config *config);
  * Starts the workers, opens the static sockets and attaches the static devices. DPDK must have been
  * initialized. `config` must outlive the forwarder. All or nothing, except that static devices that
  * cannot be opened are logged and waited for, unless all of them fail. Those that have not been
- * tried after a minute have not failed.
+ * tried after a minute have not failed. -ECANCELED: SIGTERM or SIGINT, which must be blocked, has
+ * come meanwhile.
  */
 int forwarder_new(struct forwarder **ret_forwarder, const struct config *config, sd_event *event,
 	struct err *err);

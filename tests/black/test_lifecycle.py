@@ -519,11 +519,26 @@ def test_relays_do_not_wait_for_each_others_devices(workdir, make_peer, slow_dev
 
 
 def test_stopped_while_it_opens_devices(workdir, slow_device):
-    """It opens no further one."""
-    forwarder = Forwarder(workdir, {0: "net_null0", 1: slow_device, 2: "net_null2"})
+    """It opens no further one, and does not let in the VMs whose relays have none yet."""
+    forwarder = Forwarder(workdir, {0: "net_null0", 1: slow_device, 2: "net_null2"}, client=True)
+    with ExitStack() as stack:
+        vms = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+        for relay, vm in enumerate(vms):
+            vm.bind(str(forwarder.socket(relay)))
+            vm.listen()
+        daemon = stack.enter_context(Process(forwarder.argv, "daemon"))
+        with opening_device(workdir):
+            assert select.select(vms[:1], [], [], 20)[0]
+            daemon.signal(signal.SIGTERM)
+        assert daemon.wait(20) == 0
+        assert "net_null2 attached" not in daemon.output.text and "ready: " not in daemon.output.text
+        assert not select.select(vms[1:], [], [], 0)[0]
+
+
+def test_stopped_while_it_opens_devices_leaves_no_socket(workdir, slow_device):
+    forwarder = Forwarder(workdir, {0: "net_null0", 1: slow_device})
     with Process(forwarder.argv, "daemon") as daemon:
         with opening_device(workdir):
             daemon.signal(signal.SIGTERM)
         assert daemon.wait(20) == 0
-        assert "net_null2 attached" not in daemon.output.text
         assert not list(forwarder.socket_dir.iterdir())
