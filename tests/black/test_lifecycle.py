@@ -352,7 +352,7 @@ def test_unreachable_socket_of_a_vm(start_forwarder, make, error, remedy):
             forwarder.output.expect(re.escape(warning), 30)
             for _ in range(3):  # it goes on trying
                 other.accept()[0].close()
-            assert forwarder.output.tail().count(warning) == n
+            assert forwarder.output.text.count(warning) == n
             forwarder.socket(0).unlink()
             for _ in range(3):  # it sees that there is none
                 other.accept()[0].close()
@@ -389,7 +389,7 @@ def test_vm_without_success_is_left_alone_for_a_while(start_forwarder):
             began = time.monotonic()
             Connection.accept(vm).close()
             assert (time.monotonic() - began > 0.5) == bool(fault)
-    assert forwarder.output.tail().count("restart the VM") == 1
+    assert forwarder.output.text.count("restart the VM") == 1
 
 
 def test_another_program_as_the_service(workdir, stack, monkeypatch):
