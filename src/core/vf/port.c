@@ -23,6 +23,9 @@
  */
 #define LACP_PACKETS 2049
 
+/* A member's rings: 8 queues of 4096 descriptors each way, which some drivers reserve. */
+#define RINGS_BYTES (2u << 20)
+
 static uint64_t lacp_member_bytes(void)
 {
 	return RTE_ALIGN_CEIL(
@@ -120,16 +123,14 @@ void port_close(uint16_t port)
 		log_warning("device %s: DPDK did not let go of it", name);
 }
 
-int port_check_lacp_memory(
-	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err)
+/* Fails (-ENOMEM) unless there are so many bytes for each member at the same time. */
+static int check_memory(
+	const uint16_t *members, unsigned n_members, uint64_t bytes, struct err *err)
 {
-	const uint64_t bytes = lacp_member_bytes();
 	void *probes[BOND_MEMBERS_MAX];
 	unsigned n = 0;
 	int r = 0;
 
-	if (rte_eth_bond_mode_get(bond) != BONDING_MODE_8023AD)
-		return 0;
 	while (n < n_members && r == 0) {
 		int node = rte_eth_dev_socket_id(members[n]);
 
@@ -139,7 +140,24 @@ int port_check_lacp_memory(
 	}
 	while (n > 0)
 		rte_free(probes[--n]);
+	return r;
+}
+
+int port_check_lacp_memory(
+	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err)
+{
+	if (rte_eth_bond_mode_get(bond) != BONDING_MODE_8023AD)
+		return 0;
+	int r = check_memory(members, n_members, lacp_member_bytes(), err);
 	return r < 0 ? err_prefix(err, r, "802.3ad for %u members", n_members) : 0;
+}
+
+int port_check_ring_memory(uint16_t bond, struct err *err)
+{
+	uint16_t members[BOND_MEMBERS_MAX];
+	int n = rte_eth_bond_members_get(bond, members, BOND_MEMBERS_MAX);
+
+	return check_memory(members, MAX(n, 0), RINGS_BYTES, err);
 }
 
 int port_add_member(uint16_t bond, uint16_t member, struct err *err)
@@ -154,6 +172,8 @@ int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 		return 0;
 	rte_eth_dev_get_name_by_port(bond, bond_name);
 	rte_eth_dev_get_name_by_port(member, name);
+	if (check_memory(&member, 1, RINGS_BYTES, err) < 0)
+		return err_prefix(err, -ENOMEM, "bond %s does not take member %s", bond_name, name);
 	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", bond_name, name,
 		said[0] ? ": " : "", said);
 }

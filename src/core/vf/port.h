@@ -38,6 +38,12 @@ int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err 
 int port_check_lacp_memory(
 	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err);
 
+/*
+ * Fails (-ENOMEM) unless there is memory for the rings of all members. The bond allocates these
+ * when it starts; if that fails, its driver does not say why, but this does.
+ */
+int port_check_ring_memory(uint16_t bond, struct err *err);
+
 /* Makes an open port a member of a bond. No lane may run on the bond. */
 int port_add_member(uint16_t bond, uint16_t member, struct err *err);
 

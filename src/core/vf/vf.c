@@ -68,6 +68,8 @@ static int start(struct vf *vf, struct err *err)
 	int r = rte_eth_dev_start(vf->port);
 	const char *said = dpdk_log_capture_end();
 
+	if (r != 0 && vf->bond && port_check_ring_memory(vf->port, err) < 0)
+		return err_prefix(err, -ENOMEM, "device %s: cannot be started", vf->name);
 	if (r != 0)
 		return vf_refused(err, r, vf, "started", said);
 	receive_all(vf);

@@ -30,6 +30,7 @@ static struct {
 	int stop_error;
 	unsigned failing_starts;
 	int start_error;
+	bool hungry; /* starting it takes all memory, and fails */
 	const char *null_name;
 } driver = {.start_error = -EIO};
 
@@ -40,8 +41,26 @@ __typeof__(rte_eth_dev_start) __wrap_rte_eth_dev_start, __real_rte_eth_dev_start
 __typeof__(rte_eth_dev_stop) __wrap_rte_eth_dev_stop, __real_rte_eth_dev_stop;
 __typeof__(rte_eth_dev_info_get) __wrap_rte_eth_dev_info_get, __real_rte_eth_dev_info_get;
 
+/* What the tests have of DPDK's memory: pieces of a MiB, then smaller and smaller ones. */
+static struct {
+	unsigned n;
+	void *pieces[1024];
+} taken;
+
+static void take_all_memory(void)
+{
+	for (size_t bytes = 1 << 20; bytes >= 64; bytes /= 2)
+		while (taken.n < ARRAY_SIZE(taken.pieces) &&
+			(taken.pieces[taken.n] = rte_malloc(NULL, bytes, 0)) != NULL)
+			taken.n++;
+}
+
 int __wrap_rte_eth_dev_start(uint16_t port)
 {
+	if (driver.hungry) {
+		take_all_memory();
+		return -EPERM;
+	}
 	if (driver.failing_starts == 0)
 		return __real_rte_eth_dev_start(port);
 	driver.failing_starts--;
@@ -252,20 +271,6 @@ static void member_gets_the_mac(void **state)
 	vf_close(vf);
 }
 
-/* What the tests have of DPDK's memory: pieces of a MiB, then smaller and smaller ones. */
-static struct {
-	unsigned n;
-	void *pieces[1024];
-} taken;
-
-static void take_all_memory(void)
-{
-	for (size_t bytes = 1 << 20; bytes >= 64; bytes /= 2)
-		while (taken.n < ARRAY_SIZE(taken.pieces) &&
-			(taken.pieces[taken.n] = rte_malloc(NULL, bytes, 0)) != NULL)
-			taken.n++;
-}
-
 static void give_back(unsigned n)
 {
 	assert_true(n == UINT_MAX || taken.n > 0);
@@ -314,6 +319,21 @@ static void lack_of_memory_is_named(void **state)
 		give_back(1);
 	}
 	vf_close(vf);
+	give_back(UINT_MAX);
+}
+
+/* A bond allocates the members' rings when it starts, and returns -1 for any failure. */
+static void lack_of_memory_for_members_is_named(void **state)
+{
+	const struct op_device device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
+	const struct vf_options options = {.mtu = 1500};
+	struct vf *vf = NULL;
+	struct err err;
+
+	driver.hungry = true;
+	assert_int_equal(vf_open(&vf, &device, &options, &err), -ENOMEM);
+	assert_non_null(strstr(err.text, "net_bonding0: cannot be started: out of memory: "));
+	driver.hungry = false;
 	give_back(UINT_MAX);
 }
 
@@ -392,6 +412,7 @@ int main(void)
 		cmocka_unit_test(member_gets_the_mac),
 		cmocka_unit_test(lacp_bonds_are_refused_in_time),
 		cmocka_unit_test(lack_of_memory_is_named),
+		cmocka_unit_test(lack_of_memory_for_members_is_named),
 		cmocka_unit_test(memory_is_as_said),
 		cmocka_unit_test(failure_changes_nothing),
 		cmocka_unit_test(restart_fails),
