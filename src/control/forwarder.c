@@ -46,26 +46,31 @@ static void on_guest_changed(void *userdata)
 		log_error("eventfd: %s", strerror(errno));
 }
 
-static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+/* Deals with what has changed about the guests, for one turn. True if nothing is left. */
+static bool follow_guests(struct forwarder *forwarder)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
-	struct forwarder *forwarder = userdata;
 	bool done = true;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return -errno;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		relay_recall(&forwarder->relays[i]);
 	for (unsigned n = 0; n < RELAYS_MAX; n++) {
 		forwarder->followed_last = (forwarder->followed_last + 1) % RELAYS_MAX;
 		done &= relay_follow_guest(&forwarder->relays[forwarder->followed_last]);
-		if (turn_is_over(began_ns)) {
-			done = false; /* the remaining relays have the next turn */
-			break;
-		}
+		if (turn_is_over(began_ns))
+			return false; /* the remaining relays have the next turn */
 	}
-	if (!done)
+	return done;
+}
+
+static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct forwarder *forwarder = userdata;
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	if (!follow_guests(forwarder))
 		on_guest_changed(forwarder);
 	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
 }
@@ -139,7 +144,8 @@ static struct op_device static_device(const struct config_vf *vf)
 
 /*
  * Tries to attach the static devices, and opens the socket of each relay that has got its own.
- * Before that the VM would take its link for up, and what it sends would be dropped.
+ * Before that the VM would take its link for up, and what it sends would be dropped. VMs that have
+ * connected are followed meanwhile: the event loop, which would do it, does not run yet.
  */
 static int try_static_devices(struct forwarder *forwarder,
 	struct attempt ret_attempts[static RELAYS_MAX], unsigned *ret_n_failed, struct err *err)
@@ -153,6 +159,7 @@ static int try_static_devices(struct forwarder *forwarder,
 		const struct op_device device = static_device(vf);
 		struct attempt *attempt = &ret_attempts[i];
 		*attempt = (struct attempt){.r = 1};
+		follow_guests(forwarder);
 		if (clock_monotonic_ns() - began_ns < ATTACH_NS)
 			attempt->r = relay_attach(
 				&forwarder->relays[vf->relay_id], &device, &attempt->err);

@@ -476,17 +476,21 @@ def test_socket_directory_of_somebody_else_is_left_alone(workdir):
 PCAP_HEADER = struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)  # of a file without packets
 
 
+def make_slow_device(workdir, number):
+    """A device that is not open before opening_device() ends: its driver reads from a pipe."""
+    os.mkfifo(workdir / f"packets{number}")
+    return f"net_pcap{number},rx_pcap={workdir}/packets{number}"
+
+
 @pytest.fixture
 def slow_device(workdir):
-    """A device that is not open before opening_device() ends: its driver reads from a pipe."""
-    os.mkfifo(workdir / "packets")
-    return f"net_pcap0,rx_pcap={workdir}/packets"
+    return make_slow_device(workdir, 0)
 
 
 @contextmanager
-def opening_device(workdir):
-    """While the daemon opens slow_device; waits until it begins."""
-    with open(workdir / "packets", "wb") as pipe:
+def opening_device(workdir, number=0):
+    """While the daemon opens such a device; waits until it begins."""
+    with open(workdir / f"packets{number}", "wb") as pipe:
         yield
         pipe.write(PCAP_HEADER)
 
@@ -514,6 +518,20 @@ def test_relays_do_not_wait_for_each_others_devices(workdir, make_peer, slow_dev
             assert is_served(2) and not is_served(1) and "ready" not in daemon.output.text
         daemon.expect("ready: ", 20)
         wait_until(lambda: is_served(1), 10, "the socket of the relay whose device is open now")
+        assert daemon.terminate(20) == 0
+        assert peer.finish() == 0
+
+
+def test_vm_is_followed_before_all_devices_are_open(workdir, make_peer, slow_device):
+    """Its packet pool and its lanes may have to move to the NUMA node of its memory."""
+    forwarder = Forwarder(workdir, {0: memif_device(workdir), 1: slow_device, 2: make_slow_device(workdir, 1)})
+    with Process(forwarder.argv, "daemon") as daemon:
+        with opening_device(workdir, 0):
+            peer = make_peer("peer", vm=forwarder.socket(0), net=net_socket(workdir), count=1000)
+            peer.start()
+            assert peer.result()["ok"]
+        with opening_device(workdir, 1):
+            daemon.expect("relay 0: VM attached", 10)
         assert daemon.terminate(20) == 0
         assert peer.finish() == 0
 
