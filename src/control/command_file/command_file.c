@@ -207,8 +207,8 @@ static int on_turn(sd_event_source *source, void *userdata)
 }
 
 /*
- * A file that has just been created is taken once it has been written. Links, directories and FIFOs
- * are not written.
+ * A file that has just been created is taken once it has been written. Symbolic links, directories,
+ * FIFOs, and hard links whose other name is still there, are not written.
  */
 static bool is_to_be_written(const struct command_file *file)
 {

@@ -327,8 +327,7 @@ bool gate_banish_sharers(struct gate *gate, struct file_id file)
 	if (found)
 		shut_out(gate, BANISH_MS,
 			"its memory has vanished (the VM has cut its file, or the host's memory "
-			"has failed: "
-			"see the kernel's log)");
+			"has failed: see the kernel's log)");
 	return found;
 }
 

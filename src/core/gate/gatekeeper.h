@@ -8,7 +8,8 @@
  * (call_watch.h). A full one would block the next worker that writes to it; an honest guest's is
  * never full. It is emptied, and its connection ends. So does the connection of a guest whose
  * memory has vanished (fault.h). A guest that was disconnected for one of these two reasons is not
- * let in again for a second; for the first one, up to 8 s if it is repeated.
+ * let in again for a second; for the first one, up to 8 s if it is repeated. (In client mode, who
+ * breaks the rules or refuses the features is left alone for a second, too.)
  */
 
 #include "base/err.h"
