@@ -60,7 +60,7 @@ static int restart_with(struct vf *vf, struct rte_mempool *pool, int numa_node, 
 	if (r == 0)
 		return 1;
 	rte_eth_dev_stop(vf->port);
-	err_set(err, -r, "device %s: no other packet pool: %s", vf->name, strerror(-r));
+	vf_refused(err, r, vf, "given another packet pool", "");
 	r = receive_into(vf, vf->pool, vf->pool_node);
 	return r == 0 ? 0 : vf_refused(err, r, vf, "started again", "");
 }
