@@ -163,6 +163,7 @@ int port_check_ring_memory(uint16_t bond, struct err *err)
 int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 {
 	char bond_name[RTE_ETH_NAME_MAX_LEN] = "?", name[RTE_ETH_NAME_MAX_LEN] = "?";
+	struct err missing;
 
 	dpdk_log_capture_start();
 	int r = rte_eth_bond_member_add(bond, member);
@@ -172,8 +173,9 @@ int port_add_member(uint16_t bond, uint16_t member, struct err *err)
 		return 0;
 	rte_eth_dev_get_name_by_port(bond, bond_name);
 	rte_eth_dev_get_name_by_port(member, name);
-	if (check_memory(&member, 1, RINGS_BYTES, err) < 0)
-		return err_prefix(err, -ENOMEM, "bond %s does not take member %s", bond_name, name);
+	if (check_memory(&member, 1, RINGS_BYTES, &missing) < 0)
+		return err_set(err, ENOMEM, "bond %s does not take member %s: %s%s%s%s", bond_name,
+			name, missing.text, said[0] ? " (" : "", said, said[0] ? ")" : "");
 	return err_set(err, EINVAL, "bond %s does not take member %s%s%s", bond_name, name,
 		said[0] ? ": " : "", said);
 }

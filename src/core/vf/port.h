@@ -40,7 +40,8 @@ int port_check_lacp_memory(
 
 /*
  * Fails (-ENOMEM) unless there is memory for the rings of all members. The bond allocates these
- * when it starts; if that fails, its driver does not say why, but this does.
+ * when it starts; if that fails, its driver does not say why. The rings that it has made by then
+ * count as used, so this is a guess.
  */
 int port_check_ring_memory(uint16_t bond, struct err *err);
 

@@ -64,12 +64,16 @@ static void receive_all(const struct vf *vf)
 
 static int start(struct vf *vf, struct err *err)
 {
+	struct err missing;
+
 	dpdk_log_capture_start();
 	int r = rte_eth_dev_start(vf->port);
 	const char *said = dpdk_log_capture_end();
 
-	if (r != 0 && vf->bond && port_check_ring_memory(vf->port, err) < 0)
-		return err_prefix(err, -ENOMEM, "device %s: cannot be started", vf->name);
+	/* This may not be the reason, and fewer queues need less: r stays that of the driver. */
+	if (r != 0 && vf->bond && port_check_ring_memory(vf->port, &missing) < 0)
+		return err_set(err, r > 0 ? EIO : -r, "device %s: cannot be started: %s%s%s%s",
+			vf->name, missing.text, said[0] ? " (" : "", said, said[0] ? ")" : "");
 	if (r != 0)
 		return vf_refused(err, r, vf, "started", said);
 	receive_all(vf);
