@@ -33,6 +33,7 @@ void vm_to_vf_drain(struct vm_to_vf *lane)
 
 	forget_segments(lane);
 	lane->refused_for = 0;
+	lane->to_push = false;
 	account.dropped[DROP_DETACHED] = stash_drop(&lane->inbox, lane->inbox.n);
 	counters_publish(&lane->lane.counters, &account);
 }

@@ -325,6 +325,17 @@ static void slow_socket_is_waited_for(void **state)
 	assert_counted(2, 2, 0);
 }
 
+/* The next device of the lane may have no socket. */
+static void no_socket_is_pushed_after_detaching(void **state)
+{
+	lane.lane.vf->n_sockets = 1;
+	send_packet(60);
+	poll();
+	assert_true(lane.to_push);
+	vm_to_vf_drain(&lane);
+	assert_false(lane.to_push);
+}
+
 /* What a full burst has used is held, but not while the device takes nothing. */
 static void nothing_is_held_while_the_device_is_full(void **state)
 {
@@ -549,6 +560,7 @@ int main(void)
 		WITH(open_single, refused_burst_is_dropped),
 		WITH(open_single, full_queue_is_waited_for),
 		WITH(open_single, slow_socket_is_waited_for),
+		WITH(open_single, no_socket_is_pushed_after_detaching),
 		WITH(open_single, nothing_is_held_while_the_device_is_full),
 		WITH(open_single, room_for_large_packet_is_waited_for),
 		WITH(open_single, large_refused_packet_is_dropped),
