@@ -266,7 +266,10 @@ int check_host_main(int argc, char **argv, bool compatible)
 	if (config != NULL)
 		check_all(&arguments, config, &findings);
 	else /* checks that do not depend on it */
-		host_check_vfio(arguments.sysfs, &(struct host_needs){0}, add_finding, &findings);
+		host_check_vfio(arguments.sysfs,
+			&(struct host_needs){
+				.sees_physical_addresses = host_sees_physical_addresses()},
+			add_finding, &findings);
 	config_free(config);
 	if (findings.list != NULL) {
 		json_dumpf(findings.list, stdout, JSON_INDENT(2));
