@@ -101,8 +101,8 @@ static int check_interfaces(const char *sysfs, const char *text, struct err *err
 		}
 	if (dir && n == 0)
 		return err_set(err, EBUSY,
-			"%s is in use: its interface is in another network namespace, that of a "
-			"pod or container",
+			"%s is in use: its interface is in another network namespace (a pod's, or "
+			"the host's if this program runs in a container)",
 			text);
 	return r;
 }

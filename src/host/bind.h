@@ -22,7 +22,7 @@
  * - -ENOENT: the driver is not loaded
  * - -EOPNOTSUPP: no IOMMU
  * - -EBUSY: the device is in use (its interface has an address, belongs to a bridge or bond,
- * carries a VLAN or a macvtap, or is in another network namespace; or it is a PF with VFs)
+ *   carries a VLAN or a macvtap, or is in another network namespace; or it is a PF with VFs)
  * - -ENOMEM, -EMFILE, ...: whether it is in use could not be found out
  * - -EACCES: no permission
  * - -EIO: the driver refused
