@@ -105,7 +105,7 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on)
 
 	lane->lane.armed = on;
 	/*
-	 * Which queue a socket belongs to is unknown, and the queues of some devices share one
+	 * Which queue a socket belongs to is not certain, and the queues of some devices share one
 	 * interrupt (ixgbe's VFs). So a descriptor stands for all slices of the device.
 	 */
 	for (unsigned i = 0; on && i < vf->n_sockets; i++)

@@ -27,9 +27,10 @@ struct packet_sockets {
 void packet_sockets_list(struct packet_sockets *ret_sockets);
 
 /*
- * Fills in those that are open now and were not open `before`, at most `max`, by their numbers: in
- * the order in which they were opened, unless other threads closed files meanwhile. Returns how
- * many.
+ * Fills in those that are open now and were not open `before`, at most `max`, by their numbers.
+ * Returns how many. That is the order in which they were opened, unless other threads closed files
+ * meanwhile; then a lane may push the socket of another queue, and what its own does not take at
+ * once waits until the VM sends on that queue again.
  */
 unsigned packet_sockets_since(const struct packet_sockets *before, int *ret_fds, unsigned max);
 

@@ -60,7 +60,7 @@ struct vf {
 	uint16_t n_members; /* of a bond, whether they are there or not; else 1 */
 	bool pci;           /* a PCI function and no bond */
 	bool interrupts;    /* each receive queue can wake a sleeping worker */
-	unsigned n_sockets; /* or these can, its queues' sockets, in order */
+	unsigned n_sockets; /* or these can, one per queue, as packet_sockets_since() orders them */
 	int sockets[SLICES_MAX];
 	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
 	bool hears_one;     /* a bond that receives from one member at a time */
