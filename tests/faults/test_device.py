@@ -295,7 +295,6 @@ def test_wire_that_is_too_slow(workdir, stack, wire, host, bond):
             assert far_end.wait_frames(1, ETHERTYPE) == [FRAME]
     waiting.reclaim()
     assert waiting.under_way() > 100
-    assert bond or daemon.stats()["vm_to_vf"]["pkts_dropped_vf_queue_full"] == 0
     waiting.close()
     daemon.wait_vm(0, attached=False, timeout=5)
 
