@@ -151,7 +151,7 @@ static void print_libvirt(const struct arguments *arguments, const struct relay_
 		relay->id, arguments->memory_mib, arguments->queues,
 		arguments->hugepages ? "<hugepages/>" : "<source type='memfd'/>");
 	print_interface(arguments, relay);
-	/* Zero copy and a balloon do not go together, and libvirt adds one unless told otherwise.
+	/* Zero copy and a balloon do not go together, and libvirt adds one if not told otherwise.
 	 */
 	printf("    <memballoon model='none'/>\n  </devices>\n</domain>\n");
 }

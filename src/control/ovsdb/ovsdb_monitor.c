@@ -18,9 +18,7 @@
 #define PROBE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 8000
-#define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
-#define RETRY_MIN_MS 250
-#define RETRY_MAX_MS 30000
+#define STABLE_MS 10000     /* a connection that lasted so long resets the delay */
 #define SETTLE_MS 100       /* after a kernel event, since more of them follow */
 #define PROBLEMS_LOGGED 100 /* in one go; see log_limit_pass() */
 
@@ -39,7 +37,7 @@ struct ovsdb_monitor {
 	sd_event_source *reconnect_timer;
 	sd_event_source *socket_watch; /* on the directory of a unix socket */
 
-	unsigned retry_ms; /* delay after the next run that leaves something to do */
+	unsigned retry_ms; /* delay after the last run that left something to do; 0: none */
 	bool look_again;   /* the host has changed since the last plan */
 	bool under_way;    /* the plan is to be continued in the next turn */
 	sd_event_source *run_timer;
@@ -61,9 +59,9 @@ static void go_on(struct ovsdb_monitor *monitor)
 	} else if (monitor->look_again) {
 		set_timer(monitor->run_timer, SETTLE_MS);
 	} else if (verdict == RECONCILER_RETRY) {
+		monitor->retry_ms = reconciler_next_delay_ms(monitor->retry_ms);
 		set_timer(monitor->run_timer,
 			MIN(monitor->retry_ms, reconciler_wait_ms(&monitor->reconciler)));
-		monitor->retry_ms = MIN(2 * monitor->retry_ms, RETRY_MAX_MS);
 	}
 }
 
@@ -91,7 +89,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 	if (!host_uevent_read(fd) || monitor->look_again)
 		return 0; /* nothing of concern, or a new plan is due anyway */
 	monitor->look_again = true;
-	monitor->retry_ms = RETRY_MIN_MS;
+	monitor->retry_ms = 0;
 	if (!monitor->under_way) /* it is finished first: all relays get their step */
 		set_timer(monitor->run_timer, SETTLE_MS);
 	return 0;
@@ -116,7 +114,7 @@ static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates
 	}
 	if (r == 0)
 		return;
-	monitor->retry_ms = RETRY_MIN_MS;
+	monitor->retry_ms = 0;
 	if (!monitor->under_way)
 		set_timer(monitor->run_timer, 0);
 	plan(monitor);
@@ -276,7 +274,6 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	monitor->reconciler.userdata = userdata;
 	monitor->reconciler.log_limit = (struct log_limit)LOG_LIMIT(PROBLEMS_LOGGED);
 	monitor->reconnect_ms = RECONNECT_MIN_MS;
-	monitor->retry_ms = RETRY_MIN_MS;
 	r = ovsdb_endpoint_parse(options->endpoint, &monitor->endpoint, err);
 	if (r < 0)
 		goto failed;

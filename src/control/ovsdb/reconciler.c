@@ -8,9 +8,6 @@
 #include "base/log.h"
 #include "control/turn.h"
 
-#define RETRY_MIN_MS 250
-#define RETRY_MAX_MS 30000
-
 /*
  * Logs the rows' problems that are new or gone; false if some are left for later. Begins behind the
  * row that was told of last, so that a row that changes all the time does not hide the others.
@@ -81,7 +78,7 @@ static bool is_too_early(
 
 static void put_off(struct failed_addition *last, const struct err *err)
 {
-	last->delay_ms = last->delay_ms == 0 ? RETRY_MIN_MS : MIN(2 * last->delay_ms, RETRY_MAX_MS);
+	last->delay_ms = reconciler_next_delay_ms(last->delay_ms);
 	last->due_ns = clock_monotonic_ns() + last->delay_ms * UINT64_C(1000000);
 	last->err = *err;
 }

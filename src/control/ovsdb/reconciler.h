@@ -7,6 +7,7 @@
  */
 
 #include "base/log.h"
+#include "base/util.h"
 #include "control/ovsdb/ports.h"
 #include "host/usable.h"
 
@@ -41,6 +42,12 @@ struct reconciler {
 	unsigned first_to_tell; /* index of the row behind the one whose problem was logged last */
 	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
 };
+
+/* How long to wait after another failure in a row: the last wait (0: none) gives the next one. */
+static inline unsigned reconciler_next_delay_ms(unsigned last_ms)
+{
+	return last_ms == 0 ? 250 : MIN(2 * last_ms, 30000);
+}
 
 enum reconciler_verdict {
 	RECONCILER_DONE,
