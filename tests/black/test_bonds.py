@@ -11,6 +11,7 @@ from scapy.layers.l2 import Ether
 
 from lib import testpmd, vioclient
 from lib.forwarder import default_cpus
+from lib.metrics import scrape, value
 from lib.net import Netns, Veth
 from lib.packet_socket import ETHERTYPE, PacketSocket
 from lib.peer import assert_counted
@@ -21,6 +22,7 @@ from lib.wire import ADD, OK, REMOVE
 
 ROUND_ROBIN, ACTIVE_BACKUP, BALANCE, BROADCAST, LACP, TLB, ALB = range(7)
 ARP = 0x0806
+SLOW_PROTOCOLS = 0x8809  # LACP's
 GUEST_MAC, WIRE_MAC, EVERYBODY = (bytes.fromhex(mac) for mac in (
     "020000000002", "020000000001", "ff" * 6))
 GUEST_IP = "10.0.0.2"
@@ -55,11 +57,17 @@ def members(wire, veths, stack):
 
 
 @pytest.fixture
-def bond(make_forwarder, veths, stack):
+def endpoint(workdir):
+    """Of the metrics."""
+    return workdir / "metrics"
+
+
+@pytest.fixture
+def bond(make_forwarder, veths, stack, endpoint):
     """Puts a bond on relay 0 of a daemon, and a frontend before it."""
 
     def bond(mode):
-        forwarder = make_forwarder()
+        forwarder = make_forwarder(options=[f"--metrics-ep=ipc://{endpoint}"])
         devices = [f"net_af_packet{i},iface={veth.outer}" for i, veth in enumerate(veths)]
         response = vioclient.port_control(
             forwarder.port_control_endpoint, ADD, virtio_id=0, name=BOND, mode=mode, device=devices)
@@ -203,7 +211,20 @@ def partner(wire, veths, workdir, stack):
     return stack.enter_context(PacketSocket(far.name, behind.inner))
 
 
-def test_lacp(bond, wire, veths, partner):
+def members_by_state(endpoint):
+    samples = scrape(endpoint)
+    return {state: value(samples, "device_members", relay=0, state=state)
+            for state in ("up", "down", "away")}
+
+
+def test_lacp_without_a_partner(bond, members, endpoint):
+    """The members have links and ask for a partner, but do not carry the VM's frames."""
+    bond(LACP)
+    taken(members, SLOW_PROTOCOLS, 4)
+    assert members_by_state(endpoint) == {"up": 0, "down": 2, "away": 0}
+
+
+def test_lacp(bond, wire, veths, partner, endpoint):
     """Mode 4: the VM's frames wait until the partner has agreed; then both members carry them."""
     forwarder, frontend = bond(LACP)
     sent = from_guest()
@@ -236,6 +257,7 @@ def test_lacp(bond, wire, veths, partner):
     passes()
     # The second member may join a moment after the first.
     wait_until(lambda: min(passes()) >= FRAMES // 4, 30, "both members carry frames", interval=0.5)
+    wait_until(lambda: members_by_state(endpoint) == {"up": 2, "down": 0, "away": 0}, 10, "they count as up")
     wait_until(hear_partner, 30, "the VM hears the partner")
     for one in to_guest(0):
         partner.send(one)

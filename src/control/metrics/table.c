@@ -145,8 +145,8 @@ const struct metric metrics[METRIC_N] = {
 	[METRIC_DEVICE_MEMBERS] = {
 		"device_members", METRIC_GAUGE, NULL, "relay, state",
 		"Members of the relay's bond, or 1 for a single device, by state: the link is up or "
-		"down, or the member went away by itself and is awaited. There is none while the "
-		"whole device is away.",
+		"down, or the member went away by itself and is awaited. With LACP, up means that the "
+		"partner has agreed, too. There is none while the whole device is away.",
 	},
 	[METRIC_DEVICE_MISSED] = {
 		"device_missed_packets", METRIC_COUNTER, "packets",

@@ -308,17 +308,6 @@ static bool has_link(uint16_t port)
 	return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status;
 }
 
-unsigned port_links(uint16_t port, bool bond, unsigned *ret_up)
-{
-	uint16_t ports[BOND_MEMBERS_MAX] = {port};
-	int n = bond ? rte_eth_bond_members_get(port, ports, BOND_MEMBERS_MAX) : 1;
-
-	*ret_up = 0;
-	for (int i = 0; i < n; i++)
-		*ret_up += has_link(ports[i]);
-	return MAX(n, 0);
-}
-
 /* True if the bond sends on a member that is up: with LACP, only where the partner has agreed. */
 static bool sends_on(uint16_t bond, uint16_t member)
 {
@@ -327,6 +316,17 @@ static bool sends_on(uint16_t bond, uint16_t member)
 	return rte_eth_bond_mode_get(bond) != BONDING_MODE_8023AD ||
 	       (rte_eth_bond_8023ad_member_info(bond, member, &info) == 0 &&
 		       info.actor_state & STATE_DISTRIBUTING);
+}
+
+unsigned port_links(uint16_t port, bool bond, unsigned *ret_up)
+{
+	uint16_t ports[BOND_MEMBERS_MAX] = {port};
+	int n = bond ? rte_eth_bond_members_get(port, ports, BOND_MEMBERS_MAX) : 1;
+
+	*ret_up = 0;
+	for (int i = 0; i < n; i++)
+		*ret_up += has_link(ports[i]) && (!bond || sends_on(port, ports[i]));
+	return MAX(n, 0);
 }
 
 bool port_is_up(uint16_t port, bool bond)

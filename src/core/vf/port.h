@@ -77,7 +77,7 @@ bool port_is_driven_by(uint16_t port, bool bond, const char *driver);
 
 /*
  * The number of devices behind the port, 1 or the members that its bond has now, and how many of
- * them have a link. Control thread.
+ * them have a link and, with LACP, a partner that has agreed. Control thread.
  */
 unsigned port_links(uint16_t port, bool bond, unsigned *ret_up);
 
