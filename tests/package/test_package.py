@@ -96,7 +96,8 @@ def test_layout(tree):
                  *(f"/usr/share/doc/virtio-forwarder/{name}" for name in (
                      "README.md", "docs/operating.md", "unprivileged.conf",
                      "usr.bin.virtio-forwarder", "libvirt-qemu.local", "virtio_forwarder.te",
-                     "virtio_forwarder.fc"))):
+                     "virtio_forwarder.fc", "prometheus/scrape.yml",
+                     "prometheus/virtio-forwarder.rules.yml", "grafana/virtio-forwarder.json"))):
         tree.run(f"test -s {path}")
     tree.run("getent passwd virtio-forwarder")
 
