@@ -333,12 +333,14 @@ void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view
 	ret_view->n_workers = MIN(workers_count(workers), WORKERS_MAX);
 	for (unsigned i = 0; i < ret_view->n_workers; i++) {
 		struct worker_times times = workers_times(workers, i);
-		ret_view->workers[i] = (struct worker_stats){
+		struct worker_stats *worker = &ret_view->workers[i];
+		*worker = (struct worker_stats){
 			.cpu = workers_cpu(workers, i),
 			.numa_node = workers_numa_node(workers, i),
 			.busy_ns = times.busy_ns,
 			.sleep_ns = times.sleep_ns,
 		};
+		worker->has_waiting = workers_waited_ns(workers, i, &worker->waiting_ns);
 	}
 }
 

@@ -67,6 +67,9 @@ struct worker_stats {
 	int numa_node; /* -1: unknown */
 	uint64_t busy_ns;
 	uint64_t sleep_ns;
+	/* Part of all of these: it could have run, but its CPU ran something else. */
+	bool has_waiting; /* waiting_ns is known */
+	uint64_t waiting_ns;
 };
 
 /* The VM side of a relay. */

@@ -93,6 +93,8 @@ static void read_worker(
 	worker->numa_node = message->has_numa_node ? message->numa_node : -1;
 	worker->busy_ns = message->busy_ns;
 	worker->sleep_ns = message->sleep_ns;
+	worker->has_waiting = message->has_waiting_ns;
+	worker->waiting_ns = message->waiting_ns;
 }
 
 static int check_status(const Response *response, struct err *err)

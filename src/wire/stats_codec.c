@@ -213,6 +213,8 @@ static void fill_worker(const struct worker_stats *stats, Worker *worker)
 	worker->has_busy_ns = worker->has_sleep_ns = true;
 	worker->busy_ns = stats->busy_ns;
 	worker->sleep_ns = stats->sleep_ns;
+	worker->has_waiting_ns = stats->has_waiting;
+	worker->waiting_ns = stats->waiting_ns;
 }
 
 int stats_response_encode(const struct stats_request *request, const struct stats_view *view,

@@ -88,7 +88,12 @@ static Response *encode(const struct stats_request *request, const struct relay_
 {
 	static struct stats_view view = {.n_relays = 3,
 		.n_workers = 2,
-		.workers = {{.cpu = 3, .numa_node = 1, .busy_ns = UINT64_C(1) << 40, .sleep_ns = 7},
+		.workers = {{.cpu = 3,
+				    .numa_node = 1,
+				    .busy_ns = UINT64_C(1) << 40,
+				    .sleep_ns = 7,
+				    .has_waiting = true,
+				    .waiting_ns = 5},
 			{.cpu = 4, .numa_node = -1}}};
 	struct wire_message message;
 	Response *response;
@@ -153,8 +158,11 @@ static void check_workers(const Response *response)
 	assert_int_equal(response->worker[0]->numa_node, 1);
 	assert_true(response->worker[0]->busy_ns == UINT64_C(1) << 40);
 	assert_int_equal(response->worker[0]->sleep_ns, 7);
+	assert_true(response->worker[0]->has_waiting_ns);
+	assert_int_equal(response->worker[0]->waiting_ns, 5);
 	assert_int_equal(response->worker[1]->cpu, 4);
 	assert_false(response->worker[1]->has_numa_node);
+	assert_false(response->worker[1]->has_waiting_ns);
 }
 
 static void test_response(void **state)

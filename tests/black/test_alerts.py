@@ -141,6 +141,10 @@ CASES = [
     ("a worker has no time left", "WorkerSaturated", [
         ours("worker_seconds_total", "0x9 0+60x30", cpu=1, state="busy"),
         ours("worker_seconds_total", "0+60x40", cpu=2, state="sleep")], {9: [], 30: [None]}),
+    # Six seconds a minute on CPU 1, a second on CPU 2.
+    ("a worker waits for its CPU", "WorkerWaits", [
+        ours("worker_waiting_seconds_total", "0x9 0+6x30", cpu=1),
+        ours("worker_waiting_seconds_total", "0+1x40", cpu=2)], {9: [], 30: [None]}),
     ("a VM comes and goes", "VmReconnects", [
         ours("relay_vm_sessions_total", "1x9 1+1x30", relay=1),
         ours("relay_vm_sessions_total", "1x9 2x30", relay=2)], {9: [], 25: [1]}),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from lib.forwarder import worker_thread
-from lib.proc import wait_until
+from lib.metrics import scrape, value
+from lib.proc import Process, wait_until
 
 CPUS = sorted(os.sched_getaffinity(0))
 CPUSETS = Path("/sys/fs/cgroup/cpuset")  # of version 1
@@ -63,3 +64,22 @@ def test_a_cpu_that_leaves_the_cpuset(make_forwarder, cpuset):
     forwarder.output.expect(f"the worker is back on CPU {cpu}", 20)
     wait_on(worker, cpu)
     assert forwarder.output.text.count("cannot be put back") == 1
+
+
+def test_a_worker_that_shares_its_cpu(make_forwarder, workdir, stack):
+    """The metrics tell how long it has waited, as the kernel counts it."""
+    endpoint, cpu = workdir / "metrics", CPUS[-1]
+    forwarder = make_forwarder(options=["--idle-latency=0", f"--metrics-ep=ipc://{endpoint}"])
+    schedstat = Path(f"/proc/{forwarder.pid}/task/{worker_thread(forwarder.pid)}/schedstat")
+
+    def waited():
+        return int(schedstat.read_text().split()[1]) / 1e9
+
+    rival = stack.enter_context(Process(["/usr/bin/python3", "-c", "while True: pass"], "rival"))
+    os.sched_setaffinity(rival.pid, {cpu})
+    wait_until(lambda: waited() > 1, 60, "the worker has waited for a second")
+    least = waited()
+    told = wait_until(
+        lambda: (seconds := value(scrape(endpoint), "worker_waiting_seconds_total", cpu=cpu)) >= least
+        and seconds, 20, "the metrics tell", interval=0.5)
+    assert told <= waited()

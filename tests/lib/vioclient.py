@@ -26,7 +26,8 @@ MESSAGES = {
     "Slice": [(1, "cpu", _REQUIRED, _FIELD.TYPE_UINT32), (2, "busy_ns", _REQUIRED, _FIELD.TYPE_UINT64)],
     "Worker": [(1, "cpu", _REQUIRED, _FIELD.TYPE_UINT32), (2, "numa_node", _OPTIONAL, _FIELD.TYPE_INT32),
                (3, "busy_ns", _OPTIONAL, _FIELD.TYPE_UINT64),
-               (4, "sleep_ns", _OPTIONAL, _FIELD.TYPE_UINT64)],
+               (4, "sleep_ns", _OPTIONAL, _FIELD.TYPE_UINT64),
+               (5, "waiting_ns", _OPTIONAL, _FIELD.TYPE_UINT64)],
 }
 
 # (message, number, name, label, type)

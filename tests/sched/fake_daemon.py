@@ -125,7 +125,8 @@ class FakeDaemon:
                 self._fill(relay, direction, lanes.get(direction), source, target, elapsed)
         if self.nodes and self._messages is extended:
             for cpu, node in self.nodes.items():
-                response.worker.add(cpu=cpu, numa_node=node, busy_ns=0, sleep_ns=0)
+                response.worker.add(cpu=cpu, numa_node=node, busy_ns=0, sleep_ns=0,
+                                    waiting_ns=int(elapsed / 2 * 1e9))
         return response
 
     def _fill(self, relay, direction, lane, source, target, elapsed):

@@ -49,7 +49,7 @@ def test_measured_load_and_sleep(workdir, stack):
     stack.enter_context(FakeDaemon(workdir, [11], relays, messages=extended, nodes={11: 0}))
     process = stack.enter_context(Process(argv(workdir), "top"))
     # What is measured for the worker and for its lane.
-    process.expect(r"^CPU   11 \[\.+\]   0\.0 %  asleep   0\.0 %  1 lanes$", TIMEOUT_S)
+    process.expect(r"^CPU   11 \[\.+\]   0\.0 %  asleep   0\.0 %  waiting  [45]\d\.\d %  1 lanes$", TIMEOUT_S)
     process.expect(r"^ +0  up -  \|  11   2\d\.\d ", TIMEOUT_S)
 
 

@@ -132,5 +132,6 @@ struct worker_rate meter_worker(const struct meter *meter, unsigned i)
 	return (struct worker_rate){
 		.busy = per_second(meter, before->busy_ns, now->busy_ns) / 1e9,
 		.sleep = per_second(meter, before->sleep_ns, now->sleep_ns) / 1e9,
+		.waiting = per_second(meter, before->waiting_ns, now->waiting_ns) / 1e9,
 	};
 }

@@ -27,6 +27,7 @@ struct lane_rate {
 struct worker_rate {
 	double busy; /* share of the time */
 	double sleep;
+	double waiting; /* 0 if the daemon does not tell */
 };
 
 /*

@@ -31,6 +31,8 @@ struct worker_view {
 	bool measured;
 	double busy;
 	double sleep;
+	bool has_waiting;
+	double waiting;
 };
 
 static void add_direction(struct worker_view *view, const struct meter *meter, unsigned i,
@@ -61,6 +63,8 @@ static struct worker_view view_worker(const struct meter *meter, unsigned cpu)
 		view.measured = true;
 		view.busy = rate.busy;
 		view.sleep = rate.sleep;
+		view.has_waiting = meter->now->workers[i].has_waiting;
+		view.waiting = rate.waiting;
 	}
 	return view;
 }
@@ -71,15 +75,17 @@ static void add_worker(struct page *page, const struct meter *meter, unsigned cp
 	unsigned room = page->size.columns > BESIDE_BAR ? page->size.columns - BESIDE_BAR : 0;
 	int width = (int)MAX(MIN(room, BAR_MAX), 10);
 	int filled = (int)(MIN(view.busy, 1.0) * width + 0.5);
-	char line[LINE_SIZE], bar[BAR_MAX + 1], sleep[32] = "";
+	char line[LINE_SIZE], bar[BAR_MAX + 1], sleep[32] = "", waiting[32] = "";
 
 	for (int i = 0; i < width; i++)
 		bar[i] = i < filled ? '#' : '.';
 	bar[width] = '\0';
 	if (view.measured)
 		snprintf(sleep, sizeof(sleep), "  asleep %5.1f %%", view.sleep * 100);
-	snprintf(line, sizeof(line), "CPU %4u [%s] %5.1f %%%s%s  %u lanes", cpu, bar,
-		view.busy * 100, view.measured ? "" : " (estimate)", sleep, view.n_lanes);
+	if (view.has_waiting)
+		snprintf(waiting, sizeof(waiting), "  waiting %5.1f %%", view.waiting * 100);
+	snprintf(line, sizeof(line), "CPU %4u [%s] %5.1f %%%s%s%s  %u lanes", cpu, bar,
+		view.busy * 100, view.measured ? "" : " (estimate)", sleep, waiting, view.n_lanes);
 	add_line(page, line);
 }
 

@@ -44,6 +44,11 @@ const struct metric metrics[METRIC_N] = {
 		"How a worker spent its time: busy with packets, idle (it polled in vain), or "
 		"asleep.",
 	},
+	[METRIC_WORKER_WAITING] = {
+		"worker_waiting_seconds", METRIC_COUNTER, "seconds", "cpu",
+		"Time in which a worker could have run while its CPU ran something else; it is part "
+		"of worker_seconds_total. Absent if the kernel does not tell.",
+	},
 	[METRIC_RELAY] = {
 		"relay", METRIC_INFO, NULL, "relay, device, socket, ident",
 		"The parts of a relay. A relay is left out if it has no device, has had no VM on its "

@@ -222,6 +222,19 @@ static void write_workers(const struct writer *w)
 	}
 }
 
+static void write_waiting(const struct writer *w)
+{
+	char labels[LABEL_SIZE];
+
+	for (unsigned i = 0; i < w->view->stats.n_workers; i++) {
+		const struct worker_stats *worker = &w->view->stats.workers[i];
+
+		snprintf(labels, sizeof(labels), "cpu=\"%u\"", worker->cpu);
+		if (worker->has_waiting)
+			write_seconds(w, labels, worker->waiting_ns);
+	}
+}
+
 static void write_relay_sample(
 	const struct writer *w, const struct relay_stats *relay, uint64_t value)
 {
@@ -293,6 +306,9 @@ static void write_own(const struct writer *w, enum metric_id id)
 		break;
 	case METRIC_WORKER_SECONDS:
 		write_workers(w);
+		break;
+	case METRIC_WORKER_WAITING:
+		write_waiting(w);
 		break;
 	case METRIC_RELAY:
 		write_relays(w);

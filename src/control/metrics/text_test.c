@@ -33,8 +33,12 @@ static struct metrics_view *make_view(void)
 	view->version = "1";
 	view->dpdk = "DPDK \"x\"\\\n";
 	view->stats.n_workers = 2;
-	view->stats.workers[0] = (struct worker_stats){
-		.cpu = 2, .numa_node = 0, .busy_ns = 1500000000, .sleep_ns = 7};
+	view->stats.workers[0] = (struct worker_stats){.cpu = 2,
+		.numa_node = 0,
+		.busy_ns = 1500000000,
+		.sleep_ns = 7,
+		.has_waiting = true,
+		.waiting_ns = 8};
 	view->stats.workers[1] = (struct worker_stats){.cpu = 3, .numa_node = 1};
 	view->stats.n_relays = RELAYS_MAX;
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
@@ -81,6 +85,7 @@ static void values_stand_where_they_belong(void **state)
 	static const char *const lines[] = {
 		"\nvirtio_forwarder_worker_seconds_total{cpu=\"2\",state=\"busy\"} 1.500000000\n",
 		"\nvirtio_forwarder_worker_seconds_total{cpu=\"2\",state=\"sleep\"} 0.000000007\n",
+		"\nvirtio_forwarder_worker_waiting_seconds_total{cpu=\"2\"} 0.000000008\n",
 		"\nvirtio_forwarder_relay_received_packets_total{relay=\"1\",direction=\"vf_to_"
 		"vm\"} 40\n",
 		"_relay_dropped_bytes_total{relay=\"1\",direction=\"vf_to_vm\",reason=\"oversize\"}"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread_wait.h"
 #include "core/dpdk/epoch.h"
 #include "core/lane/worker.h"
 
@@ -124,6 +125,11 @@ struct worker_times workers_times(const struct workers *workers, unsigned worker
 		.busy_ns = workers_cycles_to_ns(atomic_load(&w->busy_cycles)),
 		.sleep_ns = workers_cycles_to_ns(atomic_load(&w->sleep_cycles)),
 	};
+}
+
+bool workers_waited_ns(const struct workers *workers, unsigned worker, uint64_t *ret_ns)
+{
+	return thread_waited_ns(atomic_load(&workers->workers[worker].thread), ret_ns) == 0;
 }
 
 int workers_numa_node(const struct workers *workers, unsigned worker)

@@ -53,6 +53,12 @@ void workers_wake(struct workers *workers, unsigned worker);
 void workers_keep_cpus(struct workers *workers);
 
 struct worker_times workers_times(const struct workers *workers, unsigned worker);
+
+/*
+ * How long a worker could have run while its CPU ran something else (thread_wait.h); part of all
+ * its times. False if the kernel does not tell. For statistics: it reads a file.
+ */
+bool workers_waited_ns(const struct workers *workers, unsigned worker, uint64_t *ret_ns);
 int workers_numa_node(const struct workers *workers, unsigned worker);
 uint64_t workers_cycles_to_ns(uint64_t cycles);
 
