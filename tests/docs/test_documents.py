@@ -22,7 +22,7 @@ from lib.ovsdb import SCHEMA
 from lib.paths import ROOT, build_dir
 from lib.proc import run
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n```sh\n(?P<commands>.*?)^```", re.S | re.M)
 INDENTED = re.compile(r"\n\n {4,}(?P<first>\S+).*")
 COMMENT = re.compile(r"<!-- (?P<kind>run|run instead|run by|not run)(?:: (?P<text>.*))? -->")
