@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import re
@@ -135,6 +136,32 @@ def test_too_few_hugepages_for_all_devices(workdir):
             taken.close()
             wait_until(lambda: forwarder.stats(3)["vf_to_vm"]["internal_state"] == "DPDK_READY", 40,
                        "the last device is opened")
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Holds the lock that DPDK's programs take while they change the files there."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_locked_hugepages(workdir):
+    """Whoever may read the directory can hold its lock. The daemon starts, takes and returns pages."""
+    with (alone(), reserved(mebibytes=128), mounted("hugetlbfs", workdir / "huge", "pagesize=2M") as huge,
+          contextlib.ExitStack() as held):
+        held.enter_context(locked(huge))
+        with with_pages(workdir, {0: "net_null0,size=64"}) as forwarder:
+            device = "net_null1,size=64"
+            for _ in range(2):
+                assert port_control(forwarder, ADD, 1, device).status == OK
+                assert port_control(forwarder, REMOVE, 1, device).status == OK
+            assert len(re.findall(f"{huge}: another program has held its lock", forwarder.output.text)) == 1
+            held.close()
+            assert port_control(forwarder, ADD, 1, device).status == OK
 
 
 @contextlib.contextmanager

@@ -112,6 +112,7 @@ int eal_start(const struct eal_options *options, struct err *err)
 	int argc = 0;
 	_cleanup_free_ char *lcores = lcores_argument(options);
 	char huge_dir[300], memory[256], token[64], prefix[64], no_huge_mib[16];
+	uint64_t id;
 
 	if (lcores == NULL)
 		return err_set(err, ENOMEM, "out of memory");
@@ -122,7 +123,10 @@ int eal_start(const struct eal_options *options, struct err *err)
 	argv[argc++] = "--no-telemetry";
 	/* Allows only an address that does not exist, so that no device is probed at start. */
 	argv[argc++] = "--allow=ffff:ff:1f.7";
-	snprintf(prefix, sizeof(prefix), "--file-prefix=virtio-forwarder-%d", getpid());
+	/* Whoever else uses the same hugetlbfs may have the same pid, in another container. */
+	if (getentropy(&id, sizeof(id)) < 0)
+		return err_set(err, errno, "random number: %s", strerror(errno));
+	snprintf(prefix, sizeof(prefix), "--file-prefix=virtio-forwarder-%" PRIx64, id);
 	argv[argc++] = prefix;
 	if (options->physical_addresses && options->huge_dir[0] != '\0')
 		argv[argc++] = "--iova-mode=pa";

@@ -5,10 +5,19 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/log.h"
+
+#define LOCK_POLL_MS 10
+#define LOCK_POLLS 50
 
 #define NODES "/sys/devices/system/node" /* some kernels do not have it */
 
@@ -160,4 +169,40 @@ int hugepages_missing(uint64_t bytes, int node, struct err *err)
 		"> %s/nr_hugepages",
 		where, needed, page_bytes / 1024, free_pages, MAX(all, 0) + needed - free_pages,
 		folder);
+}
+
+/* An error is as good as another holder here: the caller goes on without the lock. */
+static bool lock_in_time(int fd, int polls)
+{
+	const struct timespec interval = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+
+	while (syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) < 0) {
+		if (--polls <= 0)
+			return false;
+		nanosleep(&interval, NULL);
+	}
+	return true;
+}
+
+/*
+ * In place of libc's. DPDK locks the hugetlbfs whenever it gets or returns pages, and would wait
+ * for ever. But whoever may read the directory can hold that lock, and another program that
+ * uses DPDK does so for as long as it starts. The lock keeps such a program from removing a file of
+ * ours between its creation and DPDK's next calls, in which case no more than that allocation
+ * fails. (No other program has files of the same names: eal.c.) So the wait is a short one, and
+ * there is none while the same holder stays. Any thread.
+ */
+int flock(int fd, int operation)
+{
+	static atomic_bool is_held;
+	struct statfs fs;
+
+	if (operation != LOCK_EX || fstatfs(fd, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC)
+		return (int)syscall(SYS_flock, fd, operation);
+	bool locked = lock_in_time(fd, atomic_load(&is_held) ? 1 : LOCK_POLLS);
+	if (!atomic_exchange(&is_held, !locked) && !locked)
+		log_warning("huge page mount %s: another program has held its lock for %d ms "
+			    "(lslocks shows which); going on without it",
+			mount_point, LOCK_POLLS * LOCK_POLL_MS);
+	return 0;
 }
