@@ -111,10 +111,6 @@ int config_load_before_start(int argc, char **argv, struct config **ret_config, 
 
 struct config *config_free(struct config *config);
 
-/* Parses "RELAY:CPU[,CPU]". 0, -EINVAL or -ENOMEM. */
-int config_pin_parse(
-	const char *text, unsigned *ret_relay_id, struct config_pin *ret_pin, struct err *err);
-
 /* The path of a relay's socket. Checked by config_load(), so it always fits. */
 void config_socket_path(
 	const struct config *config, unsigned relay_id, char ret_path[static SOCKET_PATH_SIZE]);

@@ -245,9 +245,10 @@ int value_dry_run(
 	return 0;
 }
 
-int config_pin_parse(
-	const char *text, unsigned *ret_relay_id, struct config_pin *ret_pin, struct err *err)
+/* "RELAY:CPU[,CPU]" */
+int value_pin(const struct config_option *option, const char *text, void *target, struct err *err)
 {
+	struct config *config = target;
 	unsigned relay_id, vf_to_vm_cpu, vm_to_vf_cpu;
 	_cleanup_free_ char *copy = strdup(text);
 	char *first, *second;
@@ -272,23 +273,9 @@ int config_pin_parse(
 		return err_set(err, EINVAL,
 			"'%s' names no CPUs (0 to %d); write RELAY:CPU or RELAY:CPU,CPU", text,
 			CPU_SET_MAX - 1);
-	*ret_relay_id = relay_id;
-	*ret_pin = (struct config_pin){true, (int)vf_to_vm_cpu, (int)vm_to_vf_cpu};
-	return 0;
-}
-
-int value_pin(const struct config_option *option, const char *text, void *target, struct err *err)
-{
-	struct config *config = target;
-	struct config_pin pin;
-	unsigned relay_id;
-
-	int r = config_pin_parse(text, &relay_id, &pin, err);
-	if (r < 0)
-		return r;
 	if (config->pins[relay_id].set)
 		return err_set(err, EINVAL, "'%s': relay %u is pinned twice", text, relay_id);
-	config->pins[relay_id] = pin;
+	config->pins[relay_id] = (struct config_pin){true, (int)vf_to_vm_cpu, (int)vm_to_vf_cpu};
 	return 0;
 }
 

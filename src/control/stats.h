@@ -31,7 +31,7 @@ struct slice_stats {
 struct direction_stats {
 	bool active;                /* vf_to_vm: a device is attached; vm_to_vf: a VM is attached */
 	const char *internal_state; /* "DPDK_READY", "VIRTIO_UNINIT", ...; static storage */
-	int cpu;                    /* of the worker that runs it; -1 for none */
+	int cpu;                    /* of the worker of its first slice; -1 for none */
 	struct packet_count received;
 	struct packet_count sent;
 	struct packet_count dropped[DROP_N];

@@ -480,7 +480,8 @@ def test_core_move(pinner):
 
 
 @pytest.mark.parametrize("value", [
-    "", "3", "3:", "3:x", "3:1,", ":1,1", "64:1,1", "-1:1,1", "3:1,2,3", "3:1024", "3:1 ,1"])
+    "", "3", "3:", "3:x", "3:1,", ":1,1", "64:1,1", "-1:1,1", "3:1,2,3", "3:1024", "3:1 ,1",
+    "3:1+", "3:+1", "3:1,1+1024", "3:" + "+".join("1" * 9)])
 def test_core_pinner_usage(pinner, value):
     code, out, err = pinner(f"--virtio-cpu={value}")
     assert (code, out) == (USAGE, "") and f"--virtio-cpu: '{value}'" in err

@@ -2,12 +2,14 @@
 """The core scheduler, the monitor and the real daemon. net_null devices are endless sources: each
 keeps a worker busy whether or not a VM takes the packets."""
 
+import json
 import os
 import subprocess
 
 import pytest
 
 from lib import vioclient
+from lib.metrics import scrape, value
 from lib.paths import program
 from lib.proc import Process, run, wait_until
 
@@ -83,6 +85,28 @@ def slices_of(forwarder):
     """{relay: [CPUs of VF to VM]}: net_null has several queues, divided among the workers."""
     return {relay.id: [part.cpu for part in relay.vf_to_vm.slice]
             for relay in vioclient.stats(forwarder.stats_endpoint).relay if relay.vf_to_vm.active}
+
+
+def test_the_map_names_all_slices(start, sched, workdir):
+    """So it can be given back; the original's clients see the first slice only."""
+    first, second = WORKERS
+    endpoint = workdir / "metrics"
+    forwarder = start(1, f"--metrics-ep=ipc://{endpoint}")
+    endpoints = [f"--stats-ep={forwarder.stats_endpoint}", f"--sched-ep={sched}"]
+    spread, gathered = f"0:{first}+{second},{second}", f"0:{first},{second}"
+    for place, cpus in (spread, [first, second]), (gathered, [first, first]), (spread, [first, second]):
+        assert run([program("vio4wd"), "pins", *endpoints, f"--virtio-cpu={place}",
+                    "--print-core-map"]) == f"{place}\n"
+        assert slices_of(forwarder) == {0: cpus}
+    assert json.loads(run([program("vio4wd"), "pins", *endpoints, "--json"])) == [
+        {"relay": 0, "vf_to_vm": first, "vm_to_vf": second,
+         "vf_to_vm_slices": [first, second], "vm_to_vf_slices": [second, second]}]
+    assert run([program("virtioforwarder_core_pinner.py"), *endpoints]) == f"{gathered}\n"
+    samples = scrape(endpoint)
+    for part, cpu in enumerate([first, second]):
+        labels = {"relay": 0, "direction": "vf_to_vm", "slice": part}
+        assert value(samples, "relay_slice_cpu", **labels) == cpu
+        assert value(samples, "relay_slice_busy_seconds_total", **labels) > 0
 
 
 def test_skew_is_balanced(start, sched, stack):

@@ -5,6 +5,7 @@
 #include "control/stats.h"
 
 #define DIRECTION "relay, direction"
+#define SLICE DIRECTION ", slice"
 
 #define IN_DIRECTION(member)                           \
 	.labels = DIRECTION, .source = FROM_DIRECTION, \
@@ -140,11 +141,21 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_CPU] = {
 		"relay_worker_cpu", METRIC_GAUGE, NULL, DIRECTION,
-		"The CPU whose worker runs the direction; absent if none does.",
+		"The CPU whose worker runs the direction, or its first slice if it is split; absent "
+		"if none does.",
+	},
+	[METRIC_SLICE_CPU] = {
+		"relay_slice_cpu", METRIC_GAUGE, NULL, SLICE,
+		"The CPU whose worker runs the slice; absent if none does. A direction that is not "
+		"split is one slice.",
+	},
+	[METRIC_SLICE_BUSY] = {
+		"relay_slice_busy_seconds", METRIC_COUNTER, "seconds", SLICE,
+		"Time that workers have spent on packets of the slice.",
 	},
 	[METRIC_NUMA_MISMATCH] = {
 		"relay_numa_mismatch", METRIC_GAUGE, NULL, DIRECTION,
-		"1 if device, VM and worker of the direction are known to be on different NUMA "
+		"1 if device, VM and workers of the direction are known to be on different NUMA "
 		"nodes.",
 	},
 	[METRIC_DEVICE_MEMBERS] = {

@@ -161,6 +161,22 @@ static void write_cpu(const struct writer *w, const struct relay_stats *relay,
 		write_sample(w, labels, (uint64_t)stats->cpu);
 }
 
+static void write_slices(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	char with_slice[2 * LABEL_SIZE];
+
+	for (unsigned i = 0; i < stats->n_slices; i++) {
+		const struct slice_stats *slice = &stats->slices[i];
+
+		snprintf(with_slice, sizeof(with_slice), "%s,slice=\"%u\"", labels, i);
+		if (w->metric == &metrics[METRIC_SLICE_BUSY])
+			write_seconds(w, with_slice, slice->busy_ns);
+		else if (slice->cpu >= 0)
+			write_sample(w, with_slice, (uint64_t)slice->cpu);
+	}
+}
+
 static int node_of_cpu(const struct stats_view *stats, int cpu)
 {
 	for (unsigned i = 0; i < stats->n_workers; i++)
@@ -172,11 +188,13 @@ static int node_of_cpu(const struct stats_view *stats, int cpu)
 static void write_numa_mismatch(const struct writer *w, const struct relay_stats *relay,
 	const struct direction_stats *stats, const char *labels)
 {
-	const int nodes[] = {
-		node_of_cpu(&w->view->stats, stats->cpu), relay->device_node, relay->vm.numa_node};
+	int nodes[2 + SLICES_MAX] = {relay->device_node, relay->vm.numa_node};
+	unsigned n = 2;
 	bool mismatch = false;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
+	for (unsigned i = 0; i < stats->n_slices; i++)
+		nodes[n++] = node_of_cpu(&w->view->stats, stats->slices[i].cpu);
+	for (unsigned i = 0; i < n; i++)
 		for (unsigned j = 0; j < i; j++)
 			mismatch |= nodes[i] >= 0 && nodes[j] >= 0 && nodes[i] != nodes[j];
 	write_sample(w, labels, mismatch);
@@ -338,6 +356,10 @@ static void write_own(const struct writer *w, enum metric_id id)
 		break;
 	case METRIC_CPU:
 		for_each_direction(w, write_cpu);
+		break;
+	case METRIC_SLICE_CPU:
+	case METRIC_SLICE_BUSY:
+		for_each_direction(w, write_slices);
 		break;
 	case METRIC_NUMA_MISMATCH:
 		for_each_direction(w, write_numa_mismatch);

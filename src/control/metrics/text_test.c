@@ -54,8 +54,13 @@ static struct metrics_view *make_view(void)
 		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
 		.numa_node = 1};
 	relay->vf_to_vm.active = true;
-	relay->vf_to_vm.cpu = 2;
+	relay->vf_to_vm.cpu = 3;
+	relay->vf_to_vm.n_slices = 2;
+	relay->vf_to_vm.slices[0] = (struct slice_stats){.cpu = 3};
+	relay->vf_to_vm.slices[1] = (struct slice_stats){.cpu = 2, .busy_ns = 17};
 	relay->vm_to_vf.cpu = 3;
+	relay->vm_to_vf.n_slices = 1;
+	relay->vm_to_vf.slices[0] = (struct slice_stats){.cpu = 3};
 	relay->vf_to_vm.received = (struct packet_count){40, 4000};
 	relay->vf_to_vm.dropped[DROP_OVERSIZE] = (struct packet_count){2, 3000};
 	relay->vf_to_vm.bursts[0] = 8;
@@ -99,8 +104,13 @@ static void values_stand_where_they_belong(void **state)
 		"_relay_vm_announcements_total{relay=\"1\"} 4\n",
 		"_relay_vm_broken_rings{relay=\"1\"} 6\n", "_relay_vm_migrating{relay=\"1\"} 1\n",
 		"_relay_vm_feature{relay=\"1\",feature=\"mrg_rxbuf\"} 1\n",
-		"_relay_worker_cpu{relay=\"1\",direction=\"vf_to_vm\"} 2\n",
+		"_relay_worker_cpu{relay=\"1\",direction=\"vf_to_vm\"} 3\n",
 		"_relay_worker_cpu{relay=\"1\",direction=\"vm_to_vf\"} 3\n",
+		"_relay_slice_cpu{relay=\"1\",direction=\"vf_to_vm\",slice=\"0\"} 3\n",
+		"_relay_slice_cpu{relay=\"1\",direction=\"vf_to_vm\",slice=\"1\"} 2\n",
+		"_relay_slice_cpu{relay=\"1\",direction=\"vm_to_vf\",slice=\"0\"} 3\n",
+		"_relay_slice_busy_seconds_total{relay=\"1\",direction=\"vf_to_vm\",slice=\"1\"}"
+		" 0.000000017\n",
 		"_device_members{relay=\"1\",state=\"up\"} 14\n",
 		"_device_members{relay=\"1\",state=\"down\"} 15\n",
 		"_device_members{relay=\"1\",state=\"away\"} 16\n",
@@ -111,7 +121,7 @@ static void values_stand_where_they_belong(void **state)
 		"_device_queue_received_packets_total{relay=\"1\",queue=\"1\"} 13\n",
 		"_device_queue_sent_packets_total{relay=\"1\",queue=\"1\"} 18446744073709551615\n",
 		"_pool_packets{relay=\"1\"} 5\n",
-		/* Worker 2 is on node 0, device and VM are on node 1, and so is worker 3. */
+		/* Device and VM are on node 1, and so is worker 3; worker 2, of a slice, is not. */
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vf_to_vm\"} 1\n",
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vm_to_vf\"} 0\n",
 		"dpdk=\"DPDK \\\"x\\\"\\\\?\"} 1\n",
