@@ -20,6 +20,7 @@ SERVICES = [DAEMON, SCHEDULER]
 EXPOSURE_MAX = 5.0
 PACKETS = 20_000
 SOCKETS = "/tmp/virtio-forwarder"  # as shipped
+CLIENT = "virtio-forwarder/virtioforwarder_port_control.py"  # in lib and lib64
 MEMIF = memif_device("/memif", 0)
 STATIC = {"VIRTIOFWD_STATIC_VFS": f"({MEMIF}=0 net_af_packet0,iface=veth0=1)"}
 
@@ -350,6 +351,46 @@ def test_upgrade(tree, daemon):
     assert daemon("show --value --property=Description").startswith("next: ")
     daemon("restart")
     assert daemon.state() == "active" and daemon.pid() != before
+
+
+def make_original(tree, link):
+    """Builds a package that stands for one of the original's: /root/original.deb. `link` is that of the two
+    directories of clients which is a link to the other, or None."""
+    fill = "".join(f"mkdir -p usr/{lib}/virtio-forwarder; cp client usr/{lib}/{CLIENT}; "
+                   for lib in ("lib", "lib64") if lib != link)
+    if link:
+        other = {"lib": "lib64", "lib64": "lib"}[link]
+        fill += f"mkdir -p usr/{link}; ln -s ../{other}/virtio-forwarder usr/{link}/virtio-forwarder; "
+    tree.run(f"""rm -rf /root/original && mkdir -p /root/original/DEBIAN && cd /root/original
+cat >DEBIAN/control <<'END'
+Package: virtio-forwarder
+Version: 0.9
+Architecture: amd64
+Maintainer: nobody <nobody@example.org>
+Description: stands for the original
+END
+echo {CONFFILE} >DEBIAN/conffiles; mkdir -p etc/default; echo VIRTIOFWD_CPU_MASK=1 >.{CONFFILE}
+printf '#!/bin/sh\necho the original\n' >client; chmod 755 client
+{fill}rm client
+dpkg-deb --build . ../original.deb""")
+
+
+@pytest.mark.parametrize("link", [
+    pytest.param(None, id="two-directories"),
+    pytest.param("lib64", id="lib64-is-a-link"),
+    pytest.param("lib", id="lib-is-a-link"),
+])
+def test_original_is_put_back_and_replaced(tree, link):
+    """The clients can be called by both paths, whichever of the packages is installed over the other."""
+    paths = [f"/usr/{lib}/{CLIENT}" for lib in ("lib", "lib64")]
+    before = tree.path(CONFFILE).read_text()
+    make_original(tree, link)
+    tree.run("dpkg --force-confold -i /root/original.deb")
+    assert [tree.run(path) for path in paths] == ["the original\n"] * 2
+    tree.run("dpkg --force-confold -i /root/package.deb")
+    assert [tree.run(f"readlink -f {path}") for path in paths] == ["/usr/bin/vio4wd\n"] * 2
+    tree.run("! ls -d /usr/lib*/*.dpkg-backup")
+    assert tree.path(CONFFILE).read_text() == before
 
 
 def test_removal_and_purge(tree):
