@@ -56,7 +56,7 @@ def files(tree):
 
 @pytest.fixture(scope="module")
 def tree():
-    with Tree("bookworm", ["systemd", "systemd-sysv", "dbus"]) as tree:
+    with Tree("bookworm", ["systemd", "systemd-sysv", "dbus", "needrestart"]) as tree:
         download(tree)
         tree.boot()
         run(tree.argv(["ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1"]))
@@ -88,7 +88,7 @@ def test_layout(tree):
         for client in clients:
             tree.run(f"test -x {folder}/{client} && {folder}/{client} --help")
     conffiles = tree.run("dpkg-query -W -f '${Conffiles}' virtio-forwarder").split()
-    assert conffiles[::2] == [CONFFILE]
+    assert set(conffiles[::2]) == {CONFFILE, "/etc/needrestart/conf.d/virtio-forwarder.conf"}
     for path in ("/usr/share/bash-completion/completions/vio4wd",
                  "/usr/share/virtio-forwarder/save-relays.awk",
                  *(f"/usr/share/man/man{name}.gz" for name in (
@@ -164,6 +164,17 @@ def test_life(tree, daemon, scheduler):
     assert [daemon.state(), scheduler.state()] == ["inactive", "inactive"]
     for path in ("/run/virtio-forwarder/*", "/run/virtio-forwarder.pid", f"{SOCKETS}/*"):
         tree.run(f"! ls -d {path}")
+
+
+def test_left_alone_when_a_library_is_upgraded(tree, daemon, scheduler):
+    """needrestart restarts the scheduler, which keeps nothing, but not the daemon."""
+    daemon.configure()
+    daemon("start")
+    scheduler("start")
+    before, scheduling = daemon.pid(), scheduler.pid()
+    tree.run("library=$(readlink -f /usr/lib/*/libzmq.so.5); cp -p $library /usr/lib/new; mv /usr/lib/new $library")
+    said = tree.run("needrestart -r a")
+    assert daemon.pid() == before and scheduler.pid() != scheduling, said
 
 
 def test_endpoints_in_tmp(daemon, scheduler):
