@@ -138,6 +138,20 @@ def test_too_few_hugepages_for_all_devices(workdir):
                        "the last device is opened")
 
 
+def test_hugepages_that_are_free_and_refused(workdir):
+    """As a control group's limit does, a limit of the size of files keeps pages from the daemon only: both act
+    when DPDK takes a page."""
+    with (alone(), reserved(mebibytes=128), mounted("hugetlbfs", workdir / "huge", "pagesize=2M")):
+        forwarder = with_pages(workdir)
+        forwarder.argv = ["env", "--ignore-signal=XFSZ", *forwarder.argv]
+        with forwarder:
+            run(["prlimit", f"--pid={forwarder.pid}", f"--fsize={1 << 20}"])
+            refusal = port_control(forwarder, ADD, 1, "net_null1,size=64")
+            assert re.search(r"though \d+ huge pages .*hugetlb\.\*\.max", refusal.error_code_source), refusal
+        forwarder.argv = ["prlimit", f"--fsize={1 << 20}", "--", *forwarder.argv]
+        refuses_to_start(forwarder, ["DPDK does not start: ", "though ", " huge pages ", "hugetlb.*.max"])
+
+
 @contextlib.contextmanager
 def locked(directory):
     """Holds the lock that DPDK's programs take while they change the files there."""

@@ -88,9 +88,11 @@ static void remove_runtime_dir(void)
  */
 static int init(const struct eal_options *options, int argc, char **argv, struct err *err)
 {
-	struct err lack;
+	struct err lack = {""};
 	bool lacking = require_memory(options, &lack) < 0;
 
+	if (!lacking && options->huge_dir[0] != '\0')
+		hugepages_missing(EAL_BYTES + options->bytes, -1, &lack);
 	dpdk_log_capture_start();
 	int r = rte_eal_init(argc, argv);
 	const char *said = dpdk_log_capture_end();
@@ -102,8 +104,9 @@ static int init(const struct eal_options *options, int argc, char **argv, struct
 		*err = lack;
 		return -ENOMEM;
 	}
-	return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s",
-		said[0] ? said : rte_strerror(rte_errno));
+	bool why = rte_errno == ENOMEM && lack.text[0] != '\0';
+	return err_set(err, rte_errno != 0 ? rte_errno : EIO, "DPDK does not start: %s%s%s",
+		said[0] ? said : rte_strerror(rte_errno), why ? "; " : "", why ? lack.text : "");
 }
 
 int eal_start(const struct eal_options *options, struct err *err)

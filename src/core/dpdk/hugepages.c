@@ -161,8 +161,10 @@ int hugepages_missing(uint64_t bytes, int node, struct err *err)
 			needed, page_bytes / 1024, mount_point, count_allowed());
 	if (free_pages >= needed)
 		return err_set(err, ENOMEM,
-			"out of memory%s, though %ld huge pages of %" PRIu64 " kB are free", where,
-			free_pages, page_bytes / 1024);
+			"out of memory%s, though %ld huge pages of %" PRIu64
+			" kB are free; a control group may allow fewer (hugetlb.*.max; for a pod, "
+			"its limits of hugepages-...)",
+			where, free_pages, page_bytes / 1024);
 	return err_set(err, ENOMEM,
 		"too few huge pages%s: %ld of %" PRIu64
 		" kB are needed, %ld are free; add them with: echo %ld "

@@ -36,7 +36,8 @@ int hugepages_require(uint64_t bytes, int node, struct err *err);
 
 /*
  * Fills in the error for a failed allocation of `bytes` on `node` (-1: any): how many pages it
- * needs, how many are free, and the command that adds them, unless enough are free; or that the
- * mount allows too few; or, with ordinary pages, that there are no more. Returns -ENOMEM.
+ * needs, how many are free, and the command that adds them; or, if enough are free, that the mount
+ * allows too few, or a control group may; or, with ordinary pages, that there are no more. Returns
+ * -ENOMEM.
  */
 int hugepages_missing(uint64_t bytes, int node, struct err *err);

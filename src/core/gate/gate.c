@@ -326,8 +326,9 @@ bool gate_banish_sharers(struct gate *gate, struct file_id file)
 		}
 	if (found)
 		shut_out(gate, BANISH_MS,
-			"its memory has vanished (the VM has cut its file, or the host's memory "
-			"has failed: see the kernel's log)");
+			"its memory has vanished (the VM has cut its file, the host's memory has "
+			"failed: see the kernel's log, or a control group allows no more huge "
+			"pages: hugetlb.*.max)");
 	return found;
 }
 
