@@ -3,6 +3,7 @@
 
 /* Shared by forwarder.c (life cycle), apply.c (operations) and upkeep.c (once a second). */
 
+#include "base/err.h"
 #include "control/device_watch.h"
 #include "control/forwarder.h"
 #include "control/placement.h"
@@ -21,8 +22,9 @@ struct forwarder {
 	unsigned read_last;     /* in reading a device's counters */
 	/* upkeep.c's: */
 	sd_event_source *upkeep_timer;
-	bool no_descriptors;   /* none is left, and this has been logged */
-	unsigned no_sockets_s; /* seconds for which sockets have been gone; 0: none are */
+	bool no_descriptors;       /* none is left, and this has been logged */
+	unsigned no_sockets_s;     /* seconds for which sockets have been gone; 0: none are */
+	struct err no_sockets_why; /* what has kept them from being made again, as it was logged */
 };
 
 /* Starts the timer of what is done once a second; forwarder_free() frees it. */

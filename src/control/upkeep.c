@@ -66,10 +66,11 @@ static int make_sockets_again(struct forwarder *forwarder, struct err *err)
 static void keep_sockets(struct forwarder *forwarder)
 {
 	const char *dir = forwarder->config->socket_dir;
-	struct err err;
+	struct err err = {""};
 
 	if (forwarder->config->dynamic_sockets || !has_lost_sockets(forwarder)) {
 		forwarder->no_sockets_s = 0;
+		forwarder->no_sockets_why.text[0] = '\0';
 		return;
 	}
 	if (forwarder->no_sockets_s++ % TRY_AGAIN_S != 0)
@@ -77,8 +78,9 @@ static void keep_sockets(struct forwarder *forwarder)
 	int r = make_sockets_again(forwarder, &err);
 	if (r == 0)
 		log_warning("sockets in %s had gone, and are made again", dir);
-	else if (forwarder->no_sockets_s == 1)
+	else if (strcmp(err.text, forwarder->no_sockets_why.text) != 0)
 		log_error("sockets in %s have gone, and cannot be made again: %s", dir, err.text);
+	forwarder->no_sockets_why = err;
 }
 
 static int on_second(sd_event_source *timer, uint64_t time_us, void *userdata)

@@ -459,6 +459,26 @@ def test_file_in_place_of_the_socket_directory(workdir):
         wait_until(forwarder.socket(0).exists, 40, "a socket")
 
 
+# "$0" is read-only, but what is in "$0/sockets" is not: as with ProtectSystem=strict and ReadWritePaths=.
+CONFINED = """mount --bind "$0" "$0" && mount --bind "$0/sockets" "$0/sockets" && mount -o remount,bind,ro "$0" &&
+exec "$@\""""
+
+
+def test_socket_directory_that_is_read_only_once_it_has_gone(workdir):
+    """Each reason why there are no sockets is in the log, with what helps."""
+    outside = workdir / "outside" / "sockets"
+    outside.mkdir(parents=True)
+    forwarder = Forwarder(workdir, options=[f"--vhost-path={outside}"])
+    forwarder.argv = ["unshare", "--mount", "sh", "-c", CONFINED, outside.parent, *forwarder.argv]
+    with forwarder:
+        assert (outside / "virtio-forwarder0.sock").exists()
+        shutil.rmtree(outside)
+        wait_until(lambda: f"directory {outside} cannot be made" in forwarder.output.text, 20, "the first reason")
+        outside.mkdir()
+        wait_until(lambda: re.search(f"cannot bind {outside}/.*restart the service", forwarder.output.text), 40,
+                   "the other reason")
+
+
 def test_socket_directory_of_somebody_else_is_left_alone(workdir):
     """Who is the first to make it may put there what they like."""
     workdir.chmod(0o1777)
