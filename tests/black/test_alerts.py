@@ -133,6 +133,23 @@ CASES = [
         ours("device_no_buffer_packets_total", "0x9 0+600x30", relay=1),
         ours("device_missed_packets_total", "0+300x40", relay=2),
         ours("device_no_buffer_packets_total", "0x40", relay=2)], {9: [], 25: [1]}),
+    # The VM of relay 1 takes nothing, that of relay 2 too little; packets wait for that of relay 3 half of
+    # the time. A device that is at its limit is no fault.
+    ("a VM takes its packets too slowly", "VmSlow", [
+        ours("relay_backlog_packets", "0x9 20x30", relay=1, direction="vf_to_vm"),
+        ours("relay_backlog_packets", "0x9" + " 32 0 3 17 9 1 32 5 30 12" * 3, relay=2, direction="vf_to_vm"),
+        ours("relay_backlog_packets", "0x9" + " 32 0" * 15, relay=3, direction="vf_to_vm"),
+        ours("relay_backlog_packets", "20x39", relay=4, direction="vm_to_vf")],
+     {9: [], 13: [], 25: [1, 2]}),
+    # That of relay 1 takes nothing any more, that of relay 2 as much as it can; relay 3 has no link.
+    ("a device takes no packets", "DeviceStuck", [
+        series for relay, sent, up in ((1, "0+100x9 1000x30", 1), (2, "0+100x40", 1), (3, "1000x40", 0))
+        for series in (
+            ours("relay_backlog_packets", "0x9 32x30", relay=relay, direction="vm_to_vf"),
+            ours("relay_sent_packets_total", sent, relay=relay, direction="vm_to_vf"),
+            ours("relay_sent_packets_total", "0x40", relay=relay, direction="vf_to_vm"),
+            ours("device_members", f"{up}x40", relay=relay, state="up"))],
+     {9: [], 13: [], 25: [1]}),
     ("a device counts errors", "DeviceErrors", [
         ours("device_receive_errors_total", "0x40", relay=1),
         ours("device_transmit_errors_total", "0x9 0+1x30", relay=1),

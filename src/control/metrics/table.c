@@ -166,8 +166,8 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_DEVICE_MISSED] = {
 		"device_missed_packets", METRIC_COUNTER, "packets",
-		.help = "Packets that the device lost because its receive ring was full: the VM or "
-			"the worker was too slow.",
+		.help = "Packets that the device lost because its receive ring was full, if its "
+			"driver counts them: the VM or the worker was too slow.",
 		IN_DEVICE(missed),
 	},
 	[METRIC_DEVICE_NO_BUFFER] = {
@@ -177,7 +177,7 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_DEVICE_RECEIVE_ERRORS] = {
 		"device_receive_errors", METRIC_COUNTER, NULL,
-		.help = "Broken packets that the device received.",
+		.help = "Broken packets that the device received, if its driver counts them.",
 		IN_DEVICE(receive_errors),
 	},
 	[METRIC_DEVICE_TRANSMIT_ERRORS] = {
