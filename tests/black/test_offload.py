@@ -3,15 +3,18 @@
 scapy makes of the same packet with its checksums, or of its segments."""
 
 import itertools
+import socket
 import struct
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
+from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                                IPv6ExtHdrRouting, PadN)
 from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
 from lib.capture import Capture
+from lib.packet_socket import socket_in
 from lib.proc import wait_until
 from lib.vhostuser import (F_CSUM, F_HOST_TSO4, F_HOST_TSO6, F_MRG_RXBUF, F_VERSION_1, F_PROTOCOL,
                            Frontend)
@@ -206,6 +209,64 @@ def test_segmentation(frontend, capture, tags):
     assert_frames(capture, expected)
 
 
+def fragments(headers, datagram, size):
+    """The fragments of a datagram, each with `size` bytes of it but the last."""
+    for at in range(0, len(datagram), size):
+        part, more = datagram[at:at + size], at + size < len(datagram)
+        packet = headers.copy()
+        if IP in packet:
+            packet[IP].flags, packet[IP].frag, packet[IP].proto = int(more), at // 8, 17
+        else:
+            packet /= IPv6ExtHdrFragment(nh=17, offset=at // 8, m=int(more), id=0)
+        yield bytes(packet / part)
+
+
+@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
+def test_fragmentation(frontend, capture, tags):
+    """Of UDP: the datagram has its checksum only as a whole. With one that fits there is nothing to
+    do."""
+    expected = []
+    for network, (length, size) in itertools.product(("ipv4", "ipv4-options", "ipv6"), (
+            (1, 8), (500, 128), (1993, 1000), (20000, 1005), (500, 1000), (992, 1000))):
+        headers, udp = TAGS[tags] / NETWORK[network], TRANSPORT["udp"]
+        packet = headers / udp / payload(length)
+        start, offset = locate(packet, UDP)
+        send(frontend, unfinished(bytes(packet), start, offset),
+             net_header(start, offset, GSO_UDP, size, start), parts=1 + length % 5)
+        wanted = ([bytes(packet)] if length + 8 <= size
+                  else fragments(headers, bytes(packet)[start:], size // 8 * 8))
+        expected += [(f"{network} {length} by {size} from {at}", start if "6" in network else 0, frame)
+                     for at, frame in enumerate(wanted)]
+    ids = set()
+    for (what, start, wanted), frame in zip(expected, capture.wait(len(expected)), strict=True):
+        if start and frame[start - 34] == 44:  # any identification will do
+            ids.add(frame[start + 4:start + 8])
+            frame = frame[:start + 4] + bytes(4) + frame[start + 8:]
+        assert frame == padded(wanted), what
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize("length", [9000, 60000])
+@pytest.mark.parametrize("network, family", [("ipv4", socket.AF_INET), ("ipv6", socket.AF_INET6)])
+def test_kernel_reassembles_fragments(frontend, wire, veth, stack, network, family, length):
+    """To the datagram with a good checksum: one with a bad one does not arrive."""
+    wire.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+    wire.ip("addr", "add", f"{IPV6.dst}/64", "dev", veth.inner, "nodad")
+    headers = Ether(src=GUEST_MAC, dst=wire.link(veth.inner)["address"]) / NETWORK[network]
+    receiver = stack.enter_context(socket_in(wire.name, family, socket.SOCK_DGRAM,
+                                             address=(NETWORK[network].dst, 5001)))
+    bad = headers / UDP(sport=40000, dport=5001, chksum=1) / payload(length)
+    good = headers / TRANSPORT["udp"] / payload(length - 1)
+    start, offset = locate(good, UDP)
+    room = (1500 - len(NETWORK[network]) - (8 if family == socket.AF_INET6 else 0)) // 8 * 8
+    send(frontend, bytes(bad), struct.pack("<BBHHHHH", 0, GSO_UDP, start, room, 0, 0, 0))
+    send(frontend, unfinished(bytes(good), start, offset),
+         net_header(start, offset, GSO_UDP, room, start))
+    receiver.settimeout(5)
+    received, (sender, port, *_) = receiver.recvfrom(65536)
+    assert (received, sender, port) == (payload(length - 1), NETWORK[network].src, 40000)
+
+
 def test_short_segments_are_padded(frontend, capture):
     """The packet itself is too short for a frame, too."""
     headers, transport = ETHERNET / IPV4, TCP(sport=40000, dport=5001, seq=1, flags="PA")
@@ -221,13 +282,19 @@ def test_senseless_requests_are_dropped(frontend, capture):
     """They leave no trace on the wire, unlike the good packet after them."""
     tcp = ETHERNET / IPV4 / TRANSPORT["tcp"]
     start, offset = locate(tcp, TCP)
-    udp = ETHERNET / IPV4 / TRANSPORT["udp"] / payload(3000)
+    udp = ETHERNET / IPV4 / TRANSPORT["udp"]
+    chain = ETHERNET / NETWORK["ipv6-hop-by-hop"] / TRANSPORT["udp"]
+    wrong_length = ETHERNET / IPV4 / UDP(sport=40000, dport=5001, len=2999) / payload(3000)
     short_header = bytearray(bytes(tcp / payload(3000)))
     short_header[14] = 0x41  # an IPv4 header of 4 bytes
     no_data_offset = bytearray(bytes(tcp / payload(3000)))
     no_data_offset[start + 12] = 0
     for frame, header in (
-            (bytes(udp), net_header(34, 6, GSO_UDP, 1000, 42)),
+            (bytes(udp / payload(3000)), net_header(34, 6, GSO_TCPV4, 1000, 42)),
+            (bytes(udp / payload(3000)), net_header(34, 6, GSO_UDP, 2000, 34)),
+            (bytes(udp / payload(3000)), net_header(34, 6, GSO_UDP, 7, 34)),
+            (bytes(chain / payload(3000)), net_header(len(chain) - 8, 6, GSO_UDP, 1000)),
+            (bytes(wrong_length), net_header(34, 6, GSO_UDP, 1000, 34)),
             (bytes(tcp / payload(3000)), net_header(start, offset, GSO_TCPV4, 2000, len(tcp))),
             (bytes(tcp / payload(3000)), net_header(start, offset, GSO_TCPV4, 0, len(tcp))),
             (bytes(short_header), net_header(start, offset, GSO_TCPV4, 1000, len(tcp))),

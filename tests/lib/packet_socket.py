@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Raw frames on an interface in another network namespace."""
+"""Sockets in another network namespace; raw frames on an interface there."""
 
 import ctypes
 import os
@@ -19,9 +19,10 @@ def raw_frame(payload, ethertype=ETHERTYPE):
     return bytes(12) + ethertype.to_bytes(2, "big") + payload
 
 
-def _open(netns, interface):
-    """Opens the socket in a separate thread, the only one to enter the namespace: a socket stays in
-    the namespace in which it was created."""
+def socket_in(netns, *kind, address):
+    """A socket of this kind, bound to an address, in the namespace of this name. It is opened in a
+    separate thread, the only one to enter the namespace: a socket stays in the namespace in which it
+    was created."""
     result = []
 
     def open_there():
@@ -29,8 +30,8 @@ def _open(netns, interface):
         try:
             if _libc.setns(fd, CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), f"namespace {netns}")
-            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-            opened.bind((interface, 0))
+            opened = socket.socket(*kind)
+            opened.bind(address)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
             result.append(opened)
         finally:
@@ -47,7 +48,8 @@ class PacketSocket:
     ethertype count."""
 
     def __init__(self, netns, interface):
-        self._socket = _open(netns, interface)
+        self._socket = socket_in(netns, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL),
+                                 address=(interface, 0))
 
     def fileno(self):
         return self._socket.fileno()

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/packet/gso.h"
 
+#include <netinet/in.h>
 #include <rte_ip.h>
+#include <rte_random.h>
 #include <rte_tcp.h>
 
 #include "core/packet/offload.h"
 
+/* Those that are copied to each segment. */
 static uint32_t header_bytes(const struct rte_mbuf *packet)
 {
 	return packet->l2_len + packet->l3_len + packet->l4_len;
@@ -105,6 +108,40 @@ static void finish_tcp(
 		tcp->cksum = offload_l4_checksum(segment, offset);
 }
 
+/*
+ * A datagram of IPv4 keeps its identification and gives its options to all fragments. DF gives way,
+ * as in Linux: the guest itself has asked for fragments.
+ */
+static void finish_fragment(const struct gso *gso, struct rte_mbuf *segment, bool ipv4, bool last)
+{
+	void *header = rte_pktmbuf_mtod_offset(segment, void *, segment->l2_len);
+
+	if (ipv4) {
+		struct rte_ipv4_hdr *ip = header;
+		ip->fragment_offset = rte_cpu_to_be_16(
+			gso->next / RTE_IPV4_HDR_OFFSET_UNITS | (last ? 0 : RTE_IPV4_HDR_MF_FLAG));
+	} else {
+		struct rte_ipv6_hdr *ip = header;
+		struct rte_ipv6_fragment_ext *fragment = (struct rte_ipv6_fragment_ext *)(ip + 1);
+		*fragment = (struct rte_ipv6_fragment_ext){
+			.next_header = ip->proto,
+			.frag_data = rte_cpu_to_be_16(RTE_IPV6_SET_FRAG_DATA(gso->next, !last)),
+			.id = gso->id,
+		};
+		ip->proto = IPPROTO_FRAGMENT;
+	}
+}
+
+/* Makes room for the headers of a segment, and copies those that the packet has. */
+static bool append_headers(
+	struct rte_mbuf *segment, struct rte_mempool *pool, const struct rte_mbuf *packet)
+{
+	const uint32_t copied = header_bytes(packet);
+
+	return append(segment, pool, packet, 0, copied) &&
+	       rte_pktmbuf_append(segment, offload_header_bytes(packet) - copied) != NULL;
+}
+
 static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *packet,
 	struct rte_mempool *pool, bool device_checksum)
 {
@@ -114,7 +151,7 @@ static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *pa
 
 	if (segment == NULL)
 		return NULL;
-	if (!append(segment, pool, packet, 0, header_bytes(packet)) ||
+	if (!append_headers(segment, pool, packet) ||
 		!append(segment, pool, packet, header_bytes(packet) + gso->next, length)) {
 		rte_pktmbuf_free(segment);
 		return NULL;
@@ -123,6 +160,11 @@ static struct rte_mbuf *cut_one(const struct gso *gso, const struct rte_mbuf *pa
 	segment->l3_len = packet->l3_len;
 	segment->l4_len = packet->l4_len;
 	bool ipv4 = packet->ol_flags & RTE_MBUF_F_TX_IPV4;
+	if (offload_is_datagram(packet)) {
+		finish_fragment(gso, segment, ipv4, length == left);
+		finish_ip(segment, ipv4, 0);
+		return segment;
+	}
 	if (device_checksum && offload_device_understands(ipv4, packet->l2_len, packet->l3_len))
 		segment->ol_flags =
 			RTE_MBUF_F_TX_TCP_CKSUM | (ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
@@ -136,6 +178,8 @@ uint16_t gso_cut(struct gso *gso, const struct rte_mbuf *packet, struct rte_memp
 {
 	uint16_t cut = 0;
 
+	if (gso->next == 0)
+		gso->id = rte_rand();
 	while (cut < n && !gso_done(gso, packet)) {
 		struct rte_mbuf *segment = cut_one(gso, packet, pool, device_checksum);
 		if (segment == NULL)

@@ -108,6 +108,121 @@ static void cut_and_check(const struct shape *shape, uint16_t segment_bytes, uin
 	rte_pktmbuf_free(packet);
 }
 
+static unsigned get16(const uint8_t *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+/* Checks the fragment whose part of the datagram begins at `position`. */
+static unsigned check_fragment(const struct rte_mbuf *fragment, const struct shape *shape,
+	unsigned position, uint16_t fragment_bytes)
+{
+	static uint8_t id[4];
+	unsigned length = linearize(fragment, frame);
+	struct layout layout = find_layout(shape);
+	uint8_t *ip = frame + layout.l3, *header = frame + layout.l4;
+	unsigned part = length - layout.l4 - (shape->ipv6 ? 8 : 0);
+	unsigned left = 8 + shape->payload_bytes - position;
+
+	assert_int_equal(part, MIN(fragment_bytes / 8 * 8u, left));
+	assert_memory_equal(frame + length - part, whole + layout.l4 + position, part);
+	assert_int_equal(fragment->ol_flags, 0);
+	if (shape->ipv6) {
+		assert_int_equal(get16(ip + 4), length - layout.l4);
+		assert_int_equal(ip[6], 44);
+		assert_int_equal(header[0], 17);
+		assert_int_equal(header[1], 0);
+		assert_int_equal(get16(header + 2), position | (part < left));
+		if (position == 0)
+			memcpy(id, header + 4, sizeof(id));
+		assert_memory_equal(header + 4, id, sizeof(id));
+		memcpy(ip + 4, whole + layout.l3 + 4, 3);
+	} else {
+		assert_int_equal(get16(ip + 2), length - layout.l3);
+		assert_int_equal(get16(ip + 6), position / 8 | (part < left ? 0x2000 : 0));
+		assert_int_equal(fold_sum(0, ip, layout.l4 - layout.l3), 0xffff);
+		memcpy(ip + 2, whole + layout.l3 + 2, 2);
+		memcpy(ip + 6, whole + layout.l3 + 6, 2);
+		memcpy(ip + 10, whole + layout.l3 + 10, 2);
+	}
+	/* Otherwise the headers are unchanged. */
+	assert_memory_equal(frame, whole, layout.l4);
+	return part;
+}
+
+/* The same for a datagram, whose checksum must be right as a whole. */
+static void fragment_and_check(const struct shape *shape, uint16_t fragment_bytes, uint16_t burst)
+{
+	struct rte_mbuf *packet = make_long_packet(shape, fragment_bytes), *fragments[BURST];
+	struct gso gso = {0};
+	unsigned position = 0;
+
+	check_frame(whole, linearize(packet, whole), shape);
+	while (!gso_done(&gso, packet)) {
+		uint16_t n = gso_cut(&gso, packet, pool, true, fragments, burst);
+		assert_true(n == burst || gso_done(&gso, packet));
+		for (uint16_t i = 0; i < n; i++)
+			position += check_fragment(fragments[i], shape, position, fragment_bytes);
+		rte_pktmbuf_free_bulk(fragments, n);
+	}
+	assert_int_equal(position, 8 + shape->payload_bytes);
+	rte_pktmbuf_free(packet);
+}
+
+static void datagrams(void **state)
+{
+	static const struct {
+		unsigned payload_bytes;
+		uint16_t fragment_bytes;
+	} sizes[] = {{1, 8}, {60, 8}, {1473, 1480}, {2952, 1480}, {5000, 537}, {30001, 8952},
+		{65495, 1480}, {65507, 1480}, {65507, 65507}, {65527, 1448}};
+	static const unsigned pieces[] = {0, 256, 1001};
+	static const uint16_t bursts[] = {1, 3, BURST};
+
+	for (unsigned kind = 0; kind < 5 * 3; kind++) {
+		struct shape shape = {
+			.udp = true,
+			.n_tags = kind % 5,
+			.q_only = kind % 2,
+			.ipv6 = kind / 5 % 3 == 2,
+			.ip_option_bytes = kind / 5 % 3 * 12,
+			.fragment = kind % 2 * 0x4000, /* DF */
+			.source = 1,
+			.destination = 2,
+			.source_port = 40000,
+			.destination_port = 5001,
+			.ip_id = IP_ID,
+		};
+		unsigned most = UINT16_MAX - 8 - (shape.ipv6 ? 0 : 20 + shape.ip_option_bytes);
+		for (unsigned i = 0; i < ARRAY_SIZE(sizes) * ARRAY_SIZE(pieces); i++) {
+			shape.payload_bytes = sizes[i % ARRAY_SIZE(sizes)].payload_bytes;
+			shape.piece_bytes = pieces[i / ARRAY_SIZE(sizes)];
+			if (shape.payload_bytes <= most)
+				fragment_and_check(&shape,
+					sizes[i % ARRAY_SIZE(sizes)].fragment_bytes,
+					bursts[(i + kind) % ARRAY_SIZE(bursts)]);
+		}
+	}
+}
+
+/* Two datagrams of IPv6 do not mix. */
+static void identifications(void **state)
+{
+	const struct shape shape = {.udp = true, .ipv6 = true, .payload_bytes = 2000};
+	struct rte_mbuf *packet = make_long_packet(&shape, 1000), *fragments[2][BURST];
+	const unsigned at = find_layout(&shape).l4 + 4;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct gso gso = {0};
+		assert_int_equal(gso_cut(&gso, packet, pool, false, fragments[i], BURST), 3);
+	}
+	assert_memory_not_equal(rte_pktmbuf_mtod_offset(fragments[0][0], void *, at),
+		rte_pktmbuf_mtod_offset(fragments[1][0], void *, at), 4);
+	for (unsigned i = 0; i < 2; i++)
+		rte_pktmbuf_free_bulk(fragments[i], 3);
+	rte_pktmbuf_free(packet);
+}
+
 static void all_headers(void **state)
 {
 	static const struct {
@@ -210,6 +325,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_headers),
+		cmocka_unit_test(datagrams),
+		cmocka_unit_test(identifications),
 		cmocka_unit_test(checksum_left_to_the_device),
 		cmocka_unit_test(few_buffers),
 	};

@@ -33,12 +33,16 @@ static bool read_segmentation(
 
 	if (type == VIRTIO_NET_HDR_GSO_NONE)
 		return true;
-	if ((type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6) ||
-		l4_type != RTE_PTYPE_L4_TCP || header->gso_size == 0)
+	if (type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6) {
+		if (l4_type != RTE_PTYPE_L4_TCP)
+			return false;
+		packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	} else if (type != VIRTIO_NET_HDR_GSO_UDP || l4_type != RTE_PTYPE_L4_UDP) {
 		return false;
-	packet->ol_flags |= RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	}
+	packet->ol_flags |= RTE_MBUF_F_RX_LRO;
 	packet->tso_segsz = header->gso_size;
-	return true;
+	return header->gso_size != 0;
 }
 
 bool net_header_read(const struct virtio_net_hdr *header, struct rte_mbuf *packet)

@@ -3,7 +3,8 @@
 
 /*
  * The header in front of each packet of a guest (virtio 1.2, 5.1.6.2), and what it asks for: a
- * checksum to be finished, or a packet to be segmented. offload.h says how that goes on.
+ * checksum to be finished, a TCP packet to be segmented, or a UDP datagram to be fragmented (UFO).
+ * offload.h says how that goes on.
  */
 
 #include <linux/virtio_net.h>

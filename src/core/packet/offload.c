@@ -70,6 +70,12 @@ static bool set_lengths(struct rte_mbuf *packet, const struct rte_net_hdr_lens *
 	       packet->l4_len == lengths->l4_len;
 }
 
+/* A checksum that is marked good or unknown is left alone. */
+static bool asks_for_checksum(const struct rte_mbuf *packet)
+{
+	return (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+}
+
 static void checksum_in_software(struct rte_mbuf *packet, const struct headers *headers)
 {
 	uint16_t *field = rte_pktmbuf_mtod_offset(packet, uint16_t *,
@@ -101,27 +107,78 @@ static void prepare_checksum(
 /* Some drivers refuse shorter segments: i40e those below 256 bytes, iavf below 88, ice below 64. */
 #define DEVICE_SEGMENT_BYTES_MIN 256
 
+/*
+ * No driver says whether its device keeps CWR to the first segment, where it belongs (RFC 3168,
+ * 6.1.2).
+ */
+static bool device_segments(const struct rte_mbuf *packet, const struct headers *headers,
+	const struct offload_caps *caps)
+{
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(packet, const struct rte_tcp_hdr *, headers->l4);
+
+	return caps->tso && packet->tso_segsz >= DEVICE_SEGMENT_BYTES_MIN &&
+	       !(tcp->tcp_flags & RTE_TCP_CWR_FLAG) && device_understands(headers);
+}
+
 /* Prepares a packet to be segmented by the device, or by gso.h. */
-static bool prepare_segmentation(
+static bool prepare_tcp(
 	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
 {
-	if (!headers->tcp || packet->tso_segsz == 0)
-		return false;
-	if (packet->pkt_len <= headers->l4 + headers->lengths.l4_len + packet->tso_segsz) {
-		/* One segment. Drivers refuse sizes that are longer than their frames. */
-		packet->ol_flags &= ~RTE_MBUF_F_RX_LRO;
-		packet->tso_segsz = 0;
-		prepare_checksum(packet, headers, caps);
-		return true;
-	}
-	if (!set_lengths(packet, &headers->lengths))
+	if (packet->tso_segsz == 0 || !set_lengths(packet, &headers->lengths))
 		return false;
 	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
-	if (!caps->tso || packet->tso_segsz < DEVICE_SEGMENT_BYTES_MIN ||
-		!device_understands(headers))
+	if (!device_segments(packet, headers, caps))
 		return true;
 	packet->ol_flags &= ~(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 	packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (headers->ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+	return true;
+}
+
+/* All fragments but the last are so many bytes, or a multiple. */
+#define FRAGMENT_UNIT 8
+
+/*
+ * Prepares a datagram to be fragmented by gso.h; no device does that. Fragments of IPv6 need a
+ * header behind those extension headers that each router reads; only without any is it plain where.
+ */
+static bool prepare_udp(struct rte_mbuf *packet, const struct headers *headers)
+{
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(packet, const struct rte_udp_hdr *, headers->l4);
+	struct rte_net_hdr_lens lengths = headers->lengths;
+
+	packet->tso_segsz -= packet->tso_segsz % FRAGMENT_UNIT;
+	if (packet->tso_segsz == 0 ||
+		rte_be_to_cpu_16(udp->dgram_len) != packet->pkt_len - headers->l4)
+		return false;
+	if (headers->ipv4 ? packet->pkt_len - lengths.l2_len > UINT16_MAX
+			  : lengths.l3_len != sizeof(struct rte_ipv6_hdr))
+		return false;
+	lengths.l4_len = 0; /* the UDP header is the first fragment's alone */
+	if (!set_lengths(packet, &lengths))
+		return false;
+	if (asks_for_checksum(packet))
+		checksum_in_software(packet, headers);
+	packet->ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	packet->ol_flags |= headers->ipv4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	return true;
+}
+
+/* Prepares a packet for which RTE_MBUF_F_RX_LRO is set. */
+static bool prepare_segmentation(
+	struct rte_mbuf *packet, const struct headers *headers, const struct offload_caps *caps)
+{
+	const uint32_t not_cut = headers->l4 + (headers->tcp ? headers->lengths.l4_len : 0);
+
+	if (packet->pkt_len > not_cut + packet->tso_segsz)
+		return headers->tcp ? prepare_tcp(packet, headers, caps)
+		                    : prepare_udp(packet, headers);
+	/* One segment. Drivers refuse sizes that are longer than their frames. */
+	packet->ol_flags &= ~RTE_MBUF_F_RX_LRO;
+	packet->tso_segsz = 0;
+	if (asks_for_checksum(packet))
+		prepare_checksum(packet, headers, caps);
 	return true;
 }
 
@@ -130,12 +187,7 @@ bool offload_prepare(struct rte_mbuf *packet, const struct offload_caps *caps)
 	bool segment = packet->ol_flags & RTE_MBUF_F_RX_LRO;
 	struct headers headers;
 
-	/*
-	 * Only these two ask for something; a checksum that is marked good or unknown is left
-	 * alone.
-	 */
-	if (!segment &&
-		(packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_NONE)
+	if (!segment && !asks_for_checksum(packet))
 		return true;
 	if (!parse(packet, &headers))
 		return false;

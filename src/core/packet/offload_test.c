@@ -192,9 +192,11 @@ static void what_asks_for_nothing_is_left(void **state)
 static void check_segmentation(const struct shape *shape)
 {
 	const bool needed = shape->payload_bytes > 1000;
-	const bool sensible =
-		!shape->udp && !(needed && shape->ipv6 && shape->extension == LONG_CHAIN);
+	const bool sensible = !(needed && shape->ipv6 && shape->extension == LONG_CHAIN);
 	struct layout layout = find_layout(shape);
+
+	if (shape->udp)
+		return;
 
 	for (unsigned device = 0; device < 2; device++) {
 		struct rte_mbuf *packet = make_request(shape, 1000);
@@ -225,16 +227,81 @@ static void segmentation(void **state)
 	for_all_shapes(check_segmentation);
 }
 
+/* It has its checksum before it is cut. */
+static void check_fragmentation(const struct shape *shape)
+{
+	const bool needed = shape->payload_bytes > 1000;
+	const bool sensible = !(needed && shape->ipv6 && shape->extension != NO_EXTENSION);
+	struct layout layout = find_layout(shape);
+
+	for (unsigned device = 0; shape->udp && device < 2; device++) {
+		struct rte_mbuf *packet = make_request(shape, 1001);
+		assert_int_equal(
+			offload_prepare(packet, device ? &everything : &nothing), sensible);
+		if (!sensible || !needed) {
+			if (sensible)
+				assert_int_equal(offload_frame_bytes(packet), packet->pkt_len);
+			rte_pktmbuf_free(packet);
+			continue;
+		}
+		assert_int_equal(packet->ol_flags & (REQUESTS | RTE_MBUF_F_TX_OFFLOAD_MASK),
+			RTE_MBUF_F_RX_LRO |
+				(shape->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4));
+		assert_true(offload_is_datagram(packet));
+		assert_int_equal(packet->l2_len + packet->l3_len, layout.l4);
+		assert_int_equal(packet->tso_segsz, 1000);
+		assert_int_equal(
+			offload_frame_bytes(packet), layout.l4 + (shape->ipv6 ? 8 : 0) + 1000);
+		check_frame(after, linearize(packet, after), shape);
+		rte_pktmbuf_free(packet);
+	}
+}
+
+static void fragmentation(void **state)
+{
+	for_all_shapes(check_fragmentation);
+}
+
+/* A datagram that is to be cut and no more, with or without a checksum. */
+static void checksum_of_fragments_is_left(void **state)
+{
+	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct shape shape = {.ipv6 = ipv6, .udp = true, .payload_bytes = 3000};
+		struct rte_mbuf *packet = make_request(&shape, 1000);
+		packet->ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_MASK;
+		unsigned length = linearize(packet, before);
+		assert_true(offload_prepare(packet, &everything));
+		assert_int_equal(linearize(packet, after), length);
+		assert_memory_equal(after, before, length);
+		rte_pktmbuf_free(packet);
+	}
+}
+
+/* CWR belongs to the first segment; nobody knows whether a device keeps to that. */
+static void congestion_is_told_once(void **state)
+{
+	struct shape shape = {.payload_bytes = 4000};
+
+	for (unsigned told = 0; told < 2; told++) {
+		shape.tcp_flags =
+			RTE_TCP_ACK_FLAG | RTE_TCP_ECE_FLAG | (told ? RTE_TCP_CWR_FLAG : 0);
+		struct rte_mbuf *packet = make_request(&shape, 1000);
+		assert_true(offload_prepare(packet, &everything));
+		assert_int_equal(packet->ol_flags & RTE_MBUF_F_RX_LRO ? 1 : 0, told);
+		rte_pktmbuf_free(packet);
+	}
+}
+
 /*
  * A packet that makes one segment only asks for its checksum, like any other packet: drivers refuse
  * segment sizes that are longer than their frames.
  */
 static void check_one_segment(const struct shape *shape)
 {
-	static const uint16_t sizes[] = {8001, 9669, UINT16_MAX};
+	const uint16_t sizes[] = {shape->udp ? 8009 : 8001, 9669, UINT16_MAX};
 	const struct offload_caps *caps[] = {&nothing, &checksums, &everything};
 
-	for (unsigned i = 0; !shape->udp && i < 3 * ARRAY_SIZE(sizes); i++) {
+	for (unsigned i = 0; i < 3 * ARRAY_SIZE(sizes); i++) {
 		struct rte_mbuf *packet = make_request(shape, sizes[i / 3]);
 		struct rte_mbuf *plain = make_request(shape, 0);
 		assert_true(offload_prepare(packet, caps[i % 3]));
@@ -278,6 +345,12 @@ static void refuses_senseless_requests(void **state)
 		{{.fragment = 100, .udp = true}, 0},
 		{{.ipv6 = true, .extension = FRAGMENTING}, 0},
 		{{.fragment = 0x2000, .payload_bytes = 4000}, 1000},
+		{{.fragment = 0x2000, .udp = true, .payload_bytes = 4000}, 1000},
+		{{.udp = true, .payload_bytes = 4000}, 7},
+		{{.udp = true, .payload_bytes = 65508}, 1000},
+		{{.udp = true, .ip_option_bytes = 4, .payload_bytes = 65504}, 1000},
+		{{.udp = true, .payload_bytes = 65528}, 1000},
+		{{.ipv6 = true, .udp = true, .payload_bytes = 65528}, 1000},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -318,6 +391,13 @@ static void refuses_lying_headers(void **state)
 	refuses_changed(&ipv6, at6.l4 + 12, 0x00);
 	refuses_changed(&ipv6, at6.l3 + 6, 43);   /* the TCP header taken for a routing header */
 	refuses_changed(&ipv6, at6.l3 - 1, 0xde); /* another EtherType */
+
+	ipv4.udp = ipv6.udp = true;
+	refuses_changed(&ipv4, at4.l4 + 5, (8 + 1500 - 1) & 0xff); /* a shorter datagram */
+	refuses_changed(&ipv4, at4.l4 + 5, (8 + 1500 + 1) & 0xff); /* a longer one */
+	refuses_changed(&ipv6, at6.l4 + 4, 0);
+	refuses_changed(&ipv4, at4.l3, 0x44);
+	refuses_changed(&ipv4, at4.l3, 0x4f); /* the datagram begins in its payload */
 }
 
 /* Requests whose headers end beyond the first buffer, or beyond the packet. */
@@ -408,6 +488,9 @@ int main(void)
 		cmocka_unit_test(sum_of_zero_is_sent_as_ffff),
 		cmocka_unit_test(what_asks_for_nothing_is_left),
 		cmocka_unit_test(segmentation),
+		cmocka_unit_test(fragmentation),
+		cmocka_unit_test(checksum_of_fragments_is_left),
+		cmocka_unit_test(congestion_is_told_once),
 		cmocka_unit_test(one_segment_is_no_segmentation),
 		cmocka_unit_test(short_segments),
 		cmocka_unit_test(refuses_senseless_requests),

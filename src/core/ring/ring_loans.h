@@ -31,7 +31,7 @@
 /* The side that lends: a lane, used by its owner only. What would exceed `max` is copied. */
 struct lender {
 	bool chains;    /* the device takes packets of several segments */
-	bool segments;  /* it also does TSO; otherwise such packets are copied */
+	bool segments;  /* it also does TSO; otherwise such packets are copied, UDP always */
 	uint16_t max;   /* segments that may be out at a time */
 	uint16_t n_out; /* segments that the device has not sent yet */
 };

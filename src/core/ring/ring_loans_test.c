@@ -77,14 +77,13 @@ static void gives_back_in_order(void **state)
 	}
 }
 
-/* The guest sends a TCP frame in `n` pieces (0: in one) with its checksum left to the device. */
-static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_type,
+/* The guest sends a frame in `n` pieces (0: in one) with its checksum left to the device. */
+static void send_shape(struct bench *bench, const struct shape *shape, uint8_t gso_type,
 	const uint32_t *pieces, unsigned n)
 {
-	const struct shape shape = {.payload_bytes = payload_bytes};
 	static uint8_t frame[FRAME_MAX];
 	uint8_t *buffer = driver_buffer(&bench->driver);
-	struct layout layout = find_layout(&shape);
+	struct layout layout = find_layout(shape);
 	struct virtio_net_hdr_mrg_rxbuf header = {
 		.hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 			.csum_start = layout.l4,
@@ -92,13 +91,29 @@ static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_ty
 			.gso_type = gso_type,
 			.gso_size = 1000},
 	};
-	struct rte_mbuf *packet = make_packet(bench->pool, &shape);
+	struct rte_mbuf *packet = make_packet(bench->pool, shape);
 	uint32_t bytes = linearize(packet, frame), all = HEADER + bytes;
 
 	rte_pktmbuf_free(packet);
 	memcpy(buffer, &header, HEADER);
 	memcpy(buffer + HEADER, frame, bytes);
 	assert_true(driver_offer(&bench->driver, n == 0 ? &all : pieces, n == 0 ? 1 : n, false));
+}
+
+static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_type,
+	const uint32_t *pieces, unsigned n)
+{
+	const struct shape shape = {.payload_bytes = payload_bytes};
+
+	send_shape(bench, &shape, gso_type, pieces, n);
+}
+
+/* A datagram to be fragmented. */
+static void send_udp(struct bench *bench, unsigned payload_bytes)
+{
+	const struct shape shape = {.udp = true, .payload_bytes = payload_bytes};
+
+	send_shape(bench, &shape, VIRTIO_NET_HDR_GSO_UDP, NULL, 0);
 }
 
 /*
@@ -164,16 +179,18 @@ static void finishes_checksums_in_our_part(void **state)
 	}
 }
 
-/* A packet that we cut ourselves is copied: it waits between two bursts. */
+/* A packet that we cut ourselves is copied: it waits between two bursts. No device cuts UDP. */
 static void lends_segmentation_to_devices_that_cut(void **state)
 {
 	for (unsigned cuts = 0; cuts < 2; cuts++) {
 		struct bench *bench = new_lender(false);
 		bench->lender.segments = cuts;
 		send_tcp(bench, 1900, VIRTIO_NET_HDR_GSO_TCPV4, NULL, 0);
-		assert_int_equal(bench_take(bench, 1), 1);
+		send_udp(bench, 1900);
+		assert_int_equal(bench_take(bench, 2), 2);
 		assert_int_equal(bench->lender.n_out, cuts);
-		rte_pktmbuf_free(bench->packets[0]);
+		assert_false(is_in_guest(bench, rte_pktmbuf_lastseg(bench->packets[1])));
+		rte_pktmbuf_free_bulk(bench->packets, 2);
 		bench_free(bench);
 	}
 }
@@ -243,9 +260,9 @@ static void drops_malformed_and_gives_back(void **state)
 		struct bench *bench = new_lender(i & 1);
 		uint8_t *buffer = driver_buffer(&bench->driver);
 		const struct virtio_net_hdr lie = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-			.gso_type = VIRTIO_NET_HDR_GSO_UDP,
+			.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
 			.csum_start = 34,
-			.csum_offset = 6};
+			.csum_offset = 16};
 		bench_send(bench, LONG, 1 + i / 2, 0);
 		memcpy(buffer, &lie, sizeof(lie));
 		assert_int_equal(bench_take(bench, 1), 0);

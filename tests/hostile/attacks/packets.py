@@ -162,13 +162,24 @@ for _name, _what, _descriptors in (
 def _tcp(payload=b"", ip_version=4, l4_length=20):
     """An Ethernet frame of TCP."""
     tcp = struct.pack(">HHIIBBHHH", 1, 2, 0, 0, 0x50, 0x10, 65535, 0, 0)[:l4_length] + payload
-    if ip_version == 4:
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0, b"\n\0\0\1",
-                         b"\n\0\0\2")
+    return _ip(ip_version, 6, tcp)
+
+
+def _udp(payload=b"", ip_version=4, length=None, protocol=17, fragment=0):
+    """An Ethernet frame of UDP. length: what its header says. protocol: what the IP header says."""
+    length = 8 + len(payload) if length is None else length
+    return _ip(ip_version, protocol, struct.pack(">HHHH", 1, 2, length, 0) + payload, fragment)
+
+
+def _ip(version, protocol, payload, fragment=0):
+    """An Ethernet frame of IP. fragment: flags and offset of an IPv4 fragment."""
+    if version == 4:
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 0, fragment, 64, protocol, 0,
+                         b"\n\0\0\1", b"\n\0\0\2")
     else:
-        ip = struct.pack(">IHBB16s16s", 6 << 28, len(tcp), 6, 64, bytes(16), bytes(16))
-    kind = b"\x08\x00" if ip_version == 4 else b"\x86\xdd"
-    return bytes.fromhex("020000000001020000000002") + kind + ip + tcp
+        ip = struct.pack(">IHBB16s16s", 6 << 28, len(payload), protocol, 64, bytes(16), bytes(16))
+    kind = b"\x08\x00" if version == 4 else b"\x86\xdd"
+    return bytes.fromhex("020000000001020000000002") + kind + ip + payload
 
 
 def _header(flags=0, gso_type=0, hdr_len=0, gso_size=0, csum_start=0, csum_offset=0, buffers=0):
@@ -233,6 +244,22 @@ for _name, _what, _frame, _fields in (
         ("header_length_lies", "Headers of 65535 bytes", _tcp(bytes(1000), 6),
          {"flags": NEEDS_CSUM | DATA_VALID, "gso_type": GSO_TCPV6, "gso_size": 500,
           "csum_start": 54, "csum_offset": 16, "hdr_len": 65535}),
+        ("ufo_size_small", "Fragments of 7 bytes, which can only be 0", _udp(bytes(1000)),
+         {"flags": NEEDS_CSUM, "gso_type": GSO_UDP, "gso_size": 7, "csum_start": 34,
+          "csum_offset": 6}),
+        ("ufo_size_smallest", "Fragments of 8 bytes, a hundred of them", _udp(bytes(1000), 6),
+         {"flags": NEEDS_CSUM, "gso_type": GSO_UDP, "gso_size": 8, "csum_start": 54,
+          "csum_offset": 6}),
+        ("ufo_length_lies", "Fragments of a datagram that says to be longer",
+         _udp(bytes(1000), length=65535),
+         {"flags": NEEDS_CSUM, "gso_type": GSO_UDP, "gso_size": 500, "csum_start": 34,
+          "csum_offset": 6}),
+        ("ufo_of_fragment", "Fragments of a fragment", _udp(bytes(1000), fragment=0x3fff),
+         {"gso_type": GSO_UDP, "gso_size": 500}),
+        ("ufo_without_header", "Fragments of half a UDP header", _udp()[:38],
+         {"gso_type": GSO_UDP, "gso_size": 8}),
+        ("ufo_behind_extension", "Fragments of IPv6 whose UDP header is an extension's as well",
+         _udp(bytes(1000), 6, protocol=60), {"gso_type": GSO_UDP, "gso_size": 500}),
         ("buffers_counted_by_guest", "A count of buffers, which only the device may give", _FRAME,
          {"buffers": 65535})):
     add(f"lie_{_name}", _what, _lie(_frame, **_fields))
