@@ -1,20 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Sourced by the scripts that make VM images; works in the current directory. shellcheck shell=sh
 
-# fetch_packages PACKAGE...: downloads them. A fresh machine has no package lists, and old lists
-# name files that no longer exist.
-fetch_packages() {
-	apt-get -qq -o APT::Sandbox::User=root download "$@" >&2 || {
+export LC_ALL=C # what is read below is not translated
+
+# with_lists COMMAND...: runs a command that needs apt's package lists. If it fails it is run again with
+# new lists: a fresh machine has none, and old ones name packages and files that no longer exist.
+with_lists() {
+	"$@" >/dev/null 2>&1 || {
 		apt-get -qq update >&2
-		apt-get -qq -o APT::Sandbox::User=root download "$@" >&2
+		"$@" >&2
 	}
+}
+
+# download PACKAGE...
+download() {
+	apt-get -qq -o APT::Sandbox::User=root download "$@"
+}
+
+# dependency PACKAGE NAME: prints the first package on which PACKAGE depends and whose name begins with NAME.
+dependency() {
+	apt-cache depends "$1" | sed -n "s/.*Depends: \($2.*\)/\1/p" | head -n 1
+}
+
+download_kernel() {
+	download "$(dependency "linux-image-$1" 'linux-image-[0-9]')"
 }
 
 # fetch_kernel FLAVOUR: unpacks Debian's newest kernel in kernel/; sets $vmlinuz and $version.
 fetch_kernel() {
-	apt-cache show "linux-image-$1" >/dev/null 2>&1 || apt-get -qq update >&2
-	fetch_packages "$(apt-cache depends "linux-image-$1" |
-		sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)/\1/p' | head -n 1)"
+	with_lists download_kernel "$1"
 	mkdir kernel
 	dpkg-deb -x linux-image-*.deb kernel
 	vmlinuz=$(ls kernel/boot/vmlinuz-*)

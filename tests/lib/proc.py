@@ -17,6 +17,8 @@ import threading
 import time
 from contextlib import contextmanager
 
+os.environ["LC_ALL"] = "C"  # what children say is read, and must not be translated
+
 TAIL_CHARS = 2000  # characters of a child's output shown when a wait fails
 
 
