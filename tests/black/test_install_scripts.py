@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the scripts make of apt: in any language and with package lists of yesterday."""
+"""What the scripts make of apt: in any language, with package lists of yesterday, beside another apt."""
 
 import os
+import re
 
 import pytest
 
@@ -46,3 +47,17 @@ esac""")
     said = run(["sh", "-euc", '. "$1"; fetch_kernel cloud; echo "$version"', "sh",
                 SCRIPTS / "vm-parts.sh"], cwd=workdir / "here", env=env)
     assert said.splitlines()[-1] == "6.1.0-2-cloud"
+
+
+@pytest.mark.parametrize("complaint, calls", [
+    ("Could not get lock /var/lib/apt/lists/lock", ["install", "install"]),
+    ("Unable to locate package clang", ["install", "update", "install"])], ids=["locked", "no-lists"])
+def test_first_try_fails(workdir, tools, complaint, calls):
+    """Another apt is waited for; a missing package needs new lists."""
+    env = tools(dpkg_query="exit 1", apt_get=f"""echo "$*" >>calls
+[ ! -e failed ] || exit 0
+touch failed
+echo 'E: {complaint}' >&2
+exit 100""")
+    run([SCRIPTS / "install-deps", "clang"], env=env)
+    assert re.findall(r" (install|update)\b", (workdir / "calls").read_text(encoding="ascii")) == calls
