@@ -26,7 +26,7 @@ all: $(BUILD)/build.ninja
 .PHONY: dpdk
 dpdk: ## Debian's DPDK for 256 ports and static linking, into build/dpdk (minutes, once)
 	@$(DEPS) dpdk
-	@scripts/build-dpdk
+	@scripts/build-dpdk $(DPDK)
 
 .PHONY: demo
 demo: NINJA = ninja --quiet -C

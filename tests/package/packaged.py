@@ -10,6 +10,7 @@ from lib.paths import ROOT
 from lib.qemu import GuestError
 
 DEB = next((ROOT / "build/package").glob("virtio-forwarder_*.deb"), None)
+DPDK = ROOT / "build/dpdk"  # which it is linked with
 DAEMON = "virtio-forwarder"
 SCHEDULER = "vio4wd_core_scheduler"
 CONFFILE = "/etc/default/virtioforwarder"

@@ -13,7 +13,7 @@ import pytest
 from lib.peer import Peer, memif_device, net_socket
 from lib.proc import run, wait_until
 from lib.tree import Tree
-from packaged import (CLIENTS, CONFFILE, DAEMON, DEB, DROP_INS, NO_HUGE, SCHEDULER, Service, download,
+from packaged import (CLIENTS, CONFFILE, DAEMON, DEB, DPDK, DROP_INS, NO_HUGE, SCHEDULER, Service, download,
                       install)
 
 SERVICES = [DAEMON, SCHEDULER]
@@ -109,6 +109,19 @@ def test_dependencies(tree):
     print(depends)
     assert not re.search("dpdk|librte|python|perl", depends)
     assert "python3" not in tree.run("dpkg-query -W -f '${Package} ${db:Status-Status}\\n'")
+
+
+def test_notices(tree):
+    """Of what is linked statically: the licence, and who has written the drivers."""
+    notices = tree.run("cat /usr/share/doc/virtio-forwarder/copyright.dpdk")
+    assert "Redistributions in binary form must reproduce" in notices
+    for holder in ("Intel", "Netronome", "Mellanox", "Broadcom", "Amazon", "University of California"):
+        assert holder in notices
+
+
+def test_dpdk_is_hardened():
+    symbols = run(["nm", DPDK / "lib/librte_vhost.a"])
+    assert "__stack_chk_fail" in symbols and "__snprintf_chk" in symbols
 
 
 def test_not_started_by_itself(tree):
