@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from lib.paths import ROOT
 from lib.peer import Peer, memif_device, net_socket
 from lib.proc import run, wait_until
 from lib.tree import Tree
@@ -109,6 +110,14 @@ def test_dependencies(tree):
     print(depends)
     assert not re.search("dpdk|librte|python|perl", depends)
     assert "python3" not in tree.run("dpkg-query -W -f '${Package} ${db:Status-Status}\\n'")
+
+
+def test_version(tree):
+    """It names DPDK and, built from a git repository, the commit."""
+    version = tree.run("dpkg-query -W -f '${Version}' virtio-forwarder").removeprefix("1:")
+    assert f"virtio-forwarder {version}\n" in tree.run("virtio-forwarder --version")
+    commit = r"\+git\d{14}\.[0-9a-f]{7,}(\.dirty)?" if (ROOT / ".git").exists() else ""
+    assert re.fullmatch(rf"[0-9.]+{commit}\+dpdk[0-9.]+\+deb[0-9u]+", version)
 
 
 def test_notices(tree):
