@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A thin front for meson and pytest; `make help` lists the targets.
 
-MESON_SETUP = meson setup
+MESON_SETUP = /usr/bin/meson setup
 NINJA = ninja -C
 DEPS = scripts/install-deps
 RUN_TESTS = /usr/bin/python3 scripts/run-tests

@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from lib.paths import ROOT, build_dir
+from lib.paths import MESON, ROOT, build_dir
 from lib.proc import run
 
 DIST = ROOT / "dist"
@@ -25,9 +25,9 @@ def spec_files():
     return {path.removesuffix("*") for path in paths}
 
 
-@pytest.mark.skipif(not shutil.which("meson"), reason="needs meson")
+@pytest.mark.skipif(not shutil.which(MESON), reason="needs meson")
 def test_rpm_lists_what_is_installed(workdir):
-    run(["meson", "install", "-C", build_dir(), "--no-rebuild", f"--destdir={workdir}"])
+    run([MESON, "install", "-C", build_dir(), "--no-rebuild", f"--destdir={workdir}"])
     installed = set()
     for path in workdir.rglob("*"):
         if path.is_symlink() or not path.is_dir():

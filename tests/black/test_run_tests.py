@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lib.paths import ROOT, SCRIPTS
+from lib.paths import MESON, ROOT, SCRIPTS
 from lib.proc import Process
 
 TIMEOUT_S = 20
@@ -28,11 +28,28 @@ def tool(workdir):
     return tool
 
 
-def test_ended(workdir, tool):
+@pytest.fixture
+def run_tests(workdir, tool):
+    """Makes a copy of run-tests that takes workdir for the tree and runs a shell script in place of meson;
+    returns its path and the environment to run it in."""
+    def run_tests(meson):
+        env = tool("meson", meson)
+        text = (SCRIPTS / "run-tests").read_text(encoding="utf-8")
+        assert MESON in text
+        path = workdir / "scripts" / "run-tests"
+        path.parent.mkdir()
+        path.write_text(text.replace(MESON, f"{workdir}/meson"), encoding="utf-8")
+        path.chmod(0o755)
+        return path, env
+
+    return run_tests
+
+
+def test_ended(workdir, run_tests):
     """What is done counts, and the suite that was running has failed."""
-    env = tool("meson", "echo begun; exec sleep 60")
+    script, env = run_tests("echo begun; exec sleep 60")
     with Process(["env", *(f"{name}={env[name]}" for name in ("PATH", "VIO4WD_BUILD")),
-                  SCRIPTS / "run-tests", "unit", "check"], "run-tests") as process:
+                  script, "unit", "check"], "run-tests") as process:
         process.expect("begun", TIMEOUT_S)
         process.signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 1
@@ -43,12 +60,10 @@ def test_ended(workdir, tool):
     assert (workdir / "test-summary").read_text(encoding="ascii") == f"{last}\n"
 
 
-def test_sudo(workdir, tool):
+def test_sudo(workdir, tool, run_tests):
     """It becomes root for what needs it, with its settings."""
-    (workdir / "scripts").mkdir()
-    script = shutil.copy(SCRIPTS / "run-tests", workdir / "scripts")
-    env = tool("sudo", 'echo "called: $*"')
-    env = tool("meson", "echo as it is; exit 1")
+    tool("sudo", 'echo "called: $*"')
+    script, env = run_tests("echo as it is; exit 1")
     os.chown(workdir, 65534, 65534)
 
     def run(*suites):
@@ -62,12 +77,10 @@ def test_sudo(workdir, tool):
     assert "as it is" in run("unit")
 
 
-def test_builds_belong_to_the_caller_of_sudo(workdir, tool):
-    (workdir / "scripts").mkdir()
-    script = shutil.copy(SCRIPTS / "run-tests", workdir / "scripts")
+def test_builds_belong_to_the_caller_of_sudo(workdir, run_tests):
+    script, env = run_tests(f"echo >{workdir}/build-fuzz/log; exit 1")
     (workdir / "build-fuzz").mkdir()
     (workdir / "build-fuzz" / "link").symlink_to(script)
-    env = tool("meson", f"echo >{workdir}/build-fuzz/log; exit 1")
     subprocess.run([script, "unit"], env={**env, "SUDO_UID": "65534", "SUDO_GID": "65533"},
                    timeout=TIMEOUT_S, check=False)
     for path in (workdir / "build-fuzz", *(workdir / "build-fuzz").iterdir()):
@@ -75,15 +88,15 @@ def test_builds_belong_to_the_caller_of_sudo(workdir, tool):
     assert os.stat(script).st_uid == os.getuid()
 
 
-def test_skipped(workdir, tool):
+def test_skipped(workdir, run_tests):
     """Also a test of a program whose other tests have passed."""
     (workdir / "meson-logs").mkdir()
     said = ("[ RUN      ] a\nno luck\n[  SKIPPED ] a\n[ RUN      ] b\n[       OK ] b\n"
             "[  SKIPPED ] 1 test(s), listed below:\n[  SKIPPED ] a\n")
     (workdir / "report").write_text(json.dumps(
         {"name": "x", "result": "OK", "duration": 1, "stdout": said}) + "\n", encoding="ascii")
-    env = tool("meson", f"cp {workdir}/report {workdir}/meson-logs/unit.json")
-    output = subprocess.run([SCRIPTS / "run-tests", "unit"], env=env, stdout=subprocess.PIPE, text=True,
+    script, env = run_tests(f"cp {workdir}/report {workdir}/meson-logs/unit.json")
+    output = subprocess.run([script, "unit"], env=env, stdout=subprocess.PIPE, text=True,
                             timeout=TIMEOUT_S, check=True).stdout
     assert f"SKIPPED {workdir.name} x.a: no luck\n" in output
     assert output.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"

@@ -19,7 +19,7 @@ import pytest
 
 from lib.net import Veth
 from lib.ovsdb import SCHEMA
-from lib.paths import ROOT, build_dir
+from lib.paths import MESON, ROOT, build_dir
 from lib.proc import run
 
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -118,7 +118,7 @@ def test_sample_configuration_is_complete():
 def installed(workdir):
     """Our programs as a package installs them, for /usr."""
     target = workdir / "target"
-    run(["meson", "install", "-C", build_dir(), "--no-rebuild", "--destdir", target], timeout=120)
+    run([MESON, "install", "-C", build_dir(), "--no-rebuild", "--destdir", target], timeout=120)
     prefix = next(target.glob("**/bin/vio4wd")).parents[1]
     shutil.move(prefix, workdir / "usr")
     return workdir

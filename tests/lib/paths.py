@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
+MESON = "/usr/bin/meson"  # the makefile's
 
 
 def build_dir():
