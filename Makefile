@@ -10,7 +10,7 @@ RUN_TESTS = /usr/bin/python3 scripts/run-tests
 # that build is tested.
 ifdef DPDK
 BUILD = build-static
-MESON_OPTIONS = -Dpkg_config_path=$(abspath $(DPDK))/lib/pkgconfig
+MESON_OPTIONS = -Dpkg_config_path='$(abspath $(DPDK))/lib/pkgconfig'
 export VIO4WD_BUILD = $(abspath $(BUILD))
 else
 BUILD = build

@@ -2,11 +2,11 @@
 # shellcheck shell=sh
 # Sourced: apt with sources and package lists of its own, so that the machine's stay as they are.
 
-# debian_mirror: prints the mirror from which this machine gets Debian.
+# debian_mirror ARCHIVE: prints the mirror from which this machine gets debian or debian-security.
 debian_mirror() {
 	apt_mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' \
-		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m 1 '/debian/\{0,1\}$' || true)
-	apt_mirror=${apt_mirror:-http://deb.debian.org/debian}
+		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m 1 "/$1/\{0,1\}\$" || true)
+	apt_mirror=${apt_mirror:-http://deb.debian.org/$1}
 	echo "${apt_mirror%/}"
 }
 
@@ -16,11 +16,10 @@ private_apt() {
 	apt_type=$2
 	shift 2
 	mkdir -p "$apt_dir/lists/partial"
-	apt_mirror=$(debian_mirror)
 	for apt_suite; do
 		case $apt_suite in
-		*-security) apt_uri=$apt_mirror-security ;;
-		*) apt_uri=$apt_mirror ;;
+		*-security) apt_uri=$(debian_mirror debian-security) ;;
+		*) apt_uri=$(debian_mirror debian) ;;
 		esac
 		echo "$apt_type [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $apt_uri $apt_suite main"
 	done >"$apt_dir/private.list"
