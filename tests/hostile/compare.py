@@ -3,7 +3,7 @@
 """compare.py [--only PATTERN] [--write] [PROGRAM...]: runs the catalogue of attacks (or a part of it)
 against the daemon and against dpdk-testpmd's vhost port, or one of them (daemon, testpmd), and
 says who survives what. Verdicts are kept in the build directory; --write makes of the latest ones
-the table in docs/security.md, which has the attacks that some program does not survive."""
+the table in docs/security.md, which has the attacks that are not survived, and by whom."""
 
 import argparse
 import json
@@ -64,10 +64,12 @@ def describe(attacks, columns):
         neighbour = (f"had to be started anew {restarts} times" if restarts else
                      f"the neighbour lost {sum(column['lost'].values())} packets in all of them")
         lines.append(f"- {name}: survives {survived} of {len(attacks)}; {neighbour}")
-    lines += ["", "| attack | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
+    victims = {name: column for name, column in columns.items()
+               if any(column["verdicts"][attack.name] != "survives" for attack in attacks)}
+    lines += ["", "| attack | " + " | ".join(victims) + " |", "|---" * (1 + len(victims)) + "|"]
     for attack in attacks:
-        verdicts = [column["verdicts"][attack.name] for column in columns.values()]
-        if set(verdicts) != {"survives"}:
+        verdicts = [column["verdicts"][attack.name] for column in victims.values()]
+        if any(verdict != "survives" for verdict in verdicts):
             cells = [verdict.replace("survives", "✓") for verdict in verdicts]
             lines.append(f"| {attack.what} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
