@@ -65,16 +65,17 @@ static void tell_systemd(struct watchdog *watchdog)
 static int on_timer(sd_event_source *timer, uint64_t due_us, void *userdata)
 {
 	struct watchdog *watchdog = userdata;
-	bool well = epoch_passed(watchdog->epoch, watchdog->token);
 
-	if (well) {
+	if (epoch_passed(watchdog->epoch, watchdog->token)) {
+		if (watchdog->alarmed)
+			log_notice("all workers go on");
+		watchdog->alarmed = false;
 		watchdog->token = epoch_token(watchdog->epoch);
 		tell_systemd(watchdog);
 	} else if (!watchdog->alarmed) {
-		log_error("a worker does not finish its iteration: systemd's watchdog is no more "
-			  "told that all is well");
+		watchdog->alarmed = epoch_log_late(watchdog->epoch, watchdog->token,
+			watchdog->interval_us * 1000, "tell systemd's watchdog that all is well");
 	}
-	watchdog->alarmed = !well;
 	return sd_event_source_set_time_relative(timer, watchdog->interval_us);
 }
 

@@ -19,7 +19,7 @@ PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
-MISSED = "a worker does not finish its iteration"
+MISSED = "the worker on CPU {} has not finished an iteration for [0-9.]+ s; still waiting to tell systemd's watchdog"
 
 
 class Notified:
@@ -75,15 +75,18 @@ def test_fed_only_by_progress(workdir, notified, who):
     with Forwarder(workdir, options=["--idle-latency=0"]) as forwarder:
         wait_until(lambda: "READY=1" in notified.messages(), 20, "the daemon says that it is ready")
         notified.wait_fed()
-        with Halted(forwarder.pid if who == "event loop" else worker_thread(forwarder.pid)):
+        worker = worker_thread(forwarder.pid)
+        cpu, = os.sched_getaffinity(worker)
+        with Halted(forwarder.pid if who == "event loop" else worker):
             if who == "event loop":
                 time.sleep(WATCHDOG_S)  # what was under way when it was halted ends
             else:
-                wait_until(lambda: MISSED in forwarder.output.text, 20, "the worker to be missed")
+                forwarder.output.expect(MISSED.format(cpu), 20)
             notified.messages()
             time.sleep(3 * WATCHDOG_S)
             assert "WATCHDOG=1" not in notified.messages()
         notified.wait_fed()
+        assert ("all workers go on" in forwarder.output.text) == (who == "worker")
     assert "STOPPING=1" in notified.messages()
 
 

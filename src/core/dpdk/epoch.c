@@ -6,11 +6,12 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define SPINS_BEFORE_SLEEP 2000
 #define SLEEP_NS 50000
-#define ALARM_S 1
+#define ALARM_NS UINT64_C(1000000000)
 
 struct epoch {
 	unsigned n_readers;
@@ -106,36 +107,46 @@ bool epoch_passed(struct epoch *epoch, uint64_t token)
 	return have_passed(epoch, all_readers(epoch), token);
 }
 
-/* Logs which readers have not passed yet; nothing if all have by now. */
-static void log_wait(
-	const struct epoch *epoch, struct range readers, uint64_t token, const char *why)
+static bool log_late(const struct epoch *epoch, struct range readers, uint64_t token,
+	uint64_t waited_ns, const char *why)
 {
+	bool any = false;
+
 	for (unsigned i = readers.first; i < readers.end; i++) {
-		if (!has_passed(epoch, i, token))
-			log_error("the worker on CPU %u has not finished an iteration for %d s; "
-				  "still waiting to %s",
-				epoch->cpus[i], ALARM_S, why);
+		if (has_passed(epoch, i, token))
+			continue;
+		log_error("the worker on CPU %u has not finished an iteration for %.1f s; still "
+			  "waiting to %s",
+			epoch->cpus[i], (double)waited_ns / 1e9, why);
+		any = true;
 	}
+	return any;
+}
+
+bool epoch_log_late(const struct epoch *epoch, uint64_t token, uint64_t waited_ns, const char *why)
+{
+	return log_late(epoch, all_readers(epoch), token, waited_ns, why);
 }
 
 static void synchronize(struct epoch *epoch, struct range readers, const char *why)
 {
 	uint64_t token = epoch_token(epoch);
 	struct timespec pause = {.tv_nsec = SLEEP_NS};
-	time_t alarm_s = 0;
+	uint64_t begin_ns = 0, alarm_ns = 0;
 
 	for (unsigned spins = 0; !have_passed(epoch, readers, token); spins++) {
 		if (spins < SPINS_BEFORE_SLEEP) {
 			rte_pause();
 			continue;
 		}
-		struct timespec now;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (alarm_s == 0)
-			alarm_s = now.tv_sec + ALARM_S + 1;
-		if (now.tv_sec >= alarm_s) {
-			log_wait(epoch, readers, token, why);
-			alarm_s = now.tv_sec + 10 * ALARM_S;
+		const uint64_t now_ns = clock_monotonic_ns();
+		if (begin_ns == 0) {
+			begin_ns = now_ns;
+			alarm_ns = now_ns + ALARM_NS;
+		}
+		if (now_ns >= alarm_ns) {
+			log_late(epoch, readers, token, now_ns - begin_ns, why);
+			alarm_ns = now_ns + 10 * ALARM_NS;
 		}
 		nanosleep(&pause, NULL);
 	}

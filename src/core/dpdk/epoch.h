@@ -11,7 +11,7 @@
  * freed.
  *
  * A grace period takes as long as the longest iteration: microseconds. It never gives up. After a
- * second or two it logs which workers it waits for, and goes on waiting.
+ * second it logs which workers it waits for, and goes on waiting.
  */
 
 #include <stdbool.h>
@@ -46,8 +46,15 @@ uint64_t epoch_token(struct epoch *epoch);
 bool epoch_passed(struct epoch *epoch, uint64_t token);
 
 /*
- * Blocks for one grace period. `why` completes the log's "still waiting to ...". Any thread that is
- * not an online reader; several at once are fine.
+ * Logs for which readers epoch_passed() is still false, `waited_ns` after the token was taken.
+ * `why` completes the log's "still waiting to ...". False if there is none. Any thread but a
+ * worker.
+ */
+bool epoch_log_late(const struct epoch *epoch, uint64_t token, uint64_t waited_ns, const char *why);
+
+/*
+ * Blocks for one grace period. `why`: see above. Any thread that is not an online reader; several
+ * at once are fine.
  */
 void epoch_synchronize(struct epoch *epoch, const char *why);
 
