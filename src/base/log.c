@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 
 #define LINE_SIZE 2048
 #define FIELDS_MAX 8
+#define READER_MS 500
 
 static const char *const severity_names[] = {
 	"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
@@ -28,6 +30,7 @@ static struct {
 	const char *name;
 	atomic_bool syslog;
 	atomic_bool left_stderr; /* for syslog */
+	atomic_uint n_unread;    /* lines that were lost because nobody reads stderr */
 } sink = {.max_severity = LOG_INFO, .name = "?"};
 
 /* True if systemd has connected stderr to its journal (systemd.exec(5), $JOURNAL_STREAM). */
@@ -72,21 +75,54 @@ static void flatten(char *text)
 			*text = ' ';
 }
 
-/* One write() per line, so that lines of several threads do not mix. */
-static void write_stderr(int severity, const char *text)
+/* A line as it is on stderr. Returns its length. */
+static size_t format_line(char *ret_line, size_t size, int severity, const char *text)
 {
-	char line[LINE_SIZE + 64], when[32];
+	char when[32];
 	struct timespec now;
 	struct tm tm;
-	int length;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-	length = snprintf(line, sizeof(line), "%s.%03ld %s %s\n", when, now.tv_nsec / 1000000,
+	int length = snprintf(ret_line, size, "%s.%03ld %s %s\n", when, now.tv_nsec / 1000000,
 		severity_names[severity & 7], text);
+	return MIN((size_t)length, size - 1);
+}
+
+/*
+ * Who reads the pipe or the terminal may be away for hours, and no thread must wait for that. Only
+ * the first line that finds no room waits a little.
+ */
+static bool has_room(void)
+{
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (poll(&fd, 1, atomic_load(&sink.n_unread) == 0 ? READER_MS : 0) != 0)
+		return true;
+	atomic_fetch_add(&sink.n_unread, 1);
+	return false;
+}
+
+/*
+ * One write() per line, so that lines of several threads do not mix; it is shorter than PIPE_BUF,
+ * so that it does not wait if there is room.
+ */
+static void write_stderr(int severity, const char *text)
+{
+	char line[LINE_SIZE + 256], loss[64];
+	size_t length = 0;
+
+	if (!has_room())
+		return;
+	unsigned n_unread = atomic_exchange(&sink.n_unread, 0);
+	if (n_unread > 0) {
+		snprintf(loss, sizeof(loss), "%u lines were lost: nobody read stderr", n_unread);
+		length = format_line(line, sizeof(line), LOG_WARNING, loss);
+	}
+	length += format_line(line + length, sizeof(line) - length, severity, text);
 	/* If stderr is gone, there is nobody left to tell. */
-	if (write(STDERR_FILENO, line, MIN((size_t)length, sizeof(line) - 1)) < 0)
+	if (write(STDERR_FILENO, line, length) < 0)
 		return;
 }
 

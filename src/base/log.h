@@ -27,7 +27,11 @@ void log_to_syslog(void);
 /* From now on, lines that go to syslog do not go to stderr any more. Any thread. */
 void log_leave_stderr(void);
 
-/* Writes one line. Any thread except a worker; may block on the destination. */
+/*
+ * Writes one line. Any thread except a worker; may block on the journal or syslog. If nobody reads
+ * stderr, a line is lost after half a second, those behind it at once; the next one that is read
+ * comes with a line that says how many were.
+ */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 
 /* What a line is about, for machines. What does not apply is NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,6 +103,39 @@ static void test_hidden_messages_do_not_count(void **state)
 	assert_string_equal(logged(), "");
 }
 
+/* Reads what a pipe has. */
+static void read_pipe(int fd)
+{
+	ssize_t length = read(fd, bed.text, sizeof(bed.text) - 1);
+
+	bed.text[length > 0 ? length : 0] = '\0';
+}
+
+static void test_nobody_reads(void **state)
+{
+	char filling[4096] = "";
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[1], F_SETPIPE_SZ, sizeof(filling));
+	assert_int_equal(write(ends[1], filling, sizeof(filling)), sizeof(filling));
+	dup2(ends[1], STDERR_FILENO);
+	for (int i = 0; i < 3; i++)
+		log_warning("unread");
+	for (size_t n = 0; n < sizeof(filling);
+		n += (size_t)read(ends[0], filling, sizeof(filling)))
+		;
+	log_notice("read");
+	read_pipe(ends[0]);
+	assert_non_null(strstr(bed.text, " warning 3 lines were lost: nobody read stderr\n"));
+	assert_non_null(strstr(bed.text, " notice read\n"));
+	log_notice("read");
+	read_pipe(ends[0]);
+	assert_null(strstr(bed.text, "lost"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +147,7 @@ int main(void)
 			test_asking_again_counts_for_nothing, make_bed, remove_bed),
 		cmocka_unit_test_setup_teardown(
 			test_hidden_messages_do_not_count, make_bed, remove_bed),
+		cmocka_unit_test_setup_teardown(test_nobody_reads, make_bed, remove_bed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
