@@ -10,7 +10,14 @@
 #include "base/err.h"
 
 /*
- * From now on, until the process ends, DPDK logs through log_at(). max_severity: 0..7. Once, before
+ * For mkdtemp(): in such a directory the vhost library has a relay's socket, whose name is the
+ * relay's id. The library's lines name the socket, so they are logged as lines about that relay.
+ */
+#define DPDK_LOG_VHOST_DIR "/tmp/virtio-forwarder.XXXXXX"
+
+/*
+ * From now on, until the process ends, DPDK logs through log_event_at(): about each relay 20 lines
+ * at once, then one a second; about everything else 50 at once. max_severity: 0..7. Once, before
  * rte_eal_init(). Control thread.
  */
 int dpdk_log_open(int max_severity, struct err *err);

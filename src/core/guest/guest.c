@@ -91,7 +91,7 @@ static int start(const struct guest *guest, struct err *err)
  */
 static int start_unseen(struct guest *guest, struct err *err)
 {
-	char dir[] = "/tmp/virtio-forwarder.XXXXXX";
+	char dir[] = DPDK_LOG_VHOST_DIR;
 
 	if (mkdtemp(dir) == NULL)
 		return err_set(err, errno, "%s: %s", dir, strerror(errno));
