@@ -78,9 +78,10 @@ const struct config_option config_options[OPT_N] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_BIND_VFIO_PCI",
 		.parse = value_bind_list, AT(bind_vfio_pci),
-		.help = "devices to bind to vfio-pci at start: ens3,0000:01:02.3,01:02.4,ens4:16",
+		.help = "devices to bind to vfio-pci: ens3,0000:01:02.3,01:02.4,ens4:16",
 		.detail = "A PF's network interface stands for all its VFs, with :n for the first n; a "
-			"VF's interface or representor stands for that VF.",
+			"VF's interface or representor stands for that VF. They are bound at start, and "
+			"those that appear later when a relay gets them.",
 	},
 	[OPT_VFIO_VF_TOKEN] = {
 		DAEMON,

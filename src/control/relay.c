@@ -9,6 +9,7 @@
 #include "core/dpdk/epoch.h"
 #include "core/guest/guest_dma.h"
 #include "core/vf/port.h"
+#include "host/bind.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 #include "host/usable.h"
@@ -130,6 +131,28 @@ static void return_lanes(struct relay *relay, const struct holders *holders)
 			if (holders->workers[d][i] >= 0)
 				workers_grant(relay->env->workers, holders->workers[d][i], d,
 					relay_lane(relay, d, i));
+}
+
+static bool is_left_to_the_kernel(const struct device_id *id)
+{
+	if (!id->is_pci)
+		return false;
+	const enum host_driver_kind kind = host_pci_driver_kind(SYSFS_ROOT, &id->pci);
+	return kind == HOST_DRIVER_NONE || kind == HOST_DRIVER_KEEPS;
+}
+
+/* Binds the members that the operator listed: they may have appeared after the daemon's start. */
+static int bind_members(const struct relay *relay, const struct op_device *device, struct err *err)
+{
+	const char *list = relay->env->config->bind_vfio_pci;
+	int r = 0;
+
+	for (unsigned i = 0; list != NULL && r >= 0 && i < device->n_members; i++)
+		if (is_left_to_the_kernel(&device->members[i]) &&
+			host_bind_lists(SYSFS_ROOT, list, &device->members[i].pci))
+			r = host_bind_device(
+				SYSFS_ROOT, &device->members[i].pci, HOST_BIND_DRIVER, err);
+	return r < 0 ? err_prefix(err, r, "relay %u", relay->id) : 0;
 }
 
 /*
@@ -268,9 +291,12 @@ int relay_attach(struct relay *relay, const struct op_device *device, struct err
 	struct relay_member members[BOND_MEMBERS_MAX];
 	struct vf *vf;
 
+	int r = bind_members(relay, device, err);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < device->n_members; i++)
 		members[i] = member_now(&device->members[i]);
-	int r = open_device(relay, &vf, device, err);
+	r = open_device(relay, &vf, device, err);
 	if (r == 0)
 		r = take_over_device(relay, vf, err);
 	if (r < 0)

@@ -94,7 +94,11 @@ void relay_init(struct relay *relay, unsigned id, const struct relay_env *env);
 /* Closes the socket and detaches the device. */
 void relay_fini(struct relay *relay);
 
-/* Attaches a device; the relay must have none. Blocks while the hardware starts. */
+/*
+ * Attaches a device; the relay must have none. A PCI function that a kernel driver keeps for the
+ * host, or none drives, is bound first if the configuration lists it (host_bind_device()). Blocks
+ * while the hardware starts.
+ */
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
 
 /*

@@ -8,7 +8,8 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from lib.nichost import SYSFS_PCI, mac
+from lib.nichost import RUN, SYSFS_PCI, mac
+from lib.ovsdb import SCHEMA
 from lib.packet_socket import PacketSocket
 from lib.paths import SCRIPTS, program
 from lib.pinger import Pinger
@@ -108,6 +109,62 @@ def test_vfs_go_and_come_back(nic_host, start_daemon, start_vm):
     nic_host.make_vfs(pf, 1)
     daemon.wait_state("DPDK_READY")
     vm.wait_answer()
+    vm.assert_answers()
+    daemon.stop()
+
+
+def test_vf_appears_after_the_start(nic_host, start_daemon, start_vm):
+    """It is bound when a relay gets it, if the configuration names it and nobody uses it."""
+    nic_host.run("modprobe igbvf")
+    pf = nic_host.PFS[0]
+    daemon = start_daemon(options=["--dynamic-sockets"],
+                          config=f"VIRTIOFWD_BIND_VFIO_PCI={nic_host.netdev(pf)}:1\n")
+    assert "has 0 VFs; make them first" in daemon.output()
+    named, other = nic_host.make_vfs(pf, 2)
+    interface = nic_host.netdev(named)
+
+    def add(vf):
+        daemon.port_control("add_sock", f"--pci-addr={vf}", f"--vhost-path={daemon.socket()}")
+
+    for vf, setting, words in ((named, f"ip addr add 192.0.2.1/24 dev {interface}", "has an IP address"),
+                               (other, f"ip addr flush dev {interface}", "is bound to the kernel's driver")):
+        nic_host.run(setting)
+        with pytest.raises(AssertionError, match=words):
+            add(vf)
+        assert nic_host.driver(vf) == "igbvf"
+    add(named)
+    assert [nic_host.driver(vf) for vf in (named, other)] == ["vfio-pci", "igbvf"]
+    vm = start_vm(daemon, mac(named))
+    vm.assert_answers()
+    daemon.stop()
+    nic_host.run("rmmod igbvf")
+
+
+@pytest.fixture
+def database(nic_host):
+    """A database of Open vSwitch with a bridge br0: the path of its socket."""
+    folder = nic_host.run(f"mktemp -d {RUN}/database.XXXXXX").strip()
+    socket = f"{folder}/socket"
+    nic_host.run(f"cd {folder} && ovsdb-tool create file {SCHEMA} && ovsdb-server file --remote=punix:{socket} "
+                 f"--unixctl={folder}/ctl --pidfile={folder}/pid --detach && "
+                 f"ovs-vsctl --db=unix:{socket} --no-wait add-br br0")
+    yield socket
+    nic_host.run(f"kill $(cat {folder}/pid)")
+
+
+def test_vf_of_a_database_row_appears(nic_host, start_daemon, start_vm, database):
+    """It is bound, too, once it has been set up."""
+    pf = nic_host.PFS[0]
+    vf = f"{pf[:8]}10.0"
+    daemon = start_daemon(options=["--zmq-port-control-ep=false", f"--ovsdb-sock={database}"],
+                          config=f"VIRTIOFWD_BIND_VFIO_PCI={nic_host.netdev(pf)}\n")
+    nic_host.run(f"ovs-vsctl --db=unix:{database} --no-wait add-port br0 vf0 -- set Interface vf0 "
+                 "external_ids:virtio_forwarder=true external_ids:virtio_forwarder_id=0 "
+                 f"external_ids:virtio_forwarder_device='\"{vf}\"'")
+    daemon.wait_output(f"device {vf} is no PCI device of this host", 60)
+    assert nic_host.make_vfs(pf, 1) == [vf]
+    daemon.wait_state("DPDK_READY")
+    vm = start_vm(daemon, mac(vf))
     vm.assert_answers()
     daemon.stop()
 

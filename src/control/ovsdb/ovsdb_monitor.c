@@ -18,8 +18,9 @@
 #define PROBE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 8000
-#define STABLE_MS 10000     /* a connection that lasted so long resets the delay */
-#define SETTLE_MS 100       /* after a kernel event, since more of them follow */
+#define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
+/* After a kernel event: a VF that has come is still being set up, by its PF and whoever made it. */
+#define SETTLE_MS 1000
 #define PROBLEMS_LOGGED 100 /* in one go; see log_limit_pass() */
 
 struct ovsdb_monitor {
