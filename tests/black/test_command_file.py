@@ -7,7 +7,7 @@ import os
 import pytest
 from lib.forwarder import Forwarder
 from lib.paths import ROOT, build_dir
-from lib.proc import wait_until
+from lib.proc import run, wait_until
 
 WAIT_S = 20
 PF, VF, NUMBER = "0000:fe:00.0", "0000:fe:08.3", 3
@@ -112,3 +112,12 @@ def test_file_from_before(workdir, stack):
     stack.enter_context(forwarder)
     forwarder.says("add_port vf3:")
     assert not forwarder.command_file.exists()
+
+
+def test_no_inotify_instance_is_left(workdir):
+    """Other programs of the user have them all. More descriptors would not help."""
+    forwarder = CommandFileForwarder(workdir)
+    refusal = run(["unshare", "--user", "--map-root-user", "sh", "-c",
+                   'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"', "sh", *forwarder.argv],
+                  check=False).splitlines()[-1]
+    assert "fs.inotify.max_user_instances" in refusal, refusal

@@ -250,6 +250,19 @@ static int open_directory(struct command_file *file, struct err *err)
 	return 0;
 }
 
+/* The limit of the user, for all programs together, that the error can mean. */
+static const char *inotify_limit(int error)
+{
+	switch (error) {
+	case EMFILE:
+		return ", or too many inotify instances (sysctl fs.inotify.max_user_instances)";
+	case ENOSPC:
+		return " (sysctl fs.inotify.max_user_watches)";
+	default:
+		return "";
+	}
+}
+
 int command_file_new(struct command_file **ret_file, sd_event *event,
 	const struct command_file_options *options, op_apply *apply, void *userdata,
 	struct err *err)
@@ -273,8 +286,8 @@ int command_file_new(struct command_file **ret_file, sd_event *event,
 	if (r >= 0)
 		r = sd_event_add_defer(event, &file->turn, on_turn, file);
 	if (r < 0) {
-		err_set(err, -r, "command file %s: cannot be watched: %s", file->path,
-			strerror(-r));
+		err_set(err, -r, "command file %s: cannot be watched: %s%s", file->path,
+			strerror(-r), inotify_limit(-r));
 		goto failed;
 	}
 	*ret_file = file;
