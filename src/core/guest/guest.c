@@ -94,7 +94,8 @@ static int start_unseen(struct guest *guest, struct err *err)
 	char dir[] = DPDK_LOG_VHOST_DIR;
 
 	if (mkdtemp(dir) == NULL)
-		return err_set(err, errno, "%s: %s", dir, strerror(errno));
+		return err_set(err, errno, "vhost-user socket %s needs a directory in /tmp: %s",
+			guest->path, strerror(errno));
 	snprintf(guest->library_path, sizeof(guest->library_path), "%s/%u", dir,
 		guest->options.relay_id);
 	guest_table_set(guest->options.relay_id, guest);
