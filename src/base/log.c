@@ -91,8 +91,9 @@ static size_t format_line(char *ret_line, size_t size, int severity, const char 
 }
 
 /*
- * Who reads the pipe or the terminal may be away for hours, and no thread must wait for that. Only
- * the first line that finds no room waits a little.
+ * Who reads the pipe may be away for hours, and no thread must wait for that. Only the first line
+ * that finds no room waits a little. A terminal may have room for less than a line, and writing
+ * waits then: the shell shares its file description, which must not be made O_NONBLOCK.
  */
 static bool has_room(void)
 {
@@ -106,7 +107,7 @@ static bool has_room(void)
 
 /*
  * One write() per line, so that lines of several threads do not mix; it is shorter than PIPE_BUF,
- * so that it does not wait if there is room.
+ * so that it does not wait for a pipe that has room.
  */
 static void write_stderr(int severity, const char *text)
 {

@@ -28,9 +28,9 @@ void log_to_syslog(void);
 void log_leave_stderr(void);
 
 /*
- * Writes one line. Any thread except a worker; may block on the journal or syslog. If nobody reads
- * stderr, a line is lost after half a second, those behind it at once; the next one that is read
- * comes with a line that says how many were.
+ * Writes one line. Any thread except a worker; may block on the journal, syslog or a terminal. If
+ * nobody reads stderr's pipe, a line is lost after half a second, those behind it at once; the next
+ * one that is read comes with a line that says how many were.
  */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 
