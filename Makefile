@@ -12,6 +12,7 @@ ifdef DPDK
 BUILD = build-static
 MESON_OPTIONS = -Dpkg_config_path='$(abspath $(DPDK))/lib/pkgconfig'
 export VIO4WD_BUILD = $(abspath $(BUILD))
+export VIO4WD_DPDK = $(abspath $(DPDK))
 else
 BUILD = build
 endif
@@ -26,7 +27,7 @@ all: $(BUILD)/build.ninja
 .PHONY: dpdk
 dpdk: ## Debian's DPDK for 256 ports and static linking, into build/dpdk (minutes, once)
 	@$(DEPS) dpdk
-	@scripts/build-dpdk $(DPDK)
+	@scripts/build-dpdk '$(DPDK)'
 
 .PHONY: demo
 demo: NINJA = ninja --quiet -C

@@ -31,10 +31,7 @@ def test_rpm_lists_what_is_installed(workdir):
     installed = set()
     for path in workdir.rglob("*"):
         if path.is_symlink() or not path.is_dir():
-            name = "/" + str(path.relative_to(workdir)).replace("usr/local/", "usr/")
-            name = name.replace("/usr/etc/", "/etc/")
-            name = re.sub(r"^/lib/", "/usr/lib/", name)
-            installed.add(name)
+            installed.add(re.sub(r"^/lib/", "/usr/lib/", f"/{path.relative_to(workdir)}"))
     assert installed == spec_files()
 
 

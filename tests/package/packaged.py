@@ -4,13 +4,14 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 from lib.forwarder import parse_stats
 from lib.paths import ROOT
 from lib.qemu import GuestError
 
 DEB = next((ROOT / "build/package").glob("virtio-forwarder_*.deb"), None)
-DPDK = ROOT / "build/dpdk"  # which it is linked with
+DPDK = Path(os.environ.get("VIO4WD_DPDK", ROOT / "build/dpdk"))  # which it is linked with
 DAEMON = "virtio-forwarder"
 SCHEDULER = "vio4wd_core_scheduler"
 CONFFILE = "/etc/default/virtioforwarder"

@@ -117,7 +117,7 @@ def test_version(tree):
     version = tree.run("dpkg-query -W -f '${Version}' virtio-forwarder").removeprefix("1:")
     assert f"virtio-forwarder {version}\n" in tree.run("virtio-forwarder --version")
     commit = r"\+git\d{14}\.[0-9a-f]{7,}(\.dirty)?" if (ROOT / ".git").exists() else ""
-    assert re.fullmatch(rf"[0-9.]+{commit}\+dpdk[0-9.]+\+deb[0-9u]+", version)
+    assert re.fullmatch(rf"[0-9.]+{commit}\+dpdk[0-9.]+[+~]deb[0-9u]+", version)
 
 
 def test_notices(tree):
