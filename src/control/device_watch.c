@@ -46,10 +46,8 @@ struct device_watch {
 	sd_event_source *uevents; /* NULL if the kernel's socket could not be opened */
 	sd_event_source *links;   /* likewise */
 	sd_event_source *look;    /* one-shot: checks the relays and resumes what it can */
-	uint64_t asked_us;        /* when the pass that is due was first asked for */
-	unsigned next;      /* the member to be checked next: of relay next / BOND_MEMBERS_MAX */
-	unsigned n_to_look; /* how many members, from that one on, are still to be checked */
-	bool again;         /* another pass is due after this one */
+	uint64_t asked_us;        /* when the pass that is due was first asked for; 0: none is */
+	unsigned next; /* the member to be checked next, see on_look(); 0: no pass is under way */
 };
 
 /* Declares both, and goes through the members of all relays. */
@@ -101,13 +99,10 @@ static void tell(struct relay *relay, unsigned m, const struct err *err, const c
 	member->told = *err;
 }
 
-/*
- * True for the checks 1, 2, 4, 8, ... up to `apart`, and for every multiple of `apart` after that.
- * 0 counts as a turn too.
- */
-static bool is_turn(unsigned look, unsigned apart)
+/* True for the checks 0, 1, 2, 4, 8, ... and for every multiple of TRIES_APART. */
+static bool is_turn(unsigned look)
 {
-	return (look & (look - 1)) == 0 || look % apart == 0;
+	return (look & (look - 1)) == 0 || look % TRIES_APART == 0;
 }
 
 /*
@@ -118,7 +113,7 @@ static bool is_to_be_tried(const struct device_id *id, struct relay_member *memb
 {
 	if (host_device_has_changed(SYSFS_ROOT, id, &member->tried))
 		member->tries = 0;
-	return is_turn(member->tries++, TRIES_APART);
+	return is_turn(member->tries++);
 }
 
 /* Returns true if another check soon makes sense. */
@@ -154,16 +149,11 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
  */
 void device_watch_look(struct device_watch *watch)
 {
-	if (watch->n_to_look % MEMBERS_MAX > 0) {
-		watch->again = true;
-		return;
-	}
 	const uint64_t now_us = clock_monotonic_ns() / 1000;
-	if (watch->n_to_look == 0)
+
+	if (watch->asked_us == 0)
 		watch->asked_us = now_us;
-	watch->n_to_look = MEMBERS_MAX;
-	watch->again = false;
-	if (now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
+	if (watch->next == 0 && now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
 		turn_set_timer(watch->look, SETTLE_US);
 }
 
@@ -202,7 +192,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 		member->looks = 0;
 		return;
 	}
-	if (!is_turn(look, DOUBTED_LOOKS))
+	if (!is_turn(look))
 		return;
 	relay_lose(relay, m, "it has received nothing since the link of its PF came up");
 }
@@ -225,17 +215,20 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct device_watch *watch = userdata;
 
-	while (watch->n_to_look > 0 && !turn_is_over(began_ns)) {
-		struct relay *relay = &watch->relays[watch->next / BOND_MEMBERS_MAX];
-		unsigned m = watch->next % BOND_MEMBERS_MAX;
-		watch->next = (watch->next + 1) % MEMBERS_MAX;
-		watch->n_to_look--;
-		watch->again = look_at(watch, relay, m) || watch->again;
-	}
-	if (watch->n_to_look > 0)
+	if (watch->next == 0)
+		watch->asked_us = 0;
+	do {
+		const unsigned i = watch->next;
+		watch->next = (i + 1) % MEMBERS_MAX;
+		if (look_at(watch, &watch->relays[i / BOND_MEMBERS_MAX], i % BOND_MEMBERS_MAX))
+			device_watch_look(watch);
+	} while (watch->next > 0 && !turn_is_over(began_ns));
+	if (watch->next > 0) {
 		turn_set_timer(watch->look, 0);
-	else if (watch->again)
+	} else if (watch->asked_us != 0) {
+		watch->asked_us = 0; /* it is asked for now, not in the pass */
 		device_watch_look(watch);
+	}
 	return 0;
 }
 
