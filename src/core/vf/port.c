@@ -341,13 +341,3 @@ bool port_is_up(uint16_t port, bool bond)
 			return true;
 	return false;
 }
-
-bool port_bond_needs_polling(const struct op_device *spec)
-{
-	return spec->bond_mode == BONDING_MODE_8023AD || spec->bond_mode == BONDING_MODE_ALB;
-}
-
-bool port_bond_hears_one(const struct op_device *spec)
-{
-	return spec->bond_mode == BONDING_MODE_ACTIVE_BACKUP || spec->bond_mode == BONDING_MODE_TLB;
-}

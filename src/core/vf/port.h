@@ -86,13 +86,3 @@ unsigned port_links(uint16_t port, bool bond, unsigned *ret_up);
  * sends on it.
  */
 bool port_is_up(uint16_t port, bool bond);
-
-/*
- * True for the bond modes whose protocol runs inside the functions that send and receive (802.3ad
- * and ALB). 802.3ad's must be called at least every 100 ms, even without packets (DPDK's bonding
- * guide).
- */
-bool port_bond_needs_polling(const struct op_device *bond);
-
-/* True for the bond modes that receive from one member at a time (active backup and TLB). */
-bool port_bond_hears_one(const struct op_device *bond);

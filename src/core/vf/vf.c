@@ -122,6 +122,13 @@ static void log_node(const struct vf *vf)
 			vf->name, vf->node, vf->pool_node);
 }
 
+static void note_mode(struct vf *vf, unsigned mode)
+{
+	vf->needs_polling = mode == BONDING_MODE_8023AD || mode == BONDING_MODE_ALB;
+	vf->hears_one = mode == BONDING_MODE_ACTIVE_BACKUP || mode == BONDING_MODE_TLB;
+	vf->sends_singly = mode == BONDING_MODE_ALB;
+}
+
 /* Opens the port; it is not configured. */
 static int open_port(struct vf **ret_vf, const struct op_device *device,
 	const struct vf_options *options, struct err *err)
@@ -145,9 +152,8 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 		free(vf);
 		return r;
 	}
-	vf->needs_polling = vf->bond && port_bond_needs_polling(device);
-	vf->hears_one = vf->bond && port_bond_hears_one(device);
-	vf->sends_singly = vf->bond && device->bond_mode == BONDING_MODE_ALB;
+	if (vf->bond)
+		note_mode(vf, device->bond_mode);
 	find_sockets(vf, &before);
 	*ret_vf = vf;
 	return 0;

@@ -62,11 +62,15 @@ struct vf {
 	bool interrupts;    /* each receive queue can wake a sleeping worker */
 	unsigned n_sockets; /* or these can, one per queue, as packet_sockets_since() orders them */
 	int sockets[SLICES_MAX];
-	bool needs_polling; /* the bond's protocol runs inside the calls that send and receive */
-	bool hears_one;     /* a bond that receives from one member at a time */
-	bool sends_singly;  /* only one packet may be given to it at a time */
-	uint16_t port;      /* DPDK's port number */
-	uint16_t n_queues;  /* each way, 1..SLICES_MAX */
+	/*
+	 * The bond's protocol runs inside the calls that send and receive. 802.3ad wants these at
+	 * least every 100 ms, even without packets (DPDK's bonding guide).
+	 */
+	bool needs_polling;
+	bool hears_one;    /* a bond that receives from one member at a time */
+	bool sends_singly; /* only one packet may be given to it at a time */
+	uint16_t port;     /* DPDK's port number */
+	uint16_t n_queues; /* each way, 1..SLICES_MAX */
 	uint64_t rx_offloads, tx_offloads, rss_types; /* as in struct vf_means */
 	struct offload_caps offloads;
 	unsigned mtu;             /* as the device accepted it */
