@@ -60,7 +60,7 @@ void relay_retract_lanes(struct relay *relay)
 
 int relay_node(const struct relay *relay)
 {
-	int node = relay->guest != NULL ? guest_numa_node(relay->guest) : -1;
+	int node = guest_numa_node(relay->guest);
 
 	return node < 0 && relay->vf != NULL ? relay->vf->pool_node : node;
 }
@@ -82,10 +82,9 @@ static void grant_direction(struct relay *relay, enum direction direction)
 
 void relay_spread(struct relay *relay)
 {
-	if (relay->guest == NULL || relay->vf == NULL)
-		return;
 	unsigned n_queues = guest_receive_queues(relay->guest);
-	if (n_queues == 0 || n_queues == relay->n_spread)
+
+	if (relay->vf == NULL || n_queues == 0 || n_queues == relay->n_spread)
 		return;
 	vf_spread(relay->vf, n_queues);
 	relay->n_spread = n_queues;
@@ -196,28 +195,6 @@ static int find_reason(
 	return r;
 }
 
-static int open_device(
-	struct relay *relay, struct vf **ret_vf, const struct op_device *device, struct err *err)
-{
-	const struct config *config = relay->env->config;
-	struct vf_options options = {
-		.relay_id = relay->id,
-		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
-		.interrupts = device->n_members == 1 && device->members[0].is_pci
-	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
-	                              : 0,
-		.n_members = relay->device.n_members,
-		.most = relay->device.bond_name[0] != '\0' ? &relay->most : NULL,
-		.zero_copy = config->zero_copy,
-	};
-
-	int r = vf_open(ret_vf, device, &options, err);
-	if (r == 0)
-		return 0;
-	r = find_reason(config, device, r, err);
-	return err_prefix(err, r, "relay %u", relay->id);
-}
-
 int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *err)
 {
 	if (!vf_pool_can_move(vf, node))
@@ -237,14 +214,10 @@ int relay_move_pool(struct relay *relay, struct vf *vf, int node, struct err *er
 	return 0;
 }
 
-/*
- * Makes a device that has been opened the relay's, or closes it. The VM may be there already.
- */
+/* Makes a device that has been opened the relay's, or closes it. The VM may be there already. */
 static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 {
-	int r = relay->guest != NULL
-	                ? relay_move_pool(relay, vf, guest_numa_node(relay->guest), err)
-	                : 0;
+	int r = relay_move_pool(relay, vf, guest_numa_node(relay->guest), err);
 
 	if (r < 0) {
 		vf_close(vf);
@@ -253,6 +226,29 @@ static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 	relay_retract_lanes(relay);
 	relay->vf = vf;
 	return 0;
+}
+
+/* Opens a device and makes it the relay's. */
+static int open_device(struct relay *relay, const struct op_device *device, struct err *err)
+{
+	const struct config *config = relay->env->config;
+	struct vf_options options = {
+		.relay_id = relay->id,
+		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
+		.interrupts = device->n_members == 1 && device->members[0].is_pci
+	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
+	                              : 0,
+		.n_members = relay->device.n_members,
+		.most = relay->device.bond_name[0] != '\0' ? &relay->most : NULL,
+		.zero_copy = config->zero_copy,
+	};
+	struct vf *vf;
+
+	int r = vf_open(&vf, device, &options, err);
+	if (r == 0)
+		return take_over_device(relay, vf, err);
+	r = find_reason(config, device, r, err);
+	return err_prefix(err, r, "relay %u", relay->id);
 }
 
 /*
@@ -289,20 +285,18 @@ static void say_device_attached(struct relay *relay)
 int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
 {
 	struct relay_member members[BOND_MEMBERS_MAX];
-	struct vf *vf;
 
 	int r = bind_members(relay, device, err);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < device->n_members; i++)
 		members[i] = member_now(&device->members[i]);
-	r = open_device(relay, &vf, device, err);
-	if (r == 0)
-		r = take_over_device(relay, vf, err);
+	r = open_device(relay, device, err);
 	if (r < 0)
 		return r;
 	relay->device = *device;
-	vf_read_mac(vf, relay->device.bond_mac); /* the VM keeps it, whichever members are there */
+	/* The VM keeps it, whichever members are there. */
+	vf_read_mac(relay->vf, relay->device.bond_mac);
 	memcpy(relay->members, members, device->n_members * sizeof(members[0]));
 	relay_grant_lanes(relay);
 	say_device_attached(relay);
@@ -424,13 +418,10 @@ void relay_await(struct relay *relay, const struct op_device *device, const stru
 static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 {
 	struct op_device device = relay->device;
-	struct vf *vf;
 
 	device.members[0] = device.members[member];
 	device.n_members = 1;
-	int r = open_device(relay, &vf, &device, err);
-	if (r == 0)
-		r = take_over_device(relay, vf, err);
+	int r = open_device(relay, &device, err);
 	if (r < 0)
 		return r;
 	relay_grant_lanes(relay);

@@ -227,8 +227,8 @@ static inline bool guest_ready(struct guest *guest)
 bool guest_migrates(const struct guest *guest);
 
 /*
- * The number of receive queues that the guest has enabled; 0 without a session. Control thread; a
- * snapshot.
+ * The number of receive queues that the guest has enabled; 0 without a session. `guest` may be
+ * NULL. Control thread; a snapshot.
  */
 unsigned guest_receive_queues(struct guest *guest);
 
@@ -238,5 +238,8 @@ unsigned guest_receive_queues(struct guest *guest);
  */
 unsigned guest_retired_rings(struct guest *guest);
 
-/* NUMA node of the guest's memory; -1 without a session or if it is unknown. Control thread. */
+/*
+ * NUMA node of the guest's memory; -1 without a session or if it is unknown. `guest` may be NULL.
+ * Control thread.
+ */
 int guest_numa_node(struct guest *guest);
