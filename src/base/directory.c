@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/path_fd.h"
+#include "base/fd_link.h"
 
 /* Without the slashes at its end, since with them open() and lstat() follow a link. */
 static void copy_name(char ret_name[static PATH_MAX], const char *path)
@@ -35,7 +35,7 @@ static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		if (st.st_uid != geteuid()) /* somebody else's, so it stays */
 			return -EPERM;
-		if (path_fd_give(fd, mode, uid, gid) == 0)
+		if (fd_give(fd, mode, uid, gid) == 0)
 			return 0;
 	}
 	int r = -errno;

@@ -6,11 +6,13 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd_link.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
 
@@ -175,15 +177,11 @@ static bool find_host_member(const char *sysfs, int group, char ret_text[static 
 static bool is_open_here(const char *path)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
-	char link[64], target[PATH_MAX];
 	struct dirent *entry;
 	bool found = false;
 
-	while (dir && !found && (entry = readdir(dir))) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%.20s", entry->d_name);
-		ssize_t n = readlink(link, target, sizeof(target) - 1);
-		found = n > 0 && (size_t)n == strlen(path) && memcmp(target, path, n) == 0;
-	}
+	while (dir && !found && (entry = readdir(dir)))
+		found = fd_is_on(atoi(entry->d_name), path);
 	return found;
 }
 

@@ -3,10 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fd_link.h"
 #include "base/unix_socket.h"
 #include "core/gate/gate_memory.h"
 
@@ -98,9 +98,9 @@ static void shut_out_blocker(struct gate *gate)
 
 static int connect_to_library(const struct gate *gate)
 {
-	char path[32];
+	char path[FD_LINK_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", gate->options.library_socket);
+	fd_link(gate->options.library_socket, path);
 	return unix_socket_connect(path);
 }
 

@@ -6,9 +6,8 @@
 #include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 
+#include "base/fd_link.h"
 #include "core/gate/gate_memory.h"
 
 #define F_LOG_ALL (1ULL << 26)
@@ -296,22 +295,12 @@ static int check_get_vring_base(struct gate_rules *rules, const struct vhost_use
 	return 0;
 }
 
-/* Any other file might block whoever writes to it, or closes it. Asks no file server. */
-static bool is_eventfd(int fd)
-{
-	char link[64], target[64];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, target, sizeof(target) - 1);
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	return strcmp(target, "anon_inode:[eventfd]") == 0;
-}
-
+/* Any other file might block whoever writes to it, or closes it. */
 static int check_eventfd(int fd, struct err *err)
 {
-	return is_eventfd(fd) ? 0 : refuse(err, "a descriptor that is no eventfd");
+	return fd_is_on(fd, "anon_inode:[eventfd]")
+	               ? 0
+	               : refuse(err, "a descriptor that is no eventfd");
 }
 
 /* The library closes it. */

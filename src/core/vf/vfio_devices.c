@@ -4,14 +4,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "base/fd_link.h"
 #include "base/limits.h"
 #include "base/thread.h"
 
 #define DEVICES_MAX (RELAYS_MAX * BOND_MEMBERS_MAX)
-#define DEVICE_LINK "anon_inode:[vfio-device]" /* what the kernel calls its descriptor */
 
 struct vfio_device {
 	int fd;
@@ -24,14 +23,6 @@ struct vfio_devices {
 	struct vfio_device devices[DEVICES_MAX];
 };
 
-static bool is_vfio_device(int dir_fd, const char *fd)
-{
-	char link[sizeof(DEVICE_LINK)];
-	ssize_t length = readlinkat(dir_fd, fd, link, sizeof(link));
-
-	return length == sizeof(DEVICE_LINK) - 1 && memcmp(link, DEVICE_LINK, length) == 0;
-}
-
 struct vfio_devices *vfio_devices_hold(void)
 {
 	struct vfio_devices *devices = calloc(1, sizeof(*devices));
@@ -39,9 +30,10 @@ struct vfio_devices *vfio_devices_hold(void)
 	struct dirent *entry;
 
 	while (devices != NULL && dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (devices->n == DEVICES_MAX || !is_vfio_device(dirfd(dir), entry->d_name))
+		const int open_fd = atoi(entry->d_name);
+		if (devices->n == DEVICES_MAX || !fd_is_on(open_fd, "anon_inode:[vfio-device]"))
 			continue;
-		int fd = fcntl(atoi(entry->d_name), F_DUPFD_CLOEXEC, 0);
+		int fd = fcntl(open_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd >= 0)
 			devices->devices[devices->n++].fd = fd;
 	}

@@ -12,13 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/fd_link.h"
 #include "base/util.h"
 #include "core/vf/vfio_devices.h"
 
@@ -26,14 +26,14 @@
 #define PATIENCE_MS 5000
 
 /* The wrapped functions know no bed. */
-static char names[DEVICES][16]; /* of the devices, in /proc/self/fd */
+static char names[DEVICES][FD_LINK_SIZE]; /* of the devices */
 static _Atomic bool together, alone, no_threads;
 static _Atomic unsigned n_closing;
 
-ssize_t __real_readlinkat(int dir_fd, const char *path, char *ret_link, size_t size);
-ssize_t __wrap_readlinkat(int dir_fd, const char *path, char *ret_link, size_t size);
+ssize_t __real_readlink(const char *path, char *ret_link, size_t size);
+ssize_t __wrap_readlink(const char *path, char *ret_link, size_t size);
 
-ssize_t __wrap_readlinkat(int dir_fd, const char *path, char *ret_link, size_t size)
+ssize_t __wrap_readlink(const char *path, char *ret_link, size_t size)
 {
 	static const char link[] = "anon_inode:[vfio-device]";
 
@@ -42,7 +42,7 @@ ssize_t __wrap_readlinkat(int dir_fd, const char *path, char *ret_link, size_t s
 			memcpy(ret_link, link, MIN(size, strlen(link)));
 			return (ssize_t)MIN(size, strlen(link));
 		}
-	return __real_readlinkat(dir_fd, path, ret_link, size);
+	return __real_readlink(path, ret_link, size);
 }
 
 int __real_close(int fd);
@@ -94,7 +94,7 @@ static void stop(bool expect_together)
 	for (unsigned i = 0; i < DEVICES; i++) {
 		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		assert_true(fds[i] >= 0);
-		snprintf(names[i], sizeof(names[i]), "%d", fds[i]);
+		fd_link(fds[i], names[i]);
 	}
 	struct vfio_devices *devices = vfio_devices_hold();
 	memset(names, 0, sizeof(names));
