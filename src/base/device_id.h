@@ -47,3 +47,14 @@ struct op_device {
 	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
 	uint8_t bond_mac[6];              /* all zeros: that of the first member */
 };
+
+static inline bool op_device_is_bond(const struct op_device *device)
+{
+	return device->bond_name[0] != '\0';
+}
+
+/* The bond's name, or the device as text; "" if none is named. */
+static inline const char *op_device_name(const struct op_device *device)
+{
+	return op_device_is_bond(device) ? device->bond_name : device->members[0].text;
+}

@@ -159,9 +159,9 @@ static int send_to_journal(int severity, const struct log_event *event, const ch
 		add_field(&fields, "EVENT=%s", event->name);
 	if (event && event->relay >= 0)
 		add_field(&fields, "RELAY=%d", event->relay);
-	if (event && event->device)
+	if (event && event->device && event->device[0])
 		add_field(&fields, "DEVICE=%s", event->device);
-	if (event && event->socket)
+	if (event && event->socket && event->socket[0])
 		add_field(&fields, "SOCKET=%s", event->socket);
 	return sd_journal_sendv(fields.list, fields.n);
 }

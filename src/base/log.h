@@ -34,7 +34,7 @@ void log_leave_stderr(void);
  */
 void log_at(int severity, const char *fmt, ...) _printf_(2, 3);
 
-/* What a line is about, for machines. What does not apply is NULL. */
+/* What a line is about, for machines. What does not apply is NULL or empty. */
 struct log_event {
 	const char *name;   /* EVENT=: what happened, such as "vm-attached" */
 	int relay;          /* RELAY=: its id; -1: none */

@@ -239,7 +239,7 @@ static int open_device(struct relay *relay, const struct op_device *device, stru
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
 		.n_members = relay->device.n_members,
-		.most = relay->device.bond_name[0] != '\0' ? &relay->most : NULL,
+		.most = op_device_is_bond(&relay->device) ? &relay->most : NULL,
 		.zero_copy = config->zero_copy,
 	};
 	struct vf *vf;
@@ -265,8 +265,9 @@ static void compare_means(struct relay *relay)
 		log_relay_warning(relay,
 			"relay %u: device %s has less than before: %u of %u queues, an MTU of %u "
 			"of %u, %s; remove and add it to try for more",
-			relay->id, relay_device_name(relay), now.queues, most->queues, now.mtu,
-			most->mtu, now.interrupts ? "receive interrupts" : "no receive interrupts");
+			relay->id, op_device_name(&relay->device), now.queues, most->queues,
+			now.mtu, most->mtu,
+			now.interrupts ? "receive interrupts" : "no receive interrupts");
 	else
 		*most = now;
 }
@@ -326,7 +327,7 @@ void relay_detach(struct relay *relay)
 	if (!relay_has_device(relay))
 		return;
 	log_relay_event(relay, "device-detached", "relay %u: device %s detached", relay->id,
-		relay_device_name(relay));
+		op_device_name(&relay->device));
 	close_device(relay);
 	relay->device = (struct op_device){0};
 	relay->most = (struct vf_means){0};
@@ -400,7 +401,7 @@ void relay_give_up_device(struct relay *relay, const struct err *why)
 		relay->members[i].away = true;
 	close_device(relay);
 	log_relay_error(relay, "%s", why->text);
-	say_lost(relay, relay_device_name(relay), "it could not be restarted", true);
+	say_lost(relay, op_device_name(&relay->device), "it could not be restarted", true);
 	device_watch_look(relay->env->watch);
 }
 

@@ -133,7 +133,10 @@ static inline bool relay_has_device(const struct relay *relay)
 }
 
 /* The path of the socket; "" if there is none. */
-const char *relay_socket(const struct relay *relay);
+static inline const char *relay_socket(const struct relay *relay)
+{
+	return relay->guest != NULL ? relay->guest->path : "";
+}
 
 /*
  * Moves a slice (0..n_slices-1) of a direction to a worker, without loss or reordering. Does

@@ -29,7 +29,7 @@ static void recall_loans(struct relay *relay)
 			"relay %u: device %s has not sent what lies in the memory of the VM on "
 			"%s, and was restarted (is its link up?); packets are copied until it "
 			"is attached anew",
-			relay->id, relay_device_name(relay), relay->guest->path);
+			relay->id, op_device_name(&relay->device), relay->guest->path);
 	}
 }
 
@@ -53,7 +53,7 @@ void relay_say_refused(struct relay *relay)
 	log_relay_warning(relay,
 		"relay %u: device %s refuses packets: it takes others instead, or nothing for 10 s "
 		"while its link is up; packets that the relay has dropped for that so far: %u",
-		relay->id, relay_device_name(relay), n);
+		relay->id, op_device_name(&relay->device), n);
 }
 
 /* The vhost thread, a worker or the control thread. */
@@ -134,11 +134,6 @@ void relay_close_socket(struct relay *relay)
 	relay_grant_lanes(relay);
 }
 
-const char *relay_socket(const struct relay *relay)
-{
-	return relay->guest != NULL ? relay->guest->path : "";
-}
-
 bool relay_map_memory(struct relay *relay)
 {
 	struct err err;
@@ -151,7 +146,7 @@ bool relay_map_memory(struct relay *relay)
 	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit, LOG_INFO))
 		log_relay_info(relay,
 			"relay %u: device %s reads the memory of the VM on %s by itself", relay->id,
-			relay_device_name(relay), relay->guest->path);
+			op_device_name(&relay->device), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
 }
 

@@ -10,25 +10,18 @@
 #include "control/relay.h"
 
 /* Logs about a relay, with its present device and socket. `name_`: of the event, or NULL. */
-#define log_relay_at(severity, relay, name_, ...)                                            \
-	log_event_at((severity),                                                             \
-		&(struct log_event){.name = (name_),                                         \
-			.relay = (int)(relay)->id,                                           \
-			.device = relay_has_device(relay) ? relay_device_name(relay) : NULL, \
-			.socket = (relay)->guest != NULL ? (relay)->guest->path : NULL},     \
+#define log_relay_at(severity, relay, name_, ...)                   \
+	log_event_at((severity),                                    \
+		&(struct log_event){.name = (name_),                \
+			.relay = (int)(relay)->id,                  \
+			.device = op_device_name(&(relay)->device), \
+			.socket = relay_socket(relay)},             \
 		__VA_ARGS__)
 
 #define log_relay_event(relay, name_, ...) log_relay_at(LOG_INFO, relay, name_, __VA_ARGS__)
 #define log_relay_error(relay, ...) log_relay_at(LOG_ERR, relay, NULL, __VA_ARGS__)
 #define log_relay_warning(relay, ...) log_relay_at(LOG_WARNING, relay, NULL, __VA_ARGS__)
 #define log_relay_info(relay, ...) log_relay_at(LOG_INFO, relay, NULL, __VA_ARGS__)
-
-/* Of the device that the relay has: the bond's name, or the device as text. */
-static inline const char *relay_device_name(const struct relay *relay)
-{
-	return relay->device.bond_name[0] != '\0' ? relay->device.bond_name
-	                                          : relay->device.members[0].text;
-}
 
 static inline struct lane *relay_lane(struct relay *relay, enum direction direction, unsigned slice)
 {

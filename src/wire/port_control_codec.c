@@ -264,7 +264,7 @@ static int read_request(const Request *wire, struct op *ret_op, struct err *err)
 		(r = read_ident(wire, shape, op.ident, err)) < 0)
 		return r;
 	if (op.kind == OP_REMOVE_SOCK && !op.vhost_path[0] && op.device.n_members == 0 &&
-		!op.device.bond_name[0])
+		!op_device_is_bond(&op.device))
 		return err_set(err, EINVAL, "%s needs vhost_path or a device", shape->name);
 	*ret_op = op;
 	return 0;

@@ -20,12 +20,9 @@ static void log_refusal(const struct op *op, const struct err *err)
 	struct log_event about = {.relay = -1};
 
 	if (op != NULL) {
-		const struct op_device *device = &op->device;
 		about.relay = op->relay_id;
-		about.socket = op->vhost_path[0] != '\0' ? op->vhost_path : NULL;
-		about.device = device->bond_name[0] != '\0' ? device->bond_name
-		               : device->n_members > 0      ? device->members[0].text
-		                                            : NULL;
+		about.socket = op->vhost_path;
+		about.device = op_device_name(&op->device);
 	}
 	log_event_at(LOG_WARNING, &about, "port control request refused: %s", err->text);
 }

@@ -141,10 +141,10 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 	packet_sockets_list(&before);
 	vf->spread_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(SPREADS_LOGGED, options->relay_id);
 	vf->relay_id = options->relay_id;
-	vf->bond = device->bond_name[0] != '\0';
+	vf->bond = op_device_is_bond(device);
 	vf->pci = !vf->bond && device->members[0].is_pci;
 	vf->n_members = MAX(device->n_members, options->n_members);
-	strcpy(vf->name, vf->bond ? device->bond_name : device->members[0].text);
+	strcpy(vf->name, op_device_name(device));
 
 	int r = vf->bond ? port_open_bond(&vf->port, device, err)
 	                 : port_open(&vf->port, &device->members[0], err);
@@ -198,7 +198,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 
 	if (means != NULL)
 		most = (struct vf_wish){.queues = means->queues, .mtu = means->mtu};
-	most.interrupts = device->bond_name[0] == '\0' && options->interrupts != 1;
+	most.interrupts = !op_device_is_bond(device) && options->interrupts != 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
 		const struct vf_wish wish = within(&wishes[i], &most);
 		if (i > 1 && (is_same(&wish, &most) || is_same(&wish, &before)))
