@@ -5,6 +5,8 @@
 
 #include "base/err.h"
 
+#define DIRECTORY_OF_OWNER 0755 /* mode: only its owner changes what is in it */
+
 /*
  * Makes one directory with this mode, whatever the umask, and this owner and group ((uid_t)-1,
  * (gid_t)-1: those of the process), unless it exists. If somebody puts another directory or a link

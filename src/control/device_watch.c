@@ -33,8 +33,6 @@
  */
 #define DOUBTED_LOOKS 32
 
-#define MEMBERS_MAX (RELAYS_MAX * BOND_MEMBERS_MAX) /* of all relays */
-
 /* Attempts to open a device become rarer, down to one in so many checks. */
 #define TRIES_APART 32
 

@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "base/unix_socket.h"
 
-#define DIRECTORY_MODE 0755
-
 struct ipc_listener {
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -37,7 +35,7 @@ static int make_parents(const char *path, struct err *err)
 		if (kept != '/' && kept != '\0')
 			continue;
 		*c = '\0';
-		r = directory_make(directory, DIRECTORY_MODE, -1, -1, err);
+		r = directory_make(directory, DIRECTORY_OF_OWNER, -1, -1, err);
 		if (r < 0)
 			return err_prefix(err, r, "socket %s", path);
 		*c = kept;

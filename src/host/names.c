@@ -15,7 +15,6 @@
 #include "host/usable.h"
 
 #define DIRECTORY "run/virtio-forwarder"
-#define DIRECTORY_MODE 0755
 
 /* Writes the path of something in the directory that sysfs is in. */
 static void write_path(
@@ -45,7 +44,7 @@ static int make_link(
 		return err_set(err, EEXIST, "%s had it, and is still bound", text);
 	}
 	write_path(path, sysfs, DIRECTORY, "");
-	int r = directory_make(path, DIRECTORY_MODE, -1, -1, err);
+	int r = directory_make(path, DIRECTORY_OF_OWNER, -1, -1, err);
 	if (r < 0)
 		return r;
 	write_link_path(path, sysfs, netdev);

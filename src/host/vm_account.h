@@ -7,11 +7,9 @@
 #include "base/err.h"
 
 /*
- * Modes of the sockets' directory, if the daemon creates it. In a directory for a group, all
- * sockets belong to that group whatever the group of their creator (setgid), and nobody can remove
- * another's (sticky).
+ * Mode of the sockets' directory, if the daemon creates it for a group: all sockets belong to that
+ * group whatever the group of their creator (setgid), and nobody can remove another's (sticky).
  */
-#define DIRECTORY_OF_OWNER 0755
 #define DIRECTORY_OF_GROUP 03775
 
 /* The account that VMs run as, according to the configuration. */

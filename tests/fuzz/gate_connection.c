@@ -20,7 +20,7 @@ struct library {
 	struct gate_rules rules;
 	struct vhost_user_message message;
 	size_t done;
-	int fds[VHOST_USER_REGIONS_MAX];
+	int fds[MEMORY_REGIONS_MAX];
 	unsigned n_fds;
 };
 
@@ -76,7 +76,7 @@ static bool read_part(struct library *library, void *to, size_t bytes)
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
 	if (cmsg) {
 		unsigned more = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		require(library->n_fds + more <= VHOST_USER_REGIONS_MAX);
+		require(library->n_fds + more <= MEMORY_REGIONS_MAX);
 		memcpy(library->fds + library->n_fds, CMSG_DATA(cmsg), more * sizeof(int));
 		library->n_fds += more;
 	}

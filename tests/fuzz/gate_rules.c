@@ -10,10 +10,10 @@
 static void say(struct gate_rules *rules, struct input *input)
 {
 	const int *have = guest_fds();
-	int fds[VHOST_USER_REGIONS_MAX];
+	int fds[MEMORY_REGIONS_MAX];
 	struct vhost_user_message message = {.header.request = input_byte(input)};
 	uint8_t flags = input_byte(input);
-	unsigned n_fds = input_byte(input) % (VHOST_USER_REGIONS_MAX + 1);
+	unsigned n_fds = input_byte(input) % (MEMORY_REGIONS_MAX + 1);
 	struct gate_rules before;
 	struct err err = {""};
 

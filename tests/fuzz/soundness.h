@@ -26,7 +26,7 @@ static inline void require_sound(const struct gate_rules *rules)
 {
 	bool packed = rules->features & 1ULL << 34, iommu = rules->features & 1ULL << 33;
 
-	require(rules->memory.n_regions <= VHOST_USER_REGIONS_MAX);
+	require(rules->memory.n_regions <= MEMORY_REGIONS_MAX);
 	for (unsigned i = 0; i < RINGS_MAX; i++) {
 		const struct gate_ring *ring = &rules->rings[i];
 

@@ -17,7 +17,7 @@ enum gate_phase {
 	GATE_ANSWER_ONWARD,  /* to the frontend */
 };
 
-#define GATE_FDS_MAX VHOST_USER_REGIONS_MAX
+#define GATE_FDS_MAX MEMORY_REGIONS_MAX
 
 struct gate_connection {
 	int frontend_fd;

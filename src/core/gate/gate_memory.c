@@ -105,7 +105,7 @@ bool gate_memory_is_on_disk(const struct stat *files, unsigned n)
 int gate_memory_check_mappable(const struct vhost_user_memory *memory, const struct stat *files,
 	const int *fds, struct err *err)
 {
-	struct iovec maps[VHOST_USER_REGIONS_MAX];
+	struct iovec maps[MEMORY_REGIONS_MAX];
 	unsigned n = 0;
 	int r = 0;
 

@@ -178,7 +178,7 @@ static int check_set_mem_table(struct gate_rules *rules, const struct vhost_user
 	const int *fds, struct err *err)
 {
 	const struct vhost_user_memory *memory = &message->payload.memory;
-	struct stat files[VHOST_USER_REGIONS_MAX];
+	struct stat files[MEMORY_REGIONS_MAX];
 
 	int r = gate_memory_check(memory, fds, files, err);
 	if (r < 0)

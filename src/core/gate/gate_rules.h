@@ -50,8 +50,8 @@ struct gate_rules {
 	uint64_t features;
 	uint64_t protocol_features;
 	struct vhost_user_memory memory;
-	struct file_id files[VHOST_USER_REGIONS_MAX]; /* of the regions */
-	struct file_id log_file;                      /* inode 0: none */
+	struct file_id files[MEMORY_REGIONS_MAX]; /* of the regions */
+	struct file_id log_file;                  /* inode 0: none */
 	/*
 	 * The guest does not seem to be in the hugepages that the frontend shares. Set with the
 	 * memory; cleared by whoever has told of it.

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
+
 enum vhost_user_request {
 	VHOST_USER_GET_FEATURES = 1,
 	VHOST_USER_SET_FEATURES = 2,
@@ -44,8 +46,6 @@ enum vhost_user_flags {
 #define VHOST_USER_RING_MASK 0xff
 #define VHOST_USER_NO_FD 0x100
 
-#define VHOST_USER_REGIONS_MAX 8
-
 struct vhost_user_region {
 	uint64_t gpa; /* guest physical address */
 	uint64_t bytes;
@@ -56,7 +56,7 @@ struct vhost_user_region {
 struct vhost_user_memory {
 	uint32_t n_regions;
 	uint32_t padding;
-	struct vhost_user_region regions[VHOST_USER_REGIONS_MAX];
+	struct vhost_user_region regions[MEMORY_REGIONS_MAX];
 };
 
 struct vhost_user_ring_state {

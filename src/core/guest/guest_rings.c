@@ -174,7 +174,7 @@ static void load_memory(struct guest_session *session)
 	*to = (struct guest_memory){0};
 	if (rte_vhost_get_mem_table(session->vid, &memory) != 0)
 		return;
-	for (; to->n_regions < memory->nregions && to->n_regions < GUEST_REGIONS_MAX;
+	for (; to->n_regions < memory->nregions && to->n_regions < MEMORY_REGIONS_MAX;
 		to->n_regions++) {
 		const struct rte_vhost_mem_region *from = &memory->regions[to->n_regions];
 		to->regions[to->n_regions] =

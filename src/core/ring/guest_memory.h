@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_REGIONS_MAX 8 /* the vhost library's limit */
+#include "base/limits.h"
 
 struct guest_region {
 	uint64_t gpa; /* guest physical address of its first byte */
@@ -24,7 +24,7 @@ struct guest_region {
 
 struct guest_memory {
 	unsigned n_regions;
-	struct guest_region regions[GUEST_REGIONS_MAX];
+	struct guest_region regions[MEMORY_REGIONS_MAX];
 	uint8_t *log;       /* a bit for each page; NULL: nothing is logged */
 	uint64_t log_bytes; /* writes beyond its end are not logged */
 	uint32_t hugepages; /* a bit for each region that is in hugepages */

@@ -14,7 +14,7 @@
 #include "base/log.h"
 
 /* Room for an event of each kind for each possible device: the same event is not queued twice. */
-#define EVENTS_MAX (2 * RELAYS_MAX * BOND_MEMBERS_MAX)
+#define EVENTS_MAX (2 * MEMBERS_MAX)
 
 static const enum rte_eth_event_type port_event_types[] = {
 	RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_INTR_RESET, RTE_ETH_EVENT_INTR_LSC};

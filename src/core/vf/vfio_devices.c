@@ -10,8 +10,6 @@
 #include "base/limits.h"
 #include "base/thread.h"
 
-#define DEVICES_MAX (RELAYS_MAX * BOND_MEMBERS_MAX)
-
 struct vfio_device {
 	int fd;
 	pthread_t thread; /* that closes it */
@@ -20,7 +18,7 @@ struct vfio_device {
 
 struct vfio_devices {
 	unsigned n;
-	struct vfio_device devices[DEVICES_MAX];
+	struct vfio_device devices[MEMBERS_MAX];
 };
 
 struct vfio_devices *vfio_devices_hold(void)
@@ -31,7 +29,7 @@ struct vfio_devices *vfio_devices_hold(void)
 
 	while (devices != NULL && dir != NULL && (entry = readdir(dir)) != NULL) {
 		const int open_fd = atoi(entry->d_name);
-		if (devices->n == DEVICES_MAX || !fd_is_on(open_fd, "anon_inode:[vfio-device]"))
+		if (devices->n == MEMBERS_MAX || !fd_is_on(open_fd, "anon_inode:[vfio-device]"))
 			continue;
 		int fd = fcntl(open_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd >= 0)
