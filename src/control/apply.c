@@ -269,7 +269,6 @@ void forwarder_apply(struct forwarder *forwarder, const struct op *op, struct op
 	struct err *err = &ret_result->err;
 	int r = -EINVAL;
 
-	*ret_result = (struct op_result){0};
 	switch (op->kind) {
 	case OP_ADD:
 		r = apply_add(forwarder, op, err);

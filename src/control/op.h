@@ -46,8 +46,7 @@ struct op_result {
 	char query[DEVICE_TEXT_SIZE]; /* QUERY_PCI: the device in the wire's form; else "" */
 };
 
-/* Does the operation or changes nothing, before it returns. Fills *ret_result, which comes zeroed.
- */
+/* Does the operation or changes nothing, before it returns. *ret_result comes zeroed. */
 typedef void op_apply(void *userdata, const struct op *op, struct op_result *ret_result);
 
 /* The CPU of each slice of a direction. */
