@@ -2,6 +2,7 @@
 #include "control/ovsdb/ovsdb_monitor.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -38,9 +39,8 @@ struct ovsdb_monitor {
 	sd_event_source *reconnect_timer;
 	sd_event_source *socket_watch; /* on the directory of a unix socket */
 
-	unsigned retry_ms; /* delay after the last run that left something to do; 0: none */
-	bool look_again;   /* the host has changed since the last plan */
-	bool under_way;    /* the plan is to be continued in the next turn */
+	bool look_again; /* the host has changed since the last plan */
+	bool under_way;  /* the plan is to be continued in the next turn */
 	sd_event_source *run_timer;
 	sd_event_source *uevents;
 };
@@ -52,18 +52,13 @@ static void set_timer(sd_event_source *timer, unsigned ms)
 
 static void go_on(struct ovsdb_monitor *monitor)
 {
-	enum reconciler_verdict verdict = reconciler_run(&monitor->reconciler);
+	unsigned ms = reconciler_run(&monitor->reconciler);
 
-	monitor->under_way = verdict == RECONCILER_MORE;
-	if (monitor->under_way) {
-		set_timer(monitor->run_timer, 0);
-	} else if (monitor->look_again) {
-		set_timer(monitor->run_timer, SETTLE_MS);
-	} else if (verdict == RECONCILER_RETRY) {
-		monitor->retry_ms = reconciler_next_delay_ms(monitor->retry_ms);
-		set_timer(monitor->run_timer,
-			MIN(monitor->retry_ms, reconciler_wait_ms(&monitor->reconciler)));
-	}
+	monitor->under_way = ms == 0;
+	if (!monitor->under_way && monitor->look_again)
+		ms = SETTLE_MS;
+	if (ms != UINT_MAX)
+		set_timer(monitor->run_timer, ms);
 }
 
 static void plan(struct ovsdb_monitor *monitor)
@@ -90,7 +85,6 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *use
 	if (!host_uevent_read(fd) || monitor->look_again)
 		return 0; /* nothing of concern, or a new plan is due anyway */
 	monitor->look_again = true;
-	monitor->retry_ms = 0;
 	if (!monitor->under_way) /* it is finished first: all relays get their step */
 		set_timer(monitor->run_timer, SETTLE_MS);
 	return 0;
@@ -115,7 +109,7 @@ static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates
 	}
 	if (r == 0)
 		return;
-	monitor->retry_ms = 0;
+	monitor->reconciler.retry_ms = 0;
 	if (!monitor->under_way)
 		set_timer(monitor->run_timer, 0);
 	plan(monitor);

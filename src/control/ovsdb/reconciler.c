@@ -6,7 +6,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/util.h"
 #include "control/turn.h"
+
+/* How long to wait after another failure in a row: the last wait (0: none) gives the next one. */
+static unsigned next_delay_ms(unsigned last_ms)
+{
+	return last_ms == 0 ? 250 : MIN(2 * last_ms, 30000);
+}
 
 /*
  * Logs the rows' problems that are new or gone; false if some are left for later. Begins behind the
@@ -78,7 +85,7 @@ static bool is_too_early(
 
 static void put_off(struct failed_addition *last, const struct err *err)
 {
-	last->delay_ms = reconciler_next_delay_ms(last->delay_ms);
+	last->delay_ms = next_delay_ms(last->delay_ms);
 	last->due_ns = clock_monotonic_ns() + last->delay_ms * UINT64_C(1000000);
 	last->err = *err;
 }
@@ -140,6 +147,8 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again)
 	reconciler->n_taken = 0;
 	reconciler->failed = false;
 	reconciler->due_ns = UINT64_MAX;
+	if (look_again)
+		reconciler->retry_ms = 0;
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		if (!want[i].set)
 			reconciler->failed_additions[i] = (struct failed_addition){0};
@@ -148,7 +157,15 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again)
 	}
 }
 
-enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
+/* Until an addition that has failed is due; 1 if one is. */
+static uint64_t ms_until_due(const struct reconciler *reconciler)
+{
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	return reconciler->due_ns > now_ns ? (reconciler->due_ns - now_ns) / 1000000 + 1 : 1;
+}
+
+unsigned reconciler_run(struct reconciler *reconciler)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	bool retry;
@@ -160,20 +177,15 @@ enum reconciler_verdict reconciler_run(struct reconciler *reconciler)
 			reconciler->failed = true;
 		reconciler->first = (step->relay_id + 1) % RELAYS_MAX;
 		if (reconciler->n_taken < reconciler->n_steps && turn_is_over(began_ns))
-			return RECONCILER_MORE;
+			return 0;
 	}
 	retry = reconciler->failed;
 	for (unsigned i = 0; i < reconciler->rows.n; i++)
 		retry = retry || reconciler->rows.rows[i].retry;
 	retry = !tell_problems(reconciler) || retry;
-	return retry ? RECONCILER_RETRY : RECONCILER_DONE;
-}
-
-unsigned reconciler_wait_ms(const struct reconciler *reconciler)
-{
-	const uint64_t now_ns = clock_monotonic_ns();
-
-	if (reconciler->due_ns == UINT64_MAX)
+	if (!retry)
 		return UINT_MAX;
-	return reconciler->due_ns > now_ns ? (reconciler->due_ns - now_ns) / 1000000 + 1 : 0;
+	reconciler->retry_ms = next_delay_ms(reconciler->retry_ms);
+	const uint64_t due_ms = ms_until_due(reconciler);
+	return (unsigned)MIN(reconciler->retry_ms, due_ms);
 }

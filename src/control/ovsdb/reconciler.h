@@ -7,7 +7,6 @@
  */
 
 #include "base/log.h"
-#include "base/util.h"
 #include "control/ovsdb/ports.h"
 #include "host/usable.h"
 
@@ -40,20 +39,8 @@ struct reconciler {
 	uint64_t due_ns; /* when the first addition that has failed is due; UINT64_MAX: none */
 	unsigned first;  /* where the next plan begins: behind the relay of the last step */
 	unsigned first_to_tell; /* index of the row behind the one whose problem was logged last */
+	unsigned retry_ms;      /* delay after the last plan that left something to do; 0: none */
 	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
-};
-
-/* How long to wait after another failure in a row: the last wait (0: none) gives the next one. */
-static inline unsigned reconciler_next_delay_ms(unsigned last_ms)
-{
-	return last_ms == 0 ? 250 : MIN(2 * last_ms, 30000);
-}
-
-enum reconciler_verdict {
-	RECONCILER_DONE,
-	RECONCILER_MORE, /* continue in the next turn */
-	/* Make a new plan later: something was not there yet, a step failed, or a line waits. */
-	RECONCILER_RETRY,
 };
 
 /*
@@ -64,12 +51,8 @@ void reconciler_plan(struct reconciler *reconciler, bool look_again);
 
 /*
  * Takes steps of the plan for one turn (turn.h). An addition that has failed before is left out
- * until it is due, or its device has changed.
+ * until it is due, or its device has changed. Returns in how many milliseconds to go on: 0: with
+ * this plan, in the next turn; UINT_MAX: once something has changed; else with a new plan, since
+ * something was not there yet, a step failed, or a line waits.
  */
-enum reconciler_verdict reconciler_run(struct reconciler *reconciler);
-
-/*
- * After RECONCILER_RETRY: how long the new plan may wait for the sake of additions that have
- * failed; UINT_MAX if there are none.
- */
-unsigned reconciler_wait_ms(const struct reconciler *reconciler);
+unsigned reconciler_run(struct reconciler *reconciler);

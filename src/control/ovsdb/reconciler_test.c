@@ -79,9 +79,16 @@ static void set_row(struct bed *bed, unsigned number, unsigned relay, const char
 }
 
 /* A plan because something has changed on the host. */
-static enum reconciler_verdict look_again(struct bed *bed)
+static unsigned look_again(struct bed *bed)
 {
 	reconciler_plan(&bed->reconciler, true);
+	return reconciler_run(&bed->reconciler);
+}
+
+/* A plan because time has passed. */
+static unsigned try_again(struct bed *bed)
+{
+	reconciler_plan(&bed->reconciler, false);
 	return reconciler_run(&bed->reconciler);
 }
 
@@ -102,8 +109,7 @@ static void test_a_restless_row_hides_no_other(void **state)
 	for (unsigned i = 0; i < N_ROWS; i++) {
 		set_row(bed, 0, RELAYS_MAX + 1 + i, "net_null0");
 		bed->reconciler.log_limit.tokens = 1;
-		reconciler_plan(&bed->reconciler, false);
-		reconciler_run(&bed->reconciler);
+		try_again(bed);
 	}
 	for (unsigned i = 1; i < N_ROWS; i++)
 		assert_true(is_told(bed, i));
@@ -122,10 +128,9 @@ static void test_a_failed_addition_waits_unless_its_device_has_changed(void **st
 	set_row(bed, 0, RELAY, VF);
 	set_row(bed, 1, RELAY + 1, "net_null0");
 	for (unsigned i = 0; i < 4; i++) {
-		assert_int_equal(look_again(bed), RECONCILER_RETRY);
+		assert_in_range(look_again(bed), 1, 250);
 		assert_int_equal(bed->n_applied[RELAY], 1);
 		assert_string_equal(bed->reconciler.rows.rows[0].problem.text, "broken");
-		assert_in_range(reconciler_wait_ms(&bed->reconciler), 0, 250 << i);
 		*due_ns = clock_monotonic_ns() + UINT64_C(1000000000000);
 	}
 	fake_sysfs_link(&bed->fs, "devices/pci0000:00/" VF "/driver", "bus/pci/drivers/vfio-pci");
@@ -141,7 +146,7 @@ static void test_a_failed_addition_waits_unless_its_device_has_changed(void **st
 	assert_int_equal(bed->n_applied[RELAY], 3);
 }
 
-/* It is tried after 250 ms, 500 ms and so on. */
+/* It is tried after 250 ms, 500 ms and so on, however long plans wait otherwise. */
 static void test_a_failed_addition_waits_longer_each_time(void **state)
 {
 	struct bed *bed = *state;
@@ -150,15 +155,31 @@ static void test_a_failed_addition_waits_longer_each_time(void **state)
 	set_row(bed, 0, RELAY, "net_null0");
 	for (unsigned n = 1; n <= 3; n++) {
 		const uint64_t began_ns = clock_monotonic_ns();
-		while (bed->n_applied[RELAY] < n)
-			look_again(bed);
+		unsigned ms = 0;
+		while (bed->n_applied[RELAY] < n) {
+			bed->reconciler.retry_ms = 30000;
+			ms = try_again(bed);
+		}
 		const unsigned delay_ms = 250 << (n - 1);
 		assert_true(failed->due_ns >= began_ns + delay_ms * UINT64_C(1000000));
-		assert_in_range(reconciler_wait_ms(&bed->reconciler), 0, delay_ms);
+		assert_in_range(ms, 1, delay_ms);
 	}
 	take(bed, json_pack("{s:{s:{s:{}}}}", "Interface", "uuid-0", "old"));
-	assert_int_equal(look_again(bed), RECONCILER_DONE);
-	assert_int_equal(reconciler_wait_ms(&bed->reconciler), UINT_MAX);
+	assert_int_equal(look_again(bed), UINT_MAX);
+}
+
+static void test_plans_wait_longer_each_time_until_the_host_changes(void **state)
+{
+	struct bed *bed = *state;
+
+	set_row(bed, 0, RELAY, "net_null0");
+	try_again(bed);
+	bed->reconciler.failed_additions[RELAY].due_ns = UINT64_MAX;
+	for (unsigned i = 1; i <= 6; i++)
+		assert_int_equal(try_again(bed), 250 << i);
+	assert_int_equal(try_again(bed), 30000);
+	assert_int_equal(try_again(bed), 30000);
+	assert_int_equal(look_again(bed), 250);
 }
 
 int main(void)
@@ -171,6 +192,9 @@ int main(void)
 			remove_bed),
 		cmocka_unit_test_setup_teardown(
 			test_a_failed_addition_waits_longer_each_time, make_bed, remove_bed),
+		cmocka_unit_test_setup_teardown(
+			test_plans_wait_longer_each_time_until_the_host_changes, make_bed,
+			remove_bed),
 	};
 
 	log_open("test", LOG_WARNING);
