@@ -95,6 +95,16 @@ static int tell_settings_twice(
 	return r;
 }
 
+static int tell_unknown(struct config *config, const struct sources *sources, struct err *err)
+{
+	if (!sources->unknown)
+		return 0;
+	return add_notice(config, err,
+		"unknown variables of the configuration file, which change nothing as they are "
+		"blank: %s",
+		sources->unknown);
+}
+
 static int resolve_port_control(struct config *config, struct sources *sources, struct err *err)
 {
 	const char *winner = NULL;
@@ -189,6 +199,8 @@ int check_resolve(struct config *config, struct sources *sources, struct err *er
 	int r;
 
 	r = tell_settings_twice(config, sources, err);
+	if (r == 0)
+		r = tell_unknown(config, sources, err);
 	if (r == 0)
 		r = resolve_port_control(config, sources, err);
 	if (r == 0)

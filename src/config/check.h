@@ -16,6 +16,7 @@ struct machine {
 /* The settings in force: for each option that of the command line, or else that of the file. */
 struct sources {
 	const struct setting *of[OPT_N];
+	const char *unknown; /* as in struct settings */
 };
 
 /*
@@ -28,8 +29,8 @@ int machine_probe(struct machine *ret_machine, struct err *err);
 /*
  * Settles which way of port control is in force, switches off what another setting rules out, and
  * looks up the sockets' accounts; a default account that does not exist counts as not set. Adds
- * notices about this, and about variables that are set twice. -ENODEV: another account does not
- * exist, or an account cannot be looked up at present.
+ * notices about this, and about variables that are unknown or set twice. -ENODEV: another account
+ * does not exist, or an account cannot be looked up at present.
  */
 int check_resolve(struct config *config, struct sources *sources, struct err *err);
 

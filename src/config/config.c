@@ -74,6 +74,7 @@ static int read_inputs(
 
 		inputs->sources.of[id] = cmdline->given ? cmdline : &inputs->file.of[id];
 	}
+	inputs->sources.unknown = inputs->file.unknown;
 	return CONFIG_RUN;
 }
 

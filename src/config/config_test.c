@@ -304,6 +304,17 @@ static void variables_set_twice_are_noticed(void **state)
 	config_free(config);
 }
 
+static void blank_unknown_variables_are_noticed(void **state)
+{
+	struct config *config = good("VIRTIOFWD_FOO=\nVIRTIOFWD_BAR=\n", "-u root -g root");
+
+	assert_int_equal(config->n_notices, 1);
+	assert_string_equal(config->notices[0],
+		"unknown variables of the configuration file, which change nothing as they are "
+		"blank: VIRTIOFWD_FOO, VIRTIOFWD_BAR");
+	config_free(config);
+}
+
 static void missing_default_accounts_are_noticed(void **state)
 {
 	struct config *config = good("", "");
@@ -570,6 +581,7 @@ int main(void)
 		cmocka_unit_test(core_sched_needs_its_switch),
 		cmocka_unit_test(shipped_values_run),
 		cmocka_unit_test(variables_set_twice_are_noticed),
+		cmocka_unit_test(blank_unknown_variables_are_noticed),
 		cmocka_unit_test(missing_default_accounts_are_noticed),
 		cmocka_unit_test(accounts_by_number),
 		cmocka_unit_test(accounts_that_cannot_be_looked_up),

@@ -171,7 +171,47 @@ static int read_value(struct cursor *c, enum option_id id)
 	return r < 0 ? r : add(c, id, word);
 }
 
-static int read_name(struct cursor *c, enum option_id *ret_id)
+/*
+ * A blank value means the default, so nothing is lost if the variable is not known: another version
+ * may know it.
+ */
+static int read_unknown(struct cursor *c, const char *variable)
+{
+	const char *others = c->settings->unknown;
+	_cleanup_free_ char *word = NULL;
+	char *all;
+	int r;
+
+	r = read_word(c, false, &word);
+	if (r < 0)
+		return r;
+	if (word[strspn(word, " \t")])
+		return fail_at(c, c->line, "unknown variable '%s'; virtioforwarder(5) lists them",
+			variable);
+	if (asprintf(&all, "%s%s%s", others ? others : "", others ? ", " : "", variable) < 0)
+		return err_set(c->err, ENOMEM, "out of memory");
+	free(c->settings->unknown);
+	c->settings->unknown = all;
+	return 0;
+}
+
+static int read_known(struct cursor *c, enum option_id id)
+{
+	struct setting *setting = &c->settings->of[id];
+	unsigned line = c->line;
+	int r = 0;
+
+	setting->line_before = setting->line;
+	if (setting->given)
+		r = add(c, id, ""); /* drops a former list too */
+	if (r == 0)
+		r = read_value(c, id);
+	if (r == 0)
+		setting->line = line;
+	return r;
+}
+
+static int read_name(struct cursor *c, char **ret_name)
 {
 	const char *name = c->at;
 	int length;
@@ -184,42 +224,28 @@ static int read_name(struct cursor *c, enum option_id *ret_id)
 	if (*c->at != '=' || length == 0)
 		return fail_at(c, c->line, "'%.*s' is no variable=value", length, name);
 	c->at++;
-
-	_cleanup_free_ char *variable = strndup(name, (size_t)length);
-
-	if (!variable)
-		return err_set(c->err, ENOMEM, "out of memory");
-	*ret_id = option_by_variable(c->program, variable);
-	if (*ret_id == OPT_N)
-		return fail_at(c, c->line, "unknown variable '%s'; virtioforwarder(5) lists them",
-			variable);
-	return 0;
+	*ret_name = strndup(name, (size_t)length);
+	return *ret_name ? 0 : err_set(c->err, ENOMEM, "out of memory");
 }
 
 static int read_assignment(struct cursor *c)
 {
-	struct setting *setting;
-	unsigned line = c->line;
+	_cleanup_free_ char *name = NULL;
 	enum option_id id;
 	int r;
 
-	r = read_name(c, &id);
+	r = read_name(c, &name);
 	if (r < 0)
 		return r;
-	setting = &c->settings->of[id];
-	setting->line_before = setting->line;
-	if (setting->given)
-		r = add(c, id, ""); /* drops a former list too */
-	if (r == 0)
-		r = read_value(c, id);
+	id = option_by_variable(c->program, name);
+	r = id == OPT_N ? read_unknown(c, name) : read_known(c, id);
 	if (r < 0)
 		return r;
-	setting->line = line;
 	skip_blanks(c);
 	if (*c->at && *c->at != '\n' && *c->at != '#')
 		return fail_at(c, c->line,
 			"%s: '%.*s' follows the value; put a value that holds blanks in quotes",
-			config_options[id].variable, (int)strcspn(c->at, " \t\r\n"), c->at);
+			name, (int)strcspn(c->at, " \t\r\n"), c->at);
 	c->at += strcspn(c->at, "\n");
 	return 0;
 }

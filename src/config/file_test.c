@@ -106,12 +106,26 @@ static void shared_variable_goes_to_the_program_that_reads(void **state)
 	settings_fini(&settings);
 }
 
+static void unknown_variables_may_be_blank(void **state)
+{
+	struct settings settings = {};
+
+	assert_int_equal(file_parse("f", "FOO= # new\nVIRTIOFWD_JUMBO=1\nBAR=' '\n", PROGRAM_DAEMON,
+				 &settings, NULL),
+		0);
+	assert_string_equal(settings.unknown, "FOO, BAR");
+	assert_true(settings.of[OPT_JUMBO].given);
+	settings_fini(&settings);
+}
+
 static void refuses(void **state)
 {
 	static const struct {
 		const char *text, *begin, *reason;
 	} cases[] = {
 		{"\nFOO=1\n", "f:2: ", "unknown variable 'FOO'"},
+		{"FOO=(1\n2)\n", "f:1: ", "unknown variable 'FOO'"},
+		{"FOO= 1\n", "f:1: ", "FOO: '1' follows the value"},
 		{"VIRTIOFWD_JUMBO\n", "f:1: ", "no variable=value"},
 		{"=1\n", "f:1: ", "no variable=value"},
 		{"export VIRTIOFWD_JUMBO=1\n", "f:1: ", "'export'"},
@@ -154,6 +168,7 @@ int main(void)
 		cmocka_unit_test(the_last_setting_is_in_force),
 		cmocka_unit_test(tells_the_line_of_each_item),
 		cmocka_unit_test(shared_variable_goes_to_the_program_that_reads),
+		cmocka_unit_test(unknown_variables_may_be_blank),
 		cmocka_unit_test(refuses),
 	};
 

@@ -49,4 +49,6 @@ void settings_fini(struct settings *settings)
 {
 	for (unsigned id = 0; id < OPT_N; id++)
 		setting_clear(&settings->of[id]);
+	free(settings->unknown);
+	settings->unknown = NULL;
 }

@@ -23,6 +23,7 @@ struct setting {
 
 struct settings {
 	struct setting of[OPT_N];
+	char *unknown; /* the file's unknown variables, which are blank: "A, B"; NULL: none */
 };
 
 /*
@@ -36,7 +37,8 @@ void settings_fini(struct settings *settings);
 
 /*
  * Parses the text of a configuration file. If a variable is set several times, the last setting
- * wins, as in a shell. Returns 0, -EINVAL, where err begins with "<path>:<line>: ", or -ENOMEM.
+ * wins, as in a shell. An unknown variable must be blank. Returns 0, -EINVAL, where err begins with
+ * "<path>:<line>: ", or -ENOMEM.
  */
 int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
 	struct err *err);
