@@ -92,6 +92,7 @@ def test_layout(tree):
     assert set(conffiles[::2]) == {CONFFILE, "/etc/needrestart/conf.d/virtio-forwarder.conf"}
     for path in ("/usr/share/bash-completion/completions/vio4wd",
                  "/usr/share/virtio-forwarder/save-relays.awk",
+                 "/usr/share/virtio-forwarder/virtioforwarder.proto",
                  *(f"/usr/share/man/man{name}.gz" for name in (
                      "8/virtio-forwarder.8", "5/virtioforwarder.5", "1/vio4wd.1",
                      "8/vio4wd_core_scheduler.8")),
