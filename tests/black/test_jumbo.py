@@ -9,7 +9,8 @@ from lib.capture import Capture
 from lib.net import Veth
 from lib.packet_socket import ETHERTYPE, PacketSocket, raw_frame
 from lib.proc import wait_until
-from lib.vhostuser import F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_PROTOCOL, F_VERSION_1, Frontend, Memory
+from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_UFO, F_PROTOCOL, F_VERSION_1,
+                           Frontend, Memory)
 from lib.wire import ADD, OK
 
 STANDARD, JUMBO = 1514, 9014
@@ -56,13 +57,15 @@ def test_bond_takes_the_longest_frames_of_its_members(make_forwarder, stack, hos
     assert "cannot be given" not in forwarder.output.text
 
 
-def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wire):
+@pytest.mark.parametrize("option, feature", [
+    ("--enable-tso", F_GUEST_TSO4), ("--enable-mrgbuf", F_GUEST_UFO)], ids=["tso", "ufo"])
+def test_buffers_for_segments_take_jumbo_frames(make_forwarder, stack, host, wire, option, feature):
     """A guest that accepts segmented packets without mergeable buffers has large buffers, whatever
     its MTU."""
     veth = Veth(wire, host, mtu=9000)
     forwarder = make_forwarder({0: f"net_pcap0,rx_iface_in={veth.outer},tx_iface={veth.outer}"},
-                               options=["--enable-jumbo", "--enable-tso"])
-    features = F_VERSION_1 | F_PROTOCOL | F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4
+                               options=["--enable-jumbo", option])
+    features = F_VERSION_1 | F_PROTOCOL | F_CSUM | F_GUEST_CSUM | feature
     frontend = stack.enter_context(Frontend(forwarder.socket(0), features=features, memory=Memory((1 << 20, 1 << 20))))
     frontend.connect().negotiate().share_memory()
     assert frontend.features == features

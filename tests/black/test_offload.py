@@ -16,8 +16,8 @@ from scapy.layers.vxlan import VXLAN
 from lib.capture import Capture
 from lib.packet_socket import socket_in
 from lib.proc import wait_until
-from lib.vhostuser import (F_CSUM, F_HOST_TSO4, F_HOST_TSO6, F_MRG_RXBUF, F_VERSION_1, F_PROTOCOL,
-                           Frontend)
+from lib.vhostuser import (F_CSUM, F_HOST_ECN, F_HOST_TSO4, F_HOST_TSO6, F_HOST_UFO, F_MRG_RXBUF,
+                           F_PROTOCOL, F_VERSION_1, Frontend)
 from lib.virtqueue import Memory
 
 NEEDS_CSUM = 1
@@ -97,7 +97,8 @@ def forwarder(request, make_forwarder, veth):
 
 @pytest.fixture
 def frontend(forwarder, stack):
-    features = (F_VERSION_1 | F_PROTOCOL | F_MRG_RXBUF | F_CSUM | F_HOST_TSO4 | F_HOST_TSO6)
+    features = (F_VERSION_1 | F_PROTOCOL | F_MRG_RXBUF | F_CSUM | F_HOST_TSO4 | F_HOST_TSO6
+                | F_HOST_ECN | F_HOST_UFO)
     frontend = stack.enter_context(Frontend(forwarder.socket(0), features=features,
                                             memory=Memory((1 << 20, 16 << 20))))
     frontend.start()

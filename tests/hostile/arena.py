@@ -25,9 +25,9 @@ from lib.forwarder import Forwarder
 from lib.peer import Peer, memif_device, net_socket
 from lib.proc import WaitTimeout, memory_kib, open_files, wait_until
 from lib.testpmd import Testpmd
-from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_HOST_TSO4,
-                           F_HOST_TSO6, NEED_REPLY, P_BACKEND_REQ, P_STATUS, VERSION, Connection,
-                           Disconnected, Frontend, Refused, Request)
+from lib.vhostuser import (F_CSUM, F_GUEST_CSUM, F_GUEST_TSO4, F_GUEST_TSO6, F_HOST_ECN, F_HOST_TSO4,
+                           F_HOST_TSO6, F_HOST_UFO, NEED_REPLY, P_BACKEND_REQ, P_STATUS, VERSION,
+                           Connection, Disconnected, Frontend, Refused, Request)
 
 ANSWER_TIMEOUT_S = 20  # on a busy machine
 ATTACK_TIMEOUT_S = 60  # on a loaded machine; elsewhere a second
@@ -76,7 +76,8 @@ class Target:
     """The attacker's side. close() closes everything that it has opened."""
 
     FEATURES = Frontend.FEATURES
-    OFFLOADS = F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6
+    OFFLOADS = (F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6
+                | F_HOST_ECN | F_HOST_UFO)
 
     def __init__(self, door, answer_timeout_s):
         """answer_timeout_s: after so much silence the other side is expected to say no more."""

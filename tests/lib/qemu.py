@@ -368,8 +368,8 @@ def wait_migrated(source, timeout=90):
 def feature_names(bits):
     """The names of virtio-net's feature bits, for messages."""
     names = {0: "CSUM", 1: "GUEST_CSUM", 3: "MTU", 6: "GSO", 7: "GUEST_TSO4", 8: "GUEST_TSO6",
-             11: "HOST_TSO4", 12: "HOST_TSO6", 13: "HOST_ECN", 14: "HOST_UFO", 15: "MRG_RXBUF",
-             16: "STATUS", 17: "CTRL_VQ", 18: "CTRL_RX", 19: "CTRL_VLAN", 21: "GUEST_ANNOUNCE",
-             22: "MQ", 28: "INDIRECT_DESC", 29: "EVENT_IDX", 32: "VERSION_1",
-             33: "ACCESS_PLATFORM", 34: "RING_PACKED", 35: "IN_ORDER"}
+             9: "GUEST_ECN", 10: "GUEST_UFO", 11: "HOST_TSO4", 12: "HOST_TSO6", 13: "HOST_ECN",
+             14: "HOST_UFO", 15: "MRG_RXBUF", 16: "STATUS", 17: "CTRL_VQ", 18: "CTRL_RX",
+             19: "CTRL_VLAN", 21: "GUEST_ANNOUNCE", 22: "MQ", 28: "INDIRECT_DESC", 29: "EVENT_IDX",
+             32: "VERSION_1", 33: "ACCESS_PLATFORM", 34: "RING_PACKED", 35: "IN_ORDER"}
     return sorted(names.get(bit, str(bit)) for bit in bits)

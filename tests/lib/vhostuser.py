@@ -21,6 +21,7 @@ from lib.virtqueue import Memory, PackedRing, SplitRing, memfd
 # Feature bits (virtio-net, virtio, vhost).
 F_CSUM, F_GUEST_CSUM, F_MTU, F_MAC = 1 << 0, 1 << 1, 1 << 3, 1 << 5
 F_GUEST_TSO4, F_GUEST_TSO6, F_HOST_TSO4, F_HOST_TSO6 = 1 << 7, 1 << 8, 1 << 11, 1 << 12
+F_GUEST_UFO, F_HOST_ECN, F_HOST_UFO = 1 << 10, 1 << 13, 1 << 14
 F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 1 << 15, 1 << 17, 1 << 22
 F_LOG_ALL, F_INDIRECT, F_EVENT_IDX, F_PROTOCOL = 1 << 26, 1 << 28, 1 << 29, 1 << 30
 F_VERSION_1, F_IOMMU, F_PACKED, F_IN_ORDER = 1 << 32, 1 << 33, 1 << 34, 1 << 35

@@ -54,7 +54,8 @@ def assert_features(guest, rings, buffers, queues):
     """The features that were asked for have been negotiated."""
     features = guest.features()
     expected = {"CSUM": True, "GUEST_CSUM": True, "HOST_TSO4": True, "HOST_TSO6": True,
-                "GUEST_TSO4": True, "GUEST_TSO6": True, "GSO": False, "MTU": True,
+                "GUEST_TSO4": True, "GUEST_TSO6": True, "GSO": rings == "legacy", "MTU": True,
+                "HOST_ECN": True, "HOST_UFO": True, "GUEST_ECN": True, "GUEST_UFO": True,
                 "VERSION_1": rings != "legacy", "RING_PACKED": rings == "packed",
                 "MRG_RXBUF": buffers == "mrg", "MQ": queues > 1}
     agreed = set(feature_names(features))

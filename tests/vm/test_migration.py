@@ -12,7 +12,7 @@ from lib.forwarder import Forwarder, default_cpus
 from lib.net import Veth
 from lib.pinger import Pinger
 from lib.proc import Process, memory_kib, open_files, wait_until
-from lib.qemu import Guest, Nic, migrate
+from lib.qemu import Guest, Nic, feature_names, migrate
 from lib.testpmd import Testpmd
 from lib.traffic import tcp_from_guest
 
@@ -20,7 +20,8 @@ WIRE_IP, GUEST_IP = "10.0.0.1", "10.0.0.2"
 GUEST_MAC = "52:54:00:00:00:01"
 STREAM_PORT = 5003
 QUEUES = 4
-HOST_TSO4 = 11  # a feature bit
+OFFLOADS = {"GUEST_TSO4", "GUEST_TSO6", "GUEST_ECN", "GUEST_UFO", "HOST_TSO4", "HOST_TSO6", "HOST_ECN",
+            "HOST_UFO"}
 RARP = bytes.fromhex("8035")
 SENDER = Path(__file__).resolve().parents[1] / "lib" / "stream_sender.py"
 
@@ -73,7 +74,7 @@ class Place:
         else:
             self.socket = directory / "testpmd.sock"
             self.backend = stack.enter_context(Testpmd(
-                [f"net_vhost0,iface={self.socket}", device], netns=host, directory=directory,
+                [f"net_vhost0,iface={self.socket},tso=1", device], netns=host, directory=directory,
                 cores=default_cpus(), options=["--auto-start", "--forward-mode=io"]))
 
     def nic(self, queues, options):
@@ -84,20 +85,15 @@ class Place:
                    address=f"{GUEST_IP}/24", options=options)
 
 
-# Features that testpmd or QEMU's tap offers and the daemon does not; without them a guest can come
-# from there.
-COMMON_FEATURES = tuple(f"{name}=off" for name in (
-    "queue_reset", "gso", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "guest_tso4", "guest_tso6",
-    "guest_ecn", "guest_ufo"))
+# A daemon that offers all that other backends do.
+GENEROUS = {"options": ["--enable-mrgbuf", "--enable-tso"]}
 
 
 class Machines:
     """Two places and the guest that moves between them."""
 
     def __init__(self, places, qemu, image, workdir, stack, queues, options):
-        self.places, self._stack, self._queues = places, stack, queues
-        mixed = any(place.kind != "forwarder" for place in places)
-        self._options = (*(COMMON_FEATURES if mixed else ()), *options)
+        self.places, self._stack, self._queues, self._options = places, stack, queues, options
         self._arguments = (qemu, image)
         self._workdir = workdir
         self._count = 0
@@ -226,11 +222,10 @@ def test_between_daemons(machines, wire, workdir, options):
 @pytest.mark.ci
 def test_between_clients(machines, wire, workdir):
     """The daemons connect to QEMU's sockets; several queues, and segmentation on both sides."""
-    moving = machines(queues=QUEUES, daemon={
-        "client": True, "options": ["--enable-mrgbuf", "--enable-tso"]})
+    moving = machines(queues=QUEUES, daemon={"client": True, **GENEROUS})
     moving.guest.run(f"ethtool -L eth0 combined {QUEUES}")
     features = moving.guest.features()
-    assert HOST_TSO4 in features
+    assert "HOST_TSO4" in feature_names(features)
     lost, longest_s, account = move_under_load(moving, wire, workdir)
     report("between clients", lost, longest_s, account)
     assert moving.guest.features() == features
@@ -239,13 +234,20 @@ def test_between_clients(machines, wire, workdir):
     assert tcp_from_guest(wire, moving.guest, WIRE_IP).intact
 
 
-@pytest.mark.parametrize("kinds", [
-    ("testpmd", "testpmd"), ("forwarder", "testpmd"), ("testpmd", "forwarder"),
-    ("forwarder", "tap"), ("tap", "forwarder")], ids="-".join)
-def test_other_backends(machines, wire, workdir, kinds):
-    moving = machines(kinds)
+@pytest.mark.parametrize("kinds, options", [
+    ("testpmd testpmd", ()), ("forwarder testpmd", ()),
+    ("testpmd forwarder", ()), ("testpmd forwarder", ("disable-modern=on",)),
+    ("forwarder tap", ()), ("tap forwarder", ("queue_reset=off",))],
+    ids=lambda value: "-".join(value.split()) if isinstance(value, str) else ",".join(value) or "all")
+def test_other_backends(machines, wire, workdir, kinds, options):
+    """With all that they offer, but for what QEMU offers on its own taps only."""
+    moving = machines(kinds.split(), daemon=GENEROUS, options=options)
+    features = moving.guest.features()
+    legacy = "disable-modern=on" in options
+    assert set(feature_names(features)) >= OFFLOADS | ({"GSO"} if legacy else set())
     lost, longest_s, account = move_under_load(moving, wire, workdir)
-    report(" to ".join(kinds), lost, longest_s, account)
+    report(kinds.replace(" ", " to "), lost, longest_s, account)
+    assert moving.guest.features() == features
     assert moving.guest.ping(WIRE_IP) == 5
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from lib.forwarder import Forwarder, default_cpus
 from lib.pinger import Pinger
-from lib.qemu import Nic
+from lib.proc import wait_until
+from lib.qemu import Nic, feature_names
 from lib.testpmd import Testpmd
 from lib.traffic import tcp_from_guest, tcp_to_guest
 
@@ -26,9 +27,9 @@ class TestpmdRelay:
 
     __test__ = False
 
-    def __init__(self, directory, netns, device, client):
-        self.path = directory / "testpmd.sock"
-        self._vdevs = [f"net_vhost0,iface={self.path},client={int(client)}", device]
+    def __init__(self, directory, netns, device, client, path=None):
+        self.path = path or directory / "testpmd.sock"
+        self._vdevs = [f"net_vhost0,iface={self.path},client={int(client)},tso=1", device]
         self._client = client
         self._arguments = {"netns": netns, "directory": directory, "cores": default_cpus(),
                            "options": ["--auto-start", "--forward-mode=io"]}
@@ -84,6 +85,27 @@ def test_killed_under_traffic(make_forwarder, boot, wire, veth, client, times):
     # The bound leaves room for DPDK's own start, which takes longer with sanitizers and on a loaded
     # machine.
     assert statistics.median(seconds) < 5 + (0 if client else QEMU_LOOKS_AGAIN_S)
+
+
+@pytest.mark.parametrize("client", [False, pytest.param(True, marks=pytest.mark.ci)],
+                         ids=["server", "client"])
+@pytest.mark.parametrize("rings", ["disable-legacy=on", "disable-modern=on"])
+def test_replaces_another_backend(make_forwarder, workdir, host, boot, wire, veth, client, rings):
+    """On its socket, under a running guest, with all that DPDK's library has offered to that."""
+    device = f"net_af_packet0,iface={veth.outer},framecnt=4096"
+    forwarder = make_forwarder({0: device}, client=client,
+                               options=["--enable-mrgbuf", "--enable-tso"])
+    forwarder.stop()
+    with TestpmdRelay(workdir, host, device, client, forwarder.socket(0)):
+        guest = boot(forwarder, nic={"options": (rings,)})
+        assert wire.ping(GUEST_IP) == 5
+        features = guest.features()
+        assert {"HOST_UFO", "HOST_ECN", "GUEST_UFO", "GUEST_ECN"} <= set(feature_names(features))
+    forwarder.start()
+    wait_until(lambda: wire.ping(GUEST_IP, count=1, wait=1), 30, "the guest answers")
+    assert guest.features() == features
+    assert tcp_to_guest(wire, guest, GUEST_IP).intact
+    assert tcp_from_guest(wire, guest, WIRE_IP).intact
 
 
 @modes

@@ -273,8 +273,8 @@ static void tell_of_end(
 	if (refusal && !gate->refused && log_limit_try(&gate->log_limit, LOG_WARNING)) {
 		log_gate_warning(gate,
 			"the VM has hung up on seeing the features offered; if its QEMU says "
-			"\"vhost lacks feature mask\", they are fewer than when it started: "
-			"restart the VM");
+			"\"vhost lacks feature mask\", they are fewer than when it started: %s",
+			gate->options.features_remedy);
 		gate->refused = true;
 	}
 	if (connection->rules.featured)

@@ -40,6 +40,8 @@ struct gate_options {
 	 * Owned by the gate once gate_open() has succeeded.
 	 */
 	int library_socket;
+	/* What to do about VMs that need more features, for the log; valid until gate_close(). */
+	const char *features_remedy;
 	/*
 	 * Looks at the guest's call eventfds and empties those that are full. Called in the
 	 * gatekeeper's thread until gate_close(); must not wait.

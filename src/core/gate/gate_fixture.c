@@ -93,6 +93,7 @@ int open_gate(struct bed *bed, bool client)
 		.uid = -1,
 		.gid = -1,
 		.library_socket = open(bed->library, O_PATH | O_CLOEXEC),
+		.features_remedy = "think of something",
 		.relieve = look,
 		.userdata = bed,
 	};

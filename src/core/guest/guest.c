@@ -18,32 +18,47 @@
 #include "core/guest/vhost_nudge.h"
 #include "core/ring/ring_loans.h"
 
-/*
- * Features that the library would offer and we do not, because neither a device nor our software
- * would finish the work. GSO is the legacy name for all of them together: a legacy guest would take
- * it as permission to send what nobody here segments.
- */
-#define NEVER_OFFERED                                                            \
-	(1ULL << VIRTIO_NET_F_GSO | 1ULL << VIRTIO_NET_F_GUEST_ECN |             \
-		1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN | \
-		1ULL << VIRTIO_NET_F_HOST_UFO)
+/* GSO is a legacy driver's name for all that it leaves to its device to segment. */
+#define TSO_FEATURES                                                              \
+	(1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |      \
+		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 | \
+		1ULL << VIRTIO_NET_F_GSO)
 
-#define TSO_FEATURES                                                         \
-	(1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 | \
-		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6)
+/*
+ * Permissions to send what we never send. A driver that sees one and does not merge buffers makes
+ * its buffers as large as for TSO.
+ */
+#define UNUSED_FEATURES (1ULL << VIRTIO_NET_F_GUEST_ECN | 1ULL << VIRTIO_NET_F_GUEST_UFO)
 
 /*
  * The same for every device and after every start; otherwise a running guest could not reconnect.
+ * As many as the options allow, used or not, HOST_ECN and HOST_UFO always: a guest that comes from
+ * another backend, here or by migration, has negotiated what that one offers, and needs all of it.
  */
 static int set_features(const char *path, const struct guest_options *options)
 {
-	uint64_t off = NEVER_OFFERED;
+	uint64_t off = 0;
 
 	if (!options->mergeable)
 		off |= 1ULL << VIRTIO_NET_F_MRG_RXBUF;
 	if (!options->tso)
 		off |= TSO_FEATURES;
+	if (!options->mergeable && !options->tso)
+		off |= UNUSED_FEATURES;
 	return rte_vhost_driver_disable_features(path, off);
+}
+
+/* What to do if a guest wants more than that. */
+static const char *features_remedy(const struct guest_options *options)
+{
+	if (!options->mergeable && !options->tso)
+		return "set VIRTIOFWD_MRGBUF and VIRTIOFWD_TSO, or shut the VM down and start it "
+		       "again";
+	if (!options->mergeable)
+		return "set VIRTIOFWD_MRGBUF, or shut the VM down and start it again";
+	if (!options->tso)
+		return "set VIRTIOFWD_TSO, or shut the VM down and start it again";
+	return "shut the VM down and start it again";
 }
 
 /* A newer library may offer more than the gate lets through. */
@@ -119,6 +134,7 @@ static int open_gate(struct guest *guest, struct err *err)
 		.client = guest->options.client,
 		.uid = guest->options.uid,
 		.gid = guest->options.gid,
+		.features_remedy = features_remedy(&guest->options),
 		.relieve = guest_calls_relieve,
 		.userdata = guest,
 	};

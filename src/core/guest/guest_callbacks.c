@@ -140,7 +140,7 @@ static void on_destroy_connection(int vid)
 static unsigned max_frame_bytes(int vid, uint64_t features)
 {
 	const uint64_t any = 1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |
-	                     1ULL << VIRTIO_NET_F_GUEST_TSO6;
+	                     1ULL << VIRTIO_NET_F_GUEST_TSO6 | 1ULL << VIRTIO_NET_F_GUEST_UFO;
 	uint16_t mtu = RTE_ETHER_MTU;
 
 	if (features & any)

@@ -8,6 +8,7 @@
 
 #include "core/guest/guest.h"
 
+#include <linux/virtio_net.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/util.h"
 #include "core/gate/fault.h"
 #include "core/gate/gate_rules.h"
 #include "core/gate/gatekeeper.h"
@@ -117,9 +119,52 @@ static void new_sockets_are_served_at_once(void **state)
 	assert_int_equal(rmdir(dir), 0); /* no file is left in it */
 }
 
+#define BIT(name) (1ull << VIRTIO_NET_F_##name)
+
+/* What another backend may have offered to a guest that comes from there. */
+static void features_of_other_backends(void **state)
+{
+	static const uint64_t always = BIT(CSUM) | BIT(GUEST_CSUM) | BIT(HOST_ECN) | BIT(HOST_UFO);
+	static const uint64_t unused = BIT(GUEST_ECN) | BIT(GUEST_UFO);
+	static const uint64_t tso =
+		BIT(HOST_TSO4) | BIT(HOST_TSO6) | BIT(GUEST_TSO4) | BIT(GUEST_TSO6) | BIT(GSO);
+	static const uint64_t all = always | unused | tso | BIT(MRG_RXBUF);
+	static const struct {
+		bool mergeable, tso;
+		uint64_t offered;
+	} cases[] = {
+		{false, false, always},
+		{true, false, always | unused | BIT(MRG_RXBUF)},
+		{false, true, always | unused | tso},
+		{true, true, all},
+	};
+	struct guest_options options = {.uid = -1, .gid = -1, .changed = changed};
+	char dir[] = "/tmp/guest-test.XXXXXX", path[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/0", dir);
+	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(gatekeeper_start(&options.keeper, NULL), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct guest *guest;
+		options.mergeable = cases[i].mergeable;
+		options.tso = cases[i].tso;
+		assert_int_equal(guest_open(&guest, path, &options, NULL), 0);
+		int fd = vhost_user_connect(path);
+		assert_int_equal(ask(fd, VHOST_USER_GET_FEATURES) & all, cases[i].offered);
+		close(fd);
+		guest_close(guest);
+	}
+	gatekeeper_stop(options.keeper);
+	fault_close();
+	signal(SIGBUS, SIG_DFL);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(features_of_other_backends),
 		cmocka_unit_test(new_sockets_are_served_at_once),
 	};
 
