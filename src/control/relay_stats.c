@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/relay_internal.h"
+#include "core/gate/gate.h"
 
 static void add_count(struct packet_count *to, struct tally what)
 {
@@ -68,6 +69,7 @@ static struct vm_stats read_vm(const struct relay *relay)
 	stats.listens = guest->options.client;
 	stats.sessions = atomic_load(&guest->n_sessions);
 	stats.announcements = atomic_load(&guest->n_announcements);
+	stats.refusals = gate_refusals(guest->gate);
 	if (guest_ready(guest)) {
 		stats.features = atomic_load(&guest->features);
 		stats.broken_rings = guest_retired_rings(guest);

@@ -165,6 +165,9 @@ CASES = [
     ("a VM comes and goes", "VmReconnects", [
         ours("relay_vm_sessions_total", "1x9 1+1x30", relay=1),
         ours("relay_vm_sessions_total", "1x9 2x30", relay=2)], {9: [], 25: [1]}),
+    ("a VM is refused", "VmRefused", [
+        ours("relay_vm_refusals_total", "0x9 0+60x30", relay=1),
+        ours("relay_vm_refusals_total", "0x9 2x30", relay=2)], {9: [], 12: [1]}),
     ("a ring is given up", "RingGivenUp", [
         ours("relay_vm_broken_rings", "0x9 1x9 0x30", relay=1),
         ours("relay_vm_broken_rings", "0x50", relay=2)], {9: [], 12: [1], 21: []}),

@@ -16,7 +16,7 @@ from lib.metrics import http_get, scrape, value
 from lib.paths import ROOT, program
 from lib.peer import attached_peer, end, memif_device
 from lib.proc import Process, open_files, run, wait_until
-from lib.vhostuser import Frontend
+from lib.vhostuser import Connection, Frontend, Request
 
 PACKETS = 20_000
 CLIENT_TIMEOUT_S = 5  # after so long the daemon closes a connection
@@ -103,6 +103,18 @@ def test_promtool_accepts_metrics_and_rules(workdir, forwarder, stack, endpoint)
     assert result.returncode == 0 and not result.stdout, result.stdout
     assert "SUCCESS" in run(["promtool", "check", "rules", RULES])
     end(forwarder, peer)
+
+
+def test_a_vm_that_is_refused(forwarder, endpoint):
+    def refusals():
+        return value(scrape(endpoint), "relay_vm_refusals_total", relay=5)
+
+    assert refusals() == 0
+    for _ in range(2):
+        with Connection.connect(forwarder.socket(5)) as connection:
+            connection.send(Request.SET_FEATURES)  # without its payload
+            assert connection.closed_by_peer()
+    wait_until(lambda: refusals() == 2, 10, "it is told", interval=0.3)
 
 
 def told_metrics():

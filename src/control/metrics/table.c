@@ -52,8 +52,8 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_RELAY] = {
 		"relay", METRIC_INFO, NULL, "relay, device, socket, ident",
-		"The parts of a relay. A relay is left out if it has no device, has had no VM on its "
-		"socket, and has carried nothing.",
+		"The parts of a relay. A relay is left out if it has no device, has neither had nor "
+		"refused a VM on its socket, and has carried nothing.",
 	},
 	[METRIC_DEVICE_ATTACHED] = {
 		"relay_device_attached", METRIC_GAUGE, NULL, "relay",
@@ -72,6 +72,12 @@ const struct metric metrics[METRIC_N] = {
 		"relay_vm_announcements", METRIC_COUNTER, NULL,
 		.help = "How often QEMU had the daemon announce a VM that had migrated here (RARP).",
 		IN_VM(announcements),
+	},
+	[METRIC_VM_REFUSALS] = {
+		"relay_vm_refusals", METRIC_COUNTER, NULL,
+		.help = "How often the daemon hung up on the VM for what it did, or the VM's QEMU hung "
+			"up on seeing the features offered; the log says why.",
+		IN_VM(refusals),
 	},
 	[METRIC_VM_BROKEN_RINGS] = {
 		"relay_vm_broken_rings", METRIC_GAUGE, NULL,

@@ -69,7 +69,7 @@ static void write_label(FILE *out, const char *name, const char *value)
 /* A relay is listed once it has, or had, something to report. */
 static bool is_told(const struct relay_stats *relay)
 {
-	return relay->device[0] != '\0' || relay->vm.sessions != 0 ||
+	return relay->device[0] != '\0' || relay->vm.sessions != 0 || relay->vm.refusals != 0 ||
 	       relay->vf_to_vm.received.packets != 0 || relay->vm_to_vf.received.packets != 0;
 }
 

@@ -49,6 +49,7 @@ static struct metrics_view *make_view(void)
 	relay->device_node = 1;
 	relay->vm = (struct vm_stats){.sessions = 3,
 		.announcements = 4,
+		.refusals = 5,
 		.broken_rings = 6,
 		.migrates = true,
 		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
@@ -102,6 +103,7 @@ static void values_stand_where_they_belong(void **state)
 		"_relay_device_attached{relay=\"1\"} 1\n", "_relay_vm_attached{relay=\"1\"} 0\n",
 		"_relay_vm_sessions_total{relay=\"1\"} 3\n",
 		"_relay_vm_announcements_total{relay=\"1\"} 4\n",
+		"_relay_vm_refusals_total{relay=\"1\"} 5\n",
 		"_relay_vm_broken_rings{relay=\"1\"} 6\n", "_relay_vm_migrating{relay=\"1\"} 1\n",
 		"_relay_vm_feature{relay=\"1\",feature=\"mrg_rxbuf\"} 1\n",
 		"_relay_worker_cpu{relay=\"1\",direction=\"vf_to_vm\"} 3\n",

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -44,6 +45,7 @@ struct gate {
 	bool rejected;          /* warned that it cannot connect to this socket */
 	bool refused; /* warned that the features are, and none have been accepted since */
 	struct log_limit log_limit;
+	_Atomic unsigned n_refusals; /* read by any thread */
 };
 
 #define log_gate(severity, gate, fmt, ...)                                                       \
@@ -84,6 +86,7 @@ static void end_all(struct gate *gate)
 static void shut_out(struct gate *gate, uint64_t ms, const char *why)
 {
 	log_gate_warning(gate, "the VM is disconnected: %s", why);
+	atomic_fetch_add(&gate->n_refusals, 1);
 	gate->closed_until_ms = gate_now_ms() + ms;
 }
 
@@ -279,8 +282,10 @@ static void tell_of_end(
 	}
 	if (connection->rules.featured)
 		gate->refused = false;
-	if (breach || refusal)
+	if (breach || refusal) {
+		atomic_fetch_add(&gate->n_refusals, 1);
 		gate->next_try_ms = gate_now_ms() + BANISH_MS;
+	}
 }
 
 static void serve_connection(struct gate *gate, unsigned index, const struct pollfd sides[2])
@@ -404,6 +409,11 @@ int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct ga
 	gatekeeper_set(keeper, options->relay_id, gate);
 	*ret_gate = gate;
 	return 0;
+}
+
+unsigned gate_refusals(const struct gate *gate)
+{
+	return atomic_load(&gate->n_refusals);
 }
 
 bool gate_has_lost_socket(const struct gate *gate)

@@ -57,6 +57,12 @@ struct gate_options {
 int gate_open(struct gate **ret_gate, struct gatekeeper *keeper, const struct gate_options *options,
 	struct err *err);
 
+/*
+ * How often a VM has been hung up on for what it did, or has itself hung up on seeing the features.
+ * Any thread.
+ */
+unsigned gate_refusals(const struct gate *gate);
+
 /* True in server mode if the socket's file has been removed. Any thread. */
 bool gate_has_lost_socket(const struct gate *gate);
 

@@ -100,6 +100,7 @@ static void library_hears_of_no_breach(void **state)
 		close(frontend);
 		close(library);
 	}
+	assert_int_equal(gate_refusals(bed->gate), ARRAY_SIZE(breaches));
 }
 
 /*
@@ -124,6 +125,7 @@ static void refusals_end_connections(void **state)
 		close(frontend);
 		close(library);
 	}
+	assert_int_equal(gate_refusals(bed->gate), ARRAY_SIZE(flags));
 }
 
 static void silence_holds_nobody_up(void **state)
@@ -248,6 +250,7 @@ static void idle_connections_go_first(void **state)
 		expect_hang_up(libraries[i]);
 	}
 	assert_served(frontends[0], libraries[0]);
+	assert_int_equal(gate_refusals(bed->gate), 0);
 	for (unsigned i = 0; i < 6; i++) {
 		close(frontends[i]);
 		close(libraries[i]);

@@ -96,6 +96,7 @@ static void guest_that_blocks_its_callers_is_thrown_out(void **state)
 		wait_to_be_let_in(bed);
 		assert_true(clock_monotonic_ns() - began_ns >= ms * 1000000);
 	}
+	assert_int_equal(gate_refusals(bed->gate), 2);
 }
 
 /*
