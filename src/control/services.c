@@ -118,6 +118,7 @@ static int open_metrics(struct services *services, const struct config *config,
 		.snapshot = snapshot,
 		.devices = read_devices,
 		.userdata = forwarder,
+		.ovsdb = services->ovsdb,
 	};
 
 	return metrics_service_new(&services->metrics, event, config->metrics_ep, &source, err);

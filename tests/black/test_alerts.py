@@ -162,6 +162,9 @@ CASES = [
     ("a worker waits for its CPU", "WorkerWaits", [
         ours("worker_waiting_seconds_total", "0x9 0+6x30", cpu=1),
         ours("worker_waiting_seconds_total", "0+1x40", cpu=2)], {9: [], 30: [None]}),
+    ("the database is away", "OvsdbAway", [
+        ours("ovsdb_connected", "1x9 0x9 1x20"), ours("ovsdb_connected", "1x40", instance="other")],
+     {9: [], 13: [], 16: [None], 21: []}),
     ("a VM comes and goes", "VmReconnects", [
         ours("relay_vm_sessions_total", "1x9 1+1x30", relay=1),
         ours("relay_vm_sessions_total", "1x9 2x30", relay=2)], {9: [], 25: [1]}),

@@ -48,6 +48,7 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
     assert endpoint.stat().st_mode & 0o777 == 0o660
     before = scrape(endpoint)
     assert value(before, "relay_vm_attached", relay=5) == 0
+    assert not any(name == "ovsdb_connected" for name, _ in before)
     assert value(before, "device_members", relay=5, state="down") == 1  # the peer is not there yet
     peer = send_packets(workdir, forwarder, stack)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from lib.forwarder import Forwarder
+from lib.metrics import scrape, value
 from lib.net import Netns
 from lib.peer import Peer, counted, memif_device, net_socket
 from lib.proc import wait_until
@@ -20,7 +21,9 @@ class OvsdbForwarder(Forwarder):
     """A daemon that is controlled by the database only."""
 
     def __init__(self, directory, database, **arguments):
-        super().__init__(directory, options=[f"--ovsdb-sock={database.socket}"], **arguments)
+        self.metrics = directory / "metrics"
+        super().__init__(directory, options=[
+            f"--ovsdb-sock={database.socket}", f"--metrics-ep=ipc://{self.metrics}"], **arguments)
         self.argv = [argument for argument in self.argv
                      if not str(argument).startswith("--zmq-port-control-ep")]
 
@@ -72,6 +75,11 @@ def passes_no_packets(forwarder):
     assert counted(forwarder, "vm_to_vf").sent[0] == sent
 
 
+def tells_connected(forwarder, connected):
+    wait_until(lambda: value(scrape(forwarder.metrics), "ovsdb_connected") == connected, WAIT_S,
+               "the metrics tell", interval=0.3)
+
+
 def test_commands(database, workdir, stack, vm):
     forwarder = stack.enter_context(OvsdbForwarder(workdir, database))
     vm(forwarder)
@@ -109,10 +117,12 @@ def test_database_restarts_under_traffic(database, workdir, stack, vm):
     with network(forwarder, workdir):
         database.kill()
         wait_until(lambda: "connection lost" in forwarder.output.text, WAIT_S, "connection lost")
+        tells_connected(forwarder, 0)
         passes_all()
         database.start()
         wait_until(lambda: forwarder.output.text.count("connected; ") == 2, WAIT_S,
                    "connected again")
+        tells_connected(forwarder, 1)
         passes_all()
         database.del_port("vm0")
         has_device(forwarder, False)

@@ -12,6 +12,7 @@
 #include "control/local_server.h"
 #include "control/metrics/request.h"
 #include "control/metrics/text.h"
+#include "control/ovsdb/ovsdb_monitor.h"
 
 #define FRESH_NS 1000000000 /* for so long all clients get the same snapshot */
 
@@ -79,6 +80,9 @@ static void refresh(struct metrics_service *service)
 	service->source.snapshot(service->source.userdata, &service->view.stats);
 	service->source.devices(service->source.userdata, service->view.devices);
 	update_idle(service, now_ns);
+	service->view.follows_ovsdb = service->source.ovsdb != NULL;
+	service->view.ovsdb_connected =
+		service->view.follows_ovsdb && ovsdb_monitor_is_connected(service->source.ovsdb);
 	service->taken_ns = now_ns;
 }
 

@@ -16,6 +16,7 @@
 #include "control/stats.h"
 
 struct metrics_service;
+struct ovsdb_monitor;
 
 struct metrics_source {
 	const char *version; /* of the daemon; both strings must stay */
@@ -24,6 +25,7 @@ struct metrics_source {
 	/* Fills in the device counters, by relay id; see forwarder_read_devices(). */
 	void (*devices)(void *userdata, struct device_counters ret_counters[static RELAYS_MAX]);
 	void *userdata;
+	const struct ovsdb_monitor *ovsdb; /* NULL: no database is followed */
 };
 
 /* `endpoint` is "ipc:///path" or "http://127.0.0.1:port". */

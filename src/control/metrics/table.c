@@ -40,6 +40,11 @@ const struct metric metrics[METRIC_N] = {
 		"start_time_seconds", METRIC_GAUGE, "seconds", "",
 		"When the daemon became ready, in seconds since 1970.",
 	},
+	[METRIC_OVSDB_CONNECTED] = {
+		"ovsdb_connected", METRIC_GAUGE, NULL, "",
+		"1 while the daemon is connected to Open vSwitch's database; absent if it follows "
+		"none.",
+	},
 	[METRIC_WORKER_SECONDS] = {
 		"worker_seconds", METRIC_COUNTER, "seconds", "cpu, state",
 		"How a worker spent its time: busy with packets, idle (it polled in vain), or "

@@ -327,6 +327,10 @@ static void write_own(const struct writer *w, enum metric_id id)
 	case METRIC_START_TIME:
 		write_sample(w, "", w->view->start_time_s);
 		break;
+	case METRIC_OVSDB_CONNECTED:
+		if (w->view->follows_ovsdb)
+			write_sample(w, "", w->view->ovsdb_connected);
+		break;
 	case METRIC_WORKER_SECONDS:
 		write_workers(w);
 		break;

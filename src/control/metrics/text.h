@@ -13,6 +13,8 @@ struct metrics_view {
 	const char *version; /* of the daemon */
 	const char *dpdk;
 	uint64_t start_time_s; /* CLOCK_REALTIME */
+	bool follows_ovsdb;
+	bool ovsdb_connected; /* if so */
 	struct stats_view stats;
 	struct device_counters devices[RELAYS_MAX]; /* by relay id */
 	uint64_t worker_idle_ns[WORKERS_MAX];       /* in the order of stats.workers */

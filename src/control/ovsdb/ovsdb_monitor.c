@@ -290,6 +290,11 @@ failed:
 	return r;
 }
 
+bool ovsdb_monitor_is_connected(const struct ovsdb_monitor *monitor)
+{
+	return monitor->synced;
+}
+
 struct ovsdb_monitor *ovsdb_monitor_free(struct ovsdb_monitor *monitor)
 {
 	if (!monitor)

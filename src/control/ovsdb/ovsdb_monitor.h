@@ -41,5 +41,8 @@ int ovsdb_monitor_new(struct ovsdb_monitor **ret_monitor, sd_event *event,
 	const struct ovsdb_monitor_options *options, op_apply *apply, void *userdata,
 	struct err *err);
 
+/* True while the rows that the monitor knows are those of the database. */
+bool ovsdb_monitor_is_connected(const struct ovsdb_monitor *monitor);
+
 /* Stops following; the relays stay as they are. Must not be called from within apply(). */
 struct ovsdb_monitor *ovsdb_monitor_free(struct ovsdb_monitor *monitor);
