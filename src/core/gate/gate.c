@@ -449,6 +449,9 @@ void gate_hang_up(struct gate *gate)
 	int listen_fd = gate->listen_fd;
 	gate->listen_fd = -1;
 	gate->closed = true;
+	/* First: whoever is hung up on may connect again at once, and must be refused. */
+	if (listen_fd >= 0)
+		shutdown(listen_fd, SHUT_RDWR);
 	gatekeeper_changed(gate->keeper);
 	end_all(gate);
 	if (listen_fd >= 0)

@@ -73,9 +73,10 @@ bool gate_has_lost_socket(const struct gate *gate);
 int gate_renew(struct gate *gate, struct err *err);
 
 /*
- * Ends every connection, lets nobody in any more, and in server mode removes the socket's file. The
- * library learns of it in its own thread; until it has let go, the guest's call eventfds are still
- * watched. `gate` may be NULL. Control thread; waits for no VM.
+ * Lets nobody in any more, ends every connection, and in server mode removes the socket's file. A
+ * frontend that connects again as soon as it notices is refused. The library learns of it in its
+ * own thread; until it has let go, the guest's call eventfds are still watched. `gate` may be NULL.
+ * Control thread; waits for no VM.
  */
 void gate_hang_up(struct gate *gate);
 

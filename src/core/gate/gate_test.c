@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 #include <linux/virtio_config.h>
 
+#include "base/unix_socket.h"
 #include "core/gate/gate.h"
 #include "core/gate/gate_fixture.h"
 #include "core/gate/vhost_user.h"
@@ -284,6 +286,57 @@ static void client_connects_as_soon_as_it_can(void **state)
 	}
 }
 
+struct frontend {
+	const char *path;
+	int fd;
+	_Atomic bool watching;
+	int connect_error; /* the last one, 0 if it has been connected */
+};
+
+/* Waits until it is hung up on, then tries to connect until the socket is gone. */
+static void *come_back(void *argument)
+{
+	struct frontend *frontend = argument;
+	char nothing;
+
+	while (recv(frontend->fd, &nothing, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+		frontend->watching = true;
+	do {
+		int fd = unix_socket_connect(frontend->path);
+		frontend->connect_error = MIN(fd, 0);
+		if (fd >= 0)
+			close(fd);
+	} while (frontend->connect_error == -ECONNREFUSED);
+	return NULL;
+}
+
+/*
+ * A VM that is hung up on is refused from then on. Some frontends (cloud-hypervisor) give up if
+ * they are connected and then hung up on.
+ */
+static void nobody_comes_back_to_a_closing_gate(void **state)
+{
+	struct bed *bed = *state;
+
+	for (unsigned i = 0; i < 50; i++) {
+		struct frontend frontend = {.path = bed->path};
+		pthread_t thread;
+
+		assert_int_equal(open_gate(bed, false), 0);
+		frontend.fd = vhost_user_connect(bed->path);
+		int library = accept_at(bed->library_fd);
+		assert_int_equal(pthread_create(&thread, NULL, come_back, &frontend), 0);
+		while (!frontend.watching)
+			;
+		gate_hang_up(bed->gate);
+		pthread_join(thread, NULL);
+		assert_int_equal(frontend.connect_error, -ENOENT);
+		expect_end(library);
+		close(frontend.fd);
+		bed->gate = gate_close(bed->gate);
+	}
+}
+
 static void socket_is_its_owners(void **state)
 {
 	struct bed *bed = *state;
@@ -312,6 +365,7 @@ int main(void)
 		BED_TEST(idle_connections_go_first),
 		BED_TEST(library_may_hang_up),
 		BED_TEST(client_connects_as_soon_as_it_can),
+		BED_TEST(nobody_comes_back_to_a_closing_gate),
 		BED_TEST(socket_is_its_owners),
 	};
 
