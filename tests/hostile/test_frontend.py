@@ -147,6 +147,19 @@ def test_calls_come_when_wanted(attach, wire_socket, packed):
     wait_until(frontend.rx().calls, 5, "a call for a frame")
 
 
+@pytest.mark.parametrize("without, protocol", [(0, Frontend.PROTOCOL), (F_PROTOCOL, 0)],
+                         ids=["enabled", "enabled-from-the-start"])
+def test_guest_that_is_not_called(attach, wire_socket, without, protocol):
+    """Cloud Hypervisor sends no SET_VRING_CALL for a guest that polls, nor when it starts a ring
+    again."""
+    frontend = attach(features=Frontend.FEATURES & ~without, protocol=protocol, called=False)
+    assert_frames_pass(frontend, wire_socket, count=20)
+    for index, base in enumerate(frontend.stop()):
+        frontend.start_ring(index, base=base)
+    frontend.enable_rings()
+    assert_frames_pass(frontend, wire_socket, count=20)
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 def test_event_index(attach, wire_socket, packed):
     """The driver says for which frame it wants to be called."""

@@ -241,13 +241,14 @@ class Frontend:
     PROTOCOL = P_MQ | P_LOG_SHMFD | P_RARP | P_REPLY_ACK | P_NET_MTU
 
     def __init__(self, path, packed=False, features=FEATURES, protocol=PROTOCOL, queue_pairs=1,
-                 queue_size=64, memory=None, enabled=None, connection=None):
+                 queue_size=64, memory=None, enabled=None, called=True, connection=None):
         """features, protocol: accepted if offered. enabled: queue pairs to enable at start; None:
-        all. connection: an existing connection."""
+        all. called: whether rings are started with an eventfd to be called by. connection: an
+        existing connection."""
         self.path, self.queue_pairs, self.queue_size = path, queue_pairs, queue_size
         self.features = features | (F_PACKED if packed else 0)
         self.features |= F_MQ if queue_pairs > 1 else 0
-        self.protocol = protocol
+        self.protocol, self.called = protocol, called
         self.enabled = set(range(queue_pairs)) if enabled is None else set(enabled)
         self.memory = memory or Memory((1 << 20, 4 * queue_pairs << 20))
         self.connection = connection
@@ -313,7 +314,8 @@ class Frontend:
             self.tell(Request.SET_VRING_NUM, vring_state(index, ring.size))
         self.tell(Request.SET_VRING_BASE, vring_state(index, ring.base if base is None else base))
         self.set_ring_addr(index, **addr)
-        self.tell(Request.SET_VRING_CALL, u64(index), [ring.call])
+        if self.called:
+            self.tell(Request.SET_VRING_CALL, u64(index), [ring.call])
         self.tell(Request.SET_VRING_KICK, u64(index), [ring.kick])
 
     def enable_ring(self, index, on=True):

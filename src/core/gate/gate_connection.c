@@ -243,6 +243,15 @@ static void enter(struct gate_connection *connection, enum gate_phase phase)
 	connection->done = 0;
 }
 
+/* The frontend has had its answer, or wants none. */
+static void go_on(struct gate_connection *connection)
+{
+	connection->answer_wanted = false;
+	enter(connection, gate_rules_add_request(&connection->rules, &connection->message)
+				  ? GATE_REQUEST_ONWARD
+				  : GATE_REQUEST);
+}
+
 /*
  * Does what the phase is for. 1 if the phase is over, 0 if there is something to wait for, or a
  * negative errno.
@@ -270,14 +279,16 @@ static int step(struct gate_connection *connection, struct err *err)
 			r = gate_rules_check_answer(&connection->message, err) < 0 ? -EPROTO : 1;
 		if (r == 1) {
 			gate_rules_complete_answer(&connection->rules, &connection->message);
-			enter(connection,
-				connection->answer_wanted ? GATE_ANSWER_ONWARD : GATE_REQUEST);
+			if (connection->answer_wanted)
+				enter(connection, GATE_ANSWER_ONWARD);
+			else
+				go_on(connection);
 		}
 		break;
 	case GATE_ANSWER_ONWARD:
 		r = transmit(connection, connection->frontend_fd);
 		if (r == 1)
-			enter(connection, GATE_REQUEST);
+			go_on(connection);
 		break;
 	}
 	return r;

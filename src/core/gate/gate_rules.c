@@ -320,6 +320,16 @@ static int check_ring_fd(struct gate_rules *rules, const struct vhost_user_messa
 	return number & VHOST_USER_NO_FD ? 0 : check_eventfd(fds[0], err);
 }
 
+static int check_set_vring_call(struct gate_rules *rules, const struct vhost_user_message *message,
+	const int *fds, struct err *err)
+{
+	int r = check_ring_fd(rules, message, fds, err);
+
+	if (r == 0)
+		rules->rings[message->payload.number & VHOST_USER_RING_MASK].called = true;
+	return r;
+}
+
 static int check_set_vring_kick(struct gate_rules *rules, const struct vhost_user_message *message,
 	const int *fds, struct err *err)
 {
@@ -385,7 +395,7 @@ static const struct request {
 	[VHOST_USER_SET_VRING_KICK] = {"SET_VRING_KICK", PAYLOAD(number), ONE_UNLESS_TOLD, false,
 		check_set_vring_kick},
 	[VHOST_USER_SET_VRING_CALL] = {"SET_VRING_CALL", PAYLOAD(number), ONE_UNLESS_TOLD, false,
-		check_ring_fd},
+		check_set_vring_call},
 	[VHOST_USER_SET_VRING_ERR] = {"SET_VRING_ERR", PAYLOAD(number), ONE_UNLESS_TOLD, false,
 		check_ring_fd},
 	[VHOST_USER_GET_PROTOCOL_FEATURES] = {"GET_PROTOCOL_FEATURES", 0, NONE, true, NULL},
@@ -435,6 +445,22 @@ void gate_rules_complete_request(const struct gate_rules *rules, struct vhost_us
 {
 	if (message->header.request == VHOST_USER_SET_FEATURES)
 		message->payload.number = rules->features;
+}
+
+bool gate_rules_add_request(struct gate_rules *rules, struct vhost_user_message *ret_message)
+{
+	for (unsigned i = 0; i < RINGS_MAX; i++) {
+		struct gate_ring *ring = &rules->rings[i];
+		if (!ring->started || ring->called)
+			continue;
+		ring->called = true;
+		ret_message->header = (struct vhost_user_header){VHOST_USER_SET_VRING_CALL,
+			VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
+			sizeof(ret_message->payload.number)};
+		ret_message->payload.number = i | VHOST_USER_NO_FD;
+		return true;
+	}
+	return false;
 }
 
 void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer)

@@ -40,6 +40,7 @@ struct gate_ring {
 	unsigned size; /* 0: not known yet */
 	unsigned base;
 	bool addressed;
+	bool called; /* the library has got what to call by, or heard that there is nothing */
 	bool started;
 	struct vhost_user_ring_addr addr;
 };
@@ -95,6 +96,14 @@ int gate_rules_check_answer(const struct vhost_user_message *answer, struct err 
  * answer with and without it; rust-vmm's frontends (cloud-hypervisor) wait for it for ever.
  */
 void gate_rules_complete_answer(const struct gate_rules *rules, struct vhost_user_message *answer);
+
+/*
+ * A request of the gate's own, once the library has answered the frontend's: SET_VRING_CALL without
+ * a descriptor, for a ring that has been started without that message. The library does not use
+ * such a ring, but a frontend need not send it: cloud-hypervisor does not if the guest polls. True
+ * if there is one, which has been taken into account; it asks for an answer.
+ */
+bool gate_rules_add_request(struct gate_rules *rules, struct vhost_user_message *ret_message);
 
 /* True if any ring of this connection runs. */
 bool gate_rules_running(const struct gate_rules *rules);

@@ -213,7 +213,7 @@ static void pass(
 	acknowledge(library, request, 0);
 }
 
-static void start_ring(int frontend, int library)
+static void start_ring(int frontend, int library, bool called)
 {
 	const uint64_t features = 1ULL << VIRTIO_F_VERSION_1, ring = 0, uva = 1ULL << 32;
 	const struct vhost_user_memory memory = {
@@ -221,7 +221,7 @@ static void start_ring(int frontend, int library)
 	const struct vhost_user_ring_state size = {0, 16};
 	const struct vhost_user_ring_addr addr = {
 		.desc = uva, .avail = uva + 1024, .used = uva + 2048};
-	int memory_fd = memfd_create("test", MFD_CLOEXEC), kick = eventfd(0, EFD_CLOEXEC);
+	int memory_fd = memfd_create("test", MFD_CLOEXEC), event = eventfd(0, EFD_CLOEXEC);
 
 	assert_int_equal(ftruncate(memory_fd, MEMORY_BYTES), 0);
 	pass(frontend, library, VHOST_USER_SET_FEATURES, &features, sizeof(features), -1);
@@ -229,9 +229,41 @@ static void start_ring(int frontend, int library)
 		offsetof(struct vhost_user_memory, regions[1]), memory_fd);
 	pass(frontend, library, VHOST_USER_SET_VRING_NUM, &size, sizeof(size), -1);
 	pass(frontend, library, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), -1);
-	pass(frontend, library, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), kick);
+	if (called)
+		pass(frontend, library, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring), event);
+	pass(frontend, library, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), event);
 	close(memory_fd);
-	close(kick);
+	close(event);
+}
+
+/* The library is told, once for each time that the ring is started. The frontend does not notice.
+ */
+static void ring_may_be_without_calls(void **state)
+{
+	struct bed *bed = *state;
+	const struct vhost_user_ring_state stopped = {0, 0};
+	struct vhost_user_ring_state position;
+	uint64_t number;
+
+	assert_int_equal(open_gate(bed, false), 0);
+	int frontend = vhost_user_connect(bed->path), library = accept_at(bed->library_fd);
+	for (unsigned i = 0; i < 2; i++) {
+		start_ring(frontend, library, false);
+		assert_int_equal(
+			expect_message(library, VHOST_USER_SET_VRING_CALL, &number, sizeof(number)),
+			-1);
+		assert_int_equal(number, VHOST_USER_NO_FD);
+		acknowledge(library, VHOST_USER_SET_VRING_CALL, 0);
+		assert_served(frontend, library);
+		vhost_user_send(
+			frontend, VHOST_USER_GET_VRING_BASE, 0, &stopped, sizeof(stopped), -1);
+		expect_message(library, VHOST_USER_GET_VRING_BASE, &position, sizeof(position));
+		vhost_user_send(library, VHOST_USER_GET_VRING_BASE, VHOST_USER_REPLY, &stopped,
+			sizeof(stopped), -1);
+		expect_message(frontend, VHOST_USER_GET_VRING_BASE, &position, sizeof(position));
+	}
+	close(frontend);
+	expect_end(library);
 }
 
 /* Whoever else connects, a VM that runs is not displaced. */
@@ -245,7 +277,7 @@ static void idle_connections_go_first(void **state)
 		frontends[i] = vhost_user_connect(bed->path);
 		libraries[i] = accept_at(bed->library_fd);
 		if (i == 0)
-			start_ring(frontends[0], libraries[0]);
+			start_ring(frontends[0], libraries[0], true);
 	}
 	for (unsigned i = 1; i <= 2; i++) {
 		expect_hang_up(frontends[i]);
@@ -362,6 +394,7 @@ int main(void)
 		BED_TEST(silence_holds_nobody_up),
 		BED_TEST(questions_wait_for_answers),
 		BED_TEST(connections_are_few),
+		BED_TEST(ring_may_be_without_calls),
 		BED_TEST(idle_connections_go_first),
 		BED_TEST(library_may_hang_up),
 		BED_TEST(client_connects_as_soon_as_it_can),
