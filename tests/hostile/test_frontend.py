@@ -12,7 +12,7 @@ from lib.packet_socket import ETHERTYPE, PacketSocket
 from lib.peer import assert_counted
 from lib.proc import wait_until
 from lib.vhostuser import (F_EVENT_IDX, F_LOG_ALL, F_MRG_RXBUF, F_MTU, F_PROTOCOL, LOG_PAGE, P_NET_MTU,
-                           P_STATUS, Connection, Frontend, Request, u64)
+                           P_STATUS, Connection, Disconnected, Frontend, Request, u64)
 from lib.virtqueue import Memory
 from lib.wire import ADD, OK
 
@@ -112,6 +112,15 @@ def test_memory_in_eight_regions(attach, wire_socket):
     """A frame crosses from the end of one region into the next, in guest physical addresses."""
     memory = Memory((1 << 20,) * 8)
     assert_frames_pass(attach(memory=memory), wire_socket)
+
+
+def test_memory_in_nine_regions(attach, forwarder):
+    """One more than the protocol's message has room for: the log says so, and what helps."""
+    frontend = attach(start=False, memory=Memory((1 << 20,) * 9))
+    frontend.connect().negotiate()
+    with pytest.raises(Disconnected):
+        frontend.share_memory()
+    forwarder.output.expect("more than 8 regions", 10)
 
 
 def test_memory_at_an_offset_of_its_file(attach, wire_socket):

@@ -177,22 +177,34 @@ static int send_part(struct gate_connection *connection, int fd)
 	return 1;
 }
 
+static int refuse_length(const struct vhost_user_header *header, struct err *err)
+{
+	if (header->request == VHOST_USER_SET_MEM_TABLE)
+		return err_set(err, EPROTO,
+			"SET_MEM_TABLE with more than %u regions: give the VM its memory in fewer "
+			"parts (what is added later: by virtio-mem, not as DIMMs)",
+			MEMORY_REGIONS_MAX);
+	return err_set(err, EPROTO, "message %u with a payload of %u bytes", header->request,
+		header->payload_bytes);
+}
+
 static int receive(struct gate_connection *connection, int fd, struct err *err)
 {
+	const struct vhost_user_header *header = &connection->message.header;
+
 	while (!is_complete(connection)) {
 		int r = receive_part(connection, fd);
-		if (r == -EPROTO)
+		if (r == 0 || r == -ECONNRESET)
+			return r;
+		/* A look has filled the header in, even if there are too many descriptors. */
+		if ((connection->done == HEADER_BYTES || r < 0) &&
+			header->payload_bytes > sizeof(connection->message.payload))
+			return refuse_length(header, err);
+		if (r < 0)
 			return err_set(err, EPROTO,
 				"it came without its descriptors: too many of them, none "
 				"left here, or kept back by AppArmor or SELinux (see the "
 				"kernel's log)");
-		if (r <= 0)
-			return r;
-		const struct vhost_user_header *header = &connection->message.header;
-		if (connection->done == HEADER_BYTES &&
-			header->payload_bytes > sizeof(connection->message.payload))
-			return err_set(err, EPROTO, "message %u with a payload of %u bytes",
-				header->request, header->payload_bytes);
 	}
 	return 1;
 }
