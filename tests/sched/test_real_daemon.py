@@ -63,7 +63,7 @@ def test_monitor_shows_the_load(start, sched, stack):
         [program("virtioforwarder_monitor_load.py"), f"--stats-ep={forwarder.stats_endpoint}",
          f"--sched-ep={sched}", "--poll-interval=0.2"], "top"))
     process.expect(r"^CPU +\d+ \[#+", TIMEOUT_S)
-    process.expect(r"^ +0  up -  \|", TIMEOUT_S)
+    process.expect(r"^ +0  on -  \|", TIMEOUT_S)
     assert process.terminate() == 0
 
 

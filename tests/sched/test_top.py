@@ -37,8 +37,8 @@ def test_lines_into_a_pipe(fake, workdir, stack, name):
     process.expect(r"^CPU   11 \[#+\.+\]  4\d\.\d % \(estimate\)  4 lanes$", TIMEOUT_S)
     process.expect(r"^CPU   12 \[\.+\]   0\.0 % \(estimate\)  4 lanes$", TIMEOUT_S)
     process.expect(r"^CPU   13 .* 0 lanes$", TIMEOUT_S)
-    process.expect(r"^ +2  up up \|  11 +4\d\.\d +[45]\d\d\d\.\d +2\d\d\d\.\d +0 \|  12 ", TIMEOUT_S)
-    process.expect(r"^ +0  up up \|", TIMEOUT_S)
+    process.expect(r"^ +2  on on \|  11 +4\d\.\d +[45]\d\d\d\.\d +2\d\d\d\.\d +0 \|  12 ", TIMEOUT_S)
+    process.expect(r"^ +0  on on \|", TIMEOUT_S)
     process.expect(r"\n\nCPU   11 ", TIMEOUT_S)  # the next picture
     assert "\033" not in process.output.text
     assert process.terminate() == 0
@@ -50,7 +50,7 @@ def test_measured_load_and_sleep(workdir, stack):
     process = stack.enter_context(Process(argv(workdir), "top"))
     # What is measured for the worker and for its lane.
     process.expect(r"^CPU   11 \[\.+\]   0\.0 %  asleep   0\.0 %  waiting  [45]\d\.\d %  1 lanes$", TIMEOUT_S)
-    process.expect(r"^ +0  up -  \|  11   2\d\.\d ", TIMEOUT_S)
+    process.expect(r"^ +0  on -  \|  11   2\d\.\d ", TIMEOUT_S)
 
 
 def test_slices_are_counted_where_they_are(workdir, stack):
@@ -60,7 +60,7 @@ def test_slices_are_counted_where_they_are(workdir, stack):
     process = stack.enter_context(Process(argv(workdir), "top"))
     process.expect(r"^CPU   11 .*  (49|50)\.\d % \(estimate\)  1 lanes$", TIMEOUT_S)
     process.expect(r"^CPU   12 .*  2[45]\.\d % \(estimate\)  1 lanes$", TIMEOUT_S)
-    process.expect(r"^ +0  up -  \| 11\+ +7[45]\.\d ", TIMEOUT_S)
+    process.expect(r"^ +0  on -  \| 11\+ +7[45]\.\d ", TIMEOUT_S)
 
 
 def resize(process, rows, columns):

@@ -62,9 +62,9 @@ static const struct argp argp = {
 	       "A bar is the share of time in which a worker has had packets to carry; where the "
 	       "daemon does not measure that, an estimate from packet rates. Waiting is the time "
 	       "in which a worker could have run while its CPU ran something else. A direction "
-	       "that is "
-	       "split over device queues is a lane on each of its workers; 11+ is CPU 11 and "
-	       "others. Into a pipe or file go plain lines, a blank one after each picture.\n"
+	       "that is split over device queues is a lane on each of its workers; 11+ is CPU 11 "
+	       "and others. A VF that is on is attached, but may have no link. Into a pipe or "
+	       "file go plain lines, a blank one after each picture.\n"
 	       "Exit code: 0 ended by the user, 1 no answer at first, 2 bad usage.",
 };
 

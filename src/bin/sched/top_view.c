@@ -113,7 +113,7 @@ static void add_relay(struct page *page, const struct meter *meter, unsigned i)
 	format_lane(meter, i, VF_TO_VM, to_vm);
 	format_lane(meter, i, VM_TO_VF, to_vf);
 	snprintf(line, sizeof(line), "%5u  %-2s %-2s |%s |%s", relay->id,
-		relay->vf_to_vm.active ? "up" : "-", relay->vm_to_vf.active ? "up" : "-", to_vm,
+		relay->vf_to_vm.active ? "on" : "-", relay->vm_to_vf.active ? "on" : "-", to_vm,
 		to_vf);
 	add_line(page, line);
 }
