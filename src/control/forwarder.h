@@ -35,8 +35,9 @@ int forwarder_new(struct forwarder **ret_forwarder, const struct config *config,
 struct forwarder *forwarder_free(struct forwarder *forwarder);
 
 /*
- * Does the operation as a whole or changes nothing; *ret_result, which comes zeroed, says why. May
- * block while hardware starts or stops.
+ * Does the operation as a whole or changes nothing, except that devices which were bound to
+ * vfio-pci for it stay so; *ret_result, which comes zeroed, says why. May block while hardware
+ * starts or stops.
  */
 void forwarder_apply(
 	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "control/device_watch.h"
 #include "control/placement.h"
 #include "core/dpdk/eal.h"
@@ -140,6 +141,15 @@ static bool is_left_to_the_kernel(const struct device_id *id)
 	return kind == HOST_DRIVER_NONE || kind == HOST_DRIVER_KEEPS;
 }
 
+static int bind_member(const struct relay *relay, const struct device_id *id, struct err *err)
+{
+	int r = host_bind_device(SYSFS_ROOT, &id->pci, HOST_BIND_DRIVER, err);
+
+	if (r > 0)
+		log_info("relay %u: %s bound to " HOST_BIND_DRIVER, relay->id, id->text);
+	return r;
+}
+
 /* Binds the members that the operator listed: they may have appeared after the daemon's start. */
 static int bind_members(const struct relay *relay, const struct op_device *device, struct err *err)
 {
@@ -149,8 +159,7 @@ static int bind_members(const struct relay *relay, const struct op_device *devic
 	for (unsigned i = 0; list != NULL && r >= 0 && i < device->n_members; i++)
 		if (is_left_to_the_kernel(&device->members[i]) &&
 			host_bind_lists(SYSFS_ROOT, list, &device->members[i].pci))
-			r = host_bind_device(
-				SYSFS_ROOT, &device->members[i].pci, HOST_BIND_DRIVER, err);
+			r = bind_member(relay, &device->members[i], err);
 	return r < 0 ? err_prefix(err, r, "relay %u", relay->id) : 0;
 }
 

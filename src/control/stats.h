@@ -77,11 +77,12 @@ struct vm_stats {
 	bool listens;           /* QEMU listens on the socket, and the daemon connects */
 	unsigned sessions;      /* how often a guest's driver became ready */
 	unsigned announcements; /* how often QEMU had the daemon announce a migrated VM (RARP) */
-	unsigned refusals;      /* how often the daemon and the VM did not come together */
-	unsigned broken_rings;  /* given up until its driver sets them up anew */
-	bool migrates;          /* it is being migrated away: writes to its memory are logged */
-	uint64_t features;      /* negotiated with the VM that is connected; 0 without one */
-	int numa_node;          /* of the VM's memory; -1: unknown, or no VM */
+	unsigned refusals; /* VMs that were turned away, or thrown out when they broke the protocol
+	                    */
+	unsigned broken_rings; /* given up until its driver sets them up anew */
+	bool migrates;         /* it is being migrated away: writes to its memory are logged */
+	uint64_t features;     /* negotiated with the VM that is connected; 0 without one */
+	int numa_node;         /* of the VM's memory; -1: unknown, or no VM */
 };
 
 struct relay_stats {

@@ -86,7 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	                 (asked & CHECKSUM ? RTE_MBUF_F_RX_L4_CKSUM_NONE : 0);
 	if (offload_prepare(mbuf, &caps)) {
 		if (mbuf->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_RX_LRO))
-			require(offload_frame_bytes(mbuf) < mbuf->pkt_len + FRAGMENT_HEADER);
+			require(offload_frame_bytes(mbuf) <
+				mbuf->pkt_len + (offload_is_datagram(mbuf) ? FRAGMENT_HEADER : 0));
 		else
 			require(offload_frame_bytes(mbuf) == mbuf->pkt_len);
 		if (mbuf->ol_flags & RTE_MBUF_F_RX_LRO)

@@ -22,6 +22,7 @@
 #define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
 /* After a kernel event: a VF that has come is still being set up, by its PF and whoever made it. */
 #define SETTLE_MS 1000
+#define SETTLE_MAX_MS 5000  /* however many events follow */
 #define PROBLEMS_LOGGED 100 /* in one go; see log_limit_pass() */
 
 struct ovsdb_monitor {
@@ -39,8 +40,9 @@ struct ovsdb_monitor {
 	sd_event_source *reconnect_timer;
 	sd_event_source *socket_watch; /* on the directory of a unix socket */
 
-	bool look_again; /* the host has changed since the last plan */
-	bool under_way;  /* the plan is to be continued in the next turn */
+	bool look_again;     /* the host has changed since the last plan */
+	uint64_t changed_us; /* when it did so first */
+	bool under_way;      /* the plan is to be continued in the next turn */
 	sd_event_source *run_timer;
 	sd_event_source *uevents;
 };
@@ -81,11 +83,17 @@ static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct ovsdb_monitor *monitor = userdata;
+	uint64_t now_us;
 
-	if (!host_uevent_read(fd) || monitor->look_again)
-		return 0; /* nothing of concern, or a new plan is due anyway */
+	if (!host_uevent_read(fd))
+		return 0;
+	sd_event_now(monitor->event, CLOCK_MONOTONIC, &now_us);
+	if (!monitor->look_again)
+		monitor->changed_us = now_us;
 	monitor->look_again = true;
-	if (!monitor->under_way) /* it is finished first: all relays get their step */
+	/* A plan under way is finished first: all relays get their step. */
+	if (!monitor->under_way &&
+		now_us - monitor->changed_us < (SETTLE_MAX_MS - SETTLE_MS) * 1000ULL)
 		set_timer(monitor->run_timer, SETTLE_MS);
 	return 0;
 }

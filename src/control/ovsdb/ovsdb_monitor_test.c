@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "control/loop_fixture.h"
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/ovsdb_monitor.h"
@@ -485,6 +486,30 @@ static void announcements_let_a_plan_go_through(void **state)
 	assert_string_equal(bed->log, "add 1;add 2;add 3;");
 }
 
+/* What has come is left alone until the host has been quiet for a second. */
+static void announcements_put_off_the_next_plan(void **state)
+{
+	const uint64_t settle_ns = 1000000000, apart_ns = 600000000;
+	struct bed *bed = *state;
+	int fd = open_announcer();
+
+	bed->code = ENODEV;
+	sync_with(bed, ROW_OF_RELAY_5);
+	run_until(bed->event, count(bed->log, ";") == 3); /* the next attempt is a second away */
+	wait_heard(bed);
+	const uint64_t first_ns = clock_monotonic_ns();
+	assert_int_equal(write(fd, "change", 6), 6);
+	while (clock_monotonic_ns() - first_ns < apart_ns)
+		sd_event_run(bed->event, 10000);
+	assert_int_equal(write(fd, "change", 6), 6);
+	close(fd);
+	sd_event_run(bed->event, 0);
+	const bool in_time = clock_monotonic_ns() - first_ns < settle_ns; /* on a busy machine */
+	run_until(bed->event, count(bed->log, ";") == 4);
+	if (in_time)
+		assert_true(clock_monotonic_ns() - first_ns >= apart_ns + settle_ns);
+}
+
 /* An update that changes nothing does not cause an early retry. */
 static void updates_of_others_do_not_hasten(void **state)
 {
@@ -531,6 +556,7 @@ int main(void)
 		IN_BED(updates_take_turns),
 		IN_BED(what_was_in_the_way_has_left),
 		IN_BED(announcements_let_a_plan_go_through),
+		IN_BED(announcements_put_off_the_next_plan),
 		IN_BED(updates_of_others_do_not_hasten),
 		IN_BED(bad_endpoints_are_refused),
 	};

@@ -34,6 +34,8 @@
  * The same for every device and after every start; otherwise a running guest could not reconnect.
  * As many as the options allow, used or not, HOST_ECN and HOST_UFO always: a guest that comes from
  * another backend, here or by migration, has negotiated what that one offers, and needs all of it.
+ * So HOST_ECN is offered without TSO, too, as other backends do, although virtio 1.2, 5.1.3.1, has
+ * it depend on that.
  */
 static int set_features(const char *path, const struct guest_options *options)
 {

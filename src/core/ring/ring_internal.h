@@ -286,7 +286,7 @@ static inline uint32_t loan_head(
 		return 0;
 	if (!lender->chains || !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
 		(header->gso_type != VIRTIO_NET_HDR_GSO_NONE && !lender->segments) ||
-		header->gso_type == VIRTIO_NET_HDR_GSO_UDP ||
+		(header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_UDP ||
 		header->csum_start + L4_HEADER_MAX > LOAN_HEAD_BYTES)
 		return payload;
 	return LOAN_HEAD_BYTES;

@@ -109,11 +109,11 @@ static void send_tcp(struct bench *bench, unsigned payload_bytes, uint8_t gso_ty
 }
 
 /* A datagram to be fragmented. */
-static void send_udp(struct bench *bench, unsigned payload_bytes)
+static void send_udp(struct bench *bench, unsigned payload_bytes, uint8_t ecn)
 {
 	const struct shape shape = {.udp = true, .payload_bytes = payload_bytes};
 
-	send_shape(bench, &shape, VIRTIO_NET_HDR_GSO_UDP, NULL, 0);
+	send_shape(bench, &shape, VIRTIO_NET_HDR_GSO_UDP | ecn, NULL, 0);
 }
 
 /*
@@ -186,11 +186,13 @@ static void lends_segmentation_to_devices_that_cut(void **state)
 		struct bench *bench = new_lender(false);
 		bench->lender.segments = cuts;
 		send_tcp(bench, 1900, VIRTIO_NET_HDR_GSO_TCPV4, NULL, 0);
-		send_udp(bench, 1900);
-		assert_int_equal(bench_take(bench, 2), 2);
+		send_udp(bench, 1900, 0);
+		send_udp(bench, 1900, VIRTIO_NET_HDR_GSO_ECN);
+		assert_int_equal(bench_take(bench, 3), 3);
 		assert_int_equal(bench->lender.n_out, cuts);
-		assert_false(is_in_guest(bench, rte_pktmbuf_lastseg(bench->packets[1])));
-		rte_pktmbuf_free_bulk(bench->packets, 2);
+		for (unsigned i = 1; i < 3; i++)
+			assert_false(is_in_guest(bench, rte_pktmbuf_lastseg(bench->packets[i])));
+		rte_pktmbuf_free_bulk(bench->packets, 3);
 		bench_free(bench);
 	}
 }
