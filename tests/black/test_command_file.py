@@ -120,4 +120,6 @@ def test_no_inotify_instance_is_left(workdir):
     refusal = run(["unshare", "--user", "--map-root-user", "sh", "-c",
                    'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"', "sh", *forwarder.argv],
                   check=False).splitlines()[-1]
+    if refusal.startswith("unshare:"):
+        pytest.skip(f"no user namespace can be made, as in a chroot: {refusal}")
     assert "fs.inotify.max_user_instances" in refusal, refusal
