@@ -52,8 +52,11 @@ static bool follow_guests(struct forwarder *forwarder)
 	const uint64_t began_ns = clock_monotonic_ns();
 	bool done = true;
 
-	for (unsigned i = 0; i < RELAYS_MAX; i++)
+	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		relay_recall(&forwarder->relays[i]);
+		if (turn_is_over(began_ns))
+			return false;
+	}
 	for (unsigned n = 0; n < RELAYS_MAX; n++) {
 		forwarder->followed_last = (forwarder->followed_last + 1) % RELAYS_MAX;
 		done &= relay_follow_guest(&forwarder->relays[forwarder->followed_last]);

@@ -146,7 +146,9 @@ void relay_move(struct relay *relay, enum direction direction, unsigned slice, u
 
 /*
  * With zero copy: if the device still uses memory of a VM that has gone or is about to go, makes it
- * let go of that memory. To be called for all relays before relay_follow_guest() for any of them.
+ * let go of that memory, which may take the restart of the device. To be called for all relays
+ * before relay_follow_guest() for any of them: that may take seconds, and the memory stays pinned
+ * until this has been done.
  */
 void relay_recall(struct relay *relay);
 

@@ -24,6 +24,8 @@ REFUSED = raw_frame(bytes(1486), 0x88b6)  # see choosy.c
 PACKETS = 20
 AF_PACKET_FRAMES = 512  # in the rings of a device of AF_PACKET by default
 ROUNDS = 4
+SEVERAL = 8
+SLOW_S = 0.3  # see stuck.c
 
 
 def preload(forwarder, name, path):
@@ -82,6 +84,35 @@ def test_device_that_does_not_send(workdir, stack):
     assert memory[-1] - memory[0] < 1024, memory
     forwarder.stop()
     assert "some memory is kept" not in forwarder.output.text
+
+
+def test_devices_that_do_not_send_take_turns(workdir, stack):
+    """Many VMs leave at once: while the devices are restarted, one after the other, the daemon answers."""
+    stuck = workdir / "stuck"
+    forwarder = Forwarder(workdir, {i: f"net_null{i}" for i in range(SEVERAL)}, options=["--zero-copy"])
+    preload(forwarder, "stuck", stuck)
+    stack.enter_context(forwarder)
+    stuck.touch()
+    (workdir / "stuck.slow").touch()
+    vms = [stack.enter_context(Frontend(forwarder.socket(i))).start() for i in range(SEVERAL)]
+    for i, vm in enumerate(vms):
+        forwarder.wait_vm(i)
+        vm.send(FRAME)
+    for i in range(SEVERAL):
+        wait_until(lambda i=i: forwarder.stats(i)["vm_to_vf"]["pkts_tx_to_vf"] == 1, 10,
+                   "the device has the packet")
+    for vm in vms:
+        vm.close()
+    answers = []
+
+    def all_restarted():
+        began = time.monotonic()
+        vioclient.stats(forwarder.stats_endpoint)
+        answers.append(time.monotonic() - began)
+        return forwarder.output.text.count("has not sent what lies in the memory of the VM") == SEVERAL
+
+    wait_until(all_restarted, 30, "all devices are restarted")
+    assert max(answers) < 4 * SLOW_S, answers
 
 
 def test_device_that_cannot_be_started_again(workdir, stack):
