@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
-#include <ctype.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,7 +12,10 @@
 #include <systemd/sd-journal.h>
 #include <time.h>
 
+#include "base/text.h"
+
 #define LINE_SIZE 2048
+#define FIELD_SIZE (LINE_SIZE + 16) /* with its name */
 #define FIELDS_MAX 8
 #define READER_MS 500
 
@@ -65,14 +67,6 @@ void log_leave_stderr(void)
 static bool is_wanted(int severity)
 {
 	return severity <= sink.max_severity;
-}
-
-/* Texts that come from guests and clients must not forge lines. */
-static void flatten(char *text)
-{
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text))
-			*text = ' ';
 }
 
 /* A line as it is on stderr. Returns its length. */
@@ -127,9 +121,21 @@ static void write_stderr(int severity, const char *text)
 		return;
 }
 
+/*
+ * Texts that come from guests and clients must not forge lines, and journalctl shows nothing of an
+ * entry that is not UTF-8. Arguments as of vsnprintf().
+ */
+_printf_(3, 0) static void format_text(char *ret_text, size_t size, const char *fmt, va_list args)
+{
+	char raw[FIELD_SIZE];
+
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	text_copy(ret_text, size, raw);
+}
+
 /* The fields of a journal entry. */
 struct fields {
-	char texts[FIELDS_MAX][LINE_SIZE + 16];
+	char texts[FIELDS_MAX][FIELD_SIZE];
 	struct iovec list[FIELDS_MAX];
 	int n;
 };
@@ -140,9 +146,8 @@ _printf_(2, 3) static void add_field(struct fields *fields, const char *fmt, ...
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(fields->texts[0]), fmt, args);
+	format_text(text, sizeof(fields->texts[0]), fmt, args);
 	va_end(args);
-	flatten(text);
 	fields->list[fields->n++] = (struct iovec){.iov_base = text, .iov_len = strlen(text)};
 }
 
@@ -173,8 +178,7 @@ _printf_(3, 0) static void write_line(
 
 	if (!is_wanted(severity))
 		return;
-	vsnprintf(text, sizeof(text), fmt, args);
-	flatten(text);
+	format_text(text, sizeof(text), fmt, args);
 	if (sink.journal && send_to_journal(severity, event, text) >= 0)
 		return;
 	if (atomic_load(&sink.syslog))

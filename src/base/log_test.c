@@ -103,6 +103,13 @@ static void test_hidden_messages_do_not_count(void **state)
 	assert_string_equal(logged(), "");
 }
 
+/* Neither a second line, nor an escape sequence, nor what makes journalctl hide the line. */
+static void test_texts_from_outside_are_made_presentable(void **state)
+{
+	log_notice("a\nb\x1b[0m c\xc2\x9b d\xe9 caf\xc3\xa9");
+	assert_non_null(strstr(logged(), " notice a?b?[0m c?? d? caf\xc3\xa9\n"));
+}
+
 /* Reads what a pipe has. */
 static void read_pipe(int fd)
 {
@@ -147,6 +154,8 @@ int main(void)
 			test_asking_again_counts_for_nothing, make_bed, remove_bed),
 		cmocka_unit_test_setup_teardown(
 			test_hidden_messages_do_not_count, make_bed, remove_bed),
+		cmocka_unit_test_setup_teardown(
+			test_texts_from_outside_are_made_presentable, make_bed, remove_bed),
 		cmocka_unit_test_setup_teardown(test_nobody_reads, make_bed, remove_bed),
 	};
 

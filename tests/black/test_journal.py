@@ -194,6 +194,14 @@ def test_refused_requests_have_the_fields_that_they_name(workdir, journal, start
     assert "RELAY" not in entry and "DEVICE" not in entry
 
 
+def test_a_long_name_is_cut_between_characters(workdir, journal, start):
+    """journalctl shows nothing of an entry that is not UTF-8. One of the two would be cut within an é."""
+    for name in ("é" * 400, "x" + "é" * 400):
+        start(Forwarder(workdir, options=[f"--pid-path=/{name}"]))
+        entry = journal.wait_entry("MESSAGE", "--pid-path: ")
+        assert "éééé" in entry["MESSAGE"]
+
+
 def test_the_same_text_on_stderr(workdir, stack):
     device = memif_device(workdir)
     forwarder = stack.enter_context(Forwarder(workdir, {3: device}))
