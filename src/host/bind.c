@@ -31,6 +31,17 @@ static bool is_link_local(const struct sockaddr *addr)
 	return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
 }
 
+/*
+ * True if this is an address of the interface. For the interface of an IPv4 address, getifaddrs()
+ * gives its label, which may be longer ("eth0:1"); a name of an interface holds no colon.
+ */
+static bool is_of(const struct ifaddrs *address, const char *netdev)
+{
+	const size_t length = strcspn(address->ifa_name, ":");
+
+	return length == strlen(netdev) && memcmp(address->ifa_name, netdev, length) == 0;
+}
+
 /* Returns 1 if the interface has an IP address other than a link-local one, 0 if not. */
 static int has_ip_address(const char *netdev)
 {
@@ -40,7 +51,7 @@ static int has_ip_address(const char *netdev)
 	if (getifaddrs(&list) < 0)
 		return -errno;
 	for (a = list; a && !found; a = a->ifa_next)
-		found = !strcmp(a->ifa_name, netdev) && a->ifa_addr &&
+		found = is_of(a, netdev) && a->ifa_addr &&
 		        (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
 		        !is_link_local(a->ifa_addr);
 	freeifaddrs(list);

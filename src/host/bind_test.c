@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -27,6 +29,7 @@ static struct {
 	int first_error; /* of the reports; 0: none */
 	int probes;
 	bool no_addresses; /* it does not tell those of the interfaces */
+	const char *label; /* of the only address there is; NULL: those of the host are told */
 } kernel;
 
 int __wrap_sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
@@ -34,10 +37,30 @@ int __wrap_sysfs_write(const char *text, const char *fmt, ...) _printf_(2, 3);
 int __real_getifaddrs(struct ifaddrs **ret_list);
 int __wrap_getifaddrs(struct ifaddrs **ret_list);
 
+/* freeifaddrs() frees it as a whole. */
+static struct ifaddrs *labelled_address(void)
+{
+	struct {
+		struct ifaddrs entry;
+		struct sockaddr_in addr;
+		char label[IFNAMSIZ];
+	} *list = calloc(1, sizeof(*list));
+
+	assert_non_null(list);
+	list->entry.ifa_name = list->label;
+	list->entry.ifa_addr = (struct sockaddr *)&list->addr;
+	list->addr.sin_family = AF_INET;
+	snprintf(list->label, sizeof(list->label), "%s", kernel.label);
+	return &list->entry;
+}
+
 int __wrap_getifaddrs(struct ifaddrs **ret_list)
 {
 	errno = ENOMEM;
-	return kernel.no_addresses ? -1 : __real_getifaddrs(ret_list);
+	if (kernel.label == NULL)
+		return kernel.no_addresses ? -1 : __real_getifaddrs(ret_list);
+	*ret_list = labelled_address();
+	return 0;
 }
 
 static void link_driver(const char *addr, const char *driver)
@@ -336,6 +359,16 @@ static void in_use(void **state)
 	expect_refusal("0000:01:10.1", EBUSY, "ip addr flush dev lo", "igbvf");
 }
 
+static void an_address_with_a_label(void **state)
+{
+	kernel.label = "ens3v0:web";
+	expect_refusal("0000:01:10.0", EBUSY, "ip addr flush dev ens3v0", "igbvf");
+	kernel.label = "ens3v01";
+	assert_int_equal(bind_list("ens3v0"), 0);
+	kernel.label = "ens3v:0";
+	assert_int_equal(bind_list("ens3v1"), 0);
+}
+
 static void unknown_addresses(void **state)
 {
 	kernel.no_addresses = true;
@@ -372,6 +405,7 @@ int main(void)
 		IN_TREE(driver_not_loaded),
 		IN_TREE(no_iommu),
 		IN_TREE(in_use),
+		IN_TREE(an_address_with_a_label),
 		IN_TREE(unknown_addresses),
 		IN_TREE(refused_by_the_kernel),
 	};
