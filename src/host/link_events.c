@@ -28,8 +28,9 @@ static bool says_carrier(const struct nlmsghdr *message)
 void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata)
 {
 	const struct nlmsghdr *message;
+	int left = (int)length; /* below 0 behind a last message that is not padded */
 
-	for (message = messages; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length))
+	for (message = messages; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
 		if (says_carrier(message))
 			up(userdata, ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index);
 }

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,6 +76,21 @@ static void what_is_cut_short_is_left_alone(void **state)
 	assert_int_equal(heard.n, 0);
 }
 
+/* A buffer of exactly that length, so that ASan sees any read behind it. */
+static void a_last_message_without_padding(void **state)
+{
+	const struct nlmsghdr header = {.nlmsg_len = sizeof(header) + 1, .nlmsg_type = NLMSG_NOOP};
+	char *messages = malloc(header.nlmsg_len);
+	struct heard heard = {0};
+
+	assert_non_null(messages);
+	memset(messages, 0, header.nlmsg_len);
+	memcpy(messages, &header, sizeof(header));
+	host_link_events_parse(messages, header.nlmsg_len, hear, &heard);
+	assert_int_equal(heard.n, 0);
+	free(messages);
+}
+
 static void the_socket_does_not_block(void **state)
 {
 	struct heard heard = {0};
@@ -121,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_has_a_carrier_is_heard),
 		cmocka_unit_test(what_is_cut_short_is_left_alone),
+		cmocka_unit_test(a_last_message_without_padding),
 		cmocka_unit_test(the_socket_does_not_block),
 		cmocka_unit_test(what_the_kernel_drops_is_told),
 	};
