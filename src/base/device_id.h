@@ -9,7 +9,6 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "base/limits.h"
 #include "base/pci_addr.h"
 
 #define DEVICE_TEXT_SIZE 256
@@ -38,23 +37,3 @@ bool device_id_equal(const struct device_id *a, const struct device_id *b);
 
 /* The form used on the wire: PCI addresses in upper case, other devices as their whole text. */
 void device_id_format_wire(const struct device_id *id, char ret_text[static DEVICE_TEXT_SIZE]);
-
-/* What a relay is attached to: one device, or a bond of up to eight. */
-struct op_device {
-	unsigned n_members; /* 0: none named */
-	struct device_id members[BOND_MEMBERS_MAX];
-	char bond_name[DEVICE_NAME_SIZE]; /* "" if it is no bond, else "net_bonding..." */
-	unsigned bond_mode;               /* 0..6, as DPDK numbers them */
-	uint8_t bond_mac[6];              /* all zeros: that of the first member */
-};
-
-static inline bool op_device_is_bond(const struct op_device *device)
-{
-	return device->bond_name[0] != '\0';
-}
-
-/* The bond's name, or the device as text; "" if none is named. */
-static inline const char *op_device_name(const struct op_device *device)
-{
-	return op_device_is_bond(device) ? device->bond_name : device->members[0].text;
-}

@@ -11,17 +11,17 @@
 #include "control/forwarder_internal.h"
 #include "control/socket_dir.h"
 
-static bool is_named(const struct op_device *device)
+static bool is_named(const struct device_spec *device)
 {
-	return device->n_members != 0 || op_device_is_bond(device);
+	return device->n_members != 0 || device_spec_is_bond(device);
 }
 
 /* True if `named` refers to what the relay has: a bond by its name, a device by its address. */
-static bool same_device(const struct op_device *attached, const struct op_device *named)
+static bool same_device(const struct device_spec *attached, const struct device_spec *named)
 {
 	if (attached->n_members == 0)
 		return false;
-	if (op_device_is_bond(attached) || op_device_is_bond(named))
+	if (device_spec_is_bond(attached) || device_spec_is_bond(named))
 		return strcmp(attached->bond_name, named->bond_name) == 0;
 	return device_id_equal(&attached->members[0], &named->members[0]);
 }
@@ -33,10 +33,10 @@ static bool same_member(const struct device_id *attached, const struct device_id
 }
 
 /* True if both have the same members in the same order and, for bonds, the same mode. */
-static bool same_make(const struct op_device *attached, const struct op_device *named)
+static bool same_make(const struct device_spec *attached, const struct device_spec *named)
 {
 	if (attached->n_members != named->n_members ||
-		(op_device_is_bond(attached) && attached->bond_mode != named->bond_mode))
+		(device_spec_is_bond(attached) && attached->bond_mode != named->bond_mode))
 		return false;
 	for (unsigned i = 0; i < attached->n_members; i++)
 		if (!same_member(&attached->members[i], &named->members[i]))
@@ -52,7 +52,7 @@ static bool relay_uses(const struct relay *relay, const struct device_id *id)
 	return false;
 }
 
-static struct relay *find_by_device(struct forwarder *forwarder, const struct op_device *device)
+static struct relay *find_by_device(struct forwarder *forwarder, const struct device_spec *device)
 {
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (same_device(&forwarder->relays[i].device, device))
@@ -79,13 +79,13 @@ static struct relay *find_free(struct forwarder *forwarder)
 
 /* Fails if a member, or the bond's name, is in use. */
 static int check_unused(
-	struct forwarder *forwarder, const struct op_device *device, struct err *err)
+	struct forwarder *forwarder, const struct device_spec *device, struct err *err)
 {
 	struct relay *user = find_by_device(forwarder, device);
 
 	if (user != NULL) /* by its name, perhaps with other arguments */
 		return err_set(err, EBUSY, "%s is in use by relay %u",
-			op_device_is_bond(device) ? device->bond_name : device->members[0].name,
+			device_spec_is_bond(device) ? device->bond_name : device->members[0].name,
 			user->id);
 	for (unsigned i = 0; i < device->n_members; i++)
 		for (unsigned k = 0; k < RELAYS_MAX; k++)
@@ -154,10 +154,10 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 		return refuse_dynamic("add_sock", err);
 	if (has_device(relay, op))
 		return keep(relay, op, err, "is attached to this relay already",
-			op_device_name(&op->device));
+			device_spec_name(&op->device));
 	if (relay_has_device(relay))
 		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
-			op_device_name(&relay->device));
+			device_spec_name(&relay->device));
 	int r = check_unused(forwarder, &op->device, err);
 	if (r == 0)
 		r = relay_attach(relay, &op->device, err);
@@ -176,7 +176,7 @@ static int apply_remove(struct forwarder *forwarder, const struct op *op, struct
 		return refuse_dynamic("remove_sock", err);
 	if (!same_device(&relay->device, &op->device))
 		return unchanged(op, ENOENT, err, "is not attached to this relay",
-			op_device_name(&op->device));
+			device_spec_name(&op->device));
 	relay_detach(relay);
 	relay->ident[0] = '\0';
 	return 0;
@@ -203,7 +203,7 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 	if (owner != NULL)
 		return err_set(err, EBUSY,
 			"%s is the socket of %s in %s mode, relay %u: remove that first",
-			op->vhost_path, op_device_name(&owner->device),
+			op->vhost_path, device_spec_name(&owner->device),
 			owner->guest->options.client ? "client" : "server", owner->id);
 	r = check_unused(forwarder, &op->device, err);
 	if (r < 0)
@@ -238,10 +238,10 @@ static int apply_remove_sock(struct forwarder *forwarder, const struct op *op, s
 	struct relay *of_device = by_device ? find_by_device(forwarder, &op->device) : NULL;
 	if (of_path == NULL && of_device == NULL)
 		return unchanged(op, ENOENT, err, "does not exist",
-			by_path ? op->vhost_path : op_device_name(&op->device));
+			by_path ? op->vhost_path : device_spec_name(&op->device));
 	if (by_path && by_device && of_path != of_device)
 		return err_set(err, EINVAL, "%s and %s do not belong together", op->vhost_path,
-			op_device_name(&op->device));
+			device_spec_name(&op->device));
 
 	struct relay *relay = by_path ? of_path : of_device;
 	relay_close_socket(relay);

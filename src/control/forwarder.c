@@ -140,9 +140,9 @@ struct attempt {
 	struct err err;
 };
 
-static struct op_device static_device(const struct config_vf *vf)
+static struct device_spec static_device(const struct config_vf *vf)
 {
-	return (struct op_device){.n_members = 1, .members = {vf->device}};
+	return (struct device_spec){.n_members = 1, .members = {vf->device}};
 }
 
 /*
@@ -159,7 +159,7 @@ static int try_static_devices(struct forwarder *forwarder,
 
 	for (unsigned i = 0; i < forwarder->config->n_vfs && r == 0; i++) {
 		const struct config_vf *vf = &forwarder->config->vfs[i];
-		const struct op_device device = static_device(vf);
+		const struct device_spec device = static_device(vf);
 		struct attempt *attempt = &ret_attempts[i];
 		*attempt = (struct attempt){.r = 1};
 		follow_guests(forwarder);
@@ -193,7 +193,7 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 		return attempts[0].r;
 	}
 	for (unsigned i = 0; i < config->n_vfs && r == 0; i++) {
-		const struct op_device device = static_device(&config->vfs[i]);
+		const struct device_spec device = static_device(&config->vfs[i]);
 		const unsigned relay_id = config->vfs[i].relay_id;
 		if (attempts[i].r == 0)
 			continue;

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "base/device_id.h"
+#include "base/device_spec.h"
 #include "base/err.h"
 #include "base/limits.h"
 
@@ -32,7 +32,7 @@ enum socket_mode {
 struct op {
 	enum op_kind kind;
 	int relay_id;                      /* 0..63; -1 if the request names none */
-	struct op_device device;           /* to REMOVE a bond, its name suffices */
+	struct device_spec device;         /* to REMOVE a bond, its name suffices */
 	char vhost_path[SOCKET_PATH_SIZE]; /* absolute; "" if the request names none */
 	enum socket_mode socket_mode;      /* for ADD_SOCK */
 	bool conditional;                  /* true: a request that would change nothing succeeds */

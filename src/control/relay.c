@@ -151,7 +151,8 @@ static int bind_member(const struct relay *relay, const struct device_id *id, st
 }
 
 /* Binds the members that the operator listed: they may have appeared after the daemon's start. */
-static int bind_members(const struct relay *relay, const struct op_device *device, struct err *err)
+static int bind_members(
+	const struct relay *relay, const struct device_spec *device, struct err *err)
 {
 	const char *list = relay->env->config->bind_vfio_pci;
 	int r = 0;
@@ -183,7 +184,7 @@ static struct relay_member member_now(const struct device_id *id)
  * for ... failed". The error, -EPERM, is what many drivers return for anything.
  */
 static int find_reason(
-	const struct config *config, const struct op_device *device, int r, struct err *err)
+	const struct config *config, const struct device_spec *device, int r, struct err *err)
 {
 	const struct host_use use = {.physical_addresses = eal_uses_physical_addresses(),
 		.vf_token = config->vfio_vf_token != NULL};
@@ -238,7 +239,7 @@ static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 }
 
 /* Opens a device and makes it the relay's. */
-static int open_device(struct relay *relay, const struct op_device *device, struct err *err)
+static int open_device(struct relay *relay, const struct device_spec *device, struct err *err)
 {
 	const struct config *config = relay->env->config;
 	struct vf_options options = {
@@ -248,7 +249,7 @@ static int open_device(struct relay *relay, const struct op_device *device, stru
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
 		.n_members = relay->device.n_members,
-		.most = op_device_is_bond(&relay->device) ? &relay->most : NULL,
+		.most = device_spec_is_bond(&relay->device) ? &relay->most : NULL,
 		.zero_copy = config->zero_copy,
 	};
 	struct vf *vf;
@@ -274,7 +275,7 @@ static void compare_means(struct relay *relay)
 		log_relay_warning(relay,
 			"relay %u: device %s has less than before: %u of %u queues, an MTU of %u "
 			"of %u, %s; remove and add it to try for more",
-			relay->id, op_device_name(&relay->device), now.queues, most->queues,
+			relay->id, device_spec_name(&relay->device), now.queues, most->queues,
 			now.mtu, most->mtu,
 			now.interrupts ? "receive interrupts" : "no receive interrupts");
 	else
@@ -292,7 +293,7 @@ static void say_device_attached(struct relay *relay)
 		relay->vf->name, link[0] != '\0' ? ": " : "", link);
 }
 
-int relay_attach(struct relay *relay, const struct op_device *device, struct err *err)
+int relay_attach(struct relay *relay, const struct device_spec *device, struct err *err)
 {
 	struct relay_member members[BOND_MEMBERS_MAX];
 
@@ -336,9 +337,9 @@ void relay_detach(struct relay *relay)
 	if (!relay_has_device(relay))
 		return;
 	log_relay_event(relay, "device-detached", "relay %u: device %s detached", relay->id,
-		op_device_name(&relay->device));
+		device_spec_name(&relay->device));
 	close_device(relay);
-	relay->device = (struct op_device){0};
+	relay->device = (struct device_spec){0};
 	relay->most = (struct vf_means){0};
 	relay_grant_lanes(relay);
 }
@@ -410,12 +411,12 @@ void relay_give_up_device(struct relay *relay, const struct err *why)
 		relay->members[i].away = true;
 	close_device(relay);
 	log_relay_error(relay, "%s", why->text);
-	say_lost(relay, op_device_name(&relay->device), "it could not be restarted", true);
+	say_lost(relay, device_spec_name(&relay->device), "it could not be restarted", true);
 	device_watch_look(relay->env->watch);
 }
 
 /* No member has an incarnation, so that the watch may bind what the operator listed. */
-void relay_await(struct relay *relay, const struct op_device *device, const struct err *why)
+void relay_await(struct relay *relay, const struct device_spec *device, const struct err *why)
 {
 	relay->device = *device;
 	for (unsigned i = 0; i < device->n_members; i++)
@@ -427,7 +428,7 @@ void relay_await(struct relay *relay, const struct op_device *device, const stru
 /* Reopens the device. A bond is opened with just this member; the others join later. */
 static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 {
-	struct op_device device = relay->device;
+	struct device_spec device = relay->device;
 
 	device.members[0] = device.members[member];
 	device.n_members = 1;

@@ -65,8 +65,8 @@ struct relay_member {
 struct relay {
 	unsigned id;
 	const struct relay_env *env;
-	struct op_device device; /* n_members 0: none */
-	struct vf *vf;           /* NULL with a device: it is away, and the relay waits for it */
+	struct device_spec device; /* n_members 0: none */
+	struct vf *vf;             /* NULL with a device: it is away, and the relay waits for it */
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
 	struct vf_means most; /* that the device has had since it was attached */
 	struct guest *guest;
@@ -99,7 +99,7 @@ void relay_fini(struct relay *relay);
  * host, or none drives, is bound first if the configuration lists it (host_bind_device()). Blocks
  * while the hardware starts.
  */
-int relay_attach(struct relay *relay, const struct op_device *device, struct err *err);
+int relay_attach(struct relay *relay, const struct device_spec *device, struct err *err);
 
 /*
  * Closes a member that has gone away or must be reopened; `why` is for the log. The relay keeps its
@@ -112,7 +112,7 @@ void relay_lose(struct relay *relay, unsigned member, const char *why);
  * Gives the relay, which must have none, a device that could not be opened: it is away, like one
  * that was lost. Logs `why`, unless it is empty.
  */
-void relay_await(struct relay *relay, const struct op_device *device, const struct err *why);
+void relay_await(struct relay *relay, const struct device_spec *device, const struct err *why);
 
 /* Reopens a lost member. Blocks while the hardware starts. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err);

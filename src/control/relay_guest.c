@@ -29,7 +29,7 @@ static void recall_loans(struct relay *relay)
 			"relay %u: device %s has not sent what lies in the memory of the VM on "
 			"%s, and was restarted (is its link up?); packets are copied until it "
 			"is attached anew",
-			relay->id, op_device_name(&relay->device), relay->guest->path);
+			relay->id, device_spec_name(&relay->device), relay->guest->path);
 	}
 }
 
@@ -53,7 +53,7 @@ void relay_say_refused(struct relay *relay)
 	log_relay_warning(relay,
 		"relay %u: device %s refuses packets: it takes others instead, or nothing for 10 s "
 		"while its link is up; packets that the relay has dropped for that so far: %u",
-		relay->id, op_device_name(&relay->device), n);
+		relay->id, device_spec_name(&relay->device), n);
 }
 
 /* The vhost thread, a worker or the control thread. */
@@ -146,7 +146,7 @@ bool relay_map_memory(struct relay *relay)
 	if (r == GUEST_DMA_DONE && log_limit_pass(&relay->event_limit, LOG_INFO))
 		log_relay_info(relay,
 			"relay %u: device %s reads the memory of the VM on %s by itself", relay->id,
-			op_device_name(&relay->device), relay->guest->path);
+			device_spec_name(&relay->device), relay->guest->path);
 	return r != GUEST_DMA_NOTHING;
 }
 

@@ -10,12 +10,12 @@
 #include "control/relay.h"
 
 /* Logs about a relay, with its present device and socket. `name_`: of the event, or NULL. */
-#define log_relay_at(severity, relay, name_, ...)                   \
-	log_event_at((severity),                                    \
-		&(struct log_event){.name = (name_),                \
-			.relay = (int)(relay)->id,                  \
-			.device = op_device_name(&(relay)->device), \
-			.socket = relay_socket(relay)},             \
+#define log_relay_at(severity, relay, name_, ...)                     \
+	log_event_at((severity),                                      \
+		&(struct log_event){.name = (name_),                  \
+			.relay = (int)(relay)->id,                    \
+			.device = device_spec_name(&(relay)->device), \
+			.socket = relay_socket(relay)},               \
 		__VA_ARGS__)
 
 #define log_relay_event(relay, name_, ...) log_relay_at(LOG_INFO, relay, name_, __VA_ARGS__)

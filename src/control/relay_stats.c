@@ -46,7 +46,7 @@ static void read_direction(
 static void format_device(const struct relay *relay, char ret_text[static DEVICE_TEXT_SIZE])
 {
 	ret_text[0] = '\0';
-	if (op_device_is_bond(&relay->device))
+	if (device_spec_is_bond(&relay->device))
 		strcpy(ret_text, relay->device.bond_name);
 	else if (relay_has_device(relay))
 		device_id_format_wire(&relay->device.members[0], ret_text);

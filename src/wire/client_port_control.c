@@ -29,7 +29,7 @@ static bool is_plain_pci(const struct device_id *id)
  * Plain PCI addresses go into the field that every daemon reads; the extension is for all other
  * devices.
  */
-static void fill_device(const struct op_device *device, struct request_frame *frame)
+static void fill_device(const struct device_spec *device, struct request_frame *frame)
 {
 	bool pci = true;
 
@@ -51,7 +51,7 @@ static void fill_device(const struct op_device *device, struct request_frame *fr
 	frame->request.n_pci_addrs = pci ? device->n_members : 0;
 	frame->request.device = frame->device_list;
 	frame->request.n_device = pci ? 0 : device->n_members;
-	if (op_device_is_bond(device)) {
+	if (device_spec_is_bond(device)) {
 		frame->request.name = (char *)device->bond_name;
 		frame->request.has_mode = device->n_members > 0;
 		frame->request.mode = device->bond_mode;

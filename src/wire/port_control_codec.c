@@ -102,7 +102,7 @@ static int read_device_string(const char *text, struct device_id *ret_device, st
 	return r < 0 ? r : device_id_parse(checked, ret_device, err);
 }
 
-static int read_members(const Request *wire, struct op_device *device, struct err *err)
+static int read_members(const Request *wire, struct device_spec *device, struct err *err)
 {
 	size_t n = wire->n_pci_addrs + wire->n_device;
 
@@ -148,9 +148,9 @@ static int read_bond_name(const char *name, char ret_name[static DEVICE_NAME_SIZ
 }
 
 static int read_device(const Request *wire, const struct op_shape *shape,
-	struct op_device *ret_device, struct err *err)
+	struct device_spec *ret_device, struct err *err)
 {
-	struct op_device device = {.bond_mode = BOND_MODE_DEFAULT};
+	struct device_spec device = {.bond_mode = BOND_MODE_DEFAULT};
 	const char *name = used_text(shape->device, wire->name);
 	bool given = wire->n_pci_addrs || wire->n_device || name;
 	int r;
@@ -264,7 +264,7 @@ static int read_request(const Request *wire, struct op *ret_op, struct err *err)
 		(r = read_ident(wire, shape, op.ident, err)) < 0)
 		return r;
 	if (op.kind == OP_REMOVE_SOCK && !op.vhost_path[0] && op.device.n_members == 0 &&
-		!op_device_is_bond(&op.device))
+		!device_spec_is_bond(&op.device))
 		return err_set(err, EINVAL, "%s needs vhost_path or a device", shape->name);
 	*ret_op = op;
 	return 0;

@@ -16,7 +16,7 @@
 
 typedef void use_fn(const uint8_t *data, size_t size);
 
-static void check_device(const struct op_device *device)
+static void check_device(const struct device_spec *device)
 {
 	require(device->n_members <= BOND_MEMBERS_MAX && device->bond_mode <= 6);
 	for (unsigned i = 0; i < device->n_members; i++)

@@ -89,7 +89,7 @@ static void set_text(
 }
 
 static void add_member(
-	struct op_device *device, const char *text, bool only_pci, struct argp_state *state)
+	struct device_spec *device, const char *text, bool only_pci, struct argp_state *state)
 {
 	struct device_id id;
 	struct err err = {};

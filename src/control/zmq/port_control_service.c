@@ -22,7 +22,7 @@ static void log_refusal(const struct op *op, const struct err *err)
 	if (op != NULL) {
 		about.relay = op->relay_id;
 		about.socket = op->vhost_path;
-		about.device = op_device_name(&op->device);
+		about.device = device_spec_name(&op->device);
 	}
 	log_event_at(LOG_WARNING, &about, "port control request refused: %s", err->text);
 }

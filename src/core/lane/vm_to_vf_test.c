@@ -77,7 +77,7 @@ static void replace_driver(uint16_t port)
 	rte_eth_fp_ops[port].tx_pkt_burst = transmit;
 }
 
-static void open_lane(const struct op_device *spec)
+static void open_lane(const struct device_spec *spec)
 {
 	const struct vf_options options = {.mtu = 1500};
 	struct err err = {};
@@ -99,7 +99,7 @@ static void open_lane(const struct op_device *spec)
 
 static int open_single(void **state)
 {
-	struct op_device spec = {.n_members = 1};
+	struct device_spec spec = {.n_members = 1};
 	struct err err;
 
 	assert_int_equal(device_id_parse("net_null0", &spec.members[0], &err), 0);
@@ -110,7 +110,7 @@ static int open_single(void **state)
 
 static void open_bond_of(unsigned mode)
 {
-	struct op_device spec = {.n_members = 2, .bond_name = "net_bonding0", .bond_mode = mode};
+	struct device_spec spec = {.n_members = 2, .bond_name = "net_bonding0", .bond_mode = mode};
 	uint16_t members[2];
 	struct err err;
 

@@ -43,7 +43,7 @@ static uint16_t count_poll(uint16_t port, uint16_t queue, struct rte_mbuf **pack
 static struct vf_to_vm *open_lane(const char *name)
 {
 	struct vf_to_vm *lane = test_calloc(1, sizeof(*lane));
-	struct op_device device = {.n_members = 1};
+	struct device_spec device = {.n_members = 1};
 	const struct vf_options options = {.mtu = 1500};
 	struct err err = {};
 

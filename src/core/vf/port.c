@@ -245,7 +245,7 @@ static int open_member(uint16_t bond, const struct device_id *id, struct err *er
 	return r;
 }
 
-int port_open_bond(uint16_t *ret_port, const struct op_device *spec, struct err *err)
+int port_open_bond(uint16_t *ret_port, const struct device_spec *spec, struct err *err)
 {
 	int r = require_free_port(spec->bond_name, err);
 	if (r < 0)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/device_id.h"
+#include "base/device_spec.h"
 #include "base/err.h"
 
 /*
@@ -27,7 +27,7 @@ int port_find(uint16_t *ret_port, const struct device_id *id);
 void port_close(uint16_t port);
 
 /* Opens all members and makes a bond of them. All or nothing. */
-int port_open_bond(uint16_t *ret_port, const struct op_device *bond, struct err *err);
+int port_open_bond(uint16_t *ret_port, const struct device_spec *bond, struct err *err);
 
 /*
  * Fails (-ENOMEM) unless the driver of a bond of mode 4 finds memory for these members. It

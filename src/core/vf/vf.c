@@ -130,7 +130,7 @@ static void note_mode(struct vf *vf, unsigned mode)
 }
 
 /* Opens the port; it is not configured. */
-static int open_port(struct vf **ret_vf, const struct op_device *device,
+static int open_port(struct vf **ret_vf, const struct device_spec *device,
 	const struct vf_options *options, struct err *err)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
@@ -141,10 +141,10 @@ static int open_port(struct vf **ret_vf, const struct op_device *device,
 	packet_sockets_list(&before);
 	vf->spread_limit = (struct log_limit)LOG_LIMIT_OF_RELAY(SPREADS_LOGGED, options->relay_id);
 	vf->relay_id = options->relay_id;
-	vf->bond = op_device_is_bond(device);
+	vf->bond = device_spec_is_bond(device);
 	vf->pci = !vf->bond && device->members[0].is_pci;
 	vf->n_members = MAX(device->n_members, options->n_members);
-	strcpy(vf->name, op_device_name(device));
+	strcpy(vf->name, device_spec_name(device));
 
 	int r = vf->bond ? port_open_bond(&vf->port, device, err)
 	                 : port_open(&vf->port, &device->members[0], err);
@@ -187,7 +187,7 @@ static bool is_same(const struct vf_wish *a, const struct vf_wish *b)
  * a driver that has failed to start it (iavf) may have left it unusable. If nothing helps, err is
  * what was said first.
  */
-static int open_and_start(struct vf **ret_vf, const struct op_device *device,
+static int open_and_start(struct vf **ret_vf, const struct device_spec *device,
 	const struct vf_options *options, struct err *err)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
@@ -198,7 +198,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 
 	if (means != NULL)
 		most = (struct vf_wish){.queues = means->queues, .mtu = means->mtu};
-	most.interrupts = !op_device_is_bond(device) && options->interrupts != 1;
+	most.interrupts = !device_spec_is_bond(device) && options->interrupts != 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
 		const struct vf_wish wish = within(&wishes[i], &most);
 		if (i > 1 && (is_same(&wish, &most) || is_same(&wish, &before)))
@@ -229,7 +229,7 @@ static int open_and_start(struct vf **ret_vf, const struct op_device *device,
 	return r;
 }
 
-int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+int vf_open(struct vf **ret_vf, const struct device_spec *device, const struct vf_options *options,
 	struct err *err)
 {
 	struct vf *vf;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/device_counters.h"
-#include "base/device_id.h"
+#include "base/device_spec.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -98,7 +98,7 @@ struct vf {
  * so many queues, it is opened anew with less, and a warning says so. All or nothing. Blocks while
  * the hardware starts, for some seconds if it is tried again.
  */
-int vf_open(struct vf **ret_vf, const struct op_device *device, const struct vf_options *options,
+int vf_open(struct vf **ret_vf, const struct device_spec *device, const struct vf_options *options,
 	struct err *err);
 
 /*

@@ -87,7 +87,7 @@ int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *ret_info
 /* A device that receives what it sends. NUMA node 0 exists; 1 to 7 are for wrong answers. */
 static struct vf *open_ring(void)
 {
-	struct op_device device = {.n_members = 1};
+	struct device_spec device = {.n_members = 1};
 	const struct vf_options options = {.relay_id = 3, .mtu = 1500};
 	struct err err = {};
 	struct vf *vf = NULL;
@@ -146,9 +146,10 @@ static void pool_moves(void **state)
 	vf_close(vf);
 }
 
-static struct op_device bond_of_three(unsigned mode)
+static struct device_spec bond_of_three(unsigned mode)
 {
-	struct op_device device = {.n_members = 3, .bond_name = "net_bonding0", .bond_mode = mode};
+	struct device_spec device = {
+		.n_members = 3, .bond_name = "net_bonding0", .bond_mode = mode};
 	char name[32];
 
 	for (unsigned i = 0; i < device.n_members; i++) {
@@ -159,9 +160,9 @@ static struct op_device bond_of_three(unsigned mode)
 }
 
 /* Opens a bond of three members, of those that there will be. */
-static struct vf *open_bond(struct op_device *ret_device, unsigned n_members)
+static struct vf *open_bond(struct device_spec *ret_device, unsigned n_members)
 {
-	struct op_device device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
+	struct device_spec device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
 	const struct vf_options options = {.mtu = 2000, .n_members = n_members};
 	struct err err = {};
 	struct vf *vf = NULL;
@@ -176,7 +177,7 @@ static struct vf *open_bond(struct op_device *ret_device, unsigned n_members)
 static void pool_of_af_packet_stays(void **state)
 {
 	const struct vf_options options = {.mtu = 1500};
-	struct op_device device = {.n_members = 1};
+	struct device_spec device = {.n_members = 1};
 	struct vf *vf = NULL;
 
 	for (unsigned bond = 0; bond <= 1; bond++) {
@@ -196,7 +197,7 @@ static void pool_of_af_packet_stays(void **state)
 
 static void members_have_the_mtu(void **state)
 {
-	struct op_device device;
+	struct device_spec device;
 	struct vf *vf = open_bond(&device, 0);
 	uint16_t port, mtu;
 
@@ -212,7 +213,7 @@ static void members_have_the_mtu(void **state)
 /* As for another pool. */
 static void bond_starts_without_its_first_member(void **state)
 {
-	struct op_device device;
+	struct device_spec device;
 	struct vf *vf = open_bond(&device, 0);
 	struct err err = {};
 	uint16_t port;
@@ -228,7 +229,7 @@ static void bond_starts_without_its_first_member(void **state)
 /* Each member has rings of its own, one that comes later, too. */
 static void members_have_room(void **state)
 {
-	struct op_device device;
+	struct device_spec device;
 
 	for (unsigned n = 3; n <= 5; n += 2) {
 		struct vf *vf = open_bond(&device, n);
@@ -239,7 +240,7 @@ static void members_have_room(void **state)
 
 static void members_are_counted(void **state)
 {
-	struct op_device device;
+	struct device_spec device;
 	struct vf *vf = open_bond(&device, 5);
 
 	vf_read_counters(vf);
@@ -252,7 +253,7 @@ static void members_are_counted(void **state)
 /* One look after another at a bond whose member does not keep the MAC. */
 static void member_gets_the_mac(void **state)
 {
-	struct op_device device;
+	struct device_spec device;
 	struct vf *vf = open_bond(&device, 0);
 	uint16_t member = (uint16_t)rte_eth_bond_primary_get(vf->port);
 	struct rte_ether_addr mac, other, now;
@@ -287,7 +288,7 @@ static void give_back(unsigned n)
  */
 static void lacp_bonds_are_refused_in_time(void **state)
 {
-	const struct op_device device = bond_of_three(BONDING_MODE_8023AD);
+	const struct device_spec device = bond_of_three(BONDING_MODE_8023AD);
 	const struct vf_options options = {.mtu = 1500};
 	bool told = false;
 	struct vf *vf = NULL;
@@ -310,7 +311,7 @@ static void lacp_bonds_are_refused_in_time(void **state)
 static void lack_of_memory_is_named(void **state)
 {
 	const struct vf_options options = {.mtu = 1500};
-	struct op_device device = {.n_members = 1};
+	struct device_spec device = {.n_members = 1};
 	struct vf *vf = NULL;
 	struct err err;
 
@@ -328,7 +329,7 @@ static void lack_of_memory_is_named(void **state)
 /* A bond allocates the members' rings when it starts, and returns -1 for any failure. */
 static void lack_of_memory_for_members_is_named(void **state)
 {
-	const struct op_device device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
+	const struct device_spec device = bond_of_three(BONDING_MODE_ACTIVE_BACKUP);
 	const struct vf_options options = {.mtu = 1500};
 	struct vf *vf = NULL;
 	struct err err;

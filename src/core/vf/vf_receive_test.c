@@ -41,7 +41,8 @@ static uint16_t read_second(void *queue, struct rte_mbuf **ret_packets, uint16_t
 
 static void open_bond(unsigned mode)
 {
-	struct op_device device = {.n_members = 2, .bond_name = "net_bonding0", .bond_mode = mode};
+	struct device_spec device = {
+		.n_members = 2, .bond_name = "net_bonding0", .bond_mode = mode};
 	const struct vf_options options = {.mtu = 1500};
 	struct err err = {};
 

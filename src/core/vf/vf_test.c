@@ -197,7 +197,7 @@ static int make_driver(void **state)
 static struct vf *try_to_open(unsigned interrupts, unsigned mtu, struct err *err)
 {
 	const struct vf_options options = {.relay_id = RELAY, .mtu = mtu, .interrupts = interrupts};
-	struct op_device device = {.n_members = 1};
+	struct device_spec device = {.n_members = 1};
 	struct vf *vf = NULL;
 
 	memset(&asked, 0, sizeof(asked));
