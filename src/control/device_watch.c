@@ -61,7 +61,7 @@ static bool is_ours_to_bind(
 
 	return watch->config->bind_vfio_pci != NULL &&
 	       host_pci_incarnation(SYSFS_ROOT, addr) != relay->members[member].incarnation &&
-	       host_bind_lists(SYSFS_ROOT, watch->config->bind_vfio_pci, addr);
+	       host_bind_list_has(SYSFS_ROOT, watch->config->bind_vfio_pci, addr);
 }
 
 /*

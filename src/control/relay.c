@@ -159,7 +159,7 @@ static int bind_members(
 
 	for (unsigned i = 0; list != NULL && r >= 0 && i < device->n_members; i++)
 		if (is_left_to_the_kernel(&device->members[i]) &&
-			host_bind_lists(SYSFS_ROOT, list, &device->members[i].pci))
+			host_bind_list_has(SYSFS_ROOT, list, &device->members[i].pci))
 			r = bind_member(relay, &device->members[i], err);
 	return r < 0 ? err_prefix(err, r, "relay %u", relay->id) : 0;
 }

@@ -9,7 +9,7 @@
 
 #include "base/bind_list.h"
 #include "base/log.h"
-#include "host/names.h"
+#include "host/former_names.h"
 #include "host/netdev.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -162,7 +162,7 @@ static void remember_name(const char *sysfs, const struct pci_addr *addr, const 
 {
 	struct err err = {""};
 
-	if (host_name_remember(sysfs, addr, &err) < 0)
+	if (host_former_name_remember(sysfs, addr, &err) < 0)
 		log_warning("%s: %s", text, err.text);
 }
 
@@ -314,7 +314,7 @@ static int append_netdev(const char *sysfs, const struct bind_entry *entry,
 	struct pci_addr addr, other;
 
 	if (!sysfs_exists("%s/class/net/%s", sysfs, netdev)) {
-		if (!counted && host_name_find(sysfs, netdev, &addr) == 0)
+		if (!counted && host_former_name_find(sysfs, netdev, &addr) == 0)
 			return append(array, &addr, err);
 		return err_set(err, ENODEV,
 			"there is no interface %s; ip link shows those there are", netdev);
@@ -332,7 +332,7 @@ static int append_netdev(const char *sysfs, const struct bind_entry *entry,
 	if (!host_pci_is_pf(sysfs, &addr) && !counted &&
 		sysfs_exists("%s/class/net/%s/device/physfn", sysfs, netdev))
 		return append_vf(sysfs, netdev, array, err);
-	if (!counted && host_name_find(sysfs, netdev, &other) == 0) {
+	if (!counted && host_former_name_find(sysfs, netdev, &other) == 0) {
 		pci_addr_format(&other, text);
 		return err_set(err, EEXIST,
 			"%s is a PF's interface, but VF %s, which is bound, had the name before: "
@@ -418,7 +418,7 @@ void host_bind_foresee(
 	bind_list(sysfs, list, foresee_device, report, userdata);
 }
 
-bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr *addr)
+bool host_bind_list_has(const char *sysfs, const char *list, const struct pci_addr *addr)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *entry;

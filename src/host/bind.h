@@ -35,15 +35,15 @@ int host_bind_device(
 /*
  * Finds the devices of a list in the form of VIRTIOFWD_BIND_VFIO_PCI (base/bind_list.h). A PF's
  * interface means all its VFs, with ":n" the first n; a VF's representor means that VF. So does a
- * VF's own interface, also after it has gone because the VF was bound (host/names.h). The caller
- * frees *ret_addrs. -EINVAL for a bad list, -ENODEV for an interface or a VF that does not exist,
- * -EEXIST for an interface whose name a bound VF had before; or -ENOMEM.
+ * VF's own interface, also after it has gone because the VF was bound (host/former_names.h). The
+ * caller frees *ret_addrs. -EINVAL for a bad list, -ENODEV for an interface or a VF that does not
+ * exist, -EEXIST for an interface whose name a bound VF had before; or -ENOMEM.
  */
 int host_bind_parse(const char *sysfs, const char *list, struct pci_addr **ret_addrs,
 	unsigned *ret_n, struct err *err);
 
 /* True if the list names the function. Entries that cannot be parsed or resolved name none. */
-bool host_bind_lists(const char *sysfs, const char *list, const struct pci_addr *addr);
+bool host_bind_list_has(const char *sysfs, const char *list, const struct pci_addr *addr);
 
 /*
  * Gives one function back to the kernel, which chooses a driver for it. Returns 1, or 0 if it is

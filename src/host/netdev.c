@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/netdev_name.h"
-#include "host/names.h"
+#include "host/former_names.h"
 #include "host/port_name.h"
 #include "host/sysfs.h"
 
@@ -195,7 +195,7 @@ int host_vf_from_netdev(
 	if (!netdev_name_valid(netdev))
 		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
 	if (!sysfs_exists(NETDEV, sysfs, netdev)) {
-		if (host_name_find(sysfs, netdev, &addr) < 0)
+		if (host_former_name_find(sysfs, netdev, &addr) < 0)
 			return err_set(err, ENODEV,
 				"there is no interface %s (yet); a VF that others have bound to "
 				"vfio-pci is named by its representor, or once vio4wd vf has "
@@ -205,7 +205,8 @@ int host_vf_from_netdev(
 		return representor_vf(sysfs, netdev, ret_vf, err);
 	} else if (sysfs_link_pci(&addr, NETDEV "/device", sysfs, netdev) < 0) {
 		return err_set(err, EINVAL, "interface %s has a physfn but no PCI device", netdev);
-	} else if (host_name_find(sysfs, netdev, &other) == 0 && !pci_addr_equal(&addr, &other)) {
+	} else if (host_former_name_find(sysfs, netdev, &other) == 0 &&
+		   !pci_addr_equal(&addr, &other)) {
 		pci_addr_format(&addr, text);
 		pci_addr_format(&other, other_text);
 		return err_set(err, EEXIST,

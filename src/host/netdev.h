@@ -11,8 +11,8 @@
  *   a link (NFP), the PF is one with an interface of the same phys_switch_id; if several PFs share
  *   the switch, the PF's number is its PCI function, and the controller's number counts the cards.
  *
- * The name of a VF's own interface that went when we bound the VF (host/names.h) stands for the VF
- * as well, unless there is an interface of that name.
+ * The name of a VF's own interface that went when we bound the VF (host/former_names.h) stands for
+ * the VF as well, unless there is an interface of that name.
  */
 
 #include "base/err.h"

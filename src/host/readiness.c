@@ -48,7 +48,7 @@ static bool is_to_be_bound(
 {
 	return needs->bind_vfio_pci != NULL &&
 	       host_pci_driver_kind(sysfs, addr) != HOST_DRIVER_VFIO &&
-	       host_bind_lists(sysfs, needs->bind_vfio_pci, addr);
+	       host_bind_list_has(sysfs, needs->bind_vfio_pci, addr);
 }
 
 /*

@@ -20,7 +20,7 @@
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "control/turn.h"
-#include "host/names.h"
+#include "host/former_names.h"
 #include "host/sysfs_fixture.h"
 
 #define PROBE_MS 100
@@ -455,7 +455,7 @@ static void what_was_in_the_way_has_left(void **state)
 	fake_sysfs_pci(&bed->fs, "0000:05:09.1", "vfio-pci", 9);
 	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
 	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.1", NULL, NULL);
-	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	assert_int_equal(host_former_name_remember(bed->fs.root, &addr, NULL), 0);
 	fake_sysfs_remove(&bed->fs, "class/net/eth9");
 	fake_sysfs_netdev(&bed->fs, "eth9", NULL, NULL, NULL);
 	sync_with(bed, "{\"Interface\":{\"u\":{\"new\":{\"name\":\"eth9\",\"external_ids\":"

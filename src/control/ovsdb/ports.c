@@ -6,7 +6,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
-#include "host/names.h"
+#include "host/former_names.h"
 #include "host/netdev.h"
 
 /* True if the row's VF had this name and is bound: who has it now is a newcomer. */
@@ -14,7 +14,8 @@ static bool keeps_its_name(const struct row *row, const char *sysfs)
 {
 	struct pci_addr addr;
 
-	return host_name_find(sysfs, row->name, &addr) == 0 && pci_addr_equal(&addr, &row->vf.addr);
+	return host_former_name_find(sysfs, row->name, &addr) == 0 &&
+	       pci_addr_equal(&addr, &row->vf.addr);
 }
 
 /* The VF that the interface stands for. An earlier answer holds as long as there is no new one. */

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "control/ovsdb/ports.h"
-#include "host/names.h"
+#include "host/former_names.h"
 #include "host/sysfs_fixture.h"
 
 struct bed {
@@ -362,7 +362,7 @@ static void a_bound_vf_stays_its_rows(void **state)
 	follow(bed, false);
 	assert_string_equal(bed->log, "add 9 0000:05:09.1;");
 	assert_int_equal(pci_addr_parse("0000:05:09.1", &addr), 0);
-	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	assert_int_equal(host_former_name_remember(bed->fs.root, &addr, NULL), 0);
 	fake_sysfs_remove(&bed->fs, "class/net/eth9");
 	fake_sysfs_remove(&bed->fs, "devices/pci0000:00/0000:05:09.1/driver");
 	fake_sysfs_link(
@@ -383,7 +383,7 @@ static void a_name_of_two_vfs(void **state)
 	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.1", 9);
 	fake_sysfs_netdev(&bed->fs, "eth9", "0000:05:09.1", NULL, NULL);
 	assert_int_equal(pci_addr_parse("0000:05:09.1", &addr), 0);
-	assert_int_equal(host_name_remember(bed->fs.root, &addr, NULL), 0);
+	assert_int_equal(host_former_name_remember(bed->fs.root, &addr, NULL), 0);
 	fake_sysfs_remove(&bed->fs, "class/net/eth9");
 	fake_sysfs_pci(&bed->fs, "0000:05:09.2", "igbvf", 10);
 	fake_sysfs_vf(&bed->fs, "0000:05:00.0", "0000:05:09.2", 10);

@@ -13,15 +13,16 @@
 #include "base/pci_addr.h"
 
 /*
- * Remembers the name of the function's interface, before it is unbound. A name that a VF has left
- * is given to the next one by the kernel, if it counts (eth2): the first keeps it as long as it is
- * bound. A function without an interface is no error. Any thread, one at a time. Returns 0, or a
- * negative errno with the name and the reason in err.
+ * Remembers the name of the function's interface, before it is unbound. The kernel may reuse the
+ * name of an interface that has gone (eth2) for the next one. It still stands for the VF that had
+ * it first, as long as that is bound: the other one is not remembered (-EEXIST). A function without
+ * an interface is no error. Any thread, one at a time. Returns 0, or a negative errno with the name
+ * and the reason in err.
  */
-int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err);
+int host_former_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err);
 
 /*
  * The VF that had an interface of this name, while a userspace driver has it; -ENOENT if there is
  * none. Any thread.
  */
-int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr);
+int host_former_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "host/names.h"
+#include "host/former_names.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,7 +39,7 @@ static int make_link(
 	char text[PCI_ADDR_TEXT_SIZE], path[PATH_MAX], function[PATH_MAX];
 	struct pci_addr other;
 
-	if (host_name_find(sysfs, netdev, &other) == 0 && !pci_addr_equal(&other, addr)) {
+	if (host_former_name_find(sysfs, netdev, &other) == 0 && !pci_addr_equal(&other, addr)) {
 		pci_addr_format(&other, text);
 		return err_set(err, EEXIST, "%s had it, and is still bound", text);
 	}
@@ -56,7 +56,7 @@ static int make_link(
 	return 0;
 }
 
-int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err)
+int host_former_name_remember(const char *sysfs, const struct pci_addr *addr, struct err *err)
 {
 	char netdev[IFNAMSIZ];
 	struct host_vf vf;
@@ -68,7 +68,10 @@ int host_name_remember(const char *sysfs, const struct pci_addr *addr, struct er
 	return r < 0 ? err_prefix(err, r, "its interface's name %s is not remembered", netdev) : 0;
 }
 
-/* True if the link is root's or our own: the directory may be the account's of a daemon. */
+/*
+ * True if the link is root's or our own. The directory may belong to the account that a daemon runs
+ * as without privileges, and whoever has that account can make links in it.
+ */
 static bool is_trusted(const char *path)
 {
 	struct stat st;
@@ -76,7 +79,7 @@ static bool is_trusted(const char *path)
 	return lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
 }
 
-int host_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr)
+int host_former_name_find(const char *sysfs, const char *netdev, struct pci_addr *ret_addr)
 {
 	char driver[HOST_DRIVER_SIZE], path[PATH_MAX];
 	struct pci_addr addr;
