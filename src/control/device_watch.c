@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "control/relay_internal.h"
 #include "control/turn.h"
+#include "core/vf/port.h"
 #include "core/vf/port_events.h"
 #include "host/bind.h"
 #include "host/link_events.h"
@@ -137,7 +138,7 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
 		return true;
 	}
 	member->looks = looks;
-	member->received = vf_received(id->name);
+	member->received = port_received(id->name);
 	return false;
 }
 
@@ -180,7 +181,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 
 	if (member->looks == 0 || member->away)
 		return;
-	uint64_t received = vf_received(id->name);
+	uint64_t received = port_received(id->name);
 	unsigned look = member->looks++ - 1;
 	if (look == 0) {
 		member->received = received;
@@ -253,7 +254,7 @@ static void take_port_event(
 	}
 	if (relay->vf != NULL)
 		vf_follow_links(relay->vf);
-	vf_describe_link(event->device, link, sizeof(link));
+	port_describe_link(event->device, link, sizeof(link));
 	log_relay_info(relay, "relay %u: device %s: %s", relay->id, event->device, link);
 }
 

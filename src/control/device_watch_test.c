@@ -17,6 +17,7 @@
 #include "control/device_watch.h"
 #include "control/loop_fixture.h"
 #include "control/turn.h"
+#include "core/vf/port.h"
 #include "core/vf/port_events.h"
 #include "host/pci.h"
 #include "host/sysfs_fixture.h"
@@ -92,12 +93,12 @@ int relay_resume(struct relay *relay, unsigned member, struct err *err)
 	return 0;
 }
 
-uint64_t vf_received(const char *device_name)
+uint64_t port_received(const char *device_name)
 {
 	return received += arriving;
 }
 
-void vf_describe_link(const char *device_name, char *ret_text, size_t size)
+void port_describe_link(const char *device_name, char *ret_text, size_t size)
 {
 }
 

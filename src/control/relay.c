@@ -288,7 +288,7 @@ static void say_device_attached(struct relay *relay)
 	char link[128] = "";
 
 	if (!relay->vf->bond)
-		vf_describe_link(relay->device.members[0].name, link, sizeof(link));
+		port_describe_link(relay->device.members[0].name, link, sizeof(link));
 	log_relay_event(relay, "device-attached", "relay %u: device %s attached%s%s", relay->id,
 		relay->vf->name, link[0] != '\0' ? ": " : "", link);
 }

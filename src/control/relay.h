@@ -53,7 +53,7 @@ struct relay_member {
 	unsigned link_ups; /* host_vf_link_ups() when it was opened or last doubted; 0 likewise */
 	/* Number of the next check whether the VF is dead, from 1; 0: it is not in doubt. */
 	unsigned looks;
-	/* vf_received() at the first check, or when the VF was reopened since. */
+	/* port_received() at the first check, or when the VF was reopened since. */
 	uint64_t received;
 	/* The rest belongs to the device watch, while the member is away. */
 	/* Checks since the first attempt to reopen it, that one included; 0: not tried yet. */

@@ -341,3 +341,25 @@ bool port_is_up(uint16_t port, bool bond)
 			return true;
 	return false;
 }
+
+void port_describe_link(const char *device_name, char *ret_text, size_t size)
+{
+	struct rte_eth_link link;
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) != 0 ||
+		rte_eth_link_get_nowait(port, &link) != 0)
+		snprintf(ret_text, size, "Link state unknown");
+	else
+		rte_eth_link_to_str(ret_text, size, &link);
+}
+
+uint64_t port_received(const char *device_name)
+{
+	struct rte_eth_stats stats = {0};
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
+		rte_eth_stats_get(port, &stats);
+	return stats.ipackets;
+}

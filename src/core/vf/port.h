@@ -86,3 +86,15 @@ unsigned port_links(uint16_t port, bool bond, unsigned *ret_up);
  * sends on it.
  */
 bool port_is_up(uint16_t port, bool bond);
+
+/*
+ * Describes the state of the link of an open device, as "Link up at 10 Gbps FDX Autoneg". Does not
+ * block.
+ */
+void port_describe_link(const char *device_name, char *ret_text, size_t size);
+
+/*
+ * The packets that an open device has received so far, by its own count; 0 as well if it does not
+ * answer. May wait for the device, as vf_read_counters() does.
+ */
+uint64_t port_received(const char *device_name);

@@ -330,34 +330,12 @@ struct vf_means vf_means(const struct vf *vf)
 		.rss_types = vf->rss_types};
 }
 
-void vf_describe_link(const char *device_name, char *ret_text, size_t size)
-{
-	struct rte_eth_link link;
-	uint16_t port;
-
-	if (rte_eth_dev_get_port_by_name(device_name, &port) != 0 ||
-		rte_eth_link_get_nowait(port, &link) != 0)
-		snprintf(ret_text, size, "Link state unknown");
-	else
-		rte_eth_link_to_str(ret_text, size, &link);
-}
-
 void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6])
 {
 	struct rte_ether_addr mac = {0};
 
 	rte_eth_macaddr_get(vf->port, &mac);
 	memcpy(ret_mac, &mac, sizeof(mac));
-}
-
-uint64_t vf_received(const char *device_name)
-{
-	struct rte_eth_stats stats = {0};
-	uint16_t port;
-
-	if (rte_eth_dev_get_port_by_name(device_name, &port) == 0)
-		rte_eth_stats_get(port, &stats);
-	return stats.ipackets;
 }
 
 /* A flow's entry of the table, hash % size, must be its bucket modulo STEER_BUCKETS. */

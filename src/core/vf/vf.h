@@ -138,17 +138,8 @@ void vf_follow_links(struct vf *vf);
 /* What the device has been granted; `interrupts` is false for a bond. */
 struct vf_means vf_means(const struct vf *vf);
 
-/* Describes the state of a device's link, as "Link up at 10 Gbps FDX Autoneg". Does not block. */
-void vf_describe_link(const char *device_name, char *ret_text, size_t size);
-
 /* The device's MAC address; zeros if it cannot be read. */
 void vf_read_mac(const struct vf *vf, uint8_t ret_mac[static 6]);
-
-/*
- * The packets that a device has received so far, by its own count; 0 as well if it does not answer.
- * May wait for the device, as vf_read_counters() does.
- */
-uint64_t vf_received(const char *device_name);
 
 /*
  * Lays out the device's RSS table for a guest with `n` enabled receive queues, so that each of
