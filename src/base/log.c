@@ -27,9 +27,9 @@ static const char *const severity_names[] = {
  * Written by log_open() only, before there are other threads; except the atomic ones.
  */
 static struct {
-	int max_severity;
 	bool journal; /* stderr is connected to the journal */
 	const char *name;
+	atomic_int max_severity;
 	atomic_bool syslog;
 	atomic_bool left_stderr; /* for syslog */
 	atomic_uint n_unread;    /* lines that were lost because nobody reads stderr */
@@ -50,7 +50,12 @@ void log_open(const char *name, int max_severity)
 {
 	sink.journal = stderr_is_journal();
 	sink.name = name;
-	sink.max_severity = max_severity;
+	log_set_level(max_severity);
+}
+
+void log_set_level(int max_severity)
+{
+	atomic_store(&sink.max_severity, max_severity);
 }
 
 void log_to_syslog(void)
@@ -66,7 +71,7 @@ void log_leave_stderr(void)
 
 static bool is_wanted(int severity)
 {
-	return severity <= sink.max_severity;
+	return severity <= atomic_load(&sink.max_severity);
 }
 
 /* A line as it is on stderr. Returns its length. */

@@ -21,6 +21,9 @@
  */
 void log_open(const char *name, int max_severity);
 
+/* Changes the highest severity number that is logged (0..7). Any thread. */
+void log_set_level(int max_severity);
+
 /* From now on, lines that do not go to the journal go to syslog and to stderr. Any thread. */
 void log_to_syslog(void);
 

@@ -27,6 +27,7 @@
 #include "control/forwarder.h"
 #include "control/services.h"
 #include "control/watchdog.h"
+#include "core/dpdk/dpdk_log.h"
 #include "core/dpdk/eal.h"
 #include "host/bind.h"
 #include "host/numa.h"
@@ -85,6 +86,8 @@ static void block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
@@ -120,7 +123,30 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
-static int make_event_loop(sd_event **ret_event, struct err *err)
+static void set_log_level(int level)
+{
+	log_set_level(level);
+	dpdk_log_set_level(level);
+}
+
+static int on_debug(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	set_log_level(LOG_DEBUG);
+	log_notice("SIGUSR1: the log level is %d until SIGUSR2 or a restart", LOG_DEBUG);
+	return 0;
+}
+
+static int on_debug_end(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	const struct config *config = userdata;
+
+	log_notice("SIGUSR2: the log level is %d, as configured", config->log_level);
+	set_log_level(config->log_level);
+	return 0;
+}
+
+static int make_event_loop(sd_event **ret_event, struct config *config, struct err *err)
 {
 	sd_event *event = NULL;
 
@@ -131,6 +157,10 @@ static int make_event_loop(sd_event **ret_event, struct err *err)
 		r = sd_event_add_signal(event, NULL, SIGINT, on_stop_signal, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGUSR1, on_debug, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGUSR2, on_debug_end, config);
 	if (r < 0) {
 		sd_event_unref(event);
 		return err_set(err, -r, "event loop: %s", strerror(-r));
@@ -194,7 +224,7 @@ static int start(struct daemon *daemon, struct err *err)
 	if (r == 0)
 		r = eal_start(&eal_options, err);
 	if (r == 0)
-		r = make_event_loop(&daemon->event, err);
+		r = make_event_loop(&daemon->event, daemon->config, err);
 	if (r == 0)
 		r = forwarder_new(&daemon->forwarder, config, daemon->event, err);
 	if (r == 0)

@@ -304,6 +304,7 @@ const struct config_option config_options[OPT_N] = {
 		.arg = ARG_REQUIRED, .metavar = "LEVEL",
 		.parse = value_log_level, AT(log_level), .default_text = "6",
 		.help = "least severe messages to log, 0 (emergency) to 7 (debug)",
+		.detail = "SIGUSR1 sets it to 7 in a daemon that runs, SIGUSR2 sets it back.",
 	},
 	[OPT_NODAEMON] = {
 		DAEMON,

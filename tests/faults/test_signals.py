@@ -69,11 +69,13 @@ def more_packets(forwarder, count=2000):
 
 
 def test_signals_under_load(workdir, stack):
-    """SIGHUP has no effect yet; SIGPIPE, SIGIO and SIGWINCH do no harm. After being stopped and
-    continued, it goes on where it was and has lost nothing."""
+    """SIGHUP has no effect yet; SIGPIPE, SIGIO and SIGWINCH do no harm, nor do SIGUSR1 and SIGUSR2,
+    which change the log level. After being stopped and continued, it goes on where it was and has lost
+    nothing."""
     forwarder, peer = loaded(workdir, stack)
     for _ in range(200):
-        for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGIO, signal.SIGWINCH, signal.SIGCONT):
+        for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGIO, signal.SIGWINCH, signal.SIGCONT,
+                       signal.SIGUSR1, signal.SIGUSR2):
             os.kill(forwarder.pid, number)
     more_packets(forwarder)
     for stopped_s in (0.01, 0.3, 1.5):

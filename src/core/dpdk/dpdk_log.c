@@ -101,9 +101,14 @@ int dpdk_log_open(int max_severity, struct err *err)
 	for (int i = 0; i < RELAYS_MAX; i++)
 		dpdk_log.relay_limits[i] = (struct log_limit)LOG_LIMIT_OF_RELAY(20, i);
 	rte_openlog_stream(stream);
+	dpdk_log_set_level(max_severity);
+	return 0;
+}
+
+void dpdk_log_set_level(int max_severity)
+{
 	/* DPDK's messages about ordinary events are for debugging only. */
 	rte_log_set_global_level(max_severity >= LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_WARNING);
-	return 0;
 }
 
 void dpdk_log_capture_start(void)

@@ -22,6 +22,9 @@
  */
 int dpdk_log_open(int max_severity, struct err *err);
 
+/* Changes what dpdk_log_open() has set: DPDK's debug messages are for 7 only. Any thread. */
+void dpdk_log_set_level(int max_severity);
+
 /*
  * Between the two calls, what this thread has DPDK warn of is kept and written as debug messages
  * only. The second call returns the first of these lines, warning or error, without its newline, or
