@@ -211,6 +211,14 @@ def test_few_descriptors_at_the_start(workdir):
     assert too_many and all("LimitNOFILE=" in end for end in too_many), ends
 
 
+def test_dpdk_panics_at_the_start(workdir):
+    """Where DPDK aborts the process for lack of a descriptor or a thread, the log has the reason."""
+    argv = Forwarder(workdir).argv
+    ends = [run(["prlimit", f"--nofile={limit}:{limit}", "--", *argv], check=False) for limit in range(8, 14)]
+    panics = [end for end in ends if "rte_panic" in end]
+    assert panics and all(re.search(r" critical DPDK: Cannot create \w+\n", end) for end in panics), ends
+
+
 def port_control(forwarder, op, relay, device):
     return vioclient.port_control(forwarder.port_control_endpoint, op, virtio_id=relay,
                                   device=[device], conditional=False, timeout=ZEROS_S)

@@ -82,7 +82,8 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 	if (capture.on && severity <= LOG_WARNING) {
 		if (capture.first[0] == '\0')
 			strcpy(capture.first, line);
-		severity = LOG_DEBUG;
+		if (severity > LOG_CRIT) /* a panic's: after those nobody reports */
+			severity = LOG_DEBUG;
 	}
 	pthread_mutex_lock(&dpdk_log.mutex);
 	write_limited(severity, line);

@@ -27,7 +27,8 @@ void dpdk_log_set_level(int max_severity);
 
 /*
  * Between the two calls, what this thread has DPDK warn of is kept and written as debug messages
- * only. The second call returns the first of these lines, warning or error, without its newline, or
+ * only, unless it is critical: after that DPDK aborts the process. The second call returns the
+ * first of these lines, warning or error, without its newline, or
  * "" if there was none; the text stays valid until the thread's next start. Any thread.
  */
 void dpdk_log_capture_start(void);

@@ -16,6 +16,7 @@
 
 /* The last line in the log. */
 static struct {
+	int severity;
 	int relay;
 	char text[512];
 } last;
@@ -30,6 +31,7 @@ void __wrap_log_at(int severity, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(last.text, sizeof(last.text), fmt, args);
 	va_end(args);
+	last.severity = severity;
 	last.relay = -1;
 }
 
@@ -40,6 +42,7 @@ void __wrap_log_event_at(int severity, const struct log_event *event, const char
 	va_start(args, fmt);
 	vsnprintf(last.text, sizeof(last.text), fmt, args);
 	va_end(args);
+	last.severity = severity;
 	last.relay = event->relay;
 }
 
@@ -59,6 +62,16 @@ static void the_first_line_is_kept(void **state)
 
 	dpdk_log_capture_start();
 	assert_string_equal(dpdk_log_capture_end(), "");
+}
+
+/* DPDK aborts next, so nobody will end the capture and report. */
+static void a_panic_is_told_at_once(void **state)
+{
+	dpdk_log_capture_start();
+	say(RTE_LOG_CRIT, "PANIC");
+	assert_string_equal(last.text, "DPDK: PANIC");
+	assert_int_equal(last.severity, LOG_CRIT);
+	dpdk_log_capture_end();
 }
 
 static void the_driver_is_heard(void **state)
@@ -115,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_line_is_kept),
+		cmocka_unit_test(a_panic_is_told_at_once),
 		cmocka_unit_test(the_driver_is_heard),
 		cmocka_unit_test(a_line_about_a_vm_is_the_relays),
 		cmocka_unit_test(a_vm_does_not_hide_what_is_said_of_others),
