@@ -17,13 +17,13 @@
  *   after an eighth of its silence so far, and at the latest after LOOK_US, as if it dozed.
  *
  * A lane that moved few packets rests. The rest is one and a half times the time that its worker
- * has worked since the lane's last packets: three fifths of the time if it is the only lane. But it
- * is polled again at the latest PACE_US after this poll began. A lane that lives on its patience is
- * polled every PACE_US. The cost of a burst hardly depends on the number of its packets: most of it
- * is cache lines that travel between this CPU and the guest's, and their number grows with the
- * number of bursts. A longer rest would save more of them, but packets would then wait longer here
- * than with forwarders that never rest; those have smaller bursts and so need more time for the
- * same packets.
+ * has worked since the lane's last packets: a worker with one lane rests for three fifths of its
+ * time. But the lane is polled again at the latest PACE_US after this poll began. A lane that lives
+ * on its patience is polled every PACE_US. The cost of a burst hardly depends on the number of its
+ * packets: most of it is cache lines that travel between this CPU and the guest's, and their number
+ * grows with the number of bursts. A longer rest would save more of them, but packets would then
+ * wait longer here than with forwarders that never rest; those have smaller bursts and so need more
+ * time for the same packets.
  *
  * No packet waits longer than the operator's latency. With a latency of 0 nothing waits at all,
  * except lanes without a VM, which have nothing to wait for, and lanes that yield (worker.h).
@@ -41,7 +41,7 @@
 #define DOZE_MAX_US 20000 /* and at most: longer than a virtual CPU waits for its turn */
 #define DOZE_BUSY_US 2000 /* while others are busy: costs as much as one wake-up */
 #define PACE_US 2         /* between the starts of two polls of a lane that has packets, at most */
-#define FULL_BURST 32     /* what a poll returns (lane.h): more may be waiting */
+#define MANY_MOVED 32     /* received plus sent in one poll (lane.h): more may be waiting */
 #define LOOK_US 50        /* awake_look(), if the operator allows that much */
 #define RAMP 8            /* a divisor: an eighth of the silence so far, or of the work */
 
@@ -99,7 +99,7 @@ static inline void awake_moved(struct awake *awake, uint64_t begin, uint64_t end
 static inline uint64_t awake_due(
 	uint64_t begin, uint64_t end, uint64_t worked, unsigned n, uint64_t us, unsigned latency_us)
 {
-	if (n >= FULL_BURST)
+	if (n >= MANY_MOVED)
 		return end;
 	return RTE_MIN(end + worked + worked / 2, begin + RTE_MIN(PACE_US, latency_us) * us);
 }

@@ -120,7 +120,7 @@ static void rests_in_silence(void **state)
 	assert_int_equal(rest_us(&awake, 1900, 10), 10);
 }
 
-#define FEW (FULL_BURST - 1)
+#define FEW (MANY_MOVED - 1)
 
 /*
  * One and a half times as long as the worker has worked, including this poll; at most PACE_US from
@@ -135,7 +135,7 @@ static void rests_after_work(void **state)
 		awake_due(begin, end, US * 3 / 4, FEW, US, LATENCY_US), begin + 13 * US / 8);
 	assert_int_equal(awake_due(begin, end, MS, FEW, US, LATENCY_US), begin + PACE_US * US);
 	assert_int_equal(awake_due(begin, end, MS, FEW, US, 1), begin + US);
-	assert_int_equal(awake_due(begin, end, US / 2, FULL_BURST, US, LATENCY_US), end);
+	assert_int_equal(awake_due(begin, end, US / 2, MANY_MOVED, US, LATENCY_US), end);
 	assert_true(
 		awake_due(begin, begin + 3 * US, 3 * US, FEW, US, LATENCY_US) <= begin + 3 * US);
 }
@@ -149,7 +149,7 @@ static void never_rests(void **state)
 	awake_moved(&awake, 0, 2 * MS, US);
 	for (unsigned silent_us = 0; silent_us < 3000; silent_us += 50)
 		assert_int_equal(rest_us(&awake, silent_us, 0), 0);
-	for (unsigned n = 1; n <= FULL_BURST; n++)
+	for (unsigned n = 1; n <= MANY_MOVED; n++)
 		assert_true(awake_due(MS, MS + US, US, n, US, 0) <= MS + US);
 }
 

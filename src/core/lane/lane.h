@@ -65,7 +65,7 @@ static inline void lane_show(struct lane *lane, struct rte_mbuf *const *packets,
 /*
  * VF to VM. Packets for which a ring of the guest has no room wait in the backlog. While packets
  * wait for all rings, the device is not read: it feels the guest's back pressure, and nothing that
- * was taken is lost; but a bond that needs polling (port.h) is read again soon. If the guest has
+ * was taken is lost; but a bond that needs polling (vf.h) is read again soon. If the guest has
  * several rings, one that does not move must not starve the others: they go on while it fills its
  * share of the backlog. Then it may hold back the device for a moment, but not again before its
  * queue has been empty; after that its packets are dropped.
@@ -110,9 +110,12 @@ struct vm_to_vf {
 	struct gso gso;
 	struct stash segments;
 	struct lender lender;
-	/* TSC of the last time that the device took nothing, and cycles since it last took
-	 * anything. */
-	uint64_t refused_at, refused_for;
+	uint64_t refused_at; /* TSC of the device's last refusal */
+	/*
+	 * For how long it has refused, in cycles: the time between its refusals, of which no more
+	 * than REFUSED_STEP_MS counts each time. 0: it took what it was offered last.
+	 */
+	uint64_t refused_for;
 	uint32_t n_passed; /* descriptors that it has taken since then, from behind the oldest */
 	uint16_t n_offers; /* of such packets */
 	/* Packets dropped for that so far. Written by the owner, read by the control thread. */
@@ -125,10 +128,11 @@ void vf_to_vm_init(struct vf_to_vm *lane, uint16_t slice);
 void vm_to_vf_init(struct vm_to_vf *lane, uint16_t slice, struct rte_mempool *discard_pool);
 
 /*
- * Passes on what it can of one burst. Returns how many packets were received plus how many were
- * sent, or segments of a packet; FULL_BURST at least if that was ended by bytes or descriptors.
- * Otherwise 0: idle. If there was only work without such a result, vf_to_vm_poll() returns 1, and
- * vm_to_vf_poll() 0. The owner.
+ * Passes on what it can of one burst. Returns how much it has moved: the packets received plus
+ * those sent, and from VM to VF the segments sent as well; at least MANY_MOVED if bytes or
+ * descriptors have ended the burst, since more is waiting then. 0: the lane is idle and may doze
+ * off. vf_to_vm_poll() returns 1 if it has only looked through a guest's buffers in vain: packets
+ * wait. The owner.
  */
 unsigned vf_to_vm_poll(struct vf_to_vm *lane);
 unsigned vm_to_vf_poll(struct vm_to_vf *lane);

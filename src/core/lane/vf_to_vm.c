@@ -370,6 +370,6 @@ unsigned vf_to_vm_poll(struct vf_to_vm *lane)
 	}
 	const unsigned moved = account.received.packets + account.sent.packets;
 	if (is_enough(&account))
-		return RTE_MAX(moved, FULL_BURST);
+		return RTE_MAX(moved, MANY_MOVED);
 	return moved > 0 ? moved : account.descriptors > 0;
 }

@@ -513,5 +513,5 @@ unsigned vm_to_vf_poll(struct vm_to_vf *lane)
 	}
 	counters_publish(&lane->lane.counters, &account);
 	const unsigned moved = account.received.packets + account.sent.packets + account.segments;
-	return unlikely(is_enough(&account, &nothing)) ? RTE_MAX(moved, FULL_BURST) : moved;
+	return unlikely(is_enough(&account, &nothing)) ? RTE_MAX(moved, MANY_MOVED) : moved;
 }

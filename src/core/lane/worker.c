@@ -44,7 +44,7 @@ static uint64_t due_silent(const struct worker *worker, const struct place *plac
 
 /*
  * Lets the others go first if the lane's last poll, which began at `begin`, took long: those that
- * had a full burst last time.
+ * moved many packets last time.
  */
 static void yield_after(struct worker *worker, struct place *place, uint64_t begin)
 {
@@ -55,7 +55,7 @@ static void yield_after(struct worker *worker, struct place *place, uint64_t beg
 	if (likely(took <= TURN_US * worker->us))
 		return;
 	for (unsigned i = 0; i < worker->n_awake; i++)
-		n += worker->places[i].full && &worker->places[i] != place;
+		n += worker->places[i].many && &worker->places[i] != place;
 	if (n == 0)
 		return;
 	place->due = worker->clock + MIN(took * n, YIELD_MAX_US * worker->us);
@@ -82,7 +82,7 @@ static bool poll_lane(struct worker *worker, struct place *place)
 	unsigned n = place->direction == VF_TO_VM ? vf_to_vm_poll((struct vf_to_vm *)lane)
 	                                          : vm_to_vf_poll((struct vm_to_vf *)lane);
 
-	place->full = n >= FULL_BURST;
+	place->many = n >= MANY_MOVED;
 	if (n == 0) {
 		place->due = due_silent(worker, place);
 		return false;

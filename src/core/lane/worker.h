@@ -21,10 +21,10 @@
  *
  * A burst is bounded in packets, bytes and descriptors, but what one costs depends on the guest: on
  * where its buffers lie, whether they are cached or mapped yet, and on what is to be cut and
- * summed. A lane whose poll has taken longer than TURN_US *yields* to those that had a full burst
- * last time: until no lane has packets, or until each of those could have had as much time. So a
- * lane whose packets are dear costs another one at most TURN_US between two bursts, or else no more
- * than an equal share of a worker that is full.
+ * summed. A lane whose poll has taken longer than TURN_US *yields* to those that moved many packets
+ * last time (MANY_MOVED): until no lane has packets, or until each of those could have had as much
+ * time. So a lane whose packets are dear costs another one at most TURN_US between two bursts, or
+ * else no more than an equal share of a worker that is full.
  *
  * With a latency of 0 nothing ever dozes, and nothing waits except lanes without a VM, or that
  * yield.
@@ -51,7 +51,7 @@ struct place {
 	/* The worker's own; TSC cycles. */
 	uint64_t due;    /* not polled before this */
 	bool yields;     /* until then, or until no other lane has packets */
-	bool full;       /* its last poll had a full burst: there may be more */
+	bool many;       /* its last poll moved MANY_MOVED or more */
 	uint64_t worked; /* the worker's busy_cycles when this lane last moved packets */
 };
 

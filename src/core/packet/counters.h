@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * What a lane counts. One writer, the lane's owner (lane.h): the worker that runs it. Any number of
- * readers. The writer publishes a whole burst at a time under a sequence number, so a reader's
- * snapshot always satisfies received = sent + dropped + backlog. Neither side ever waits for a
- * lock; a reader that overlaps a publication (some ten stores) tries again.
+ * What a lane counts. One writer, the lane's owner (lane.h): the worker whose plan has it, or the
+ * control thread. Any number of readers. The writer publishes a whole burst at a time under a
+ * sequence number, so a reader's snapshot always satisfies received = sent + dropped + backlog.
+ * Neither side ever waits for a lock; a reader that overlaps a publication (some ten stores) tries
+ * again.
  */
 
 #include <stdatomic.h>
