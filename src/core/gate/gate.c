@@ -12,14 +12,14 @@
 #include "core/gate/gate_memory.h"
 
 #define BACKLOG 128
-#define REST_MS 1000   /* until the call eventfds are looked at in any case */
-#define RETRY_MS 50    /* between attempts to connect, in client mode */
-#define BANISH_MS 1000 /* until a guest that did harm may come back, or is looked for again */
-#define REFUSE_MS 1000 /* a frontend that refuses the features takes no longer */
-#define SLOW_MS 1000   /* a closing that takes longer is told of */
+#define LOOK_MS_MAX 1000 /* until the call eventfds are looked at in any case */
+#define RETRY_MS 50      /* between attempts to connect, in client mode */
+#define REFUSE_MS 1000   /* a frontend that refuses the features takes no longer */
+#define SLOW_MS 1000     /* a closing that takes longer is told of */
+#define BANISH_MS 1000   /* until a guest that did harm may come back, or is looked for again */
 /*
- * The same for one that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as long
- * as less than REPENT_MS pass in between.
+ * BANISH_MS for a guest that blocked its callers: twice as long each time, up to BLOCKER_MS_MAX, as
+ * long as less than REPENT_MS pass in between.
  */
 #define BLOCKER_MS_MAX 8000
 #define REPENT_MS 60000
@@ -37,12 +37,12 @@ struct gate {
 	uint64_t busy_since_ms;     /* 0: it was not at the last look */
 	bool told_busy;             /* the log says so */
 	uint64_t closed_until_ms;
-	uint64_t next_try_ms;   /* client mode: when it connects, at the earliest */
-	uint64_t blocker_ms;    /* how long it was closed last for blocked callers; 0: never */
-	uint64_t repents_at_ms; /* when that is forgotten: REPENT_MS after its end */
-	bool closed;            /* by gate_hang_up() */
-	enum gate_calls calls;  /* at the last look */
-	bool rejected;          /* warned that it cannot connect to this socket */
+	uint64_t next_try_ms;      /* client mode: when it connects, at the earliest */
+	uint64_t blocker_ms;       /* how long it was closed last for blocked callers; 0: never */
+	uint64_t blocker_until_ms; /* the end of that */
+	bool closed;               /* by gate_hang_up() */
+	enum gate_calls calls;     /* at the last look */
+	bool rejected;             /* warned that it cannot connect to this socket */
 	bool refused; /* warned that the features are, and none have been accepted since */
 	struct log_limit log_limit;
 	_Atomic unsigned n_refusals; /* read by any thread */
@@ -92,11 +92,11 @@ static void shut_out(struct gate *gate, uint64_t ms, const char *why)
 
 static void shut_out_blocker(struct gate *gate)
 {
-	bool again = gate->blocker_ms > 0 && gate_now_ms() < gate->repents_at_ms;
+	bool again = gate->blocker_ms > 0 && gate_now_ms() < gate->blocker_until_ms + REPENT_MS;
 
 	gate->blocker_ms = again ? MIN(2 * gate->blocker_ms, BLOCKER_MS_MAX) : BANISH_MS;
 	shut_out(gate, gate->blocker_ms, "its call eventfd was full");
-	gate->repents_at_ms = gate->closed_until_ms + REPENT_MS;
+	gate->blocker_until_ms = gate->closed_until_ms;
 }
 
 static int connect_to_library(const struct gate *gate)
@@ -206,7 +206,7 @@ unsigned gate_poll(const struct gate *gate, struct pollfd *ret_fds, int *timeout
 			next, connection->library_fd, gate_connection_library_events(connection));
 	}
 	if (gate->connections[0] != NULL || gate->calls != GATE_NO_CALLS)
-		wait_at_most(timeout_ms, REST_MS);
+		wait_at_most(timeout_ms, LOOK_MS_MAX);
 	if (busy)
 		wait_at_most(timeout_ms, RETRY_MS);
 	else if (gate->connections[0] == NULL && gate->options.client && !gate->closed)
@@ -343,10 +343,11 @@ bool gate_relieve(struct gate *gate)
 	if (gate->calls != GATE_CALL_BLOCKED)
 		return false;
 	/*
-	 * Whoever has gone meanwhile is shut out for this, too, even if it is for something else;
-	 * once, while the session ends.
+	 * A guest that has hung up meanwhile is shut out as well, or it would come back at once.
+	 * But its eventfds are watched until its session has ended, which must not shut it out
+	 * again.
 	 */
-	if (gate->connections[0] != NULL || gate_now_ms() + REPENT_MS >= gate->repents_at_ms) {
+	if (gate->connections[0] != NULL || gate_now_ms() >= gate->blocker_until_ms) {
 		end_all(gate);
 		shut_out_blocker(gate);
 	}
