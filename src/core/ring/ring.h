@@ -176,15 +176,16 @@ void ring_ask_to_notify(struct ring *ring, bool on);
 void ring_call(const struct ring *ring);
 
 /*
- * Corrects the position of a packed ring that has been started, if its descriptors disprove the
- * position that the frontend gave; true if it did. Completes a burst that was being given back,
- * too. QEMU does not learn how far such a ring has got when its backend goes away. It reports the
- * position that it heard last: that of the VM's last stop or migration, or the start. Buffers are
- * marked as used one by one and in order, and a driver that offers a buffer again leaves the used
- * flag as it is. So the used flags of all descriptors before the position differ from those behind
- * it (virtio 1.2, 2.8.1). Chains of several descriptors are an exception: not for guests that may
- * make many of them. Nor is it so for a ring that is `in_order`, where whole bursts are marked as
- * used, but the last descriptor of each is marked, too. The vhost thread.
+ * For a packed ring that has been started, and whose last backend may have died: corrects the
+ * position from the descriptors, and completes a burst that was being given back. True if the
+ * position was wrong. QEMU does not learn how far such a ring has got when its backend goes away,
+ * and repeats what it heard last: at the VM's last stop or migration, or at the start.
+ *
+ * It works because buffers are marked as used one by one and in order, and a driver that offers one
+ * again leaves the used flag as it is (virtio 1.2, 2.8.1). So the flag changes at the position. Of
+ * a chain of several descriptors only the first is marked: do not call this for guests that may
+ * make many of them. In a ring that is `in_order` only the ends of bursts are marked, which
+ * suffices. The vhost thread.
  */
 bool ring_packed_find_position(struct ring *ring);
 

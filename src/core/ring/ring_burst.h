@@ -185,7 +185,10 @@ static __rte_always_inline void note_taken(
 	give_back_loans(kind, ring, false);
 }
 
-/* `lends`: the ring has loans, although there is not always a lender. */
+/*
+ * `lends`: ring->loans is not NULL. A constant where this is called, so that the code for loans is
+ * compiled into the lending variants only. These have no lender while the device cannot be lent to.
+ */
 static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, struct ring *ring,
 	struct rte_mempool *pool, bool lends, struct lender *lender, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
@@ -199,7 +202,7 @@ static __rte_always_inline uint16_t burst_take(const struct ring_kind *kind, str
 	uint16_t taken = 0, done = 0, slot = 0;
 
 	if (lends) {
-		slot = ring_slots_out(ring);
+		slot = ring_slots_kept(ring);
 		n = ring_loans_room(ring->loans, n);
 	}
 	if (lender != NULL && unlikely(lender->n_out >= lender->max))

@@ -120,7 +120,7 @@ void packet_to_chain(const struct ring *ring, const struct rte_mbuf *packet,
 	const struct chain *chain, uint16_t n_buffers);
 
 /* How many slots behind the position the next buffer to be taken is. */
-static inline uint16_t ring_slots_out(const struct ring *ring)
+static inline uint16_t ring_slots_kept(const struct ring *ring)
 {
 	return ring->loans != NULL ? ring->loans->slots : 0;
 }

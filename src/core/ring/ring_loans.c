@@ -32,7 +32,7 @@ static bool is_out(struct ring_loans *loans, uint16_t i)
 	return atomic_load_explicit(&ring_loan(loans, loans->n + i)->out, memory_order_acquire);
 }
 
-uint16_t ring_loans_room_between(struct ring_loans *loans, uint16_t n)
+uint16_t ring_loans_recount(struct ring_loans *loans, uint16_t n)
 {
 	const uint16_t all = LOANS_MAX - loans->n;
 	uint16_t room = 0;

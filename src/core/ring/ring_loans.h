@@ -5,14 +5,15 @@
  * Zero copy: packets whose bytes stay in the guest's buffers until the device has sent them.
  *
  * Theory. A packet is *lent*: its segments lie in the guest's memory, as external buffers of DPDK
- * (rte_pktmbuf_attach_extbuf()). A *loan* is a buffer of the ring in this state. It is over when
- * the device's driver has freed the last of the segments. If a packet asks for a checksum or for
+ * (rte_pktmbuf_attach_extbuf()). A *loan* is our record of a buffer that the guest has not got
+ * back. While segments lie in it, it is *out*, until the device's driver has freed the last of
+ * them. It is never out if the whole packet was copied. If a packet asks for a checksum or for
  * segmentation, its first bytes are copied into a segment of ours. So nothing that we or the device
  * parse can change under the parser, and there is a place to write the checksum to.
  *
  * Buffers are given back to the guest in ring order, including copied ones behind lent ones. So the
  * position of the ring keeps its meaning, that everything before it has been used, and what is
- * taken next lies as many slots behind it as are out.
+ * taken next lies as many slots behind it as the loans take.
  *
  * Lent packets wait nowhere except in the device's own queue (lane.h). So once no worker may use
  * the rings, only the device still reads, and ring_end() waits for it.
@@ -23,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOANS_MAX 1024 /* buffers of a ring that may be out; a power of two */
+#define LOANS_MAX 1024 /* of a ring; a power of two */
 
 /* How long a device gets to send all that was lent to it. A full ring takes 1 ms at 10 Gbit/s. */
 #define LOANS_SETTLE_MS 50
@@ -43,7 +44,7 @@ struct used {
 	uint32_t bytes;   /* written to it */
 };
 
-/* A buffer that was taken and has not been given back. It may also have been copied. */
+/* A buffer that was taken and has not been given back. */
 struct loan {
 	struct rte_mbuf_ext_shared_info shared; /* counts the segments in it */
 	struct lender *lender;
@@ -80,8 +81,11 @@ static inline struct loan *ring_loan(struct ring_loans *loans, uint16_t i)
 	return &loans->loans[(uint16_t)(loans->first + i) % LOANS_MAX];
 }
 
-/* ring_loans_room() when some are unsent. */
-uint16_t ring_loans_room_between(struct ring_loans *loans, uint16_t n);
+/*
+ * Counts the free loans up to the first one that a device still has; if there is none of those,
+ * `unsent` is false from now on. Returns how many, at most `n`.
+ */
+uint16_t ring_loans_recount(struct ring_loans *loans, uint16_t n);
 
 /*
  * How many more buffers may be taken, at most `n`: none from the first slot on that a device still
@@ -90,7 +94,7 @@ uint16_t ring_loans_room_between(struct ring_loans *loans, uint16_t n);
 static inline uint16_t ring_loans_room(struct ring_loans *loans, uint16_t n)
 {
 	if (unlikely(loans->unsent))
-		return ring_loans_room_between(loans, n);
+		return ring_loans_recount(loans, n);
 	return RTE_MIN(n, LOANS_MAX - loans->n);
 }
 
@@ -101,7 +105,7 @@ static inline uint16_t ring_loans_room(struct ring_loans *loans, uint16_t n)
 static inline bool ring_loans_sent(struct ring_loans *loans)
 {
 	if (unlikely(loans->unsent))
-		ring_loans_room_between(loans, 0);
+		ring_loans_recount(loans, 0);
 	return !loans->unsent;
 }
 

@@ -158,7 +158,7 @@ void ring_packed_ask_to_notify(struct ring *ring, bool on)
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	if (on && ring->event_index) {
-		struct place place = place_at(ring, ring_slots_out(ring));
+		struct place place = place_at(ring, ring_slots_kept(ring));
 		ring->device_event->off_wrap =
 			place.number | place.wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
 		flags = VRING_PACKED_EVENT_FLAG_DESC;

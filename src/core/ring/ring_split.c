@@ -185,7 +185,7 @@ void ring_split_ask_to_notify(struct ring *ring, bool on)
 		ring->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
 	} else if (on) {
 		/* With the event index, a guest notifies once, when it reaches this index. */
-		*avail_event = ring->next + ring_slots_out(ring);
+		*avail_event = ring->next + ring_slots_kept(ring);
 		guest_memory_log(ring->memory,
 			gpa + ((uintptr_t)avail_event - (uintptr_t)ring->used),
 			sizeof(*avail_event));
