@@ -35,7 +35,7 @@ static int set_access(const char *name, mode_t mode, uid_t uid, gid_t gid)
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		if (st.st_uid != geteuid()) /* somebody else's, so it stays */
 			return -EPERM;
-		if (fd_give(fd, mode, uid, gid) == 0)
+		if (fd_set_access(fd, mode, uid, gid) == 0)
 			return 0;
 	}
 	int r = -errno;

@@ -24,7 +24,7 @@ static inline void fd_link(int fd, char ret_link[static FD_LINK_SIZE])
  * opened with O_PATH stands for, wherever its name leads by now. The mode comes first, since it is
  * the owner's to change. 0, or -1 with errno.
  */
-static inline int fd_give(int fd, mode_t mode, uid_t uid, gid_t gid)
+static inline int fd_set_access(int fd, mode_t mode, uid_t uid, gid_t gid)
 {
 	char link[FD_LINK_SIZE];
 
@@ -33,8 +33,8 @@ static inline int fd_give(int fd, mode_t mode, uid_t uid, gid_t gid)
 }
 
 /*
- * True if the kernel calls what it is open on so: by its path, or "anon_inode:[...]". Asks no file
- * server.
+ * True if the link reads `name`: the path that was opened, or "anon_inode:[...]". The file itself
+ * is not asked, so a file server (NFS, FUSE) that does not answer holds nobody up.
  */
 static inline bool fd_is_on(int fd, const char *name)
 {

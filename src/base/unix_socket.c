@@ -88,7 +88,7 @@ static int give(const char *path, uid_t uid, gid_t gid, struct file_id *ret_file
 			"the daemon write to the directory",
 			path);
 	*ret_file = file_id_of(&st);
-	if (fd_give(fd, MODE, uid, gid) == 0)
+	if (fd_set_access(fd, MODE, uid, gid) == 0)
 		return 0;
 	int r = err_set(
 		err, errno, "%s: its mode and owner cannot be set: %s", path, strerror(errno));
