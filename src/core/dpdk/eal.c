@@ -91,6 +91,7 @@ static int init(const struct eal_options *options, int argc, char **argv, struct
 	struct err lack = {""};
 	bool lacking = require_memory(options, &lack) < 0;
 
+	/* Enough is free. If DPDK does not get it all the same, this is what to say of that. */
 	if (!lacking && options->huge_dir[0] != '\0')
 		hugepages_missing(EAL_BYTES + options->bytes, -1, &lack);
 	dpdk_log_capture_start();

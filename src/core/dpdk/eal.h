@@ -18,8 +18,8 @@ struct eal_options {
 	/* Devices are given these; needs CAP_SYS_ADMIN. Not done with ordinary pages. */
 	bool physical_addresses;
 	/*
-	 * What will be needed on any node, in addition to what DPDK itself needs. Not taken: said
-	 * if there is not even enough for DPDK. Not looked at with memory_nodes.
+	 * What will be needed later, on whichever nodes, in addition to what DPDK itself needs.
+	 * Nothing is reserved for it; but if DPDK itself does not get enough, the error counts it.
 	 */
 	uint64_t bytes;
 	/*

@@ -4,7 +4,10 @@
 /*
  * What the kernel says about huge pages, and how to tell an operator that there are too few.
  *
- * Control thread.
+ * It also defines flock(), which replaces the C library's for all libraries too, so that DPDK does
+ * not wait for ever for the lock of the hugetlbfs.
+ *
+ * Control thread, except for flock().
  */
 
 #include <stdbool.h>

@@ -16,6 +16,10 @@
  * Only shared writable mappings of files that are not DPDK's own memory are replaced. Any other bus
  * error ends the process as usual: it is a defect of ours, or memory of our own has failed.
  *
+ * It also defines sigaction(), which replaces the C library's for all libraries too: another
+ * handler of bus errors, as DPDK installs one for a moment, hears of those in DPDK's own memory
+ * only.
+ *
  * A signal handler finds its state in static variables only, so there is one of this in a process.
  */
 

@@ -193,7 +193,7 @@ static int open_and_start(struct vf **ret_vf, const struct device_spec *device,
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct vf_wish most = {.queues = SLICES_MAX, .mtu = options->mtu}, before = {0};
 	const struct vf_means *means = options->most;
-	struct err later, *told = err;
+	struct err later, *told = err; /* err for the first try only, whose reason is reported */
 	int r = 0;
 
 	if (means != NULL)
@@ -201,6 +201,7 @@ static int open_and_start(struct vf **ret_vf, const struct device_spec *device,
 	most.interrupts = !device_spec_is_bond(device) && options->interrupts != 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++) {
 		const struct vf_wish wish = within(&wishes[i], &most);
+		/* The first two are the same on purpose; no other try is repeated. */
 		if (i > 1 && (is_same(&wish, &most) || is_same(&wish, &before)))
 			continue;
 		r = open_port(ret_vf, device, options, told);
@@ -216,6 +217,7 @@ static int open_and_start(struct vf **ret_vf, const struct device_spec *device,
 				log_of_vf(LOG_WARNING, *ret_vf, "%s; %s", err->text, wish.granted);
 			return 0;
 		}
+		/* How many it can have at most is known now, which rules out wishes for more. */
 		if (i == 0 && (*ret_vf)->n_queues > 0)
 			most.queues = (*ret_vf)->n_queues;
 		told = &later;
