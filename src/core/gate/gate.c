@@ -259,7 +259,7 @@ static void tell_of_memory(struct gate *gate, struct gate_rules *rules)
 /* True for QEMU if its guest uses features that it is not offered. It tries again and again. */
 static bool refuses_features(const struct gate_connection *connection)
 {
-	return connection->rules.offered && !connection->rules.featured &&
+	return connection->rules.features_asked && !connection->rules.features_set &&
 	       gate_now_ms() - connection->began_ms < REFUSE_MS;
 }
 
@@ -280,7 +280,7 @@ static void tell_of_end(
 			gate->options.features_remedy);
 		gate->refused = true;
 	}
-	if (connection->rules.featured)
+	if (connection->rules.features_set)
 		gate->refused = false;
 	if (breach || refusal) {
 		atomic_fetch_add(&gate->n_refusals, 1);

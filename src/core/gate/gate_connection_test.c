@@ -117,7 +117,7 @@ static void test_request_completed(void **state)
 	struct err err = {""};
 
 	bed->connection->rules.features = protocol | version_1;
-	bed->connection->rules.rings[0].started = bed->connection->rules.rings[0].called = true;
+	bed->connection->rules.rings[0].started = bed->connection->rules.rings[0].call_told = true;
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		vhost_user_send(bed->frontend, VHOST_USER_SET_FEATURES, 0, &cases[i][0],
 			sizeof(cases[i][0]), -1);

@@ -100,7 +100,8 @@ static int check_addresses(const struct gate_rules *rules, const struct vhost_us
 static int check_startable(
 	const struct gate_rules *rules, const struct gate_ring *ring, struct err *err)
 {
-	if (!rules->featured || rules->memory.n_regions == 0 || ring->size == 0 || !ring->addressed)
+	if (!rules->features_set || rules->memory.n_regions == 0 || ring->size == 0 ||
+		!ring->addressed)
 		return refuse(err, "a ring started before it was set up");
 	if (!is_packed(rules) && (ring->size & (ring->size - 1)) != 0)
 		return refuse(err, "a split ring whose size is no power of two");
@@ -133,7 +134,7 @@ static int check_get_features(struct gate_rules *rules, const struct vhost_user_
 	const int *fds, struct err *err)
 {
 	(void)message, (void)fds, (void)err;
-	rules->offered = true;
+	rules->features_asked = true;
 	return 0;
 }
 
@@ -150,7 +151,7 @@ static int check_set_features(struct gate_rules *rules, const struct vhost_user_
 			return refuse(err, "features changed while rings run");
 	}
 	rules->features = features;
-	rules->featured = true;
+	rules->features_set = true;
 	return 0;
 }
 
@@ -326,7 +327,7 @@ static int check_set_vring_call(struct gate_rules *rules, const struct vhost_use
 	int r = check_ring_fd(rules, message, fds, err);
 
 	if (r == 0)
-		rules->rings[message->payload.number & VHOST_USER_RING_MASK].called = true;
+		rules->rings[message->payload.number & VHOST_USER_RING_MASK].call_told = true;
 	return r;
 }
 
@@ -451,9 +452,9 @@ bool gate_rules_add_request(struct gate_rules *rules, struct vhost_user_message 
 {
 	for (unsigned i = 0; i < RINGS_MAX; i++) {
 		struct gate_ring *ring = &rules->rings[i];
-		if (!ring->started || ring->called)
+		if (!ring->started || ring->call_told)
 			continue;
-		ring->called = true;
+		ring->call_told = true;
 		ret_message->header = (struct vhost_user_header){VHOST_USER_SET_VRING_CALL,
 			VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
 			sizeof(ret_message->payload.number)};

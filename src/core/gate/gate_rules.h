@@ -40,14 +40,14 @@ struct gate_ring {
 	unsigned size; /* 0: not known yet */
 	unsigned base;
 	bool addressed;
-	bool called; /* the library has got what to call by, or heard that there is nothing */
+	bool call_told; /* the library has got what to call by, or heard that there is nothing */
 	bool started;
 	struct vhost_user_ring_addr addr;
 };
 
 struct gate_rules {
-	bool offered; /* the features */
-	bool featured;
+	bool features_asked; /* the frontend has seen those that are offered */
+	bool features_set;
 	uint64_t features;
 	uint64_t protocol_features;
 	struct vhost_user_memory memory;

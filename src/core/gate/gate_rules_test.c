@@ -532,7 +532,7 @@ static void refusals_end_connections(void **state)
 /* The library tells half of a packed ring's position. */
 static void position_is_told_in_full(void **state)
 {
-	struct gate_rules rules = {.featured = true};
+	struct gate_rules rules = {.features_set = true};
 	struct vhost_user_message answer = {
 		.header = {VHOST_USER_GET_VRING_BASE, VHOST_USER_VERSION | VHOST_USER_REPLY, 8},
 		.payload.ring = {.index = 1, .number = 0x8012}};
@@ -552,7 +552,7 @@ static void position_is_told_in_full(void **state)
 /* The library answers without a payload, for which some frontends wait. */
 static void log_is_acknowledged_by_a_number(void **state)
 {
-	struct gate_rules rules = {.featured = true};
+	struct gate_rules rules = {.features_set = true};
 	struct vhost_user_message answer = {
 		.header = {VHOST_USER_SET_LOG_BASE, VHOST_USER_VERSION | VHOST_USER_REPLY, 0},
 		.payload.log = {MEMORY_BYTES, 0}};

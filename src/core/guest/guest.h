@@ -64,13 +64,16 @@ struct guest_options {
 #define GUEST_RECEIVE_RING(q) (2 * (q))
 #define GUEST_TRANSMIT_RING(q) (2 * (q) + 1)
 
-/* A connected frontend. Belongs to the vhost thread; what lanes read is marked below. */
+/*
+ * A connection of a frontend, of which `session` of struct guest points to at most one. Belongs to
+ * the vhost thread; what lanes read is marked below.
+ */
 struct guest_session {
 	_Atomic bool connected;
 	int vid; /* the vhost library's number for the device */
 
 	/* The vhost thread's own. Masks are of rings, by the library's numbers. */
-	unsigned running; /* number among the guest's sessions, from 1; 0: driver not ready */
+	unsigned ready_number; /* its number among the guest's sessions, from 1; 0: not ready */
 	uint64_t started;
 	uint64_t enabled;
 	uint64_t usable;   /* started, and the library knows all of their addresses */
@@ -108,7 +111,7 @@ struct guest_session {
 	bool dma_allowed;               /* dma_memory will not change while this is true */
 
 	/* Mask of the rings whose call eventfd may be written to. Under the guest's calls_mutex. */
-	uint64_t called;
+	uint64_t watched_calls;
 
 	/* Constant while the session is published and not paused, except as ring.h says. */
 	uint64_t features;        /* as negotiated: bits VIRTIO_NET_F_... */

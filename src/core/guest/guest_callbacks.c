@@ -170,7 +170,7 @@ static struct guest_session *latest_running(struct guest *guest)
 
 	for (unsigned i = 0; i < GUEST_CONNECTIONS_MAX; i++) {
 		struct guest_session *connection = &guest->connections[i];
-		if (connection->running > (latest != NULL ? latest->running : 0))
+		if (connection->ready_number > (latest != NULL ? latest->ready_number : 0))
 			latest = connection;
 	}
 	return latest;
@@ -188,7 +188,7 @@ static int on_new_device(int vid)
 	pthread_mutex_lock(&guest->sessions_mutex);
 	if (!guest->closing) {
 		serve(guest, session);
-		session->running = atomic_load(&guest->n_sessions);
+		session->ready_number = atomic_load(&guest->n_sessions);
 	}
 	pthread_mutex_unlock(&guest->sessions_mutex);
 	guest_changed(guest);
@@ -233,7 +233,7 @@ static void on_destroy_device(int vid)
 	if (session == NULL)
 		return;
 	pthread_mutex_lock(&guest->sessions_mutex);
-	session->running = 0;
+	session->ready_number = 0;
 	if (atomic_load(&guest->session) == session) /* no other has taken over */
 		end_session(guest, session);
 	pthread_mutex_unlock(&guest->sessions_mutex);

@@ -8,14 +8,14 @@
 void guest_calls_watch(struct guest *guest, struct guest_session *session, unsigned ring)
 {
 	pthread_mutex_lock(&guest->calls_mutex);
-	session->called |= 1ULL << ring;
+	session->watched_calls |= 1ULL << ring;
 	pthread_mutex_unlock(&guest->calls_mutex);
 }
 
 void guest_calls_end(struct guest *guest, struct guest_session *session)
 {
 	pthread_mutex_lock(&guest->calls_mutex);
-	session->called = 0;
+	session->watched_calls = 0;
 	pthread_mutex_unlock(&guest->calls_mutex);
 }
 
@@ -23,7 +23,7 @@ static unsigned add_calls(const struct guest_session *session, struct pollfd *ca
 {
 	unsigned n = 0;
 
-	for (uint64_t rest = session->called; rest != 0; rest &= rest - 1) {
+	for (uint64_t rest = session->watched_calls; rest != 0; rest &= rest - 1) {
 		int fd = session->rings[__builtin_ctzll(rest)].call_fd;
 		if (fd >= 0)
 			calls[n++] = (struct pollfd){.fd = fd, .events = POLLOUT};

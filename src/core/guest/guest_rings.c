@@ -251,7 +251,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->next = ring->packed ? base & 0x7fff : base;
 	ring->known = ring->next;
 	ring->wrap = base >> 15;
-	ring->called = false;
+	ring->call_considered = false;
 	ring->starved.slots = 0;
 	if (guest->options.zero_copy && is_transmit(i) && ring->loans == NULL)
 		ring->loans = ring_loans_new(); /* if it fails, everything is copied */

@@ -149,7 +149,7 @@ void idle_wait(struct idle *idle, unsigned max_us, struct idle_events *ret_event
 	int n = epoll_pwait2(idle->epoll_fd, events, IDLE_EVENTS_MAX, &limit, NULL);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr == idle)
-			ret_events->called = true;
+			ret_events->woken = true;
 		else
 			ret_events->sources[ret_events->n++] = events[i].data.ptr;
 	}

@@ -31,7 +31,7 @@ struct idle {
 int idle_init(struct idle *idle, struct err *err);
 void idle_fini(struct idle *idle);
 
-/* Makes the worker's current or next idle_wait() return with `called` set. Any thread. */
+/* Makes the worker's current or next idle_wait() return with `woken` set. Any thread. */
 void idle_wake(struct idle *idle);
 
 /* All others: the worker. */
@@ -49,7 +49,7 @@ void idle_vf_to_vm_arm(struct idle *idle, struct vf_to_vm *lane, bool on);
 void idle_vm_to_vf_arm(struct idle *idle, struct vm_to_vf *lane, bool on);
 
 struct idle_events {
-	bool called; /* by idle_wake() */
+	bool woken; /* by idle_wake() */
 	unsigned n;
 	/* A lane from VM to VF, or a device; perhaps of an old plan. */
 	const void *sources[IDLE_EVENTS_MAX];

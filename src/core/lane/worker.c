@@ -237,13 +237,13 @@ static void answer(struct worker *worker)
 {
 	struct idle_events *events = &worker->events;
 
-	if (events->called)
+	if (events->woken)
 		rouse(worker);
 	for (unsigned e = 0; e < events->n; e++)
 		for (unsigned i = worker->n_awake; i < worker->n; i++)
 			if (is_source(events->sources[e], &worker->places[i]))
 				wake(worker, i);
-	events->called = false;
+	events->woken = false;
 	events->n = 0;
 }
 
@@ -252,7 +252,7 @@ static void adopt(struct worker *worker, const struct plan *plan)
 	worker->adopted = plan->number;
 	worker->n = plan->n;
 	memcpy(worker->places, plan->places, plan->n * sizeof(plan->places[0]));
-	worker->events.called = true;
+	worker->events.woken = true;
 }
 
 /* Puts silent lanes to sleep, only a few at a time because the others have to wait for it. */

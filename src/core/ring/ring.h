@@ -82,12 +82,12 @@ struct ring {
 	 * Everything before it has been used; buffers are used in the order in which they were made
 	 * available.
 	 */
-	uint16_t next;      /* split: free-running; packed: descriptor number */
-	uint16_t known;     /* split: buffers up to here are known to be available */
-	bool wrap;          /* packed: the wrap counter */
-	uint16_t called_at; /* `next` when we last considered calling the guest */
-	bool called;        /* we ever did */
-	bool past;          /* packets are written past the cache now (stores.h) */
+	uint16_t next;               /* split: free-running; packed: descriptor number */
+	uint16_t known;              /* split: buffers up to here are known to be available */
+	bool wrap;                   /* packed: the wrap counter */
+	uint16_t call_considered_at; /* `next` when we last asked whether the guest wants a call */
+	bool call_considered;        /* we ever did */
+	bool past;                   /* packets are written past the cache now (stores.h) */
 	/*
 	 * Split: the buffers before the position that are written as used, but that the guest does
 	 * not see yet. The position's owner.

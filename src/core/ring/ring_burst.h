@@ -19,11 +19,11 @@
 
 static __rte_always_inline void call_if_wanted(const struct ring_kind *kind, struct ring *ring)
 {
-	uint16_t before = ring->called_at;
-	bool first = !ring->called;
+	uint16_t before = ring->call_considered_at;
+	bool first = !ring->call_considered;
 
-	ring->called_at = ring->next;
-	ring->called = true;
+	ring->call_considered_at = ring->next;
+	ring->call_considered = true;
 	if (ring->call_fd < 0)
 		return;
 	/*

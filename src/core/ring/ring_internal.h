@@ -227,8 +227,8 @@ struct ring_kind {
 	/* Makes the guest see everything before the position as used. NULL: it does already. */
 	void (*show_used)(struct ring *ring);
 	/*
-	 * True if the guest wants to be called. `before`: the position when it was last asked;
-	 * `first`: it never was.
+	 * True if the guest wants to be called. `before`: the position when we last asked;
+	 * `first`: we never did.
 	 */
 	bool (*wants_call)(const struct ring *ring, uint16_t before, bool first);
 };
