@@ -157,17 +157,16 @@ void device_watch_look(struct device_watch *watch)
 }
 
 /*
- * Loses members whose function no longer exists: unlike VFIO, the kernel's UIO drivers do not ask
+ * Loses a member whose function no longer exists: unlike VFIO, the kernel's UIO drivers do not ask
  * for a device before it goes.
  */
-static void lose_the_gone(struct device_watch *watch)
+static void lose_the_gone(struct relay *relay, unsigned m)
 {
-	FOR_EACH_MEMBER (watch, relay, m) {
-		const struct device_id *id = &relay->device.members[m];
-		if (id->is_pci &&
-			host_pci_incarnation(SYSFS_ROOT, &id->pci) != relay->members[m].incarnation)
-			relay_lose(relay, m, "it was removed from the host");
-	}
+	const struct device_id *id = &relay->device.members[m];
+
+	if (id->is_pci &&
+		host_pci_incarnation(SYSFS_ROOT, &id->pci) != relay->members[m].incarnation)
+		relay_lose(relay, m, "it was removed from the host");
 }
 
 /*
@@ -203,6 +202,7 @@ static bool look_at(struct device_watch *watch, struct relay *relay, unsigned m)
 
 	if (m >= relay->device.n_members)
 		return false;
+	lose_the_gone(relay, m);
 	lose_the_dead(relay, m);
 	if (relay->members[m].away)
 		again = try_resume(watch, relay, m);
@@ -231,12 +231,24 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 	return 0;
 }
 
+/* Loses them at once. If they are too many for one turn, the others wait for the pass. */
+static void lose_all_gone(struct device_watch *watch)
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+
+	FOR_EACH_MEMBER (watch, relay, m) {
+		lose_the_gone(relay, m);
+		if (turn_is_over(began_ns))
+			return;
+	}
+}
+
 static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct device_watch *watch = userdata;
 
 	if (host_uevent_read(fd)) {
-		lose_the_gone(watch);
+		lose_all_gone(watch);
 		device_watch_look(watch);
 	}
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The relays, DPDK's events and the PCI functions are faked here. */
+/* The relays, the kernel's and DPDK's events and the PCI functions are faked here. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +21,7 @@
 #include "core/vf/port_events.h"
 #include "host/pci.h"
 #include "host/sysfs_fixture.h"
+#include "host/uevent.h"
 
 #define SECOND_NS 1000000000ULL
 
@@ -31,10 +32,11 @@ struct bed {
 };
 
 static struct fake_sysfs sysfs;
-static int event_fd;
+static int event_fd, uevent_fd;
 static char resumed[64];            /* the relays, as text */
 static bool refuses;                /* no device can be opened; */
 static unsigned n_refused;          /* attempts since then */
+static unsigned n_lost;             /* devices that were there */
 static uint64_t received, arriving; /* by every device so far, and from one check to the next */
 
 static void announce_loss(void)
@@ -69,18 +71,41 @@ bool port_events_next(struct port_events *events, struct port_event *ret_event)
 	return eventfd_read(event_fd, &n) == 0;
 }
 
+int host_uevent_open(struct err *err)
+{
+	uevent_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return uevent_fd;
+}
+
+bool host_uevent_read(int fd)
+{
+	eventfd_t n;
+
+	return eventfd_read(fd, &n) == 0;
+}
+
+static void take_a_turn(void)
+{
+	const struct timespec turn = {.tv_nsec = TURN_NS};
+
+	nanosleep(&turn, NULL);
+}
+
 void relay_lose(struct relay *relay, unsigned member, const char *why)
 {
+	if (relay->members[member].away)
+		return;
+	take_a_turn();
 	relay->members[member].away = true;
+	n_lost++;
 }
 
 /* Takes a whole turn, in vain or not; meanwhile another device is lost. */
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
-	const struct timespec turn = {.tv_nsec = TURN_NS};
 	size_t length = strlen(resumed);
 
-	nanosleep(&turn, NULL);
+	take_a_turn();
 	if (refuses) {
 		n_refused++;
 		return err_set(
@@ -132,7 +157,7 @@ static int start_watch(void **state)
 	}
 	resumed[0] = '\0';
 	refuses = false;
-	n_refused = 0;
+	n_refused = n_lost = 0;
 	received = arriving = 0;
 	bed.relays = relays;
 	assert_true(sd_event_new(&bed.event) >= 0);
@@ -184,6 +209,23 @@ static void each_member_has_a_turn_of_its_own(void **state)
 		const unsigned before = n_refused;
 		sd_event_run(bed->event, 10000);
 		assert_in_range(n_refused, before, before + 1);
+	}
+}
+
+/* As when a PF goes with all its VFs. */
+static void devices_that_are_removed_together_take_turns(void **state)
+{
+	struct bed *bed = *state;
+
+	for (unsigned i = 1; i <= 8; i++) {
+		bed->relays[i].members[0] = (struct relay_member){.incarnation = 1};
+		bed->relays[i].device.members[0].is_pci = true;
+	}
+	assert_int_equal(eventfd_write(uevent_fd, 1), 0);
+	while (n_lost < 8) {
+		const unsigned before = n_lost;
+		assert_true(sd_event_run(bed->event, 10000000) > 0);
+		assert_in_range(n_lost, before, before + 1);
 	}
 }
 
@@ -325,6 +367,8 @@ int main(void)
 			end_watch),
 		cmocka_unit_test_setup_teardown(
 			each_member_has_a_turn_of_its_own, start_watch, end_watch),
+		cmocka_unit_test_setup_teardown(
+			devices_that_are_removed_together_take_turns, start_watch, end_watch),
 		cmocka_unit_test_setup_teardown(
 			quiet_is_not_waited_for_without_end, start_watch, end_watch),
 		cmocka_unit_test_setup_teardown(
