@@ -194,17 +194,27 @@ static void confine_memory(const struct config *config, struct eal_options *opti
 	}
 }
 
-static int start(struct daemon *daemon, struct err *err)
+static int start_dpdk(const struct config *config, struct err *err)
 {
-	const struct config *config = daemon->config;
-	struct eal_options eal_options = {
+	struct eal_options options = {
 		.master_cpu = config->master_cpu,
 		.worker_cpus = config->worker_cpus,
 		.huge_dir = config->no_huge ? "" : config->huge_dir,
 		.vfio_vf_token = config->vfio_vf_token,
+		.physical_addresses =
+			host_needs_physical_addresses(SYSFS_ROOT) && host_sees_physical_addresses(),
 		.log_level = config->log_level,
 		.bytes = forwarder_memory_bytes(config),
 	};
+
+	if (config->same_numa)
+		confine_memory(config, &options);
+	return eal_start(&options, err);
+}
+
+static int start(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
 
 	int r = descriptor_reserve_init();
 	if (r < 0)
@@ -217,12 +227,8 @@ static int start(struct daemon *daemon, struct err *err)
 	/* Only logs a device that cannot be bound: whatever needs it will fail later. */
 	if (r == 0 && config->bind_vfio_pci != NULL)
 		host_bind(SYSFS_ROOT, config->bind_vfio_pci, report_binding, NULL);
-	eal_options.physical_addresses =
-		host_needs_physical_addresses(SYSFS_ROOT) && host_sees_physical_addresses();
-	if (config->same_numa)
-		confine_memory(config, &eal_options);
 	if (r == 0)
-		r = eal_start(&eal_options, err);
+		r = start_dpdk(config, err);
 	if (r == 0)
 		r = make_event_loop(&daemon->event, daemon->config, err);
 	if (r == 0)

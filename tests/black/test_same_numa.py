@@ -2,6 +2,8 @@
 """Memory on the NUMA nodes of the worker CPUs only. Unit tests check which nodes those are, since a
 test machine has only one."""
 
+import subprocess
+
 import pytest
 from lib.forwarder import Forwarder
 from lib.hugepages import hugepages
@@ -22,6 +24,15 @@ def test_packets_pass(workdir, stack, huge_dir):
     peer.start()
     assert_nothing_lost(forwarder, peer.result(TIMEOUT_S))
     end(forwarder, peer)
+
+
+def test_second_daemon(workdir, stack, huge_dir):
+    """It says that another one runs, not where it would keep packets."""
+    first = stack.enter_context(Forwarder(
+        workdir, huge=True, options=["--same-numa", f"--huge-dir={huge_dir}"]))
+    second = subprocess.run(first.argv, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert second.returncode == 1
+    assert len(second.stderr.splitlines()) == 1 and "a daemon runs already" in second.stderr
 
 
 def test_pages_are_reserved_by_one_at_a_time(workdir, huge_dir):
