@@ -134,6 +134,13 @@ static void help_names_all_options_in_80_columns(void **state)
 	free(help);
 }
 
+static void what_an_option_without_a_value_turns_on_is_off_by_default(void **state)
+{
+	assert_string_equal(option_default_name(&config_options[OPT_NODAEMON]), "off");
+	assert_string_equal(option_default_name(&config_options[OPT_SCHED_DRY_RUN]), "off");
+	assert_string_equal(option_default_name(&config_options[OPT_VFIO_VF_TOKEN]), "none");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +149,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(man_pages_name_everything),
 		cmocka_unit_test(template_keeps_its_text),
 		cmocka_unit_test(help_names_all_options_in_80_columns),
+		cmocka_unit_test(what_an_option_without_a_value_turns_on_is_off_by_default),
 	};
 
 	if (argc != 2)

@@ -421,5 +421,5 @@ const char *option_default_name(const struct config_option *option)
 {
 	if (option->default_text)
 		return option->parse == value_bool ? "off" : option->default_text;
-	return option->parse == value_endpoint || option->parse == value_nodaemon ? "off" : "none";
+	return option->arg == ARG_OPTIONAL ? "off" : "none";
 }
