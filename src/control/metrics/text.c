@@ -67,7 +67,7 @@ static void write_label(FILE *out, const char *name, const char *value)
 }
 
 /* A relay is listed once it has, or had, something to report. */
-static bool is_told(const struct relay_stats *relay)
+static bool is_listed(const struct relay_stats *relay)
 {
 	return relay->device[0] != '\0' || relay->vm.sessions != 0 || relay->vm.refusals != 0 ||
 	       relay->vf_to_vm.received.packets != 0 || relay->vm_to_vf.received.packets != 0;
@@ -76,7 +76,7 @@ static bool is_told(const struct relay_stats *relay)
 #define FOR_EACH_RELAY(w, relay)                                                      \
 	for (const struct relay_stats *relay = (w)->view->stats.relays;               \
 		relay < (w)->view->stats.relays + (w)->view->stats.n_relays; relay++) \
-		if (is_told(relay))
+		if (is_listed(relay))
 
 static const struct {
 	const char *name;
@@ -94,8 +94,7 @@ static void for_each_direction(const struct writer *w, direction_writer *write)
 {
 	char labels[LABEL_SIZE];
 
-	FOR_EACH_RELAY(w, relay)
-	{
+	FOR_EACH_RELAY (w, relay) {
 		for (unsigned d = 0; d < ARRAY_SIZE(directions); d++) {
 			snprintf(labels, sizeof(labels), "relay=\"%u\",direction=\"%s\"", relay->id,
 				directions[d].name);
@@ -210,8 +209,7 @@ static void write_build(const struct writer *w)
 
 static void write_relays(const struct writer *w)
 {
-	FOR_EACH_RELAY(w, relay)
-	{
+	FOR_EACH_RELAY (w, relay) {
 		fprintf(w->out, METRIC_PREFIX "%s_info{relay=\"%u\"", w->metric->name, relay->id);
 		write_label(w->out, ",device", relay->device);
 		write_label(w->out, ",socket", relay->vhost_path);
@@ -341,24 +339,24 @@ static void write_own(const struct writer *w, enum metric_id id)
 		write_relays(w);
 		break;
 	case METRIC_DEVICE_ATTACHED:
-		FOR_EACH_RELAY(w, relay)
-		write_relay_sample(w, relay, relay->vf_to_vm.active);
+		FOR_EACH_RELAY (w, relay)
+			write_relay_sample(w, relay, relay->vf_to_vm.active);
 		break;
 	case METRIC_VM_ATTACHED:
-		FOR_EACH_RELAY(w, relay)
-		write_relay_sample(w, relay, relay->vm_to_vf.active);
+		FOR_EACH_RELAY (w, relay)
+			write_relay_sample(w, relay, relay->vm_to_vf.active);
 		break;
 	case METRIC_VM_MIGRATES:
-		FOR_EACH_RELAY(w, relay)
-		write_relay_sample(w, relay, relay->vm.migrates);
+		FOR_EACH_RELAY (w, relay)
+			write_relay_sample(w, relay, relay->vm.migrates);
 		break;
 	case METRIC_VM_FEATURE:
-		FOR_EACH_RELAY(w, relay)
-		write_features(w, relay);
+		FOR_EACH_RELAY (w, relay)
+			write_features(w, relay);
 		break;
 	case METRIC_DEVICE_MEMBERS:
-		FOR_EACH_RELAY(w, relay)
-		write_members(w, relay);
+		FOR_EACH_RELAY (w, relay)
+			write_members(w, relay);
 		break;
 	case METRIC_BURST:
 		for_each_direction(w, write_bursts);
@@ -427,15 +425,15 @@ static void write_metric(const struct writer *w, enum metric_id id)
 		for_each_direction(w, write_drops);
 		break;
 	case FROM_VM:
-		FOR_EACH_RELAY(w, relay)
-		write_relay_sample(w, relay,
-			*(const unsigned *)((const char *)&relay->vm + w->metric->offset));
+		FOR_EACH_RELAY (w, relay)
+			write_relay_sample(w, relay,
+				*(const unsigned *)((const char *)&relay->vm + w->metric->offset));
 		break;
 	case FROM_DEVICE:
 	case FROM_POOL:
 	case FROM_QUEUES:
-		FOR_EACH_RELAY(w, relay)
-		write_device(w, relay);
+		FOR_EACH_RELAY (w, relay)
+			write_device(w, relay);
 		break;
 	}
 }

@@ -176,8 +176,7 @@ static int take_updates(struct rows *rows, struct rows *former, const json_t *ta
 	json_t *update;
 	int r;
 
-	json_object_foreach((json_t *)table, uuid, update)
-	{
+	json_object_foreach ((json_t *)table, uuid, update) {
 		if (ended == !!json_object_get(update, "new"))
 			continue;
 		r = take_row(rows, former, uuid, update);

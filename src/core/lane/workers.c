@@ -38,8 +38,7 @@ static int launch(struct workers *workers, unsigned idle_latency_us, struct err 
 {
 	unsigned lcore;
 
-	RTE_LCORE_FOREACH_WORKER(lcore)
-	{
+	RTE_LCORE_FOREACH_WORKER (lcore) {
 		struct worker *worker = &workers->workers[workers->n];
 
 		worker->epoch = workers->epoch;
