@@ -34,10 +34,10 @@
 #define GUEST_EVENTS_MS 10
 
 /*
- * Wakes the control thread; called by the vhost thread or a worker. EAGAIN means that the eventfd's
+ * Wakes the control thread, to follow the guests. Any thread. EAGAIN means that the eventfd's
  * count is full, which wakes it as well.
  */
-static void on_guest_changed(void *userdata)
+static void wake_control(void *userdata)
 {
 	struct forwarder *forwarder = userdata;
 	uint64_t one = 1;
@@ -74,7 +74,7 @@ static int on_guest_event(sd_event_source *source, int fd, uint32_t revents, voi
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	if (!follow_guests(forwarder))
-		on_guest_changed(forwarder);
+		wake_control(forwarder);
 	return sd_event_source_set_enabled(forwarder->env.mapping, SD_EVENT_ON);
 }
 
@@ -292,7 +292,7 @@ int forwarder_new(struct forwarder **ret_forwarder, const struct config *config,
 	forwarder->env = (struct relay_env){
 		.config = config,
 		.placement = &forwarder->placement,
-		.guest_changed = on_guest_changed,
+		.wake_control = wake_control,
 		.userdata = forwarder,
 	};
 	int r = start(forwarder, event, err);

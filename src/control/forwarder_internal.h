@@ -14,7 +14,7 @@ struct forwarder {
 	struct placement placement;
 	struct relay_env env;
 	struct relay relays[RELAYS_MAX];
-	int guest_event_fd; /* written by on_guest_changed(), read by the control thread */
+	int guest_event_fd; /* written by wake_control(), read by the control thread */
 	sd_event_source *guest_event;
 	/* Relays that had the last turn: */
 	unsigned mapped_last;   /* in mapping a part of a VM's memory */

@@ -41,7 +41,8 @@ struct relay_env {
 	struct gatekeeper *keeper;  /* serves all sockets */
 	struct device_watch *watch; /* looks for devices that are away */
 	struct rte_mempool *discard_pool;
-	void (*guest_changed)(void *userdata); /* called from the vhost thread or a worker */
+	/* Makes the control thread call relay_recall() and relay_follow_guest(). Any thread. */
+	void (*wake_control)(void *userdata);
 	void *userdata;
 	sd_event_source *mapping; /* while enabled, maps memory: relay_map_memory() */
 };

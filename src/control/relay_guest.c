@@ -62,7 +62,7 @@ static void on_guest_changed(void *userdata)
 	struct relay *relay = userdata;
 
 	atomic_store(&relay->guest_changed, true);
-	relay->env->guest_changed(relay->env->userdata);
+	relay->env->wake_control(relay->env->userdata);
 }
 
 int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mode, struct err *err)
