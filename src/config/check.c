@@ -16,7 +16,7 @@
 #include "base/ovsdb_endpoint.h"
 
 /* Fails with -code because of the value of option `id`. */
-_printf_(5, 6) static int complain(int code, const struct sources *sources, enum option_id id,
+_printf_(5, 6) static int complain(int code, const struct effective *effective, enum option_id id,
 	struct err *err, const char *fmt, ...)
 {
 	const struct config_option *option = &config_options[id];
@@ -27,8 +27,8 @@ _printf_(5, 6) static int complain(int code, const struct sources *sources, enum
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	err_set(err, code, "%s", text);
-	if (sources->of[id]->n > 0)
-		return err_prefix(err, -code, "%s", sources->of[id]->values[0].origin);
+	if (effective->of[id]->n > 0)
+		return err_prefix(err, -code, "%s", effective->of[id]->values[0].origin);
 	return err_prefix(
 		err, -code, "--%s (default %s)", option->long_name, option_default_name(option));
 }
@@ -63,7 +63,7 @@ _printf_(3, 4) static int add_notice(struct config *config, struct err *err, con
  * Switches off a boolean or an endpoint that was configured, and adds a notice. `reason` may be
  * NULL: the operator need not know.
  */
-static int switch_off(struct config *config, struct sources *sources, enum option_id id,
+static int switch_off(struct config *config, struct effective *effective, enum option_id id,
 	const char *reason, struct err *err)
 {
 	static const struct setting nothing;
@@ -72,8 +72,8 @@ static int switch_off(struct config *config, struct sources *sources, enum optio
 
 	if (reason)
 		r = add_notice(config, err, "%s: %s; it stays off",
-			sources->of[id]->values[0].origin, reason);
-	sources->of[id] = &nothing;
+			effective->of[id]->values[0].origin, reason);
+	effective->of[id] = &nothing;
 	if (r < 0 || id == OPT_OVSDB_SOCK)
 		return r;
 	return option->parse(option, "false", config, err);
@@ -81,31 +81,31 @@ static int switch_off(struct config *config, struct sources *sources, enum optio
 
 /* As in a shell, the last setting counts; the author of the other one may not know. */
 static int tell_settings_twice(
-	struct config *config, const struct sources *sources, struct err *err)
+	struct config *config, const struct effective *effective, struct err *err)
 {
 	int r = 0;
 
 	for (unsigned id = 0; r == 0 && id < OPT_N; id++)
-		if (sources->of[id]->line_before > 0)
+		if (effective->of[id]->line_before > 0)
 			r = add_notice(config, err,
 				"%s is set in line %u and again in line %u of the configuration "
 				"file; the latter is in force",
-				config_options[id].variable, sources->of[id]->line_before,
-				sources->of[id]->line);
+				config_options[id].variable, effective->of[id]->line_before,
+				effective->of[id]->line);
 	return r;
 }
 
-static int tell_unknown(struct config *config, const struct sources *sources, struct err *err)
+static int tell_unknown(struct config *config, const struct effective *effective, struct err *err)
 {
-	if (!sources->unknown)
+	if (!effective->unknown)
 		return 0;
 	return add_notice(config, err,
 		"unknown variables of the configuration file, which change nothing as they are "
 		"blank: %s",
-		sources->unknown);
+		effective->unknown);
 }
 
-static int resolve_port_control(struct config *config, struct sources *sources, struct err *err)
+static int resolve_port_control(struct config *config, struct effective *effective, struct err *err)
 {
 	const char *winner = NULL;
 	int r = 0;
@@ -113,31 +113,31 @@ static int resolve_port_control(struct config *config, struct sources *sources, 
 	if (config->zmq_port_control_ep)
 		winner = "port control over ZeroMQ takes precedence";
 	if (winner && config->ipc_port_control)
-		r = switch_off(config, sources, OPT_IPC, winner, err);
+		r = switch_off(config, effective, OPT_IPC, winner, err);
 	if (config->ipc_port_control)
 		winner = "port control by command file takes precedence";
-	if (r == 0 && winner && sources->of[OPT_OVSDB_SOCK]->n > 0)
-		r = switch_off(config, sources, OPT_OVSDB_SOCK, winner, err);
+	if (r == 0 && winner && effective->of[OPT_OVSDB_SOCK]->n > 0)
+		r = switch_off(config, effective, OPT_OVSDB_SOCK, winner, err);
 	config->ovsdb = winner == NULL;
 	return r;
 }
 
-static int resolve_core_sched(struct config *config, struct sources *sources, struct err *err)
+static int resolve_core_sched(struct config *config, struct effective *effective, struct err *err)
 {
 	if (config->core_sched_enable || !config->zmq_core_sched_ep)
 		return 0;
 
 	/* In the file the endpoint is usually on, whatever the switch says. */
-	bool in_file = sources->of[OPT_ZMQ_CORE_SCHED]->line > 0;
-	return switch_off(config, sources, OPT_ZMQ_CORE_SCHED,
+	bool in_file = effective->of[OPT_ZMQ_CORE_SCHED]->line > 0;
+	return switch_off(config, effective, OPT_ZMQ_CORE_SCHED,
 		in_file ? NULL : "VIO4WD_CORE_SCHED_ENABLE is not true", err);
 }
 
-static int resolve_memory(struct config *config, struct sources *sources, struct err *err)
+static int resolve_memory(struct config *config, struct effective *effective, struct err *err)
 {
 	if (!config->same_numa || !config->no_huge)
 		return 0;
-	return switch_off(config, sources, OPT_SAME_NUMA,
+	return switch_off(config, effective, OPT_SAME_NUMA,
 		"without huge pages (--no-huge) the kernel chooses the nodes", err);
 }
 
@@ -173,8 +173,8 @@ static int find_group(const char *name, unsigned *ret_id)
 }
 
 /* Looks up an account. Only one with the default name may be missing. */
-static int resolve_account(struct config *config, const struct sources *sources, enum option_id id,
-	const char *name, unsigned *ret_id, struct err *err)
+static int resolve_account(struct config *config, const struct effective *effective,
+	enum option_id id, const char *name, unsigned *ret_id, struct err *err)
 {
 	bool is_group = id == OPT_SOCKET_GROUP;
 	const char *kind = is_group ? "group" : "user";
@@ -183,10 +183,10 @@ static int resolve_account(struct config *config, const struct sources *sources,
 	if (r == 0)
 		return 0;
 	if (r != -ENOENT)
-		return miss(sources, id, err, "the %s '%s' cannot be looked up: %s", kind, name,
+		return miss(effective, id, err, "the %s '%s' cannot be looked up: %s", kind, name,
 			strerror(-r));
 	if (strcmp(name, config_options[id].default_text) != 0)
-		return miss(sources, id, err, "there is no %s '%s' on this machine", kind, name);
+		return miss(effective, id, err, "there is no %s '%s' on this machine", kind, name);
 	*ret_id = (unsigned)-1;
 	return add_notice(config, err,
 		"%s: there is no %s '%s' on this machine, and the sockets' %s is left alone; name "
@@ -194,69 +194,70 @@ static int resolve_account(struct config *config, const struct sources *sources,
 		config_options[id].variable, kind, name, is_group ? "group" : "owner");
 }
 
-int check_resolve(struct config *config, struct sources *sources, struct err *err)
+int check_resolve(struct config *config, struct effective *effective, struct err *err)
 {
 	int r;
 
-	r = tell_settings_twice(config, sources, err);
+	r = tell_settings_twice(config, effective, err);
 	if (r == 0)
-		r = tell_unknown(config, sources, err);
+		r = tell_unknown(config, effective, err);
 	if (r == 0)
-		r = resolve_port_control(config, sources, err);
+		r = resolve_port_control(config, effective, err);
 	if (r == 0)
-		r = resolve_core_sched(config, sources, err);
+		r = resolve_core_sched(config, effective, err);
 	if (r == 0)
-		r = resolve_memory(config, sources, err);
+		r = resolve_memory(config, effective, err);
 	if (r == 0)
-		r = resolve_account(config, sources, OPT_SOCKET_OWNER, config->socket_owner,
+		r = resolve_account(config, effective, OPT_SOCKET_OWNER, config->socket_owner,
 			&config->socket_uid, err);
 	if (r == 0)
-		r = resolve_account(config, sources, OPT_SOCKET_GROUP, config->socket_group,
+		r = resolve_account(config, effective, OPT_SOCKET_GROUP, config->socket_group,
 			&config->socket_gid, err);
 	return r;
 }
 
-static int check_cpu(const struct sources *sources, enum option_id id,
+static int check_cpu(const struct effective *effective, enum option_id id,
 	const struct machine *machine, unsigned cpu, struct err *err)
 {
 	char text[128];
 
 	if (!cpu_set_has(&machine->present, cpu)) {
 		cpu_set_format(&machine->present, text, sizeof(text));
-		return refuse(sources, id, err, "there is no CPU %u; CPUs %s are there", cpu, text);
+		return refuse(
+			effective, id, err, "there is no CPU %u; CPUs %s are there", cpu, text);
 	}
 	if (!cpu_set_has(&machine->online, cpu)) {
 		cpu_set_format(&machine->online, text, sizeof(text));
-		return miss(sources, id, err, "CPU %u is not online; CPUs %s are", cpu, text);
+		return miss(effective, id, err, "CPU %u is not online; CPUs %s are", cpu, text);
 	}
 	if (!cpu_set_has(&machine->usable, cpu)) {
 		cpu_set_format(&machine->usable, text, sizeof(text));
-		return miss(sources, id, err,
+		return miss(effective, id, err,
 			"this process may not run on CPU %u (cgroup cpuset), only on %s", cpu,
 			text);
 	}
 	return 0;
 }
 
-static int check_cpus(const struct config *config, const struct sources *sources,
+static int check_cpus(const struct config *config, const struct effective *effective,
 	const struct machine *machine, struct err *err)
 {
 	const struct cpu_set *workers = &config->worker_cpus;
 	int r;
 
 	if (cpu_set_count(workers) > WORKERS_MAX)
-		return refuse(sources, OPT_CPUS, err, "%u CPUs; no more than %d can be used",
+		return refuse(effective, OPT_CPUS, err, "%u CPUs; no more than %d can be used",
 			cpu_set_count(workers), WORKERS_MAX);
 	CPU_SET_FOR_EACH (cpu, workers) {
-		r = check_cpu(sources, OPT_CPUS, machine, (unsigned)cpu, err);
+		r = check_cpu(effective, OPT_CPUS, machine, (unsigned)cpu, err);
 		if (r < 0)
 			return r;
 	}
-	r = check_cpu(sources, OPT_MASTER_LCORE, machine, config->master_cpu, err);
+	r = check_cpu(effective, OPT_MASTER_LCORE, machine, config->master_cpu, err);
 	if (r < 0)
 		return r;
 	if (cpu_set_has(workers, config->master_cpu) && !config->share_master_cpu)
-		return refuse(sources, OPT_CPUS, err,
+		return refuse(effective, OPT_CPUS, err,
 			"CPU %u is that of the control thread (VIRTIOFWD_MASTER_LCORE, "
 			"--master-lcore) and cannot be a worker's, too, unless "
 			"--share-master-cpu (VIRTIOFWD_SHARE_MASTER_CPU) allows it",
@@ -264,7 +265,8 @@ static int check_cpus(const struct config *config, const struct sources *sources
 	return 0;
 }
 
-static int check_pins(const struct config *config, const struct sources *sources, struct err *err)
+static int check_pins(
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	char workers[128];
 
@@ -275,7 +277,7 @@ static int check_pins(const struct config *config, const struct sources *sources
 
 		for (unsigned i = 0; pin->set && i < ARRAY_SIZE(cpus); i++)
 			if (!cpu_set_has(&config->worker_cpus, (unsigned)cpus[i]))
-				return refuse(sources, OPT_CPU_PINS, err,
+				return refuse(effective, OPT_CPU_PINS, err,
 					"relay %u: CPU %d is no worker CPU; those are %s", id,
 					cpus[i], workers);
 	}
@@ -283,31 +285,31 @@ static int check_pins(const struct config *config, const struct sources *sources
 }
 
 static int check_sockets(
-	const struct config *config, const struct sources *sources, struct err *err)
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	/* "%u" becomes up to two digits, and a '/' joins directory and name. */
 	size_t length = strlen(config->socket_dir) + 1 + strlen(config->socket_pattern);
 
 	if (length >= SOCKET_PATH_SIZE)
-		return refuse(sources,
-			sources->of[OPT_SOCKET_DIR]->n > 0 ? OPT_SOCKET_DIR : OPT_SOCKET_PATTERN,
+		return refuse(effective,
+			effective->of[OPT_SOCKET_DIR]->n > 0 ? OPT_SOCKET_DIR : OPT_SOCKET_PATTERN,
 			err,
 			"directory and name of a socket have %zu characters together; a socket's "
 			"path may have %d",
 			length, SOCKET_PATH_SIZE - 1);
 	if (config->dynamic_sockets && config->n_vfs > 0)
-		return refuse(sources, OPT_STATIC_VFS, err,
+		return refuse(effective, OPT_STATIC_VFS, err,
 			"contradicts dynamic sockets (VIRTIOFWD_DYNAMIC_SOCKETS, "
 			"--dynamic-sockets); use one of them");
 	if (config->dynamic_sockets && !config->zmq_port_control_ep)
-		return refuse(sources, OPT_DYNAMIC_SOCKETS, err,
+		return refuse(effective, OPT_DYNAMIC_SOCKETS, err,
 			"only port control over ZeroMQ (VIRTIOFWD_ZMQ_PORT_CONTROL_EP, "
 			"--zmq-port-control-ep) can ask for sockets, and it is off");
 	return 0;
 }
 
 static int check_endpoints(
-	const struct config *config, const struct sources *sources, struct err *err)
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	const struct {
 		enum option_id id;
@@ -322,14 +324,14 @@ static int check_endpoints(
 		if (!endpoint)
 			continue;
 		if (!config->allow_tcp_endpoints && !endpoint_ipc_path(endpoint))
-			return refuse(sources, all[i].id, err,
+			return refuse(effective, all[i].id, err,
 				"'%s' would let anyone on the network control the daemon, without "
 				"a password; use ipc://, or --allow-tcp-endpoints where you want "
 				"that",
 				endpoint);
 		for (unsigned j = 0; j < i; j++)
 			if (all[j].endpoint && strcmp(endpoint, all[j].endpoint) == 0)
-				return refuse(sources, all[i].id, err,
+				return refuse(effective, all[i].id, err,
 					"'%s' is the endpoint of %s, too; name another one",
 					endpoint, config_options[all[j].id].variable);
 	}
@@ -337,7 +339,7 @@ static int check_endpoints(
 }
 
 static int check_metrics(
-	const struct config *config, const struct sources *sources, struct err *err)
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	struct sockaddr_storage addr;
 	socklen_t length;
@@ -346,21 +348,22 @@ static int check_metrics(
 	if (!config->metrics_ep || endpoint_ipc_path(config->metrics_ep) ||
 		loopback_parse(config->metrics_ep, &addr, &length, &reason) == 0)
 		return 0;
-	return refuse(sources, OPT_METRICS, err, "%s", reason.text);
+	return refuse(effective, OPT_METRICS, err, "%s", reason.text);
 }
 
 static int check_capture(
-	const struct config *config, const struct sources *sources, struct err *err)
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	if (!config->capture_ep || endpoint_ipc_path(config->capture_ep))
 		return 0;
-	return refuse(sources, OPT_CAPTURE, err,
+	return refuse(effective, OPT_CAPTURE, err,
 		"'%s' is no UNIX socket, and packets go to no other place; write "
 		"ipc:///directory/file",
 		config->capture_ep);
 }
 
-static int check_ovsdb(const struct config *config, const struct sources *sources, struct err *err)
+static int check_ovsdb(
+	const struct config *config, const struct effective *effective, struct err *err)
 {
 	struct ovsdb_endpoint endpoint;
 	struct err reason;
@@ -368,61 +371,62 @@ static int check_ovsdb(const struct config *config, const struct sources *source
 	if (!config->ovsdb)
 		return 0;
 	if (ovsdb_endpoint_parse(config->ovsdb_sock, &endpoint, &reason) < 0)
-		return refuse(sources, OPT_OVSDB_SOCK, err, "%s", reason.text);
+		return refuse(effective, OPT_OVSDB_SOCK, err, "%s", reason.text);
 	if (endpoint.tls && !config->ovsdb_ca_cert)
-		return refuse(sources, OPT_OVSDB_SOCK, err,
+		return refuse(effective, OPT_OVSDB_SOCK, err,
 			"ssl: needs the certificate that signs the database's "
 			"(VIRTIOFWD_OVSDB_CA_CERT, --ovsdb-ca-cert)");
 	if (endpoint.tls && !config->ovsdb_private_key != !config->ovsdb_certificate)
-		return refuse(sources, OPT_OVSDB_SOCK, err,
+		return refuse(effective, OPT_OVSDB_SOCK, err,
 			"ssl: takes our private key (VIRTIOFWD_OVSDB_PRIVATE_KEY, "
 			"--ovsdb-private-key) and our certificate (VIRTIOFWD_OVSDB_CERTIFICATE, "
 			"--ovsdb-certificate) together, or neither");
 	return 0;
 }
 
-int check_pid_dir(const struct config *config, const struct sources *sources, struct err *err)
+int check_pid_dir(const struct config *config, const struct effective *effective, struct err *err)
 {
 	struct stat st;
 
 	if (stat(config->pid_dir, &st) < 0)
-		return miss(sources, OPT_PID_DIR, err, "directory '%s': %s", config->pid_dir,
+		return miss(effective, OPT_PID_DIR, err, "directory '%s': %s", config->pid_dir,
 			strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return refuse(sources, OPT_PID_DIR, err,
+		return refuse(effective, OPT_PID_DIR, err,
 			"'%s' is no directory; name the one that shall hold virtio-forwarder.pid",
 			config->pid_dir);
 	return 0;
 }
 
-int check_config(const struct config *config, const struct sources *sources,
+int check_config(const struct config *config, const struct effective *effective,
 	const struct machine *machine, struct err *err)
 {
 	int r;
 
-	r = check_cpus(config, sources, machine, err);
+	r = check_cpus(config, effective, machine, err);
 	if (r == 0)
-		r = check_pins(config, sources, err);
+		r = check_pins(config, effective, err);
 	if (r == 0)
-		r = check_sockets(config, sources, err);
+		r = check_sockets(config, effective, err);
 	if (r == 0)
-		r = check_endpoints(config, sources, err);
+		r = check_endpoints(config, effective, err);
 	if (r == 0)
-		r = check_metrics(config, sources, err);
+		r = check_metrics(config, effective, err);
 	if (r == 0)
-		r = check_capture(config, sources, err);
+		r = check_capture(config, effective, err);
 	if (r == 0)
-		r = check_ovsdb(config, sources, err);
+		r = check_ovsdb(config, effective, err);
 	return r;
 }
 
-int check_sched(const struct config_sched *config, const struct sources *sources, struct err *err)
+int check_sched(
+	const struct config_sched *config, const struct effective *effective, struct err *err)
 {
 	if (!config->stats_ep)
-		return refuse(sources, OPT_SCHED_STATS_EP, err,
+		return refuse(effective, OPT_SCHED_STATS_EP, err,
 			"the stats endpoint is off, and without it there is nothing to go by");
 	if (!config->sched_ep)
-		return refuse(sources, OPT_SCHED_SCHED_EP, err,
+		return refuse(effective, OPT_SCHED_SCHED_EP, err,
 			"the core scheduler endpoint is off, and without it nothing can be moved");
 	return 0;
 }

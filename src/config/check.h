@@ -14,7 +14,7 @@ struct machine {
 };
 
 /* The settings in force: for each option that of the command line, or else that of the file. */
-struct sources {
+struct effective {
 	const struct setting *of[OPT_N];
 	const char *unknown; /* as in struct settings */
 };
@@ -32,16 +32,17 @@ int machine_probe(struct machine *ret_machine, struct err *err);
  * notices about this, and about variables that are unknown or set twice. -ENODEV: another account
  * does not exist, or an account cannot be looked up at present.
  */
-int check_resolve(struct config *config, struct sources *sources, struct err *err);
+int check_resolve(struct config *config, struct effective *effective, struct err *err);
 
 /*
  * -EINVAL: settings contradict each other, or this machine can never satisfy them. -ENODEV: it
  * cannot satisfy them now.
  */
-int check_config(const struct config *config, const struct sources *sources,
+int check_config(const struct config *config, const struct effective *effective,
 	const struct machine *machine, struct err *err);
 
 /* -ENODEV: the pid directory is not there; -EINVAL: it is something else. */
-int check_pid_dir(const struct config *config, const struct sources *sources, struct err *err);
+int check_pid_dir(const struct config *config, const struct effective *effective, struct err *err);
 
-int check_sched(const struct config_sched *config, const struct sources *sources, struct err *err);
+int check_sched(
+	const struct config_sched *config, const struct effective *effective, struct err *err);

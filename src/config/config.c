@@ -16,7 +16,7 @@
 struct inputs {
 	struct settings cmdline;
 	struct settings file;
-	struct sources sources;
+	struct effective effective;
 };
 
 static void inputs_fini(struct inputs *inputs)
@@ -72,9 +72,9 @@ static int read_inputs(
 	for (unsigned id = 0; id < OPT_N; id++) {
 		const struct setting *cmdline = &inputs->cmdline.of[id];
 
-		inputs->sources.of[id] = cmdline->given ? cmdline : &inputs->file.of[id];
+		inputs->effective.of[id] = cmdline->given ? cmdline : &inputs->file.of[id];
 	}
-	inputs->sources.unknown = inputs->file.unknown;
+	inputs->effective.unknown = inputs->file.unknown;
 	return CONFIG_RUN;
 }
 
@@ -93,11 +93,12 @@ static int apply_text(const struct config_option *option, char *text, void *targ
 }
 
 /* Fills in all values of a program, including defaults. */
-static int apply(const struct sources *sources, enum program program, void *target, struct err *err)
+static int apply(
+	const struct effective *effective, enum program program, void *target, struct err *err)
 {
 	for (unsigned id = 0; id < OPT_N; id++) {
 		const struct config_option *option = &config_options[id];
-		const struct setting *setting = sources->of[id];
+		const struct setting *setting = effective->of[id];
 		int r = 0;
 
 		if (!(option->programs & program) || !option->parse)
@@ -128,13 +129,13 @@ int load_daemon(int argc, char **argv, const struct machine *machine, bool befor
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return err_set(err, ENOMEM, "out of memory");
-	r = apply(&inputs.sources, PROGRAM_DAEMON, config, err);
+	r = apply(&inputs.effective, PROGRAM_DAEMON, config, err);
 	if (r == 0)
-		r = check_resolve(config, &inputs.sources, err);
+		r = check_resolve(config, &inputs.effective, err);
 	if (r == 0)
-		r = check_config(config, &inputs.sources, machine, err);
+		r = check_config(config, &inputs.effective, machine, err);
 	if (r == 0 && !before_start)
-		r = check_pid_dir(config, &inputs.sources, err);
+		r = check_pid_dir(config, &inputs.effective, err);
 	if (r < 0)
 		return r;
 	if (inputs.cmdline.of[OPT_CHECK_CONFIG].given) {
@@ -196,9 +197,9 @@ int config_load_sched(int argc, char **argv, struct config_sched **ret_config, s
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return err_set(err, ENOMEM, "out of memory");
-	r = apply(&inputs.sources, PROGRAM_SCHED, config, err);
+	r = apply(&inputs.effective, PROGRAM_SCHED, config, err);
 	if (r == 0)
-		r = check_sched(config, &inputs.sources, err);
+		r = check_sched(config, &inputs.effective, err);
 	if (r < 0)
 		return r;
 	if (inputs.cmdline.of[OPT_CHECK_CONFIG].given) {
