@@ -32,7 +32,7 @@
  * how much it has received so far. It is reopened at the 1st, 2nd, 4th, 8th ... of them: the first
  * attempts may be in vain if the PF is slow.
  */
-#define DOUBTED_LOOKS 32
+#define DOUBT_CHECKS 32
 
 /* Attempts to open a device become rarer, down to one in so many checks. */
 #define TRIES_APART 32
@@ -42,11 +42,11 @@ struct device_watch {
 	const struct config *config;
 	struct port_events *port_events;
 	sd_event_source *port_source;
-	sd_event_source *uevents; /* NULL if the kernel's socket could not be opened */
-	sd_event_source *links;   /* likewise */
-	sd_event_source *look;    /* one-shot: checks the relays and resumes what it can */
-	uint64_t asked_us;        /* when the pass that is due was first asked for; 0: none is */
-	unsigned next; /* the member to be checked next, see on_look(); 0: no pass is under way */
+	sd_event_source *uevents;    /* NULL if the kernel's socket could not be opened */
+	sd_event_source *links;      /* likewise */
+	sd_event_source *pass_timer; /* one-shot: checks the relays and resumes what it can */
+	uint64_t asked_us;           /* when the pass that is due was first asked for; 0: none is */
+	unsigned next; /* the member to be checked next, see on_pass(); 0: no pass is under way */
 };
 
 /* Declares both, and goes through the members of all relays. */
@@ -89,56 +89,55 @@ static int prepare(const struct device_watch *watch, const struct relay *relay, 
 }
 
 /* Logs each reason once. */
-static void tell(struct relay *relay, unsigned m, const struct err *err, const char *what_now)
+static void log_reason(struct relay *relay, unsigned m, const struct err *err, const char *what_now)
 {
-	struct relay_member *member = &relay->members[m];
+	struct err *logged = &relay->members[m].watch.logged;
 
-	if (err->text[0] != '\0' && strcmp(member->told.text, err->text) != 0)
+	if (err->text[0] != '\0' && strcmp(logged->text, err->text) != 0)
 		log_relay_warning(relay, "%s%s", err->text, what_now);
-	member->told = *err;
+	*logged = *err;
 }
 
 /* True for the checks 0, 1, 2, 4, 8, ... and for every multiple of TRIES_APART. */
-static bool is_turn(unsigned look)
+static bool is_attempt_due(unsigned check)
 {
-	return (look & (look - 1)) == 0 || look % TRIES_APART == 0;
+	return (check & (check - 1)) == 0 || check % TRIES_APART == 0;
 }
 
 /*
  * Counts a check of a member that is away. Returns true if it is to be tried now: less and less
  * often, since an attempt may take seconds, but at once if the device has changed.
  */
-static bool is_to_be_tried(const struct device_id *id, struct relay_member *member)
+static bool count_try(const struct device_id *id, struct member_watch *member)
 {
 	if (host_device_has_changed(SYSFS_ROOT, id, &member->tried))
 		member->tries = 0;
-	return is_turn(member->tries++);
+	return is_attempt_due(member->tries++);
 }
 
 /* Returns true if another check soon makes sense. */
 static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned m)
 {
 	const struct device_id *id = &relay->device.members[m];
-	struct relay_member *member = &relay->members[m];
-	unsigned looks = member->looks;
+	struct member_watch *member = &relay->members[m].watch;
 	struct err err = {""};
 
-	if (!is_to_be_tried(id, member))
+	if (!count_try(id, member))
 		return true;
 	int r = id->is_pci ? prepare(watch, relay, m, &err) : 1;
 	if (r == 0) {
-		tell(relay, m, &err, "");
+		log_reason(relay, m, &err, "");
 		member->tries = 0;
 		return false;
 	}
 	if (r > 0)
 		r = relay_resume(relay, m, &err);
 	if (r < 0) {
-		tell(relay, m, &err, "; trying again");
+		log_reason(relay, m, &err, "; trying again");
 		return true;
 	}
-	member->looks = looks;
-	member->received = port_received(id->name);
+	*member = (struct member_watch){
+		.doubt_check = member->doubt_check, .received = port_received(id->name)};
 	return false;
 }
 
@@ -146,14 +145,14 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
  * During a pass over all relays, another one follows it: restarting the pass at every event could
  * keep it from ever reaching its end.
  */
-void device_watch_look(struct device_watch *watch)
+void device_watch_ask(struct device_watch *watch)
 {
 	const uint64_t now_us = clock_monotonic_ns() / 1000;
 
 	if (watch->asked_us == 0)
 		watch->asked_us = now_us;
 	if (watch->next == 0 && now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
-		turn_set_timer(watch->look, SETTLE_US);
+		turn_set_timer(watch->pass_timer, SETTLE_US);
 }
 
 /*
@@ -175,28 +174,28 @@ static void lose_the_gone(struct relay *relay, unsigned m)
  */
 static void lose_the_dead(struct relay *relay, unsigned m)
 {
-	struct relay_member *member = &relay->members[m];
+	struct member_watch *member = &relay->members[m].watch;
 	const struct device_id *id = &relay->device.members[m];
 
-	if (member->looks == 0 || member->away)
+	if (member->doubt_check == 0 || relay->members[m].away)
 		return;
 	uint64_t received = port_received(id->name);
-	unsigned look = member->looks++ - 1;
-	if (look == 0) {
+	unsigned check = member->doubt_check++ - 1;
+	if (check == 0) {
 		member->received = received;
 		return;
 	}
-	if (received != member->received || look > DOUBTED_LOOKS) {
-		member->looks = 0;
+	if (received != member->received || check > DOUBT_CHECKS) {
+		member->doubt_check = 0;
 		return;
 	}
-	if (!is_turn(look))
+	if (!is_attempt_due(check))
 		return;
 	relay_lose(relay, m, "it has received nothing since the link of its PF came up");
 }
 
 /* Checks a member, if the relay has so many. Returns true if another check of it makes sense. */
-static bool look_at(struct device_watch *watch, struct relay *relay, unsigned m)
+static bool check_member(struct device_watch *watch, struct relay *relay, unsigned m)
 {
 	bool again = false;
 
@@ -206,10 +205,10 @@ static bool look_at(struct device_watch *watch, struct relay *relay, unsigned m)
 	lose_the_dead(relay, m);
 	if (relay->members[m].away)
 		again = try_resume(watch, relay, m);
-	return again || relay->members[m].looks > 0;
+	return again || relay->members[m].watch.doubt_check > 0;
 }
 
-static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
+static int on_pass(sd_event_source *source, uint64_t time_us, void *userdata)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	struct device_watch *watch = userdata;
@@ -219,14 +218,14 @@ static int on_look(sd_event_source *source, uint64_t time_us, void *userdata)
 	do {
 		const unsigned i = watch->next;
 		watch->next = (i + 1) % MEMBERS_MAX;
-		if (look_at(watch, &watch->relays[i / BOND_MEMBERS_MAX], i % BOND_MEMBERS_MAX))
-			device_watch_look(watch);
+		if (check_member(watch, &watch->relays[i / BOND_MEMBERS_MAX], i % BOND_MEMBERS_MAX))
+			device_watch_ask(watch);
 	} while (watch->next > 0 && !turn_is_over(began_ns));
 	if (watch->next > 0) {
-		turn_set_timer(watch->look, 0);
+		turn_set_timer(watch->pass_timer, 0);
 	} else if (watch->asked_us != 0) {
 		watch->asked_us = 0; /* it is asked for now, not in the pass */
-		device_watch_look(watch);
+		device_watch_ask(watch);
 	}
 	return 0;
 }
@@ -249,7 +248,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
 
 	if (host_uevent_read(fd)) {
 		lose_all_gone(watch);
-		device_watch_look(watch);
+		device_watch_ask(watch);
 	}
 	return 0;
 }
@@ -261,7 +260,7 @@ static void take_port_event(
 
 	if (event->kind == PORT_EVENT_LOST) {
 		relay_lose(relay, m, event->why);
-		device_watch_look(watch); /* it may only have been reset */
+		device_watch_ask(watch); /* it may only have been reset */
 		return;
 	}
 	if (relay->vf != NULL)
@@ -312,9 +311,9 @@ static void doubt_vfs(struct device_watch *watch, const struct pci_addr *pf)
 		if (ups == member->link_ups)
 			continue;
 		member->link_ups = ups;
-		member->looks = 1;
-		member->tries = 0;
-		device_watch_look(watch);
+		member->watch.doubt_check = 1;
+		member->watch.tries = 0;
+		device_watch_ask(watch);
 	}
 }
 
@@ -373,10 +372,10 @@ int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
 		r = sd_event_add_io(event, &watch->port_source, port_events_fd(watch->port_events),
 			EPOLLIN, on_port_event, watch);
 		if (r >= 0)
-			r = sd_event_add_time_relative(event, &watch->look, CLOCK_MONOTONIC,
-				SETTLE_US, TURN_TIMER_ACCURACY_US, on_look, watch);
+			r = sd_event_add_time_relative(event, &watch->pass_timer, CLOCK_MONOTONIC,
+				SETTLE_US, TURN_TIMER_ACCURACY_US, on_pass, watch);
 		if (r >= 0)
-			r = sd_event_source_set_enabled(watch->look, SD_EVENT_OFF);
+			r = sd_event_source_set_enabled(watch->pass_timer, SD_EVENT_OFF);
 		if (r < 0)
 			err_set(err, -r, "event loop: %s", strerror(-r));
 	}
@@ -392,7 +391,7 @@ struct device_watch *device_watch_free(struct device_watch *watch)
 {
 	if (watch == NULL)
 		return NULL;
-	sd_event_source_disable_unref(watch->look);
+	sd_event_source_disable_unref(watch->pass_timer);
 	sd_event_source_disable_unref(watch->uevents);
 	sd_event_source_disable_unref(watch->links);
 	sd_event_source_disable_unref(watch->port_source);

@@ -20,8 +20,8 @@ struct device_watch;
 int device_watch_new(struct device_watch **ret_watch, struct relay *relays,
 	const struct config *config, sd_event *event, struct err *err);
 
-/* Makes it look soon for the devices that are away, as it does by itself after an event. */
-void device_watch_look(struct device_watch *watch);
+/* Asks it to check soon the devices that are away, as it does by itself after an event. */
+void device_watch_ask(struct device_watch *watch);
 
 /* Returns NULL. */
 struct device_watch *device_watch_free(struct device_watch *watch);

@@ -250,7 +250,7 @@ static struct relay_member *doubt(struct bed *bed)
 
 	for (unsigned i = 2; i <= 8; i++)
 		bed->relays[i].members[0].away = false;
-	member->looks = 1;
+	member->watch.doubt_check = 1;
 	announce_loss();
 	return member;
 }
@@ -269,7 +269,7 @@ static void a_device_in_doubt_that_receives_is_left_alone(void **state)
 
 	arriving = 1;
 	const struct relay_member *member = doubt(bed);
-	run_until(bed->event, member->looks == 0);
+	run_until(bed->event, member->watch.doubt_check == 0);
 	assert_string_equal(resumed, "1;");
 }
 

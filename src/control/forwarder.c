@@ -198,7 +198,7 @@ static int attach_static_devices(struct forwarder *forwarder, struct err *err)
 		if (attempts[i].r == 0)
 			continue;
 		relay_await(&forwarder->relays[relay_id], &device, &attempts[i].err);
-		device_watch_look(forwarder->env.watch);
+		device_watch_ask(forwarder->env.watch);
 		r = open_static_socket(forwarder, relay_id, err);
 	}
 	return r;

@@ -412,7 +412,7 @@ void relay_give_up_device(struct relay *relay, const struct err *why)
 	close_device(relay);
 	log_relay_error(relay, "%s", why->text);
 	say_lost(relay, device_spec_name(&relay->device), "it could not be restarted", true);
-	device_watch_look(relay->env->watch);
+	device_watch_ask(relay->env->watch);
 }
 
 /* No member has an incarnation, so that the watch may bind what the operator listed. */
@@ -420,7 +420,7 @@ void relay_await(struct relay *relay, const struct device_spec *device, const st
 {
 	relay->device = *device;
 	for (unsigned i = 0; i < device->n_members; i++)
-		relay->members[i] = (struct relay_member){.away = true, .told = *why};
+		relay->members[i] = (struct relay_member){.away = true, .watch.logged = *why};
 	if (why->text[0] != '\0')
 		log_relay_error(relay, "%s; trying again", why->text);
 }
@@ -443,12 +443,13 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 int relay_resume(struct relay *relay, unsigned member, struct err *err)
 {
 	const struct device_id *id = &relay->device.members[member];
-	const struct relay_member now = member_now(id);
+	struct relay_member now = member_now(id);
 
 	int r = relay->vf == NULL ? reopen_device(relay, member, err)
 	                          : take_member_in(relay, id, err);
 	if (r < 0)
 		return r;
+	now.watch = relay->members[member].watch;
 	relay->members[member] = now;
 	log_relay_event(
 		relay, "device-resumed", "relay %u: device %s is back", relay->id, id->text);

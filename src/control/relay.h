@@ -47,20 +47,24 @@ struct relay_env {
 	sd_event_source *mapping; /* while enabled, maps memory: relay_map_memory() */
 };
 
+/* What the device watch notes about a member; device_watch.c's alone. */
+struct member_watch {
+	/* Number of the next check whether the VF is dead, from 1; 0: it is not in doubt. */
+	unsigned doubt_check;
+	/* port_received() at the first of these checks, or when the VF was reopened since. */
+	uint64_t received;
+	/* While it is away: */
+	unsigned tries; /* checks since the first attempt to reopen it, that one included */
+	struct host_device_state tried; /* its state at the last check */
+	struct err logged;              /* why it is not back, as logged last */
+};
+
 /* A PCI function, or a device of another kind, that is attached. */
 struct relay_member {
 	bool away;
 	uint64_t incarnation; /* host_pci_incarnation() when it was opened; 0 for other kinds */
 	unsigned link_ups; /* host_vf_link_ups() when it was opened or last doubted; 0 likewise */
-	/* Number of the next check whether the VF is dead, from 1; 0: it is not in doubt. */
-	unsigned looks;
-	/* port_received() at the first check, or when the VF was reopened since. */
-	uint64_t received;
-	/* The rest belongs to the device watch, while the member is away. */
-	/* Checks since the first attempt to reopen it, that one included; 0: not tried yet. */
-	unsigned tries;
-	struct host_device_state tried; /* its state at the last check */
-	struct err told;                /* why it is not back, as logged last */
+	struct member_watch watch;
 };
 
 struct relay {
