@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/relay_internal.h"
+#include "control/settle.h"
 #include "control/turn.h"
 #include "core/vf/port.h"
 #include "core/vf/port_events.h"
@@ -17,15 +18,6 @@
 #include "host/sysfs.h"
 #include "host/uevent.h"
 #include "host/usable.h"
-
-/*
- * A device that has appeared is opened, or tried again, only after so much time without further
- * events: the driver of a PF that has created VFs (igb's) resets it once more, and then the MACs of
- * the VFs are set. If events never cease, for instance on a host where containers come and go, the
- * wait ends after SETTLE_MAX_US.
- */
-#define SETTLE_US 1000000
-#define SETTLE_MAX_US 5000000
 
 /*
  * How many checks, one per second, a doubted VF gets to show life, after a first one that records
@@ -147,12 +139,10 @@ static bool try_resume(struct device_watch *watch, struct relay *relay, unsigned
  */
 void device_watch_ask(struct device_watch *watch)
 {
-	const uint64_t now_us = clock_monotonic_ns() / 1000;
-
 	if (watch->asked_us == 0)
-		watch->asked_us = now_us;
-	if (watch->next == 0 && now_us - watch->asked_us < SETTLE_MAX_US - SETTLE_US)
-		turn_set_timer(watch->pass_timer, SETTLE_US);
+		watch->asked_us = clock_monotonic_ns() / 1000;
+	if (watch->next == 0)
+		settle_timer(watch->pass_timer, watch->asked_us);
 }
 
 /*

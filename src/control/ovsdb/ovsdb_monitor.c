@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/ovsdb/jsonrpc.h"
 #include "control/ovsdb/reconciler.h"
+#include "control/settle.h"
 #include "control/turn.h"
 #include "host/sysfs.h"
 #include "host/uevent.h"
@@ -19,10 +20,7 @@
 #define PROBE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 8000
-#define STABLE_MS 10000 /* a connection that lasted so long resets the delay */
-/* After a kernel event: a VF that has come is still being set up, by its PF and whoever made it. */
-#define SETTLE_MS 1000
-#define SETTLE_MAX_MS 5000  /* however many events follow */
+#define STABLE_MS 10000     /* a connection that lasted so long resets the delay */
 #define PROBLEMS_LOGGED 100 /* in one go; see log_limit_pass() */
 
 struct ovsdb_monitor {
@@ -58,7 +56,7 @@ static void go_on(struct ovsdb_monitor *monitor)
 
 	monitor->under_way = ms == 0;
 	if (!monitor->under_way && monitor->look_again)
-		ms = SETTLE_MS;
+		ms = SETTLE_US / 1000;
 	if (ms != UINT_MAX)
 		set_timer(monitor->run_timer, ms);
 }
@@ -83,18 +81,15 @@ static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_uevent(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct ovsdb_monitor *monitor = userdata;
-	uint64_t now_us;
 
 	if (!host_uevent_read(fd))
 		return 0;
-	sd_event_now(monitor->event, CLOCK_MONOTONIC, &now_us);
 	if (!monitor->look_again)
-		monitor->changed_us = now_us;
+		monitor->changed_us = clock_monotonic_ns() / 1000;
 	monitor->look_again = true;
 	/* A plan under way is finished first: all relays get their step. */
-	if (!monitor->under_way &&
-		now_us - monitor->changed_us < (SETTLE_MAX_MS - SETTLE_MS) * 1000ULL)
-		set_timer(monitor->run_timer, SETTLE_MS);
+	if (!monitor->under_way)
+		settle_timer(monitor->run_timer, monitor->changed_us);
 	return 0;
 }
 
