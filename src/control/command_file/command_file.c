@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -234,16 +235,14 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 static int open_directory(struct command_file *file, struct err *err)
 {
 	const char *path = file->path;
-	char directory[PATH_MAX];
-	const char *slash;
+	char copy[PATH_MAX];
 
-	if (path[0] != '/' || strlen(path) >= sizeof(directory) || strrchr(path, '/')[1] == '\0')
+	if (path[0] != '/' || strlen(path) >= sizeof(copy) || strrchr(path, '/')[1] == '\0')
 		return err_set(
 			err, EINVAL, "command file \"%s\": not the absolute path of a file", path);
-	slash = strrchr(path, '/');
-	file->name = slash + 1;
-	snprintf(directory, sizeof(directory), "%.*s", (int)MAX(slash - path, 1), path);
-	file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file->name = strrchr(path, '/') + 1;
+	strcpy(copy, path);
+	file->directory_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (file->directory_fd < 0)
 		return err_set(err, errno, "command file %s: cannot open the directory: %s", path,
 			strerror(errno));

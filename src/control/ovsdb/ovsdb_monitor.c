@@ -2,6 +2,7 @@
 #include "control/ovsdb/ovsdb_monitor.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -34,7 +35,7 @@ struct ovsdb_monitor {
 	bool synced;         /* the rows are those of the present connection */
 	uint64_t synced_us;
 	unsigned reconnect_ms; /* delay after the next failure */
-	struct err told;       /* the failure to connect that was logged last */
+	struct err logged;     /* the failure to connect that was logged last */
 	sd_event_source *reconnect_timer;
 	sd_event_source *socket_watch; /* on the directory of a unix socket */
 
@@ -106,7 +107,7 @@ static void take_rows(struct ovsdb_monitor *monitor, const json_t *table_updates
 	if (initial) {
 		monitor->synced = true;
 		sd_event_now(monitor->event, CLOCK_MONOTONIC, &monitor->synced_us);
-		monitor->told.text[0] = '\0';
+		monitor->logged.text[0] = '\0';
 		log_notice("OVSDB %s: connected; %u interfaces ask for a relay",
 			monitor->endpoint.text, monitor->reconciler.rows.n);
 	}
@@ -165,9 +166,9 @@ static void connect_later(struct ovsdb_monitor *monitor, const struct err *reaso
 	if (monitor->synced)
 		log_warning("OVSDB %s: connection lost: %s; the relays stay as they are meanwhile",
 			monitor->endpoint.text, reason->text);
-	else if (strcmp(monitor->told.text, reason->text) != 0)
+	else if (strcmp(monitor->logged.text, reason->text) != 0)
 		log_warning("OVSDB %s: %s; trying again", monitor->endpoint.text, reason->text);
-	monitor->told = *reason;
+	monitor->logged = *reason;
 	monitor->synced = false;
 	set_timer(monitor->reconnect_timer, monitor->reconnect_ms);
 	monitor->reconnect_ms = MIN(2 * monitor->reconnect_ms, RECONNECT_MAX_MS);
@@ -204,14 +205,13 @@ static int on_directory(sd_event_source *source, const struct inotify_event *eve
 static void watch_directory(struct ovsdb_monitor *monitor)
 {
 	const char *path = ovsdb_endpoint_path(&monitor->endpoint);
-	char directory[sizeof(monitor->endpoint.addr.local.sun_path)];
+	char copy[sizeof(monitor->endpoint.addr.local.sun_path)];
 
 	monitor->socket_watch = sd_event_source_disable_unref(monitor->socket_watch);
 	if (!path)
 		return;
-	strcpy(directory, path);
-	strrchr(directory, '/')[directory[0] == '/' && !strchr(directory + 1, '/')] = '\0';
-	sd_event_add_inotify(monitor->event, &monitor->socket_watch, directory,
+	strcpy(copy, path);
+	sd_event_add_inotify(monitor->event, &monitor->socket_watch, dirname(copy),
 		IN_CREATE | IN_MOVED_TO | IN_ATTRIB, on_directory, monitor);
 }
 
