@@ -9,8 +9,11 @@
 #include "host/former_names.h"
 #include "host/netdev.h"
 
-/* True if the row's VF had this name and is bound: who has it now is a newcomer. */
-static bool keeps_its_name(const struct row *row, const char *sysfs)
+/*
+ * True if the row's VF had this name when it was bound to a userspace driver (host/former_names.h).
+ * An interface that has the name now is another one, to which the kernel has given it since.
+ */
+static bool vf_left_the_name(const struct row *row, const char *sysfs)
 {
 	struct pci_addr addr;
 
@@ -18,12 +21,15 @@ static bool keeps_its_name(const struct row *row, const char *sysfs)
 	       pci_addr_equal(&addr, &row->vf.addr);
 }
 
-/* The VF that the interface stands for. An earlier answer holds as long as there is no new one. */
+/*
+ * Finds the VF that the interface stands for. If sysfs does not say, as when a userspace driver has
+ * the VF, the earlier answer holds.
+ */
 static int resolve_interface(struct row *row, const char *sysfs, bool look_again, struct err *err)
 {
 	int r;
 
-	if (row->resolved && (!look_again || keeps_its_name(row, sysfs)))
+	if (row->resolved && (!look_again || vf_left_the_name(row, sysfs)))
 		return 0;
 	r = host_vf_from_netdev(sysfs, row->name, &row->vf, row->resolved ? NULL : err);
 	if (r == 0)

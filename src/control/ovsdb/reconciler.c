@@ -17,18 +17,18 @@ static unsigned next_delay_ms(unsigned last_ms)
 
 /*
  * Logs the rows' problems that are new or gone; false if some are left for later. Begins behind the
- * row that was told of last, so that a row that changes all the time does not hide the others.
+ * row that was logged last, so that a row that changes all the time does not hide the others.
  */
-static bool tell_problems(struct reconciler *reconciler)
+static bool log_problems(struct reconciler *reconciler)
 {
 	struct rows *rows = &reconciler->rows;
-	const unsigned first = reconciler->first_to_tell;
+	const unsigned first = reconciler->first_to_log;
 
 	for (unsigned i = 0; i < rows->n; i++) {
 		const unsigned index = (first + i) % rows->n;
 		struct row *row = &rows->rows[index];
 
-		if (!strcmp(row->problem.text, row->told.text))
+		if (!strcmp(row->problem.text, row->logged.text))
 			continue;
 		if (!log_limit_try(&reconciler->log_limit,
 			    row->problem.text[0] ? LOG_WARNING : LOG_NOTICE))
@@ -38,8 +38,8 @@ static bool tell_problems(struct reconciler *reconciler)
 				row->problem.text, row->retry ? "; trying again" : "");
 		else
 			log_notice("OVSDB: interface %s is relayed now", row->name);
-		row->told = row->problem;
-		reconciler->first_to_tell = index + 1;
+		row->logged = row->problem;
+		reconciler->first_to_log = index + 1;
 	}
 	return true;
 }
@@ -56,14 +56,14 @@ static void note_not_added(struct rows *rows, const char *interface, const struc
 static void note_not_removed(
 	struct reconciler *reconciler, unsigned relay_id, const struct err *err)
 {
-	struct err *told = &reconciler->not_removed[relay_id];
+	struct err *logged = &reconciler->removal_logged[relay_id];
 
-	if (!strcmp(told->text, err->text) || !log_limit_try(&reconciler->log_limit, LOG_ERR))
+	if (!strcmp(logged->text, err->text) || !log_limit_try(&reconciler->log_limit, LOG_ERR))
 		return;
 	log_event_at(LOG_ERR, &(struct log_event){.relay = (int)relay_id},
 		"OVSDB: cannot take %s from relay %u: %s; trying again",
 		reconciler->have[relay_id].device.text, relay_id, err->text);
-	*told = *err;
+	*logged = *err;
 }
 
 /*
@@ -134,7 +134,7 @@ static bool take_step(
 		*have = *want;
 	else
 		*have = (struct port){0};
-	reconciler->not_removed[step->relay_id].text[0] = '\0';
+	reconciler->removal_logged[step->relay_id].text[0] = '\0';
 	return true;
 }
 
@@ -182,7 +182,7 @@ unsigned reconciler_run(struct reconciler *reconciler)
 	retry = reconciler->failed;
 	for (unsigned i = 0; i < reconciler->rows.n; i++)
 		retry = retry || reconciler->rows.rows[i].retry;
-	retry = !tell_problems(reconciler) || retry;
+	retry = !log_problems(reconciler) || retry;
 	if (!retry)
 		return UINT_MAX;
 	reconciler->retry_ms = next_delay_ms(reconciler->retry_ms);

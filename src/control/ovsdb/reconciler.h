@@ -27,8 +27,8 @@ struct reconciler {
 	op_apply *apply;
 	void *userdata;
 	struct rows rows;
-	struct port have[RELAYS_MAX];       /* applied and not removed since */
-	struct err not_removed[RELAYS_MAX]; /* the failure to remove it that was logged last */
+	struct port have[RELAYS_MAX];          /* applied and not removed since */
+	struct err removal_logged[RELAYS_MAX]; /* the last failure to remove it that was logged */
 	struct failed_addition failed_additions[RELAYS_MAX];
 
 	/* The plan: */
@@ -38,8 +38,8 @@ struct reconciler {
 	bool failed;     /* one of the steps taken so far */
 	uint64_t due_ns; /* when the first addition that has failed is due; UINT64_MAX: none */
 	unsigned first;  /* where the next plan begins: behind the relay of the last step */
-	unsigned first_to_tell; /* index of the row behind the one whose problem was logged last */
-	unsigned retry_ms;      /* delay after the last plan that left something to do; 0: none */
+	unsigned first_to_log; /* index of the row behind the one whose problem was logged last */
+	unsigned retry_ms;     /* delay after the last plan that left something to do; 0: none */
 	struct log_limit log_limit; /* whoever writes the rows can cause problems without end */
 };
 

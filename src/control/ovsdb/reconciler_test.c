@@ -97,7 +97,7 @@ static bool is_told(const struct bed *bed, unsigned number)
 	const struct row *row = &bed->reconciler.rows.rows[number];
 
 	assert_true(row->problem.text[0]);
-	return !strcmp(row->told.text, row->problem.text);
+	return !strcmp(row->logged.text, row->problem.text);
 }
 
 static void test_a_restless_row_hides_no_other(void **state)

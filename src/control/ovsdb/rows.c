@@ -115,7 +115,7 @@ static void row_inherit(struct row *row, const struct row *former)
 		return;
 	row->resolved = former->resolved;
 	row->vf = former->vf;
-	row->told = former->told;
+	row->logged = former->logged;
 }
 
 static bool same_text(const char *a, const char *b)

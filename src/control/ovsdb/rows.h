@@ -28,7 +28,7 @@ struct row {
 	struct host_vf vf; /* kept when the interface goes, as a VF's does once vfio-pci has it */
 	/* why the row has no relay, or not the one it asks for; "" for none */
 	struct err problem;
-	struct err told; /* the problem that was logged last */
+	struct err logged; /* the problem that was logged last */
 };
 
 struct rows {
