@@ -431,3 +431,11 @@ def test_device_that_comes_after_its_vm(workdir, stack):
                    "a table of three queues")
         detach(forwarder, 0, "net_null0,no-rx=1")
         table.unlink()
+
+
+def test_driver_that_refuses_a_queue(workdir, stack, host, veth):
+    """Not every reason that a driver calls ENOMEM is a lack of memory."""
+    daemon = stack.enter_context(Daemon(workdir, netns=host))
+    _, why = daemon.refused(ADD, virtio_id=0, device=[
+        f"net_af_packet0,iface={veth.outer},blocksz=65536,framesz=16384,framecnt=512"])
+    assert "will not fit in mbuf" in why and "out of memory" not in why

@@ -23,7 +23,7 @@
  */
 #define LACP_PACKETS 2049
 
-/* A member's rings: 8 queues of 4096 descriptors each way, which some drivers reserve. */
+/* A port's rings: 8 queues of 4096 descriptors each way, which some drivers reserve. */
 #define RINGS_BYTES (2u << 20)
 
 static uint64_t lacp_member_bytes(void)
@@ -152,12 +152,12 @@ int port_check_lacp_memory(
 	return r < 0 ? err_prefix(err, r, "802.3ad for %u members", n_members) : 0;
 }
 
-int port_check_ring_memory(uint16_t bond, struct err *err)
+int port_check_ring_memory(uint16_t port, bool bond, struct err *err)
 {
-	uint16_t members[BOND_MEMBERS_MAX];
-	int n = rte_eth_bond_members_get(bond, members, BOND_MEMBERS_MAX);
+	uint16_t ports[BOND_MEMBERS_MAX] = {port};
+	int n = bond ? rte_eth_bond_members_get(port, ports, BOND_MEMBERS_MAX) : 1;
 
-	return check_memory(members, MAX(n, 0), RINGS_BYTES, err);
+	return check_memory(ports, MAX(n, 0), RINGS_BYTES, err);
 }
 
 int port_add_member(uint16_t bond, uint16_t member, struct err *err)

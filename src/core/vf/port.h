@@ -39,11 +39,11 @@ int port_check_lacp_memory(
 	uint16_t bond, const uint16_t *members, unsigned n_members, struct err *err);
 
 /*
- * Fails (-ENOMEM) unless there is memory for the rings of all members. The bond allocates these
- * when it starts; if that fails, its driver does not say why. The rings that it has made by then
- * count as used, so this is a guess.
+ * Fails (-ENOMEM) unless there is memory for the rings of the port, or of all members of a bond. To
+ * be asked when they could not be made: a bond's driver does not say why when it starts, and others
+ * call other reasons ENOMEM. The rings that were made by then count as used, so this is a guess.
  */
-int port_check_ring_memory(uint16_t bond, struct err *err);
+int port_check_ring_memory(uint16_t port, bool bond, struct err *err);
 
 /* Makes an open port a member of a bond. No lane may run on the bond. */
 int port_add_member(uint16_t bond, uint16_t member, struct err *err);

@@ -71,7 +71,7 @@ static int start(struct vf *vf, struct err *err)
 	const char *said = dpdk_log_capture_end();
 
 	/* This may not be the reason, and fewer queues need less: r stays that of the driver. */
-	if (r != 0 && vf->bond && port_check_ring_memory(vf->port, &missing) < 0)
+	if (r != 0 && vf->bond && port_check_ring_memory(vf->port, true, &missing) < 0)
 		return err_set(err, r > 0 ? EIO : -r, "device %s: cannot be started: %s%s%s%s",
 			vf->name, missing.text, said[0] ? " (" : "", said, said[0] ? ")" : "");
 	if (r != 0)

@@ -236,16 +236,19 @@ static int set_up_queues(const struct vf *vf, struct err *err)
 {
 	int r = 0;
 
+	dpdk_log_capture_start();
 	for (uint16_t q = 0; q < vf->n_queues && r == 0; q++) {
 		r = rte_eth_rx_queue_setup(vf->port, q, vf->ring_rx, vf->pool_node, NULL, vf->pool);
 		if (r == 0)
 			r = rte_eth_tx_queue_setup(vf->port, q, vf->ring_tx, vf->pool_node, NULL);
 	}
-	if (r == -ENOMEM) {
+	const char *said = dpdk_log_capture_end();
+
+	if (r == -ENOMEM && port_check_ring_memory(vf->port, vf->bond, err) < 0) {
 		hugepages_missing(DEVICE_MEMORY_BYTES, vf->pool_node, err);
 		return err_prefix(err, r, "device %s: queues cannot be set up", vf->name);
 	}
-	return r == 0 ? 0 : vf_refused(err, r, vf, "given queues", "");
+	return r == 0 ? 0 : vf_refused(err, r, vf, "given queues", said);
 }
 
 int vf_configure(struct vf *vf, const struct vf_options *options, const struct vf_wish *wish,
