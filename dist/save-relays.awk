@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Reads `vio4wd stats --include-inactive` and prints the commands that add the present devices to a daemon
-# that has been restarted. With -v sockets=1: those that add the present dynamic sockets.
+# that has been restarted without VIRTIOFWD_KEEP_PORTS. With -v sockets=1: those that add the present dynamic sockets.
 BEGIN { FS = "=" }
 {
 	value = substr($0, length($1) + 2)

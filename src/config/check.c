@@ -119,6 +119,9 @@ static int resolve_port_control(struct config *config, struct effective *effecti
 	if (r == 0 && winner && effective->of[OPT_OVSDB_SOCK]->n > 0)
 		r = switch_off(config, effective, OPT_OVSDB_SOCK, winner, err);
 	config->ovsdb = winner == NULL;
+	if (r == 0 && config->ovsdb && config->keep_ports)
+		r = switch_off(config, effective, OPT_KEEP_PORTS,
+			"rows of OVSDB come back by themselves", err);
 	return r;
 }
 

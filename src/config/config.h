@@ -49,6 +49,7 @@ struct config {
 	bool ovsdb; /* OVSDB port control: on if ZMQ and IPC port control are off */
 	bool ipc_port_control;
 	char *ipc_path;      /* the command file */
+	bool keep_ports;     /* restore at start what port control added; false with OVSDB */
 	char *zmq_config_ep; /* NULL: off; so for the other endpoints */
 	char *zmq_port_control_ep;
 	char *zmq_stats_ep;

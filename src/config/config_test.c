@@ -248,15 +248,17 @@ static void port_control_precedence(void **state)
 
 static void a_database_is_checked_where_it_is_used(void **state)
 {
-	struct config *config = good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:localhost\n", "-Z");
+	struct config *config =
+		good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:localhost\n", "-Z --keep-ports");
 
-	assert_false(config->ovsdb);
+	assert_true(config->keep_ports && !config->ovsdb);
 	config_free(config);
 
 	config = good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:192.0.2.1\n"
 		      "VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
-		"");
+		"--keep-ports");
 	assert_true(config->ovsdb);
+	assert_false(config->keep_ports); /* its rows come back without */
 	config_free(config);
 }
 

@@ -266,6 +266,15 @@ const struct config_option config_options[OPT_N] = {
 			"removed. It must belong to root or to the daemon's own user, and nobody "
 			"else may be able to write to it. Only the log says what could not be done.",
 	},
+	[OPT_KEEP_PORTS] = {
+		DAEMON,
+		.variable = "VIRTIOFWD_KEEP_PORTS", .long_name = "keep-ports",
+		FLAG, AT(keep_ports),
+		.help = "after a restart or crash, restore what ZeroMQ or the command file has added",
+		.detail = "The relays are listed in virtio-forwarder.ports beside the pid file. If that "
+			"directory is in /run, they do not come back after a reboot. Rows of OVSDB come "
+			"back without it.",
+	},
 	[OPT_OVSDB_SOCK] = {
 		DAEMON,
 		.variable = "VIRTIOFWD_OVSDB_SOCK_PATH", .long_name = "ovsdb-sock", .short_name = 'O',

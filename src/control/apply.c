@@ -68,11 +68,18 @@ static struct relay *find_by_socket(struct forwarder *forwarder, const char *pat
 	return NULL;
 }
 
-static struct relay *find_free(struct forwarder *forwarder)
+static bool is_free(const struct relay *relay)
 {
+	return !relay_has_device(relay) && relay_socket(relay)[0] == '\0';
+}
+
+/* The relay `wanted` if it is free (-1: none is wanted), else the first one that is. */
+static struct relay *find_free(struct forwarder *forwarder, int wanted)
+{
+	if (wanted >= 0 && is_free(&forwarder->relays[wanted]))
+		return &forwarder->relays[wanted];
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
-		if (!relay_has_device(&forwarder->relays[i]) &&
-			relay_socket(&forwarder->relays[i])[0] == '\0')
+		if (is_free(&forwarder->relays[i]))
 			return &forwarder->relays[i];
 	return NULL;
 }
@@ -144,6 +151,33 @@ static int refuse_dynamic(const char *instead, struct err *err)
 		instead);
 }
 
+/* Gives the relay the device, and makes it one that was added. */
+static int attach(
+	struct forwarder *forwarder, struct relay *relay, const struct op *op, struct err *err)
+{
+	struct err why = {""};
+
+	int r = op->opening == OPENING_LATER ? -EAGAIN : relay_attach(relay, &op->device, &why);
+	if (r < 0 && op->opening == OPENING_NOW) {
+		*err = why;
+		return r;
+	}
+	if (r < 0) {
+		relay_await(relay, &op->device, &why);
+		device_watch_ask(forwarder->env.watch);
+	}
+	relay->added = true;
+	strcpy(relay->ident, op->ident);
+	return 0;
+}
+
+static void detach(struct relay *relay)
+{
+	relay_detach(relay);
+	relay->added = false;
+	relay->ident[0] = '\0';
+}
+
 static int apply_add(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
 	struct relay *relay = named_relay(forwarder, op, err);
@@ -159,11 +193,7 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
 			device_spec_name(&relay->device));
 	int r = check_unused(forwarder, &op->device, err);
-	if (r == 0)
-		r = relay_attach(relay, &op->device, err);
-	if (r == 0)
-		strcpy(relay->ident, op->ident);
-	return r;
+	return r < 0 ? r : attach(forwarder, relay, op, err);
 }
 
 static int apply_remove(struct forwarder *forwarder, const struct op *op, struct err *err)
@@ -177,8 +207,7 @@ static int apply_remove(struct forwarder *forwarder, const struct op *op, struct
 	if (!same_device(&relay->device, &op->device))
 		return unchanged(op, ENOENT, err, "is not attached to this relay",
 			device_spec_name(&op->device));
-	relay_detach(relay);
-	relay->ident[0] = '\0';
+	detach(relay);
 	return 0;
 }
 
@@ -209,20 +238,19 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 	if (r < 0)
 		return r;
 
-	struct relay *relay = find_free(forwarder);
+	struct relay *relay = find_free(forwarder, op->relay_id);
 	if (relay == NULL)
 		return err_set(err, ENOSPC, "all %d relays are in use", RELAYS_MAX);
-	r = relay_attach(relay, &op->device, err);
+	r = attach(forwarder, relay, op, err);
 	if (r < 0)
 		return r;
 	r = relay_open_socket(relay, op->vhost_path, op->socket_mode, err);
 	if (r < 0) {
-		relay_detach(relay);
+		detach(relay);
 		return r;
 	}
 	if (relay->guest->options.client)
 		socket_dir_check_client(forwarder->config, relay->id, op->vhost_path);
-	strcpy(relay->ident, op->ident);
 	return 0;
 }
 
@@ -245,8 +273,7 @@ static int apply_remove_sock(struct forwarder *forwarder, const struct op *op, s
 
 	struct relay *relay = by_path ? of_path : of_device;
 	relay_close_socket(relay);
-	relay_detach(relay);
-	relay->ident[0] = '\0';
+	detach(relay);
 	return 0;
 }
 
@@ -287,4 +314,33 @@ void forwarder_apply(struct forwarder *forwarder, const struct op *op, struct op
 		break;
 	}
 	ret_result->code = -r;
+}
+
+static struct op addition(const struct forwarder *forwarder, const struct relay *relay)
+{
+	struct op op = {
+		.kind = forwarder->config->dynamic_sockets ? OP_ADD_SOCK : OP_ADD,
+		.relay_id = (int)relay->id,
+		.device = relay->device,
+		.conditional = true,
+	};
+
+	strcpy(op.ident, relay->ident);
+	if (op.kind == OP_ADD_SOCK) {
+		strcpy(op.vhost_path, relay_socket(relay));
+		op.socket_mode =
+			relay->guest->options.client ? SOCKET_MODE_CLIENT : SOCKET_MODE_SERVER;
+	}
+	return op;
+}
+
+unsigned forwarder_additions(
+	const struct forwarder *forwarder, struct op ret_ops[static RELAYS_MAX])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (forwarder->relays[i].added)
+			ret_ops[n++] = addition(forwarder, &forwarder->relays[i]);
+	return n;
 }

@@ -24,8 +24,8 @@
 #define DISCARD_BYTES 2048
 
 /*
- * For so long static devices are attached at start; the unit waits for 180 s. Others are attached
- * once the daemon is ready.
+ * For so long static devices are attached at start, and then again for so long those that were
+ * added in an earlier run; the unit waits for 180 s. Others are attached once the daemon is ready.
  */
 #define ATTACH_NS 60000000000
 
@@ -302,6 +302,43 @@ int forwarder_new(struct forwarder **ret_forwarder, const struct config *config,
 	}
 	*ret_forwarder = forwarder;
 	return 0;
+}
+
+/* False if it has failed, which is logged. */
+static bool restore_one(struct forwarder *forwarder, const struct op *op)
+{
+	const struct log_event about = {.relay = op->relay_id,
+		.device = device_spec_name(&op->device),
+		.socket = op->vhost_path};
+	struct op_result result = {0};
+
+	forwarder_apply(forwarder, op, &result);
+	if (result.code == 0)
+		return true;
+	log_event_at(LOG_ERR, &about, "relay %d with device %s%s%s is not restored: %s",
+		op->relay_id, about.device, op->vhost_path[0] != '\0' ? " and socket " : "",
+		op->vhost_path, result.err.text);
+	return false;
+}
+
+int forwarder_restore(
+	struct forwarder *forwarder, const struct op *ops, unsigned n, struct err *err)
+{
+	const uint64_t began_ns = clock_monotonic_ns();
+	int n_failed = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct op op = ops[i];
+		follow_guests(forwarder);
+		int r = check_stop(err);
+		if (r < 0)
+			return r;
+		op.opening = clock_monotonic_ns() - began_ns < ATTACH_NS ? OPENING_WAITING
+		                                                         : OPENING_LATER;
+		if (!restore_one(forwarder, &op))
+			n_failed++;
+	}
+	return n_failed;
 }
 
 struct forwarder *forwarder_free(struct forwarder *forwarder)

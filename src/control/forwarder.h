@@ -42,6 +42,22 @@ struct forwarder *forwarder_free(struct forwarder *forwarder);
 void forwarder_apply(
 	struct forwarder *forwarder, const struct op *op, struct op_result *ret_result);
 
+/*
+ * Fills in the operations that would add the relays that operations have added and none has
+ * removed, in the order of their ids, which are in the ops in either case. Returns their number.
+ */
+unsigned forwarder_additions(
+	const struct forwarder *forwarder, struct op ret_ops[static RELAYS_MAX]);
+
+/*
+ * Does what forwarder_additions() of an earlier run has returned, before the event loop runs. A
+ * device that cannot be opened, or has not been tried after a minute, is waited for. An operation
+ * that fails for another reason is logged. Returns the number of those; or -ECANCELED: SIGTERM or
+ * SIGINT, which must be blocked, has come meanwhile.
+ */
+int forwarder_restore(
+	struct forwarder *forwarder, const struct op *ops, unsigned n, struct err *err);
+
 /* Fills in the statistics of all relays and workers. */
 void forwarder_snapshot(struct forwarder *forwarder, struct stats_view *ret_view);
 

@@ -29,14 +29,23 @@ enum socket_mode {
 	SOCKET_MODE_CLIENT,  /* QEMU listens, the daemon connects and reconnects */
 };
 
+/* What happens if the device cannot be opened. */
+enum op_opening {
+	OPENING_NOW,     /* the request fails */
+	OPENING_WAITING, /* the relay gets the device, and waits for it */
+	OPENING_LATER,   /* the same, without trying to open it now */
+};
+
 struct op {
 	enum op_kind kind;
-	int relay_id;                      /* 0..63; -1 if the request names none */
+	/* 0..63; -1 if the request names none. For ADD_SOCK: used if it is free */
+	int relay_id;
 	struct device_spec device;         /* to REMOVE a bond, its name suffices */
 	char vhost_path[SOCKET_PATH_SIZE]; /* absolute; "" if the request names none */
 	enum socket_mode socket_mode;      /* for ADD_SOCK */
 	bool conditional;                  /* true: a request that would change nothing succeeds */
 	char ident[IDENT_SIZE];            /* an orchestrator's name for the port, "" for none */
+	enum op_opening opening;           /* for ADD and ADD_SOCK; not in a client's request */
 	bool clear_ident; /* with ident "": an addition of what is there removes its ident */
 };
 

@@ -249,7 +249,8 @@ static int open_device(struct relay *relay, const struct device_spec *device, st
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
 		.n_members = relay->device.n_members,
-		.most = device_spec_is_bond(&relay->device) ? &relay->most : NULL,
+		.most = device_spec_is_bond(&relay->device) && relay->most.queues > 0 ? &relay->most
+	                                                                              : NULL,
 		.zero_copy = config->zero_copy,
 	};
 	struct vf *vf;

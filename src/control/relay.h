@@ -71,9 +71,11 @@ struct relay {
 	unsigned id;
 	const struct relay_env *env;
 	struct device_spec device; /* n_members 0: none */
+	bool added;                /* `device`, by an operation, not by the configuration */
 	struct vf *vf;             /* NULL with a device: it is away, and the relay waits for it */
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
-	struct vf_means most; /* that the device has had since it was attached */
+	/* That the device has had since it was attached; all zeros if it has only been awaited. */
+	struct vf_means most;
 	struct guest *guest;
 	_Atomic bool guest_changed; /* not followed yet; set by the vhost thread or a worker, too */
 	uint64_t followed_ns;       /* when the guest was last followed, by clock_monotonic_ns() */

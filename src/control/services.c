@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/capture_service.h"
 #include "control/command_file/command_file.h"
+#include "control/kept_ports.h"
 #include "control/metrics/metrics_service.h"
 #include "control/ovsdb/ovsdb_monitor.h"
 #include "control/zmq/config_service.h"
@@ -17,6 +18,9 @@
 
 struct services {
 	void *zmq;
+	struct kept_ports *kept; /* NULL: what is added is not kept */
+	op_apply *apply;         /* for requests of clients */
+	void *apply_userdata;
 	struct port_control_service *port_control;
 	struct stats_service *stats;
 	struct core_sched_service *core_sched;
@@ -90,8 +94,8 @@ static int open_zmq(struct services *services, const struct config *config,
 
 	if (config->zmq_port_control_ep != NULL) {
 		endpoint.address = config->zmq_port_control_ep;
-		r = port_control_service_new(
-			&services->port_control, &endpoint, apply, forwarder, err);
+		r = port_control_service_new(&services->port_control, &endpoint, services->apply,
+			services->apply_userdata, err);
 	}
 	if (r == 0 && config->zmq_stats_ep != NULL) {
 		endpoint.address = config->zmq_stats_ep;
@@ -152,8 +156,8 @@ static int open_others(struct services *services, const struct config *config,
 {
 	if (config->ipc_port_control)
 		return command_file_new(&services->command_file, event,
-			&(struct command_file_options){.path = config->ipc_path}, apply, forwarder,
-			err);
+			&(struct command_file_options){.path = config->ipc_path}, services->apply,
+			services->apply_userdata, err);
 	if (config->ovsdb)
 		return ovsdb_monitor_new(&services->ovsdb, event,
 			&(struct ovsdb_monitor_options){.endpoint = config->ovsdb_sock,
@@ -161,6 +165,24 @@ static int open_others(struct services *services, const struct config *config,
 					.certificate = config->ovsdb_certificate,
 					.ca_cert = config->ovsdb_ca_cert}},
 			apply, forwarder, err);
+	return 0;
+}
+
+/* Restores what was added in an earlier run, if that is kept, before anybody asks for more. */
+static int restore_ports(struct services *services, const struct config *config,
+	struct forwarder *forwarder, struct err *err)
+{
+	services->apply = apply;
+	services->apply_userdata = forwarder;
+	if (!config->keep_ports) {
+		kept_ports_set_aside(config);
+		return 0;
+	}
+	int r = kept_ports_new(&services->kept, config, forwarder, err);
+	if (r < 0)
+		return r;
+	services->apply = kept_ports_apply;
+	services->apply_userdata = services->kept;
 	return 0;
 }
 
@@ -185,8 +207,10 @@ int services_new(struct services **ret_services, const struct config *config,
 	if (services == NULL)
 		return err_set(err, ENOMEM, "out of memory");
 	services->zmq = zmq_ctx_new();
-	int r = services->zmq != NULL ? open_zmq(services, config, forwarder, event, err)
+	int r = services->zmq != NULL ? restore_ports(services, config, forwarder, err)
 	                              : err_set(err, ENOMEM, "no ZeroMQ context");
+	if (r == 0)
+		r = open_zmq(services, config, forwarder, event, err);
 	if (r == 0)
 		r = open_others(services, config, forwarder, event, err);
 	if (r < 0) {
@@ -211,6 +235,7 @@ struct services *services_free(struct services *services)
 	config_service_free(services->config);
 	metrics_service_free(services->metrics);
 	capture_service_free(services->capture);
+	kept_ports_free(services->kept);
 	if (services->zmq != NULL)
 		zmq_ctx_term(services->zmq);
 	free(services);

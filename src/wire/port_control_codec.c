@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "virtioforwarder.pb-c.h"
 #include "wire/nul.h"
+#include "wire/port_control_request.h"
 
 typedef Virtioforwarder__PortControlRequest Request;
 typedef Virtioforwarder__PortControlRequest__PciAddress PciAddress;
@@ -245,7 +246,7 @@ static int read_ident(const Request *wire, const struct op_shape *shape,
 	return ident ? read_text(ident, "ident", ret_ident, IDENT_SIZE, err) : 0;
 }
 
-static int read_request(const Request *wire, struct op *ret_op, struct err *err)
+int port_control_request_read(const Request *wire, struct op *ret_op, struct err *err)
 {
 	struct op op = {.conditional = wire->conditional};
 	const struct op_shape *shape;
@@ -283,9 +284,69 @@ int port_control_request_decode(const void *data, size_t length, struct op *ret_
 	if (wire_has_nul(data, length, string_fields, ARRAY_SIZE(string_fields)))
 		r = err_set(err, EINVAL, "a string of the request holds a NUL character");
 	else
-		r = read_request(wire, ret_op, err);
+		r = port_control_request_read(wire, ret_op, err);
 	virtioforwarder__port_control_request__free_unpacked(wire, NULL);
 	return r;
+}
+
+static bool is_plain_pci(const struct device_id *id)
+{
+	return id->is_pci && strcmp(id->text, id->name) == 0;
+}
+
+/*
+ * Plain PCI addresses go into the field that every daemon reads; the extension is for all other
+ * devices.
+ */
+static void fill_device(const struct device_spec *device, struct port_control_frame *frame)
+{
+	bool pci = true;
+
+	for (unsigned i = 0; i < device->n_members; i++)
+		pci = pci && is_plain_pci(&device->members[i]);
+	for (unsigned i = 0; i < device->n_members; i++) {
+		const struct device_id *member = &device->members[i];
+		PciAddress *address = &frame->addresses[i];
+
+		virtioforwarder__port_control_request__pci_address__init(address);
+		address->domain = member->pci.domain;
+		address->bus = member->pci.bus;
+		address->slot = member->pci.slot;
+		address->function = member->pci.function;
+		frame->address_list[i] = address;
+		frame->device_list[i] = (char *)member->text;
+	}
+	frame->request.pci_addrs = frame->address_list;
+	frame->request.n_pci_addrs = pci ? device->n_members : 0;
+	frame->request.device = frame->device_list;
+	frame->request.n_device = pci ? 0 : device->n_members;
+	if (device_spec_is_bond(device)) {
+		frame->request.name = (char *)device->bond_name;
+		frame->request.has_mode = device->n_members > 0;
+		frame->request.mode = device->bond_mode;
+	}
+}
+
+void port_control_request_fill(const struct op *op, struct port_control_frame *frame)
+{
+	Request *request = &frame->request;
+
+	virtioforwarder__port_control_request__init(request);
+	/* The numbers are the same, as asserted above. */
+	request->op = (Virtioforwarder__PortControlRequest__Op)op->kind;
+	request->has_conditional = true;
+	request->conditional = op->conditional;
+	request->has_virtio_id = op->relay_id >= 0;
+	request->virtio_id = (uint32_t)op->relay_id;
+	fill_device(&op->device, frame);
+	if (op->vhost_path[0])
+		request->vhost_path = (char *)op->vhost_path;
+	if (op->ident[0])
+		request->ident = (char *)op->ident;
+	request->has_socket_mode = op->socket_mode != SOCKET_MODE_DEFAULT;
+	request->socket_mode = op->socket_mode == SOCKET_MODE_CLIENT
+	                               ? VIRTIOFORWARDER__PORT_CONTROL_REQUEST__SOCKET_MODE__CLIENT
+	                               : VIRTIOFORWARDER__PORT_CONTROL_REQUEST__SOCKET_MODE__SERVER;
 }
 
 int port_control_response_encode(const struct op_result *result, struct wire_message *ret_message)

@@ -432,6 +432,7 @@ def test_removal_and_purge(tree):
     daemon = Service(tree)
     daemon.configure(**STATIC)
     daemon("start")
+    tree.run("touch /run/virtio-forwarder.ports /run/virtio-forwarder.ports.old")  # VIRTIOFWD_KEEP_PORTS
     tree.run("dpkg --remove virtio-forwarder")
     assert daemon.state() == "inactive"
     tree.run(f"test -e {CONFFILE}")

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file_id.h"
 #include "base/log.h"
+#include "base/owned_file.h"
 #include "control/command_file/commands.h"
 #include "control/turn.h"
 #include "host/netdev.h"
@@ -41,24 +42,6 @@ struct command_file {
 	struct added_port added[RELAYS_MAX];
 };
 
-/* Why the file must not be taken, or NULL if it may be. */
-static const char *refusal(const struct stat *status)
-{
-	if (!S_ISREG(status->st_mode))
-		return "it is no regular file";
-	if (status->st_uid != 0 && status->st_uid != geteuid())
-		return "it belongs neither to root nor to the daemon's user";
-	if (status->st_mode & S_IWOTH)
-		return "everybody may write it";
-	if ((status->st_mode & S_IWGRP) && status->st_gid != 0 && status->st_gid != getegid())
-		return "a group other than root's or the daemon's may write it";
-	if (status->st_nlink > 1)
-		return "it has a second name (hard link)";
-	if (status->st_size > FILE_SIZE_MAX)
-		return "it is longer than " STRINGIFY(FILE_SIZE_MAX) " bytes";
-	return NULL;
-}
-
 /*
  * Unlinks the name if it still refers to the file that was read. A file that replaced it is taken
  * next.
@@ -81,30 +64,13 @@ static int unlink_same(const struct command_file *file, const struct stat *statu
 static ssize_t take_file(
 	const struct command_file *file, char ret_text[static FILE_SIZE_MAX + 1], struct err *err)
 {
-	_cleanup_close_ int fd = -1;
-	const char *reason;
 	struct stat status;
 	ssize_t n;
 	int r;
 
-	fd = openat(file->directory_fd, file->name,
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT  ? 0
-		       : errno == ELOOP ? err_set(err, ELOOP, "it is a symbolic link")
-		                        : err_set(err, errno, "%s", strerror(errno));
-	if (fstat(fd, &status) < 0)
-		return err_set(err, errno, "%s", strerror(errno));
-	reason = refusal(&status);
-	if (reason)
-		return err_set(err, EPERM, "%s", reason);
-	n = read(fd, ret_text, FILE_SIZE_MAX + 1);
-	if (n < 0)
-		return err_set(err, errno, "%s", strerror(errno));
-	if (n > FILE_SIZE_MAX)
-		return err_set(err, EFBIG, "it grows");
-	if (n == 0)
-		return 0;
+	n = owned_file_read(file->directory_fd, file->name, ret_text, FILE_SIZE_MAX, &status, err);
+	if (n <= 0)
+		return n == -ENOENT ? 0 : n;
 	r = unlink_same(file, &status);
 	return r < 0 ? err_set(err, -r, "cannot unlink it: %s", strerror(-r)) : n;
 }
