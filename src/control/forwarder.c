@@ -14,7 +14,7 @@
 #include "control/turn.h"
 #include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 #include "core/gate/gatekeeper.h"
 #include "core/vf/vf.h"
 #include "core/vf/vf_counters.h"
@@ -235,7 +235,7 @@ static int start_core(struct forwarder *forwarder, struct err *err)
 		r = hugepages_missing(
 			forwarder_memory_bytes(forwarder->config), hugepages_node(-1), err);
 	if (r == 0)
-		r = fault_open(err);
+		r = bus_error_open(err);
 	if (r == 0)
 		r = gatekeeper_start(&forwarder->env.keeper, err);
 	if (r == 0)
@@ -353,7 +353,7 @@ struct forwarder *forwarder_free(struct forwarder *forwarder)
 	workers_stop(forwarder->env.workers);
 	pool_destroy(forwarder->env.discard_pool);
 	gatekeeper_stop(forwarder->env.keeper);
-	fault_close();
+	bus_error_close();
 	sd_event_source_disable_unref(forwarder->guest_event);
 	sd_event_source_disable_unref(forwarder->env.mapping);
 	sd_event_source_disable_unref(forwarder->upkeep_timer);

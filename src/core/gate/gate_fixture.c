@@ -11,7 +11,7 @@
 #include <sys/un.h>
 
 #include "base/log.h"
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 #include "core/gate/vhost_user.h"
 #include "core/gate/vhost_user_fixture.h"
 
@@ -57,7 +57,7 @@ int free_bed(void **state)
 
 	gate_close(bed->gate);
 	gatekeeper_stop(bed->keeper);
-	fault_close();
+	bus_error_close();
 	signal(SIGBUS, SIG_DFL); /* not cmocka's handler, which was there before */
 	close(bed->library_fd);
 	unlink(bed->library);
@@ -72,7 +72,7 @@ static void start_keeper(struct bed *bed)
 {
 	if (bed->keeper != NULL)
 		return;
-	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(bus_error_open(NULL), 0);
 	assert_int_equal(gatekeeper_start(&bed->keeper, NULL), 0);
 }
 

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "base/thread.h"
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 #include "core/gate/gate_internal.h"
 #include "core/ring/call_watch.h"
 
@@ -32,7 +32,7 @@ static int ms_to_next_look(const struct gatekeeper *keeper)
 static void fill(struct poll_set *set, const struct gatekeeper *keeper)
 {
 	set->fds[0] = (struct pollfd){.fd = keeper->wake_fd, .events = POLLIN};
-	set->fds[1] = (struct pollfd){.fd = fault_fd(), .events = POLLIN};
+	set->fds[1] = (struct pollfd){.fd = bus_error_fd(), .events = POLLIN};
 	set->n = 2;
 	set->timeout_ms = keeper->watching ? ms_to_next_look(keeper) : -1;
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
@@ -65,7 +65,7 @@ static void serve_all(struct gatekeeper *keeper, const struct poll_set *set)
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
 		if (keeper->gates[i] != NULL)
 			gate_serve(keeper->gates[i], &set->fds[set->gates_at[i]]);
-	while (fault_take(&vanished))
+	while (bus_error_take(&vanished))
 		banish_sharers(keeper, vanished);
 }
 

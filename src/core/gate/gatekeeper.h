@@ -16,7 +16,7 @@
 
 struct gatekeeper;
 
-/* Starts the thread, on the caller's CPUs. After fault_open(). Control thread. */
+/* Starts the thread, on the caller's CPUs. After bus_error_open(). Control thread. */
 int gatekeeper_start(struct gatekeeper **ret_keeper, struct err *err);
 
 /* Ends the thread. No gate may be open. Control thread. Returns NULL. */

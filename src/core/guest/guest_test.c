@@ -24,7 +24,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 #include "core/gate/gate_rules.h"
 #include "core/gate/gatekeeper.h"
 #include "core/gate/vhost_user.h"
@@ -102,7 +102,7 @@ static void new_sockets_are_served_at_once(void **state)
 	char dir[] = "/tmp/guest-test.XXXXXX", path[64];
 
 	assert_non_null(mkdtemp(dir));
-	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(bus_error_open(NULL), 0);
 	assert_int_equal(gatekeeper_start(&options.keeper, NULL), 0);
 	for (options.relay_id = 0; options.relay_id < SOCKETS; options.relay_id++) {
 		struct guest **guest = &guests[options.relay_id];
@@ -114,7 +114,7 @@ static void new_sockets_are_served_at_once(void **state)
 	for (unsigned i = 0; i < SOCKETS; i++)
 		guest_close(guests[i]);
 	gatekeeper_stop(options.keeper);
-	fault_close();
+	bus_error_close();
 	signal(SIGBUS, SIG_DFL);
 	assert_int_equal(rmdir(dir), 0); /* no file is left in it */
 }
@@ -143,7 +143,7 @@ static void features_of_other_backends(void **state)
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/0", dir);
-	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(bus_error_open(NULL), 0);
 	assert_int_equal(gatekeeper_start(&options.keeper, NULL), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct guest *guest;
@@ -156,7 +156,7 @@ static void features_of_other_backends(void **state)
 		guest_close(guest);
 	}
 	gatekeeper_stop(options.keeper);
-	fault_close();
+	bus_error_close();
 	signal(SIGBUS, SIG_DFL);
 	assert_int_equal(rmdir(dir), 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "base/util.h"
 
-#define FAULTS_MAX 64 /* not taken yet; more are handled, but not reported */
+#define ERRORS_MAX 64 /* not taken yet; more are handled, but not reported */
 
 static void on_bus_error(int signal, siginfo_t *info, void *context);
 
@@ -26,23 +26,23 @@ static struct {
 	atomic_flag replacing; /* held by the thread that replaces a mapping; guards the next two */
 	struct {
 		uintptr_t start, end;
-	} replaced[FAULTS_MAX]; /* the last ones */
+	} replaced[ERRORS_MAX]; /* the last ones */
 	unsigned n_replaced;
 	struct sigaction ours, previous;
 	/* What somebody else has asked for meanwhile, by sigaction(). */
 	struct sigaction other;
 	atomic_bool has_other;
 	/*
-	 * A slot is written by the thread that had the fault, after it has taken the slot's number,
-	 * and read by fault_take().
+	 * A slot is written by the thread that had the error, after it has taken the slot's number,
+	 * and read by bus_error_take().
 	 */
 	struct {
 		struct file_id file;
 		atomic_bool full;
-	} slots[FAULTS_MAX];
+	} slots[ERRORS_MAX];
 	atomic_uint next_in;
 	unsigned next_out;
-} faults = {
+} errors = {
 	.event_fd = -1,
 	.replacing = ATOMIC_FLAG_INIT,
 	.ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO},
@@ -117,7 +117,7 @@ static bool next_mapping(struct reader *reader, struct mapping *ret_mapping)
 
 static bool find_mapping(uintptr_t address, struct mapping *ret_mapping)
 {
-	struct reader reader = {.fd = faults.maps_fd};
+	struct reader reader = {.fd = errors.maps_fd};
 	bool found = false;
 
 	lseek(reader.fd, 0, SEEK_SET);
@@ -128,21 +128,21 @@ static bool find_mapping(uintptr_t address, struct mapping *ret_mapping)
 
 static bool has_replaced(uintptr_t address)
 {
-	for (unsigned i = 0; i < MIN(faults.n_replaced, FAULTS_MAX); i++)
-		if (address >= faults.replaced[i].start && address < faults.replaced[i].end)
+	for (unsigned i = 0; i < MIN(errors.n_replaced, ERRORS_MAX); i++)
+		if (address >= errors.replaced[i].start && address < errors.replaced[i].end)
 			return true;
 	return false;
 }
 
 static void note(struct file_id file)
 {
-	unsigned slot = atomic_fetch_add(&faults.next_in, 1) % FAULTS_MAX;
+	unsigned slot = atomic_fetch_add(&errors.next_in, 1) % ERRORS_MAX;
 
-	if (!atomic_load(&faults.slots[slot].full)) {
-		faults.slots[slot].file = file;
-		atomic_store(&faults.slots[slot].full, true);
+	if (!atomic_load(&errors.slots[slot].full)) {
+		errors.slots[slot].file = file;
+		atomic_store(&errors.slots[slot].full, true);
 	}
-	eventfd_write(faults.event_fd, 1);
+	eventfd_write(errors.event_fd, 1);
 }
 
 static bool replace_alone(uintptr_t address)
@@ -158,9 +158,9 @@ static bool replace_alone(uintptr_t address)
 	if (mmap((void *)mapping.start, mapping.end - mapping.start, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
-	unsigned n = faults.n_replaced++ % FAULTS_MAX;
-	faults.replaced[n].start = mapping.start;
-	faults.replaced[n].end = mapping.end;
+	unsigned n = errors.n_replaced++ % ERRORS_MAX;
+	errors.replaced[n].start = mapping.start;
+	errors.replaced[n].end = mapping.end;
 	note(mapping.file);
 	return true;
 }
@@ -168,10 +168,10 @@ static bool replace_alone(uintptr_t address)
 /* True if zeros have taken the place of a mapping that a guest has shared. */
 static bool replace(uintptr_t address)
 {
-	while (atomic_flag_test_and_set(&faults.replacing))
+	while (atomic_flag_test_and_set(&errors.replacing))
 		rte_pause();
 	bool done = replace_alone(address);
-	atomic_flag_clear(&faults.replacing);
+	atomic_flag_clear(&errors.replacing);
 	return done;
 }
 
@@ -187,12 +187,12 @@ static int system_sigaction(int signal, const struct sigaction *action, struct s
 /* There is no page for DPDK's own memory: true if somebody expected that. */
 static bool pass_on(int signal, siginfo_t *info, void *context)
 {
-	if (!atomic_load(&faults.has_other))
+	if (!atomic_load(&errors.has_other))
 		return false;
-	if (faults.other.sa_flags & SA_SIGINFO)
-		faults.other.sa_sigaction(signal, info, context);
+	if (errors.other.sa_flags & SA_SIGINFO)
+		errors.other.sa_sigaction(signal, info, context);
 	else
-		faults.other.sa_handler(signal);
+		errors.other.sa_handler(signal);
 	return true;
 }
 
@@ -212,7 +212,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 	int saved_errno = errno;
 
 	if (!handle(signal, info, context))
-		system_sigaction(SIGBUS, &faults.previous, NULL); /* it happens again, by default */
+		system_sigaction(SIGBUS, &errors.previous, NULL); /* it happens again, by default */
 	errno = saved_errno;
 }
 
@@ -225,20 +225,20 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
  */
 int sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
 {
-	if (signal != SIGBUS || faults.event_fd < 0)
+	if (signal != SIGBUS || errors.event_fd < 0)
 		return system_sigaction(signal, action, ret_old);
-	const struct sigaction old = atomic_load(&faults.has_other) ? faults.other : faults.ours;
+	const struct sigaction old = atomic_load(&errors.has_other) ? errors.other : errors.ours;
 	if (action != NULL) {
-		atomic_store(&faults.has_other, false);
-		faults.other = *action;
-		atomic_store(&faults.has_other, action->sa_sigaction != on_bus_error);
+		atomic_store(&errors.has_other, false);
+		errors.other = *action;
+		atomic_store(&errors.has_other, action->sa_sigaction != on_bus_error);
 	}
 	if (ret_old != NULL)
 		*ret_old = old;
 	return 0;
 }
 
-int fault_open(struct err *err)
+int bus_error_open(struct err *err)
 {
 	int maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
@@ -250,42 +250,42 @@ int fault_open(struct err *err)
 		close(maps_fd);
 		return r;
 	}
-	system_sigaction(SIGBUS, &faults.ours, &faults.previous);
-	faults.maps_fd = maps_fd;
-	faults.event_fd = event_fd;
+	system_sigaction(SIGBUS, &errors.ours, &errors.previous);
+	errors.maps_fd = maps_fd;
+	errors.event_fd = event_fd;
 	return 0;
 }
 
-void fault_close(void)
+void bus_error_close(void)
 {
 	struct file_id file;
 
-	if (faults.event_fd < 0)
+	if (errors.event_fd < 0)
 		return;
-	system_sigaction(SIGBUS, &faults.previous, NULL);
-	while (fault_take(&file))
+	system_sigaction(SIGBUS, &errors.previous, NULL);
+	while (bus_error_take(&file))
 		;
-	faults.n_replaced = 0;
-	close(faults.maps_fd);
-	close(faults.event_fd);
-	faults.event_fd = -1;
+	errors.n_replaced = 0;
+	close(errors.maps_fd);
+	close(errors.event_fd);
+	errors.event_fd = -1;
 }
 
-int fault_fd(void)
+int bus_error_fd(void)
 {
-	return faults.event_fd;
+	return errors.event_fd;
 }
 
-bool fault_take(struct file_id *ret_file)
+bool bus_error_take(struct file_id *ret_file)
 {
 	eventfd_t count;
 
-	eventfd_read(faults.event_fd, &count);
-	for (unsigned tried = 0; tried < FAULTS_MAX; tried++) {
-		unsigned slot = faults.next_out++ % FAULTS_MAX;
-		if (atomic_load(&faults.slots[slot].full)) {
-			*ret_file = faults.slots[slot].file;
-			atomic_store(&faults.slots[slot].full, false);
+	eventfd_read(errors.event_fd, &count);
+	for (unsigned tried = 0; tried < ERRORS_MAX; tried++) {
+		unsigned slot = errors.next_out++ % ERRORS_MAX;
+		if (atomic_load(&errors.slots[slot].full)) {
+			*ret_file = errors.slots[slot].file;
+			atomic_store(&errors.slots[slot].full, false);
 			return true;
 		}
 	}

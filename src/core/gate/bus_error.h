@@ -9,9 +9,9 @@
  * withdrawn because the host's memory has failed there (a hardware error that it cannot correct):
  * with hugepages, that is much of the memory of one guest, and none of the others'. The signal
  * handler maps anonymous zeros over the whole mapping, so the thread goes on where it was. It notes
- * which file it was and wakes the reader of fault_fd(), which ends the connections that share this
- * file. This costs nothing as long as it does not happen; a separate process for each guest would
- * have cost copies.
+ * which file it was and wakes the reader of bus_error_fd(), which ends the connections that share
+ * this file. This costs nothing as long as it does not happen; a separate process for each guest
+ * would have cost copies.
  *
  * Only shared writable mappings of files that are not DPDK's own memory are replaced. Any other bus
  * error ends the process as usual: it is a defect of ours, or memory of our own has failed.
@@ -29,16 +29,16 @@
 #include "base/file_id.h"
 
 /* Installs the handler. Before the first guest. */
-int fault_open(struct err *err);
+int bus_error_open(struct err *err);
 
 /* Restores what bus errors did before. No guest may be left. */
-void fault_close(void);
+void bus_error_close(void);
 
-/* An eventfd, readable when faults have happened since the last fault_take(). */
-int fault_fd(void);
+/* An eventfd, readable when such errors have happened since the last bus_error_take(). */
+int bus_error_fd(void);
 
 /*
- * Takes the next fault that has not been taken yet: the file whose memory has vanished. False if
+ * Takes the next error that has not been taken yet: the file whose memory has vanished. False if
  * there is none. One thread only.
  */
-bool fault_take(struct file_id *ret_file);
+bool bus_error_take(struct file_id *ret_file);

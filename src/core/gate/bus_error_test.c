@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <rte_malloc.h>
 
-#include "core/gate/fault.h"
+#include "core/gate/bus_error.h"
 #include "core/packet/packet_fixture.h"
 
 #define PAGES 4
@@ -60,7 +60,7 @@ static bool readable(int fd)
 static void open_handler(void)
 {
 	signal(SIGBUS, SIG_DFL);
-	assert_int_equal(fault_open(NULL), 0);
+	assert_int_equal(bus_error_open(NULL), 0);
 }
 
 static void truncated_memory_reads_as_zeros(void **state)
@@ -71,24 +71,24 @@ static void truncated_memory_reads_as_zeros(void **state)
 	open_handler();
 	shared.bytes[0] = shared.bytes[PAGE_BYTES] = 'x';
 	assert_int_equal(ftruncate(shared.fd, PAGE_BYTES), 0);
-	assert_false(readable(fault_fd()));
+	assert_false(readable(bus_error_fd()));
 	assert_int_equal(shared.bytes[PAGE_BYTES + 7], 0);
 
-	assert_true(readable(fault_fd()));
-	assert_true(fault_take(&file));
+	assert_true(readable(bus_error_fd()));
+	assert_true(bus_error_take(&file));
 	assert_int_equal(file.device, shared.st.st_dev);
 	assert_int_equal(file.inode, shared.st.st_ino);
-	assert_false(fault_take(&file));
-	assert_false(readable(fault_fd()));
+	assert_false(bus_error_take(&file));
+	assert_false(readable(bus_error_fd()));
 
 	/* The whole mapping is replaced at once: nothing else faults, and writing works. */
 	for (unsigned i = 0; i < PAGES; i++) {
 		assert_int_equal(shared.bytes[i * PAGE_BYTES], 0);
 		shared.bytes[i * PAGE_BYTES] = 'y';
 	}
-	assert_false(fault_take(&file));
+	assert_false(bus_error_take(&file));
 	unshare_all(&shared);
-	fault_close();
+	bus_error_close();
 }
 
 static void every_file_is_told(void **state)
@@ -103,12 +103,12 @@ static void every_file_is_told(void **state)
 		shared[i].bytes[0] = 'x';
 	}
 	for (unsigned i = 0; i < 5; i++) {
-		assert_true(fault_take(&file));
+		assert_true(bus_error_take(&file));
 		assert_int_equal(file.inode, shared[i].st.st_ino);
 		unshare_all(&shared[i]);
 	}
-	assert_false(fault_take(&file));
-	fault_close();
+	assert_false(bus_error_take(&file));
+	bus_error_close();
 }
 
 #define THREADS 8
@@ -146,14 +146,14 @@ static void threads_fault_at_the_same_time(void **state)
 		}
 		for (unsigned i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);
-		assert_true(fault_take(&file));
+		assert_true(bus_error_take(&file));
 		assert_int_equal(file.inode, shared.st.st_ino);
-		while (fault_take(&file))
+		while (bus_error_take(&file))
 			assert_int_equal(file.inode, shared.st.st_ino);
 		pthread_barrier_destroy(&barrier);
 		unshare_all(&shared);
 	}
-	fault_close();
+	bus_error_close();
 }
 
 static sigjmp_buf in_own_memory;
@@ -180,7 +180,7 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 	assert_int_equal(sigaction(SIGBUS, &action, &old), 0);
 	assert_int_equal(ftruncate(shared.fd, 0), 0);
 	shared.bytes[0] = 'x';
-	assert_true(fault_take(&file));
+	assert_true(bus_error_take(&file));
 	assert_int_equal(file.inode, shared.st.st_ino);
 
 	assert_ptr_equal(mmap(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -191,7 +191,7 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 	else
 		jumped = true;
 	assert_true(jumped);
-	assert_false(fault_take(&file));
+	assert_false(bus_error_take(&file));
 
 	assert_int_equal(sigaction(SIGBUS, &old, &mine), 0);
 	assert_ptr_equal(mine.sa_handler, jump_back);
@@ -213,7 +213,7 @@ static void handlers_of_others_get_errors_of_dpdk_only(void **state)
 		page + PAGE_BYTES);
 	rte_free(page);
 	unshare_all(&shared);
-	fault_close();
+	bus_error_close();
 }
 
 /* It may be guests' eventfds and memory that have used them up. */
@@ -230,9 +230,9 @@ static void works_without_a_descriptor_left(void **state)
 	assert_int_equal(ftruncate(shared.fd, 0), 0);
 	shared.bytes[0] = 'x';
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_true(fault_take(&file));
+	assert_true(bus_error_take(&file));
 	unshare_all(&shared);
-	fault_close();
+	bus_error_close();
 }
 
 /* As the kernel does for an error in memory that cannot be corrected. */
@@ -253,16 +253,16 @@ static void memory_that_has_failed_reads_as_zeros(void **state)
 	shared.bytes[0] = shared.bytes[PAGE_BYTES] = 'x';
 	report_memory_error(shared.bytes, BUS_MCEERR_AO);
 	assert_int_equal(shared.bytes[0], 'x');
-	assert_false(fault_take(&file));
+	assert_false(bus_error_take(&file));
 
 	report_memory_error(shared.bytes, BUS_MCEERR_AR);
 	assert_int_equal(shared.bytes[0], 0);
 	assert_int_equal(shared.bytes[PAGE_BYTES], 0);
-	assert_true(fault_take(&file));
+	assert_true(bus_error_take(&file));
 	assert_int_equal(file.device, shared.st.st_dev);
 	assert_int_equal(file.inode, shared.st.st_ino);
 	unshare_all(&shared);
-	fault_close();
+	bus_error_close();
 }
 
 enum cause {
@@ -308,7 +308,7 @@ static int end_of_child(enum cause cause)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		fault_close(); /* it knows the parent's mappings */
+		bus_error_close(); /* it knows the parent's mappings */
 		open_handler();
 		cause_bus_error(cause);
 		raise(SIGBUS); /* the first signal only restores the default action */
@@ -326,7 +326,7 @@ static void other_bus_errors_end_the_process(void **state)
 	assert_int_equal(end_of_child(HARDWARE), SIGBUS);
 	assert_int_equal(end_of_child(ANONYMOUS), SIGBUS);
 	assert_int_equal(end_of_child(DPDK), SIGBUS);
-	fault_close();
+	bus_error_close();
 }
 
 int main(void)
