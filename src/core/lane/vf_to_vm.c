@@ -63,7 +63,7 @@ static uint16_t give(struct vf_to_vm *lane, struct guest_session *session, unsig
 
 	if (shared && atomic_flag_test_and_set_explicit(&ring->giving, memory_order_acquire))
 		return 0;
-	uint16_t done = ring_give(ring, lane->stores.past, packets, n, account);
+	uint16_t done = ring_give(ring, lane->stores.past_cache, packets, n, account);
 	if (shared)
 		atomic_flag_clear_explicit(&ring->giving, memory_order_release);
 	if (unlikely(done < n))

@@ -165,23 +165,23 @@ static void stores_are_measured_anew_for_another_vm(void **state)
 	vf_to_vm_poll(&lane);
 	const uint32_t fresh = lane.stores.left;
 
-	lane.stores = (struct stores){.past = true, .phase = STORES_HOLD, .left = 1000000};
+	lane.stores = (struct stores){.past_cache = true, .phase = STORES_HOLD, .left = 1000000};
 	vf_to_vm_poll(&lane);
-	assert_true(lane.stores.past);
+	assert_true(lane.stores.past_cache);
 	assert_int_equal(lane.stores.left, 1000000);
 
 	connect_vm(&guest.connections[1], 1);
 	vf_to_vm_poll(&lane);
-	assert_false(lane.stores.past);
+	assert_false(lane.stores.past_cache);
 	assert_int_equal(lane.stores.left, fresh);
 
 	/* The sessions of another socket are counted from 1 again. */
-	lane.stores = (struct stores){.past = true, .phase = STORES_HOLD, .left = 1000000};
+	lane.stores = (struct stores){.past_cache = true, .phase = STORES_HOLD, .left = 1000000};
 	atomic_store(&guest.session, NULL);
 	vf_to_vm_poll(&lane);
 	atomic_store(&guest.session, &guest.connections[1]);
 	vf_to_vm_poll(&lane);
-	assert_false(lane.stores.past);
+	assert_false(lane.stores.past_cache);
 	assert_int_equal(lane.stores.left, fresh);
 }
 

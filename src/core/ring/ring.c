@@ -59,12 +59,12 @@ void ring_end(struct ring *ring, uint64_t deadline)
 	loans->n = loans->slots = 0;
 }
 
-uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
+uint16_t ring_give(struct ring *ring, bool past_cache, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account)
 {
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
-	ring->past = past;
+	ring->past_cache = past_cache;
 	return ring->packed ? ring_packed_give(ring, packets, n, account)
 	                    : ring_split_give(ring, packets, n, account);
 }

@@ -87,7 +87,7 @@ struct ring {
 	bool wrap;                   /* packed: the wrap counter */
 	uint16_t call_considered_at; /* `next` when we last asked whether the guest wants a call */
 	bool call_considered;        /* we ever did */
-	bool past;                   /* packets are written past the cache now (stores.h) */
+	bool past_cache;             /* packets are written past the cache now (stores.h) */
 	/*
 	 * Split: the buffers before the position that are written as used, but that the guest does
 	 * not see yet. The position's owner.
@@ -134,13 +134,13 @@ void ring_show_held(struct ring *ring);
 void ring_end(struct ring *ring, uint64_t deadline);
 
 /*
- * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past`: long
- * ones past the cache (stores.h). Returns how many are done with; they remain the caller's, who
- * frees them. The next one, if any, waits for buffers, or for a burst that has not yet used up
+ * Copies up to `n` packets (RING_BURST at most) into receive buffers of the guest; `past_cache`:
+ * long ones past the cache (stores.h). Returns how many are done with; they remain the caller's,
+ * who frees them. The next one, if any, waits for buffers, or for a burst that has not yet used up
  * RING_BURST_DESCRIPTORS. `account` counts packets that were given as sent, and packets that can
  * never be given as dropped. The worker.
  */
-uint16_t ring_give(struct ring *ring, bool past, struct rte_mbuf **packets, uint16_t n,
+uint16_t ring_give(struct ring *ring, bool past_cache, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account);
 
 #define RING_BURST 32

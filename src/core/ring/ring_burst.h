@@ -342,7 +342,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 		return 0;
 	while (done < n) {
 		if (unlikely(n_used > CHAIN_PIECES_MAX)) {
-			stores_finish(ring->past);
+			stores_finish(ring->past_cache);
 			give_back(kind, ring, used, n_used);
 			n_used = slot = ring->starved.slots = 0;
 		}
@@ -379,7 +379,7 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 			slot += used[n_used++].n_slots;
 	}
 	if (n_used > 0) {
-		stores_finish(ring->past);
+		stores_finish(ring->past_cache);
 		give_back(kind, ring, used, n_used);
 		ring->starved.slots = 0;
 		/*

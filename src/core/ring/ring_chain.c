@@ -127,7 +127,8 @@ static void copy_to_chain(
 {
 	for (uint32_t done = 0, part; done < bytes; done += part) {
 		part = RTE_MIN(left_of_piece(cursor), bytes - done);
-		stores_write(ring->past, cursor->piece->at + cursor->offset, from + done, part);
+		stores_write(
+			ring->past_cache, cursor->piece->at + cursor->offset, from + done, part);
 		guest_memory_log(ring->memory, cursor->piece->gpa + cursor->offset, part);
 		cursor->offset += part;
 	}

@@ -328,7 +328,7 @@ static inline void give_simple(
 	const struct ring *ring, const struct rte_mbuf *packet, const struct simple *simple)
 {
 	header_write(ring, packet, 1, simple->at);
-	stores_write(ring->past, simple->at + ring->header_bytes,
+	stores_write(ring->past_cache, simple->at + ring->header_bytes,
 		rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len);
 	if (unlikely(ring->memory->log != NULL))
 		guest_memory_log(ring->memory, simple->gpa, ring->header_bytes + packet->data_len);

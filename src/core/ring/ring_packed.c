@@ -11,7 +11,7 @@ static inline bool packed_has_buffer(struct ring *ring, uint16_t slot)
 {
 	if (unlikely(slot >= ring->size))
 		return false;
-	struct place place = place_at(ring, slot);
+	struct ring_place place = place_at(ring, slot);
 	return is_available(flags_at(ring, place.number), place.wrap);
 }
 
@@ -24,7 +24,7 @@ static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t 
 	if (unlikely(slot >= ring->size))
 		return 0;
 	n = RTE_MIN(n, ring->size - slot);
-	struct place place = place_at(ring, slot);
+	struct ring_place place = place_at(ring, slot);
 	for (run = 0; run < n; run++) {
 		const struct vring_packed_desc *at = &ring->packed_desc[place.number];
 		if (!is_available(flags_at(ring, place.number), place.wrap))
@@ -37,7 +37,7 @@ static __rte_always_inline uint16_t packed_read_run(struct ring *ring, uint16_t 
 		}
 		simple_prefetch(&ret_buffers[run], writable);
 		if (unlikely(++place.number == ring->size))
-			place = (struct place){0, !place.wrap};
+			place = (struct ring_place){0, !place.wrap};
 	}
 	return run;
 }
@@ -48,7 +48,7 @@ static __rte_always_inline bool packed_read_chain(
 {
 	if (!packed_has_buffer(ring, slot))
 		return false;
-	struct place place = place_at(ring, slot);
+	struct ring_place place = place_at(ring, slot);
 	for (uint16_t seen = 1; slot + seen <= ring->size; seen++) {
 		struct descriptor descriptor = packed_descriptor(&ring->packed_desc[place.number]);
 		bool indirect = descriptor.flags & VRING_DESC_F_INDIRECT;
@@ -121,7 +121,7 @@ static __rte_always_inline void packed_write_used(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
 	uint16_t slots = ring->in_order ? use_burst(ring, used, n) : use_each(ring, used, n);
-	struct place next = place_at(ring, slots);
+	struct ring_place next = place_at(ring, slots);
 
 	ring->next = next.number;
 	ring->wrap = next.wrap;
@@ -158,7 +158,7 @@ void ring_packed_ask_to_notify(struct ring *ring, bool on)
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	if (on && ring->event_index) {
-		struct place place = place_at(ring, ring_slots_kept(ring));
+		struct ring_place place = place_at(ring, ring_slots_kept(ring));
 		ring->device_event->off_wrap =
 			place.number | place.wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
 		flags = VRING_PACKED_EVENT_FLAG_DESC;

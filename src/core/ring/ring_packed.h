@@ -9,24 +9,25 @@
 #define F_USED (1 << VRING_PACKED_DESC_F_USED)
 
 /* A place in the ring: a descriptor number, and the wrap counter there. */
-struct place {
+struct ring_place {
 	uint16_t number;
 	bool wrap;
 };
 
 /* The place `slots` descriptors, at most a ring of them, behind another one. */
-static inline struct place place_behind(const struct ring *ring, struct place place, uint16_t slots)
+static inline struct ring_place place_behind(
+	const struct ring *ring, struct ring_place place, uint16_t slots)
 {
 	uint32_t number = place.number + (uint32_t)slots;
 
 	if (number >= ring->size)
-		return (struct place){number - ring->size, !place.wrap};
-	return (struct place){number, place.wrap};
+		return (struct ring_place){number - ring->size, !place.wrap};
+	return (struct ring_place){number, place.wrap};
 }
 
-static inline struct place place_at(const struct ring *ring, uint16_t slot)
+static inline struct ring_place place_at(const struct ring *ring, uint16_t slot)
 {
-	return place_behind(ring, (struct place){ring->next, ring->wrap}, slot);
+	return place_behind(ring, (struct ring_place){ring->next, ring->wrap}, slot);
 }
 
 /* True if these are the flags of a descriptor that the guest has made available in this round. */
@@ -45,7 +46,8 @@ static inline void log_descriptor(const struct ring *ring, const struct vring_pa
 	guest_memory_log(ring->memory, guest_memory_gpa(ring->memory, at), sizeof(*at));
 }
 
-static inline void use_descriptor(struct ring *ring, struct place place, const struct used *used)
+static inline void use_descriptor(
+	struct ring *ring, struct ring_place place, const struct used *used)
 {
 	struct vring_packed_desc *at = &ring->packed_desc[place.number];
 	uint16_t flags =

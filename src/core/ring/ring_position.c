@@ -7,15 +7,15 @@
 
 #include "core/ring/ring_packed.h"
 
-static bool is_position(const struct ring *ring, struct place place)
+static bool is_position(const struct ring *ring, struct ring_place place)
 {
 	return place.number == ring->next && place.wrap == ring->wrap;
 }
 
 /* The place of a descriptor whose used flag says that the device will use it next. */
-static struct place unused_place(const struct ring *ring, uint16_t number)
+static struct ring_place unused_place(const struct ring *ring, uint16_t number)
 {
-	return (struct place){number, !(flags_at(ring, number) & F_USED)};
+	return (struct ring_place){number, !(flags_at(ring, number) & F_USED)};
 }
 
 /* How far it is from one descriptor on to another. */
@@ -54,7 +54,7 @@ static unsigned find_turns(const struct ring *ring, uint16_t turns[TURNS_MAX])
  * a position.
  */
 static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
-	struct place *ret_hole, struct place *ret_end)
+	struct ring_place *ret_hole, struct ring_place *ret_end)
 {
 	for (unsigned i = 0; i < TURNS_MAX; i++) {
 		uint16_t hole = turns[i], run = turns[(i + 1) % TURNS_MAX],
@@ -76,7 +76,7 @@ static bool find_hole(const struct ring *ring, const uint16_t turns[TURNS_MAX],
  * The others stay as the driver has written them. A chain of two is not recognised: its second
  * descriptor looks like the next buffer, to which Linux gives the id that has just come back.
  */
-static bool is_in_last_chain(const struct ring *ring, struct place place)
+static bool is_in_last_chain(const struct ring *ring, struct ring_place place)
 {
 	const struct vring_packed_desc *desc = ring->packed_desc;
 	uint16_t first = (place.number + ring->size - 1) % ring->size, last = first;
@@ -88,7 +88,7 @@ static bool is_in_last_chain(const struct ring *ring, struct place place)
 		if (!is_available(flags, place.wrap))
 			return false;
 		if (++place.number == ring->size)
-			place = (struct place){0, !place.wrap};
+			place = (struct ring_place){0, !place.wrap};
 	}
 	return n > 1 && place.number == ring->next && place.wrap == ring->wrap &&
 	       desc[last].id == desc[first].id;
@@ -98,7 +98,7 @@ static bool is_in_last_chain(const struct ring *ring, struct place place)
  * Gives back the torn burst empty: a packet of several buffers may have lost its last ones. The
  * driver looks no further than the hole, so it has seen none of it.
  */
-static void close_hole(struct ring *ring, struct place hole, struct place end)
+static void close_hole(struct ring *ring, struct ring_place hole, struct ring_place end)
 {
 	const struct used used = {.id = ring->packed_desc[hole.number].id, .n_slots = 1};
 
@@ -111,11 +111,11 @@ static void close_hole(struct ring *ring, struct place hole, struct place end)
 }
 
 /* The position of a ring whose buffers are marked as used one by one. False: the present one. */
-static bool find_by_turns(struct ring *ring, struct place *ret_place)
+static bool find_by_turns(struct ring *ring, struct ring_place *ret_place)
 {
-	const struct place start = {0, true};
+	const struct ring_place start = {0, true};
 	uint16_t turns[TURNS_MAX];
-	struct place hole = {0};
+	struct ring_place hole = {0};
 	unsigned n = find_turns(ring, turns);
 	bool has_hole = n == TURNS_MAX;
 
@@ -149,7 +149,7 @@ static uint16_t offered_next(const struct ring *ring)
  * Marks a burst's first descriptor as used, if the backend died before it did that. Only our own
  * marks have a length, and are so flagged.
  */
-static void complete_burst(struct ring *ring, struct place last)
+static void complete_burst(struct ring *ring, struct ring_place last)
 {
 	const struct vring_packed_desc *at = &ring->packed_desc[last.number];
 	const struct used burst = {.id = at->id};
@@ -157,8 +157,8 @@ static void complete_burst(struct ring *ring, struct place last)
 
 	if (!(flags_at(ring, last.number) & VRING_DESC_F_WRITE) || slots < 2 || slots > ring->size)
 		return;
-	struct place first = place_behind(
-		ring, (struct place){last.number, !last.wrap}, ring->size - (slots - 1));
+	struct ring_place first = place_behind(
+		ring, (struct ring_place){last.number, !last.wrap}, ring->size - (slots - 1));
 	if (is_available(flags_at(ring, first.number), first.wrap))
 		use_descriptor(ring, first, &burst);
 }
@@ -168,7 +168,7 @@ static void complete_burst(struct ring *ring, struct place last)
  * no other one. The ring has the right position then, and the descriptor in front of that has the
  * id of the burst. `offered`: descriptors from here on that the driver has offered, at most.
  */
-static bool ends_at_position(const struct ring *ring, struct place first, uint16_t offered)
+static bool ends_at_position(const struct ring *ring, struct ring_place first, uint16_t offered)
 {
 	const uint16_t last = (ring->next + ring->size - 1) % ring->size;
 	const uint16_t slots = distance(ring, first.number, last) + 1;
@@ -186,7 +186,7 @@ static bool ends_at_position(const struct ring *ring, struct place first, uint16
  * migration with a ring that was nearly full. This cannot be told apart, and is the rarer case by
  * far.)
  */
-static bool find_by_last_mark(struct ring *ring, struct place *ret_place)
+static bool find_by_last_mark(struct ring *ring, struct ring_place *ret_place)
 {
 	const uint16_t offered = offered_next(ring);
 
@@ -194,7 +194,7 @@ static bool find_by_last_mark(struct ring *ring, struct place *ret_place)
 	for (uint16_t back = 1; back <= ring->size; back++) {
 		const uint16_t number = (offered + ring->size - back) % ring->size;
 		const uint16_t flags = flags_at(ring, number);
-		const struct place last = {number, flags & F_USED};
+		const struct ring_place last = {number, flags & F_USED};
 		if (is_available(flags, true) || is_available(flags, false))
 			continue;
 		if (ends_at_position(ring, last, back))
@@ -208,7 +208,7 @@ static bool find_by_last_mark(struct ring *ring, struct place *ret_place)
 
 bool ring_packed_find_position(struct ring *ring)
 {
-	struct place place;
+	struct ring_place place;
 
 	if (!(ring->in_order ? find_by_last_mark(ring, &place) : find_by_turns(ring, &place)))
 		return false;

@@ -42,17 +42,17 @@ void stores_init(struct stores *stores, uint32_t buffers)
 
 static void note_cost(struct stores *stores)
 {
-	stores->cost[stores->past] = (double)stores->cycles / (double)stores->bytes;
+	stores->cost[stores->past_cache] = (double)stores->cycles / (double)stores->bytes;
 }
 
 /* The trial is over: keeps to this way if it was better, or returns to the one before. */
 static void decide(struct stores *stores)
 {
-	if (stores->cost[stores->past] < stores->cost[!stores->past] * GAIN) {
+	if (stores->cost[stores->past_cache] < stores->cost[!stores->past_cache] * GAIN) {
 		stores->doubled = 0;
 		return;
 	}
-	stores->past = !stores->past;
+	stores->past_cache = !stores->past_cache;
 	stores->doubled = RTE_MIN(stores->doubled + 1, HOLD_DOUBLED);
 }
 
@@ -66,7 +66,7 @@ static void next_phase(struct stores *stores, uint32_t buffers)
 		break;
 	case STORES_MEASURE:
 		note_cost(stores);
-		stores->past = !stores->past;
+		stores->past_cache = !stores->past_cache;
 		stores->phase = STORES_SETTLE;
 		packets = (uint64_t)SETTLE_LAPS * buffers;
 		break;

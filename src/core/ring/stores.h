@@ -40,7 +40,7 @@ enum stores_phase {
 };
 
 struct stores {
-	bool past; /* how packets are written now */
+	bool past_cache; /* how packets are written now */
 	enum stores_phase phase;
 	unsigned doubled; /* how often the time was doubled for which a result is held */
 	uint64_t left;    /* packets, until the next phase */
@@ -71,9 +71,9 @@ void stores_note(struct stores *stores, uint32_t buffers, uint32_t packets, uint
 	bool waits, uint64_t begin, uint64_t end);
 
 /* Orders the stores: the guest sees what was written before it sees what is written next. */
-static inline void stores_finish(bool past)
+static inline void stores_finish(bool past_cache)
 {
-	if (past)
+	if (past_cache)
 		rte_wmb();
 }
 
@@ -86,10 +86,10 @@ static inline void stores_line_past(uint8_t *to, const uint8_t *from)
 #endif
 
 /* Writes part of a packet. */
-static inline void stores_write(bool past, uint8_t *to, const uint8_t *from, uint32_t bytes)
+static inline void stores_write(bool past_cache, uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
 #ifdef __SSE2__
-	if (past && bytes >= STORES_LONG) {
+	if (past_cache && bytes >= STORES_LONG) {
 		uint32_t done = STORES_HEAD + (-(uintptr_t)to & (RTE_CACHE_LINE_SIZE - 1));
 		copy_bytes(to, from, done);
 		for (; bytes - done >= RTE_CACHE_LINE_SIZE; done += RTE_CACHE_LINE_SIZE)

@@ -36,7 +36,7 @@ static double write_bursts(
 	unsigned past = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const bool timed = stores_measure(stores), way = stores->past;
+		const bool timed = stores_measure(stores), way = stores->past_cache;
 		const uint64_t begin = now;
 		past += way;
 		now += (uint64_t)(BYTES * costs->own[way]);
@@ -145,12 +145,12 @@ static void is_not_misled_by_the_first_lap(void **state)
 	unsigned n_past = 0;
 
 	stores_init(&stores, MANY_BUFFERS);
-	stores.past = true;
+	stores.past_cache = true;
 	for (unsigned i = 0; i < MANY; i++) {
 		bool *was = &was_past[i % RTE_DIM(was_past)];
-		const double cost = stores.past ? 0.6 : *was ? 2.0 : 0.3;
-		*was = stores.past;
-		n_past += stores.past;
+		const double cost = stores.past_cache ? 0.6 : *was ? 2.0 : 0.3;
+		*was = stores.past_cache;
+		n_past += stores.past_cache;
 		const uint64_t begin = now;
 		now += (uint64_t)(BYTES * cost);
 		stores_note(&stores, MANY_BUFFERS, BURST, BYTES, false, begin, now);
