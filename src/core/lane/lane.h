@@ -21,6 +21,7 @@
 #include "core/packet/backlog.h"
 #include "core/packet/counters.h"
 #include "core/packet/gso.h"
+#include "core/packet/packets.h"
 #include "core/packet/stash.h"
 #include "core/packet/steer.h"
 #include "core/packet/tap.h"

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
-#include "core/packet/stash.h"
+#include "core/packet/packets.h"
 
 #define BACKLOG_BUFFERS 1024 /* of one relay, divided among its slices */
 /*

@@ -12,9 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "core/packet/counters.h"
-
-#define LANE_BURST 32
+#include "core/packet/packets.h"
 
 struct stash {
 	uint16_t head; /* index of the oldest packet */
@@ -50,15 +48,6 @@ static inline void stash_take(struct stash *stash, uint16_t n)
 	stash->n -= n;
 }
 
-static inline struct tally packets_tally(struct rte_mbuf *const *packets, uint16_t n)
-{
-	struct tally tally = {.packets = n};
-
-	for (uint16_t i = 0; i < n; i++)
-		tally.bytes += packets[i]->pkt_len;
-	return tally;
-}
-
 static inline struct tally stash_tally(struct stash *stash)
 {
 	return packets_tally(stash_oldest(stash), stash->n);
@@ -72,11 +61,4 @@ static inline struct tally stash_drop(struct stash *stash, uint16_t n)
 	rte_pktmbuf_free_bulk(stash_oldest(stash), n);
 	stash_take(stash, n);
 	return dropped;
-}
-
-/* Frees one packet and counts it. */
-static inline void count_and_free(struct tally *tally, struct rte_mbuf *packet)
-{
-	count_packet(tally, packet->pkt_len);
-	rte_pktmbuf_free(packet);
 }

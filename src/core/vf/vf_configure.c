@@ -13,7 +13,7 @@
 #include "core/dpdk/hugepages.h"
 #include "core/dpdk/pool.h"
 #include "core/packet/backlog.h"
-#include "core/packet/stash.h"
+#include "core/packet/packets.h"
 #include "core/vf/port.h"
 #include "core/vf/vf_log.h"
 

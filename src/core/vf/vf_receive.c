@@ -5,7 +5,7 @@
 
 #include "base/limits.h"
 #include "core/dpdk/dpdk_compat.h"
-#include "core/packet/stash.h"
+#include "core/packet/packets.h"
 
 #define READS 64 /* of the member that is heard, between two of the others */
 

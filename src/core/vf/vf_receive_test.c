@@ -11,7 +11,7 @@
 #include <rte_eth_bond.h>
 
 #include "core/packet/packet_fixture.h"
-#include "core/packet/stash.h"
+#include "core/packet/packets.h"
 #include "core/vf/bond_fixture.h"
 #include "core/vf/port.h"
 
