@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/thread_wait.h"
+#include "base/run_delay.h"
 #include "core/dpdk/epoch.h"
 #include "core/lane/worker.h"
 
@@ -128,7 +128,7 @@ struct worker_times workers_times(const struct workers *workers, unsigned worker
 
 bool workers_waited_ns(const struct workers *workers, unsigned worker, uint64_t *ret_ns)
 {
-	return thread_waited_ns(atomic_load(&workers->workers[worker].thread), ret_ns) == 0;
+	return run_delay_ns(atomic_load(&workers->workers[worker].thread), ret_ns) == 0;
 }
 
 int workers_numa_node(const struct workers *workers, unsigned worker)

@@ -55,7 +55,7 @@ void workers_keep_cpus(struct workers *workers);
 struct worker_times workers_times(const struct workers *workers, unsigned worker);
 
 /*
- * How long a worker could have run while its CPU ran something else (thread_wait.h); part of all
+ * How long a worker could have run while its CPU ran something else (run_delay.h); part of all
  * its times. False if the kernel does not tell. For statistics: it reads a file.
  */
 bool workers_waited_ns(const struct workers *workers, unsigned worker, uint64_t *ret_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "base/thread_wait.h"
+#include "base/run_delay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 
-int thread_waited_ns(pid_t thread, uint64_t *ret_ns)
+int run_delay_ns(pid_t thread, uint64_t *ret_ns)
 {
 	char path[64], text[64];
 

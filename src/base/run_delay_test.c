@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "base/thread_wait.h"
+#include "base/run_delay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,10 +49,10 @@ static void a_thread_with_rivals_waits(void **state)
 	for (unsigned i = 0; i < RIVALS; i++)
 		assert_int_equal(pthread_create(&rivals[i], NULL, spin, NULL), 0);
 	const uint64_t begin_ns = ran_ns();
-	assert_int_equal(thread_waited_ns(gettid(), &before), 0);
+	assert_int_equal(run_delay_ns(gettid(), &before), 0);
 	while (ran_ns() - begin_ns < RUN_NS)
 		;
-	assert_int_equal(thread_waited_ns(gettid(), &waited), 0);
+	assert_int_equal(run_delay_ns(gettid(), &waited), 0);
 	assert_true(waited - before > ran_ns() - begin_ns);
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < RIVALS; i++)
@@ -64,7 +64,7 @@ static void of_no_thread_nothing_is_known(void **state)
 {
 	uint64_t waited = 7;
 
-	assert_int_equal(thread_waited_ns(0, &waited), -ENOENT);
+	assert_int_equal(run_delay_ns(0, &waited), -ENOENT);
 	assert_int_equal(waited, 7);
 }
 
