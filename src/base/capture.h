@@ -13,6 +13,7 @@
  * to a multiple of 8. Position p in the stream of records is data[p modulo CAPTURE_RING_BYTES].
  */
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,8 +51,11 @@ struct capture_ring {
 
 struct capture_rings {
 	struct capture_ring slices[SLICES_MAX];
-	char to_page[CAPTURE_PAGE_BYTES - SLICES_MAX * 128]; /* each direction is mapped alone */
+	/* Each direction is mapped alone. */
+	char to_page[CAPTURE_PAGE_BYTES - SLICES_MAX * offsetof(struct capture_ring, data)];
 };
+
+static_assert(sizeof(struct capture_rings) % CAPTURE_PAGE_BYTES == 0, "it fills whole pages");
 
 struct capture_memory {
 	struct capture_rings directions[DIRECTIONS_N]; /* only those asked for have memory */

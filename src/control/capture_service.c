@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/capture_service.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,9 +17,6 @@
 
 #define CAPTURES_MAX 4
 #define CAPTURES_LOGGED 10 /* in one go; see log_limit_pass() */
-
-static_assert(
-	sizeof(struct capture_rings) % CAPTURE_PAGE_BYTES == 0, "a direction can be mapped alone");
 
 struct capture {
 	struct local_client *client; /* NULL: the entry is free */
