@@ -8,6 +8,12 @@
 #define DIRECTORY_OF_OWNER 0755 /* mode: only its owner changes what is in it */
 
 /*
+ * Mode of a directory for sockets of a group: all sockets belong to that group whatever the group
+ * of their creator (setgid), and nobody can remove another's (sticky).
+ */
+#define DIRECTORY_OF_GROUP 03775
+
+/*
  * Makes one directory with this mode, whatever the umask, and this owner and group ((uid_t)-1,
  * (gid_t)-1: those of the process), unless it exists. If somebody puts another directory or a link
  * in its place meanwhile, that does not get them. 1 if it was made; 0 if it existed, and is left as

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
+
 /* Permissions on a directory, as the mode bits for others. */
 #define SEARCH 1
 #define MAKE_FILES 3

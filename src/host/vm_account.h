@@ -6,12 +6,6 @@
 
 #include "base/err.h"
 
-/*
- * Mode of the sockets' directory, if the daemon creates it for a group: all sockets belong to that
- * group whatever the group of their creator (setgid), and nobody can remove another's (sticky).
- */
-#define DIRECTORY_OF_GROUP 03775
-
 /* The account that VMs run as, according to the configuration. */
 struct vm_account {
 	const char *owner; /* a name or a number; so is `group` */
