@@ -20,12 +20,13 @@
  * Then the result is weighed. Its imbalance is the worst worker's load above the mean, relative to
  * the mean. With two workers this equals the coefficient of variation; unlike that, it does not
  * fade among many workers. The moves are made
- * - if the coefficient of variation or the imbalance falls by `sensitivity` or more,
- * - or if they relieve a saturated worker (SCHED_SATURATED), which loses packets; it need not be
- *   the worst one, which may be beyond help,
- * and in both cases only if that worker, or in the first case some worker, is relieved by
- * SCHED_RELIEF_MIN of a core, and no worker that gets lanes of it has that load instead: how evenly
- * a tiny load is spread does not matter, and lanes do not go to and fro between two full workers.
+ * - if the coefficient of variation or the imbalance falls by `sensitivity` or more, and some
+ *   worker is relieved,
+ * - or if a saturated worker (SCHED_SATURATED), which loses packets, is relieved; it need not be
+ *   the worst one, which may be beyond help.
+ * A worker is relieved if its load exceeds, by SCHED_RELIEF_MIN or more, the highest load
+ * afterwards among itself and the workers that got lanes of it. So it does not matter how evenly a
+ * tiny load is spread, and lanes do not go to and fro between two full workers.
  *
  * The work is bounded by SCHED_LANES_MAX steps of SCHED_LANES_MAX * SCHED_LANES_MAX trials.
  */
