@@ -31,6 +31,8 @@ struct services {
 	struct ovsdb_monitor *ovsdb;
 };
 
+/* The forwarder, as the callbacks of the services see it. */
+
 static void apply(void *userdata, const struct op *op, struct op_result *ret_result)
 {
 	forwarder_apply(userdata, op, ret_result);
@@ -57,7 +59,12 @@ static void worker_cpus(void *userdata, struct cpu_set *ret_cpus)
 	forwarder_worker_cpus(userdata, ret_cpus);
 }
 
-static int open_config(struct services *services, const struct config *config,
+static void tap(void *userdata, unsigned relay_id, enum direction direction, struct tap *taps)
+{
+	forwarder_tap(userdata, relay_id, direction, taps);
+}
+
+static int open_config_endpoint(struct services *services, const struct config *config,
 	const struct zmq_endpoint *endpoint, struct err *err)
 {
 	const char *features[8];
@@ -108,7 +115,7 @@ static int open_zmq(struct services *services, const struct config *config,
 	}
 	if (r == 0 && config->zmq_config_ep != NULL) {
 		endpoint.address = config->zmq_config_ep;
-		r = open_config(services, config, &endpoint, err);
+		r = open_config_endpoint(services, config, &endpoint, err);
 	}
 	return r;
 }
@@ -128,16 +135,11 @@ static int open_metrics(struct services *services, const struct config *config,
 	return metrics_service_new(&services->metrics, event, config->metrics_ep, &source, err);
 }
 
-static void tap(void *userdata, unsigned relay_id, enum direction direction, struct tap *taps)
-{
-	forwarder_tap(userdata, relay_id, direction, taps);
-}
-
 /*
  * The endpoints for looking only. One that cannot be opened must not keep the VMs from their
  * network.
  */
-static void open_views(struct services *services, const struct config *config,
+static void open_metrics_and_capture(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event)
 {
 	struct err err;
@@ -151,7 +153,7 @@ static void open_views(struct services *services, const struct config *config,
 }
 
 /* The ways of port control other than ZeroMQ. The configuration leaves only one of the three on. */
-static int open_others(struct services *services, const struct config *config,
+static int open_other_port_control(struct services *services, const struct config *config,
 	struct forwarder *forwarder, sd_event *event, struct err *err)
 {
 	if (config->ipc_port_control)
@@ -212,12 +214,12 @@ int services_new(struct services **ret_services, const struct config *config,
 	if (r == 0)
 		r = open_zmq(services, config, forwarder, event, err);
 	if (r == 0)
-		r = open_others(services, config, forwarder, event, err);
+		r = open_other_port_control(services, config, forwarder, event, err);
 	if (r < 0) {
 		services_free(services);
 		return r;
 	}
-	open_views(services, config, forwarder, event);
+	open_metrics_and_capture(services, config, forwarder, event);
 	log_port_control(config);
 	*ret_services = services;
 	return 0;
