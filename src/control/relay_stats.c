@@ -13,26 +13,29 @@ static void add_count(struct packet_count *to, struct tally what)
 	to->bytes += what.bytes;
 }
 
+/* The CPU of the lane's worker; -1: no worker runs it. */
+static int cpu_of(const struct relay *relay, const struct lane *lane)
+{
+	return lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker) : -1;
+}
+
 /* Sums over all slices: those not in use now may have counted before. */
 static void read_direction(
 	const struct relay *relay, enum direction direction, struct direction_stats *ret_stats)
 {
 	struct relay *lanes = (struct relay *)relay; /* relay_lane() also serves writers */
 	struct counters_snapshot counters;
-	int worker = relay_lane(lanes, direction, 0)->worker;
 
-	ret_stats->cpu = worker >= 0 ? (int)workers_cpu(relay->env->workers, worker) : -1;
 	ret_stats->pinned = relay->env->config->pins[relay->id].set;
 	ret_stats->measured = true;
 	ret_stats->n_slices = relay->n_slices;
 	for (unsigned slice = 0; slice < SLICES_MAX; slice++) {
 		const struct lane *lane = relay_lane(lanes, direction, slice);
 		struct slice_stats *stats = &ret_stats->slices[slice];
-		stats->cpu = lane->worker >= 0 ? (int)workers_cpu(relay->env->workers, lane->worker)
-		                               : -1;
+		stats->cpu = cpu_of(relay, lane);
 		stats->busy_ns = workers_cycles_to_ns(atomic_load(&lane->busy_cycles));
 		ret_stats->busy_ns += stats->busy_ns;
-		counters_read(&relay_lane(lanes, direction, slice)->counters, &counters);
+		counters_read(&lane->counters, &counters);
 		add_count(&ret_stats->received, counters.received);
 		add_count(&ret_stats->sent, counters.sent);
 		add_count(&ret_stats->backlog, counters.backlog);
@@ -41,6 +44,7 @@ static void read_direction(
 		for (unsigned i = 0; i < BURST_BUCKETS; i++)
 			ret_stats->bursts[i] += counters.bursts[i];
 	}
+	ret_stats->cpu = ret_stats->slices[0].cpu;
 }
 
 static void format_device(const struct relay *relay, char ret_text[static DEVICE_TEXT_SIZE])
