@@ -6,6 +6,10 @@
 #include "base/clock.h"
 #include "base/util.h"
 
+#define NEWCOMER_LOAD 0.1 /* of a lane that is not measured yet, in cores */
+#define SATURATED 0.95    /* a worker that is so busy is saturated */
+#define SAME 0.02         /* loads that differ by less are equal */
+
 int placement_worker_on(const struct workers *workers, int cpu)
 {
 	for (unsigned i = 0; i < workers_count(workers); i++)
@@ -16,12 +20,12 @@ int placement_worker_on(const struct workers *workers, int cpu)
 
 static double load_of(const struct placement_worker *worker)
 {
-	return worker->busy + worker->n_newcomers * PLACEMENT_NEWCOMER;
+	return worker->busy + worker->n_newcomers * NEWCOMER_LOAD;
 }
 
 static bool is_saturated(const struct placement_worker *worker)
 {
-	return worker->busy >= PLACEMENT_SATURATED;
+	return worker->busy >= SATURATED;
 }
 
 static bool is_better(const struct placement_worker *a, const struct placement_worker *b)
@@ -31,7 +35,7 @@ static bool is_better(const struct placement_worker *a, const struct placement_w
 
 	double difference = load_of(a) - load_of(b);
 
-	if (difference < PLACEMENT_SAME && difference > -PLACEMENT_SAME)
+	if (difference < SAME && difference > -SAME)
 		return a->n_lanes < b->n_lanes;
 	return difference < 0;
 }

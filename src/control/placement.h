@@ -18,10 +18,7 @@
 #include "config/config.h"
 #include "core/lane/workers.h"
 
-#define PLACEMENT_SAMPLES 4      /* the load is measured over so many */
-#define PLACEMENT_NEWCOMER 0.1   /* load of a lane that is not measured yet, in cores */
-#define PLACEMENT_SATURATED 0.95 /* a worker that is so busy is saturated */
-#define PLACEMENT_SAME 0.02      /* loads that differ by less are equal */
+#define PLACEMENT_SAMPLES 4 /* the load is measured over so many */
 
 /* A worker as placement sees it. */
 struct placement_worker {
