@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "control/ipc_listener.h"
 #include "control/local_server.h"
-#include "core/vf/vf.h"
 
 #define CAPTURES_MAX 4
 #define CAPTURES_LOGGED 10 /* in one go; see log_limit_pass() */

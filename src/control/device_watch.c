@@ -46,7 +46,10 @@ struct device_watch {
 	for (struct relay *relay = (watch)->relays; relay < (watch)->relays + RELAYS_MAX; relay++) \
 		for (unsigned m = 0; m < relay->device.n_members; m++)
 
-/* True if we may bind the function: it has been created anew, and the operator listed it. */
+/*
+ * True if we may bind the function: it has been created anew or was never opened, and the operator
+ * listed it.
+ */
 static bool is_ours_to_bind(
 	const struct device_watch *watch, const struct relay *relay, unsigned member)
 {

@@ -238,14 +238,17 @@ static int take_over_device(struct relay *relay, struct vf *vf, struct err *err)
 	return 0;
 }
 
-/* Opens a device and makes it the relay's. */
+/*
+ * Opens a device and makes it the relay's. On attaching, relay->device is still empty. On reopening
+ * it is the device with all its members, of which a bond's `device` has one that is back.
+ */
 static int open_device(struct relay *relay, const struct device_spec *device, struct err *err)
 {
 	const struct config *config = relay->env->config;
 	struct vf_options options = {
 		.relay_id = relay->id,
 		.mtu = config->jumbo ? MTU_JUMBO : MTU_STANDARD,
-		.interrupts = device->n_members == 1 && device->members[0].is_pci
+		.interrupts = !device_spec_is_bond(device) && device->members[0].is_pci
 	                              ? host_pci_interrupts(SYSFS_ROOT, &device->members[0].pci)
 	                              : 0,
 		.n_members = relay->device.n_members,

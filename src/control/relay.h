@@ -74,7 +74,10 @@ struct relay {
 	bool added;                /* `device`, by an operation, not by the configuration */
 	struct vf *vf;             /* NULL with a device: it is away, and the relay waits for it */
 	struct relay_member members[BOND_MEMBERS_MAX]; /* of `device`, in the same order */
-	/* That the device has had since it was attached; all zeros if it has only been awaited. */
+	/*
+	 * The most that the device has been granted since it was attached; all zeros if it has only
+	 * been awaited.
+	 */
 	struct vf_means most;
 	struct guest *guest;
 	_Atomic bool guest_changed; /* not followed yet; set by the vhost thread or a worker, too */

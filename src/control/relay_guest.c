@@ -118,7 +118,7 @@ static void say_migrates(struct relay *relay, bool migrates)
 			relay->guest->path);
 }
 
-/* Logs the VM's end whatever the limit says, since this is no deed of the VM's. */
+/* Logs the VM's end whatever the limit says: it is we who end it, so no VM can flood the log so. */
 void relay_close_socket(struct relay *relay)
 {
 	if (relay->guest == NULL)

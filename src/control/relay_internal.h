@@ -38,7 +38,7 @@ int relay_node(const struct relay *relay);
 void relay_retract_lanes(struct relay *relay);
 
 /*
- * Drops what the lanes hold, which no worker has, and says which packets the device has refused so
+ * Drops what the lanes hold, which no worker has, and logs which packets the device has refused so
  * far: before the device or the VM of these packets goes.
  */
 void relay_drain_lanes(struct relay *relay);

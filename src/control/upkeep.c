@@ -15,7 +15,7 @@
 #define SECOND_US 1000000
 #define TRY_AGAIN_S 10
 
-/* Whom this affects is hung up on without a line of its own. */
+/* One line for all VMs and clients that are hung up on for it: they are not logged one by one. */
 static void report_descriptors(struct forwarder *forwarder)
 {
 	const bool none_left = descriptor_reserve_is_last();
@@ -41,7 +41,7 @@ static bool has_lost_sockets(const struct forwarder *forwarder)
 	return access(forwarder->config->socket_dir, F_OK) < 0 && errno == ENOENT;
 }
 
-/* Returns the first error; what is behind it is made all the same. */
+/* Makes all that can be made. Returns the first error. */
 static int make_sockets_again(struct forwarder *forwarder, struct err *err)
 {
 	struct err later;

@@ -96,7 +96,6 @@ static size_t fill_slices(const struct direction_stats *stats, struct slice_list
 	return stats->n_slices;
 }
 
-/* The fields of the two directions differ only in the names of source and destination. */
 #define FILL_COUNT(message, name, count)                                         \
 	do {                                                                     \
 		(message)->has_pkts_##name = (message)->has_bytes_##name = true; \
@@ -104,6 +103,7 @@ static size_t fill_slices(const struct direction_stats *stats, struct slice_list
 		(message)->bytes_##name = (count).bytes;                         \
 	} while (0)
 
+/* The fields of the two directions differ only in the names of source and destination. */
 #define FILL_DIRECTION(message, stats, rates, list, slice_list, source, destination)     \
 	do {                                                                             \
 		(message)->active = (stats)->active;                                     \
