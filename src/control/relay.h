@@ -81,7 +81,6 @@ struct relay {
 	struct vf_means most;
 	struct guest *guest;
 	_Atomic bool guest_changed; /* not followed yet; set by the vhost thread or a worker, too */
-	uint64_t followed_ns;       /* when the guest was last followed, by clock_monotonic_ns() */
 	char ident[IDENT_SIZE];
 	unsigned n_slices; /* 1..SLICES_MAX: lanes in use each way */
 	struct vf_to_vm vf_to_vm[SLICES_MAX];
@@ -171,10 +170,10 @@ bool relay_map_memory(struct relay *relay);
 /*
  * Reacts to what the guest did since the last call, if it did anything: logs it, moves lanes and
  * packet pool to the VM's NUMA node, spreads the device's flows over the guest's queues, and wakes
- * the workers that run the relay's lanes. A guest can cause that as often as it likes, so it
- * happens at most once in 10 ms. False if it is too early; then call again later.
+ * the workers that run the relay's lanes. A guest can cause that as often as it likes, so it must
+ * not be called for each change.
  */
-bool relay_follow_guest(struct relay *relay);
+void relay_follow_guest(struct relay *relay);
 
 /*
  * Logs how the VM's state differs from what was logged last. Lines that are too many are held back,

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/relay_internal.h"
 
-#include "base/clock.h"
 #include "control/placement.h"
 #include "core/dpdk/hugepages.h"
 #include "core/guest/guest_dma.h"
-
-#define FOLLOW_NS 10000000 /* at least, between two times that a guest is followed */
 
 /*
  * The lanes must be retracted. When this returns, no lent packet is out any more. A device that
@@ -267,16 +264,8 @@ static void follow(struct relay *relay)
 	wake_workers(relay);
 }
 
-bool relay_follow_guest(struct relay *relay)
+void relay_follow_guest(struct relay *relay)
 {
-	if (!atomic_load(&relay->guest_changed))
-		return true;
-	const uint64_t now_ns = clock_monotonic_ns();
-	if (now_ns - relay->followed_ns < FOLLOW_NS)
-		return false;
-	relay->followed_ns = now_ns;
-	atomic_store(&relay->guest_changed, false);
-	if (relay->guest != NULL)
+	if (atomic_exchange(&relay->guest_changed, false) && relay->guest != NULL)
 		follow(relay);
-	return true;
 }
