@@ -181,7 +181,7 @@ static struct relay_member member_now(const struct device_id *id)
 /*
  * Why a device could not be opened: what the host knows, else what DPDK says, which is r and err.
  * Of a wrong VF token it only says that VFIO does not hand out the device: "Getting a vfio_dev_fd
- * for ... failed". The error, -EPERM, is what many drivers return for anything.
+ * for ... failed".
  */
 static int find_reason(
 	const struct config *config, const struct device_spec *device, int r, struct err *err)

@@ -2,6 +2,7 @@
 """The command-line clients as scripts, operators and os-vif call them: options, output, exit codes,
 timeouts."""
 
+import errno
 import json
 import os
 import re
@@ -216,6 +217,15 @@ def test_port_control_refused(static, arguments):
     answer = json.loads(out)
     assert (code, err, answer["status"]) == (REFUSED, "", "ERROR")
     assert answer["error_code"] > 0 and answer["error_code_source"]
+
+
+@pytest.mark.parametrize("device", ["net_af_packet7,iface=nosuch", "net_nosuch7"])
+def test_device_that_dpdk_refuses(static, device):
+    """What its drivers return is not an errno to send an operator looking for permissions."""
+    code, _, err = call(PORT_CONTROL, "add", "--virtio-id=7", f"--device={device}",
+                        f"--zmq_ep={static.port_control_endpoint}")
+    assert code == REFUSED and f"ERROR {errno.ENODEV} " in err
+    assert re.search(rf"device {device} cannot be attached: DPDK refuses it \(.{{10,}}\); check the driver", err)
 
 
 def test_json_answer(static):

@@ -88,9 +88,14 @@ int port_open(uint16_t *ret_port, const struct device_id *id, struct err *err)
 		hugepages_missing(DEVICE_MEMORY_BYTES, -1, err);
 		return err_prefix(err, r, "device %s cannot be attached", id->text);
 	}
+	const char *why = r < 0 ? strerror(-r) : "it made no network port";
+	/* No errnos: what many drivers return for anything, and the EAL for an unknown driver. */
+	if (r == -1 || r == -EFAULT) {
+		r = -ENODEV;
+		why = "DPDK refuses it";
+	}
 	return err_set(err, r < 0 ? -r : ENODEV, "device %s cannot be attached: %s%s%s%s; %s",
-		id->text, r < 0 ? strerror(-r) : "it made no network port", said[0] ? " (" : "",
-		said, said[0] ? ")" : "", remedy(id));
+		id->text, why, said[0] ? " (" : "", said, said[0] ? ")" : "", remedy(id));
 }
 
 /* The device of a port. A driver may tell nothing of it, for instance while its NIC is reset. */
