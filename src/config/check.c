@@ -311,6 +311,15 @@ static int check_sockets(
 	return 0;
 }
 
+static bool is_tcp(const char *endpoint)
+{
+	unsigned port;
+
+	/* libzmq would take the port modulo 65536. */
+	return strncmp(endpoint, "tcp://", 6) == 0 &&
+	       number_parse(strrchr(endpoint, ':') + 1, UINT16_MAX, &port) == 0 && port > 0;
+}
+
 static int check_endpoints(
 	const struct config *config, const struct effective *effective, struct err *err)
 {
@@ -331,6 +340,11 @@ static int check_endpoints(
 				"'%s' would let anyone on the network control the daemon, without "
 				"a password; use ipc://, or --allow-tcp-endpoints where you want "
 				"that",
+				endpoint);
+		if (!endpoint_ipc_path(endpoint) && !is_tcp(endpoint))
+			return refuse(effective, all[i].id, err,
+				"'%s' is neither ipc:///FILE nor tcp://ADDRESS:PORT, with a port "
+				"of 1 to 65535",
 				endpoint);
 		for (unsigned j = 0; j < i; j++)
 			if (all[j].endpoint && strcmp(endpoint, all[j].endpoint) == 0)

@@ -467,6 +467,8 @@ static void refuses(void **state)
 		{"", "-t 14d63f20-8445-11ea-8900-1f9ce7d5650g", "--vfio-vf-token: ", "no UUID"},
 		{"", "-zfoo", "--zmq-stats-ep: ", "neither an endpoint"},
 		{"", "-ztcp://*:5555", "--zmq-stats-ep: ", "without a password"},
+		{"", "--allow-tcp-endpoints -ztcp://[::1]:65536", "--zmq-stats-ep: ", "65535"},
+		{"", "--allow-tcp-endpoints -zudp://[::1]:5555", "--zmq-stats-ep: ", "tcp://ADD"},
 		{"", "-zipc://@x", "--zmq-stats-ep: ", "absolute path"},
 		{"", "-zipc:///x -Zipc:///x",
 			"--zmq-stats-ep: ", "endpoint of VIRTIOFWD_ZMQ_PORT_CONTROL_EP"},
