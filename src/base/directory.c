@@ -13,6 +13,15 @@
 
 #include "base/fd_link.h"
 
+const char *directory_remedy(int code)
+{
+	if (code != EROFS)
+		return "";
+	/* A directory that was removed takes its exception from ProtectSystem=strict along. */
+	return "; if this is the service, name the directory in ReadWritePaths= (systemctl edit) "
+	       "and restart it, also if the directory was removed and made again meanwhile";
+}
+
 /* Without the slashes at its end, since with them open() and lstat() follow a link. */
 static void copy_name(char ret_name[static PATH_MAX], const char *path)
 {
@@ -57,8 +66,8 @@ int directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct e
 					strerror(-r));
 	}
 	if (errno != EEXIST)
-		return err_set(
-			err, errno, "directory %s cannot be made: %s", path, strerror(errno));
+		return err_set(err, errno, "directory %s cannot be made: %s%s", path,
+			strerror(errno), directory_remedy(errno));
 	if (stat(path, &st) < 0)
 		return err_set(err, errno, "directory %s: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode))

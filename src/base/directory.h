@@ -14,6 +14,12 @@
 #define DIRECTORY_OF_GROUP 03775
 
 /*
+ * What to do if nothing can be made in a directory, to be put behind strerror(code); "" if `code`
+ * (a positive errno) says nothing about that. Any thread.
+ */
+const char *directory_remedy(int code);
+
+/*
  * Makes one directory with this mode, whatever the umask, and this owner and group ((uid_t)-1,
  * (gid_t)-1: those of the process), unless it exists. If somebody puts another directory or a link
  * in its place meanwhile, that does not get them. 1 if it was made; 0 if it existed, and is left as

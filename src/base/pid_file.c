@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/file_id.h"
 
 #define TRIES 16
@@ -29,7 +30,8 @@ static int open_locked(const char *path, struct err *err)
 
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
-		return err_set(err, errno, "pid file %s: %s", path, strerror(errno));
+		return err_set(err, errno, "pid file %s: %s%s", path, strerror(errno),
+			directory_remedy(errno));
 	/* The lock belongs to the open file description, so a child of fork() still holds it. */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;

@@ -16,11 +16,6 @@
 
 #define MODE 0660
 
-/* A directory that was removed takes its exception from ProtectSystem=strict along. */
-#define READ_ONLY                                                                                \
-	" for the service: name the directory in ReadWritePaths= (systemctl edit), and restart " \
-	"the service, which is also needed if the directory was removed and made again meanwhile"
-
 int unix_socket_connect(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -112,7 +107,7 @@ int unix_socket_bind(
 	/* bind() makes the file with this mode minus the umask, so never with more than it. */
 	if (fchmod(fd, MODE) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		r = err_set(err, errno, "cannot bind %s: %s%s", path, strerror(errno),
-			errno == EROFS ? READ_ONLY : "");
+			directory_remedy(errno));
 	else
 		r = give(path, uid, gid, &file, err);
 	if (r < 0) {

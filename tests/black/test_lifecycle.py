@@ -476,7 +476,7 @@ def test_socket_directory_that_is_read_only_once_it_has_gone(workdir):
         shutil.rmtree(outside)
         wait_until(lambda: f"directory {outside} cannot be made" in forwarder.output.text, 20, "the first reason")
         outside.mkdir()
-        wait_until(lambda: re.search(f"cannot bind {outside}/.*restart the service", forwarder.output.text), 40,
+        wait_until(lambda: re.search(f"cannot bind {outside}/.*and restart it", forwarder.output.text), 40,
                    "the other reason")
 
 

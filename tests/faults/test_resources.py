@@ -347,6 +347,15 @@ def test_full_disk_at_start(workdir, what, option):
     assert not list(workdir.glob("*.pid"))
 
 
+@pytest.mark.parametrize("option", ["--pid-path={}", "--vhost-path={}/sockets", "--zmq-stats-ep=ipc://{}/stats",
+                                    "--zmq-stats-ep=ipc://{}/new/stats"])
+def test_read_only_at_start(workdir, option):
+    """As with ProtectSystem=strict, for a directory that was not there when the service was started."""
+    with mounted("tmpfs", workdir / "fixed", "ro") as fixed:
+        refuses_to_start(Forwarder(workdir, options=[option.format(fixed)]),
+                         [str(fixed), "Read-only file system; if this is the service, ", "ReadWritePaths="])
+
+
 def test_full_disk_for_a_new_socket(workdir, stack):
     """ADD_SOCK reports it and leaves nothing behind; the daemon goes on."""
     forwarder = stack.enter_context(Forwarder(workdir, options=["--dynamic-sockets"]))
