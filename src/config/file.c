@@ -113,7 +113,7 @@ static int read_word(struct cursor *c, bool in_array, char **ret_word)
 			break;
 		case '\\':
 			c->at++;
-			if (!*c->at || *c->at == '\n')
+			if (!*c->at || *c->at == '\n' || *c->at == '\r')
 				return fail_at(c, c->line, "a value cannot go on in the next line");
 			/* fall through */
 		default:
@@ -271,10 +271,13 @@ static int check_characters(struct cursor *c, const char *text)
 int file_parse(const char *path, const char *text, enum program program, struct settings *settings,
 	struct err *err)
 {
+	static const char bom[] = "\xef\xbb\xbf"; /* some editors put it in front of UTF-8 */
 	struct cursor c = {path, text, 1, program, settings, err};
 	int r;
 
-	r = check_characters(&c, text);
+	if (strncmp(text, bom, strlen(bom)) == 0)
+		c.at += strlen(bom);
+	r = check_characters(&c, c.at);
 	for (skip_lines(&c); r == 0 && *c.at; skip_lines(&c))
 		r = read_assignment(&c);
 	return r;
