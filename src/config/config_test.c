@@ -443,6 +443,7 @@ static void refuses(void **state)
 		{"", "-S x%d", "--vhost-socket: ", "exactly one %u"},
 		{"", "-S %u%%", "--vhost-socket: ", "exactly one %u"},
 		{"", "-S a/%u", "--vhost-socket: ", "holds a '/'"},
+		{"", "-V /caf\xe9", "--vhost-path: ", "not UTF-8"},
 		{"", "-V " LONG_DIR, "--vhost-path: ", "path may have 107"},
 		{"", "-c 1", "--virtio-cpu: ", "no pin"},
 		{"", "-c 64:1", "--virtio-cpu: ", "'64' is no relay"},
@@ -496,8 +497,7 @@ static void misses(void **state)
 		{"", "-M 8", "--master-lcore: ", "CPU 8 is not online"},
 		{"", "-p /nosuch", "--pid-path: ", "No such file"},
 		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
-		{"", "-u 4294967295",
-			"--vhost-username: ", "no user '4294967295'"}, /* not a valid uid */
+		{"", "-u 4294967295", "--vhost-username: ", "no user '4294967295'"},
 		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
 		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
 		{"", "--config=/", "--config: /: ", "directory"},
@@ -533,7 +533,7 @@ static void scheduler(void **state)
 
 	argc = split("--dry-run=twice", copy, argv);
 	assert_int_equal(config_load_sched(argc, argv, &config, &err), -EINVAL);
-	assert_string_equal(err.text, "--dry-run: 'twice' is unknown; watch is the only value");
+	assert_string_equal(err.text, "--dry-run: 'twice' is unknown; use watch, true or false");
 
 	argc = split("--sensitivity=1.5", copy, argv);
 	assert_int_equal(config_load_sched(argc, argv, &config, &err), -EINVAL);

@@ -9,6 +9,7 @@
 #include "base/bind_list.h"
 #include "base/endpoints.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "config/option.h"
 
@@ -30,6 +31,16 @@ static int store(
 	free(*at);
 	*at = copy;
 	return 0;
+}
+
+/* Clients and metrics would show the name of a file in another form, which leads nowhere. */
+static int store_name(
+	const struct config_option *option, const char *text, void *target, struct err *err)
+{
+	if (!text_valid(text))
+		return err_set(
+			err, EINVAL, "'%s' is not UTF-8, or holds a control character", text);
+	return store(option, text, target, err);
 }
 
 /* 1, 0 or -1 (neither), for the spellings that every boolean accepts. */
@@ -80,7 +91,7 @@ int value_path(const struct config_option *option, const char *text, void *targe
 {
 	if (text[0] != '/')
 		return err_set(err, EINVAL, "'%s' is no absolute path; start it with '/'", text);
-	int r = store(option, text, target, err);
+	int r = store_name(option, text, target, err);
 	if (r < 0)
 		return r;
 	char *path = *(char **)field(option, target);
@@ -102,7 +113,7 @@ int value_socket_pattern(
 	if (!percent || percent[1] != 'u' || strchr(percent + 1, '%'))
 		return err_set(err, EINVAL,
 			"'%s' must hold exactly one %%u, for the relay, and no other '%%'", text);
-	return store(option, text, target, err);
+	return store_name(option, text, target, err);
 }
 
 int value_endpoint(
@@ -130,7 +141,7 @@ int value_endpoint(
 	if (path && strlen(path) >= SOCKET_PATH_SIZE)
 		return err_set(err, EINVAL, "'%s' is longer than a socket's path may be (%d)", text,
 			SOCKET_PATH_SIZE - 1);
-	return store(option, text, target, err);
+	return store_name(option, text, target, err);
 }
 
 int value_vf_token(
@@ -225,7 +236,7 @@ int value_nodaemon(
 	int as_bool = value_as_bool(text);
 
 	if (as_bool < 0 && !log_syslog)
-		return err_set(err, EINVAL, "'%s' is unknown; log_syslog is the only value", text);
+		return err_set(err, EINVAL, "'%s' is unknown; use log_syslog, true or false", text);
 	config->foreground = log_syslog || as_bool;
 	config->log_syslog = log_syslog;
 	return 0;
@@ -239,7 +250,7 @@ int value_dry_run(
 	int as_bool = value_as_bool(text);
 
 	if (as_bool < 0 && !watch)
-		return err_set(err, EINVAL, "'%s' is unknown; watch is the only value", text);
+		return err_set(err, EINVAL, "'%s' is unknown; use watch, true or false", text);
 	config->dry_run = watch || as_bool;
 	config->watch = watch;
 	return 0;
