@@ -250,6 +250,20 @@ static void stop(struct daemon *daemon)
 	config_free(daemon->config);
 }
 
+/* How there can be more of what the start has run out of. */
+static const char *remedy(int r)
+{
+	switch (r) {
+	case -EMFILE:
+		return "; raise the limit: ulimit -n, or LimitNOFILE= of the service";
+	case -EAGAIN: /* of pthread_create() */
+		return "; allow more threads: ulimit -u, TasksMax= of the service, or the pids "
+		       "limit of the container";
+	default:
+		return "";
+	}
+}
+
 static void become_ready(struct daemon *daemon)
 {
 	log_leave_stderr();
@@ -289,10 +303,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (r < 0) {
-		log_error("%s%s", err.text,
-			r == -EMFILE
-				? "; raise the limit: ulimit -n, or LimitNOFILE= of the service"
-				: "");
+		log_error("%s%s", err.text, remedy(r));
 		stop(&daemon);
 		return EXIT_FAILURE;
 	}

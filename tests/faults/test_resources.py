@@ -211,6 +211,15 @@ def test_few_descriptors_at_the_start(workdir):
     assert too_many and all("LimitNOFILE=" in end for end in too_many), ends
 
 
+def test_few_threads_at_the_start(workdir):
+    """As in a container with a limit of processes. The limit is a user's, so this user has nothing else."""
+    workdir.chmod(0o777)
+    argv = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups",
+            "prlimit", "--nproc=3:3", "--", *Forwarder(workdir).argv]
+    end = run(argv, check=False).splitlines()[-1]
+    assert os.strerror(errno.EAGAIN) in end and "TasksMax=" in end
+
+
 def test_dpdk_panics_at_the_start(workdir):
     """Where DPDK aborts the process for lack of a descriptor or a thread, the log has the reason."""
     argv = Forwarder(workdir).argv
