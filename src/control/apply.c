@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "control/forwarder_internal.h"
@@ -181,14 +182,16 @@ static void detach(struct relay *relay)
 static int apply_add(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
 	struct relay *relay = named_relay(forwarder, op, err);
+	char what[48];
 
 	if (relay == NULL)
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
 		return refuse_dynamic("add_sock", err);
-	if (has_device(relay, op))
-		return keep(relay, op, err, "is attached to this relay already",
-			device_spec_name(&op->device));
+	if (has_device(relay, op)) {
+		snprintf(what, sizeof(what), "is attached to relay %u already", relay->id);
+		return keep(relay, op, err, what, device_spec_name(&op->device));
+	}
 	if (relay_has_device(relay))
 		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
 			device_spec_name(&relay->device));
@@ -199,14 +202,16 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 static int apply_remove(struct forwarder *forwarder, const struct op *op, struct err *err)
 {
 	struct relay *relay = named_relay(forwarder, op, err);
+	char what[48];
 
 	if (relay == NULL)
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
 		return refuse_dynamic("remove_sock", err);
-	if (!same_device(&relay->device, &op->device))
-		return unchanged(op, ENOENT, err, "is not attached to this relay",
-			device_spec_name(&op->device));
+	if (!same_device(&relay->device, &op->device)) {
+		snprintf(what, sizeof(what), "is not attached to relay %u", relay->id);
+		return unchanged(op, ENOENT, err, what, device_spec_name(&op->device));
+	}
 	detach(relay);
 	return 0;
 }

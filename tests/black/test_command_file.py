@@ -75,7 +75,7 @@ def test_commands(forwarder):
     forwarder.command("add_port vf3\n")
     forwarder.says(f"add_port vf3: relay {NUMBER}: device {VF}")
     forwarder.command("del_port vf3\n")
-    forwarder.says(f"del_port vf3: {VF} is not attached to this relay")
+    forwarder.says(f"del_port vf3: {VF} is not attached to relay {NUMBER}")
     forwarder.command("add_port nosuch0\n")
     forwarder.says("there is no interface nosuch0 (yet); a VF that others have bound to vfio-pci is")
     forwarder.command("add_port vf3\nreboot\n")
