@@ -217,7 +217,7 @@ static void log_suppressed(const struct log_limit *limit, int severity)
 	if (limit->relay >= 0)
 		snprintf(about, sizeof(about), "relay %d: ", limit->relay);
 	log_event_at(severity, &(struct log_event){.relay = limit->relay},
-		"%s%u similar messages were held back", about, limit->suppressed);
+		"%s%u messages like the next one were held back", about, limit->suppressed);
 }
 
 bool log_limit_try(struct log_limit *limit, int severity)

@@ -67,7 +67,7 @@ static void test_lost_messages_are_counted(void **state)
 	assert_string_equal(logged(), "");
 	wait_for_token();
 	assert_true(log_limit_pass(&bed.limit, LOG_WARNING));
-	assert_non_null(strstr(logged(), " warning 2 similar messages were held back\n"));
+	assert_non_null(strstr(logged(), " warning 2 messages like the next one were held back\n"));
 }
 
 static void test_held_back_messages_of_a_relay(void **state)
@@ -77,7 +77,8 @@ static void test_held_back_messages_of_a_relay(void **state)
 	assert_false(log_limit_pass(&bed.limit, LOG_WARNING));
 	wait_for_token();
 	assert_true(log_limit_pass(&bed.limit, LOG_WARNING));
-	assert_non_null(strstr(logged(), " warning relay 3: 1 similar messages were held back\n"));
+	assert_non_null(strstr(
+		logged(), " warning relay 3: 1 messages like the next one were held back\n"));
 }
 
 static void test_asking_again_counts_for_nothing(void **state)
