@@ -43,7 +43,8 @@ static int read_cpu(const char **text, unsigned *ret_cpu, struct err *err)
 	unsigned cpu = 0;
 
 	if (!isdigit((unsigned char)*c))
-		return err_set(err, EINVAL, "a CPU number is expected at '%s'", c);
+		return err_set(err, EINVAL, "a CPU number is expected %s%s%s",
+			*c ? "at '" : "at the end", c, *c ? "'" : "");
 	for (; isdigit((unsigned char)*c); c++) {
 		cpu = cpu * 10 + (unsigned)(*c - '0');
 		if (cpu >= CPU_SET_MAX)

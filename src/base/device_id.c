@@ -59,8 +59,8 @@ int device_id_parse(const char *text, struct device_id *ret_id, struct err *err)
 	const char *key = key_without_value(arguments);
 
 	if (!printable(text))
-		return err_set(
-			err, EINVAL, "a device name holds a character that is not printable");
+		return err_set(err, EINVAL,
+			"device '%s': holds a character that is not printable ASCII", text);
 	if (name_length >= sizeof(id.name))
 		return err_set(err, EINVAL,
 			"device '%.*s...': the name is longer than %zu characters",

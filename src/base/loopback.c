@@ -44,7 +44,10 @@ int loopback_parse(
 			text + scheme_length);
 	if (host[0] == '\0' || sscanf(colon, ":%5u%c", &port, &rest) != 1 || port == 0 ||
 		port > UINT16_MAX)
-		return err_set(err, EINVAL, "'%s' is not of the form http://ADDRESS:PORT", text);
+		return err_set(err, EINVAL,
+			"'%s' is neither ipc:///FILE nor http://ADDRESS:PORT, with a port of 1 to "
+			"65535",
+			text);
 	if (!set_address(host, (uint16_t)port, &addr))
 		return err_set(err, EINVAL,
 			"'%s' is not on the loopback interface, so anyone on the network could "

@@ -50,7 +50,8 @@ static int claim(const char *path, struct err *err)
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, EEXIST, "%s exists and is not a socket: remove it", path);
+		return err_set(err, EEXIST,
+			"%s exists and is not a socket: remove it or choose another path", path);
 
 	int r = unix_socket_probe(path);
 	if (r == 0)

@@ -71,7 +71,7 @@ static int find_relay(const struct row *row, const struct port have[RELAYS_MAX],
 		if (number_parse(row->relay_id, RELAYS_MAX - 1, ret_id) == 0)
 			return 0;
 		return err_set(err, EINVAL,
-			"external_ids:virtio_forwarder_id is \"%s\", not a relay id (0..%d)",
+			"external_ids:virtio_forwarder_id is \"%.64s\", not a relay id (0..%d)",
 			row->relay_id, RELAYS_MAX - 1);
 	}
 	if (row->device && !device->is_pci)

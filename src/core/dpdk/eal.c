@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/limits.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_version.h>
@@ -115,7 +116,8 @@ int eal_start(const struct eal_options *options, struct err *err)
 	char *argv[ARGUMENTS_MAX];
 	int argc = 0;
 	_cleanup_free_ char *lcores = lcores_argument(options);
-	char huge_dir[300], memory[256], token[64], prefix[64], no_huge_mib[16];
+	char huge_dir[sizeof("--huge-dir=") + PATH_MAX], memory[256], token[64], prefix[64],
+		no_huge_mib[16];
 	uint64_t id;
 
 	if (lcores == NULL)
