@@ -6,6 +6,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Beside EXIT_SUCCESS and EXIT_FAILURE, the exit code for bad usage or a bad configuration. */
@@ -20,6 +21,17 @@
 /* `_cleanup_(f) T x`: calls f(&x) when x leaves its scope. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/*
+ * As calloc(1, size), for a type that is to be aligned more strictly than calloc() does. `size` is
+ * a multiple of `alignment`.
+ */
+static inline void *calloc_aligned(size_t alignment, size_t size)
+{
+	void *memory = aligned_alloc(alignment, size);
+
+	return memory != NULL ? memset(memory, 0, size) : NULL;
+}
 
 static inline void cleanup_freep(void *p)
 {

@@ -79,8 +79,23 @@ static struct vm_stats read_vm(const struct relay *relay)
 		stats.broken_rings = guest_retired_rings(guest);
 		stats.migrates = guest_migrates(guest);
 		stats.numa_node = atomic_load(&guest->numa_node);
+		stats.n_queues = atomic_load(&guest->n_queues);
 	}
 	return stats;
+}
+
+/* The VM's queues of a direction. */
+static void read_queues(
+	struct guest *guest, enum direction direction, struct direction_stats *ret_stats)
+{
+	for (unsigned q = 0; guest != NULL && q < QUEUE_PAIRS_MAX; q++) {
+		const struct guest_ring_stats ring = guest_ring_stats(guest,
+			direction == VF_TO_VM ? GUEST_RECEIVE_RING(q) : GUEST_TRANSMIT_RING(q));
+		ret_stats->queues[q] = (struct queue_stats){.ring_size = ring.size,
+			.packets = ring.n_packets,
+			.dropped = ring.n_dropped};
+		ret_stats->interrupts += ring.n_calls;
+	}
 }
 
 void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
@@ -97,9 +112,11 @@ void relay_read_stats(const struct relay *relay, struct relay_stats *ret_stats)
 	ret_stats->device_node = device ? relay->vf->node : -1;
 	ret_stats->vm = read_vm(relay);
 	read_direction(relay, VF_TO_VM, &ret_stats->vf_to_vm);
+	read_queues(relay->guest, VF_TO_VM, &ret_stats->vf_to_vm);
 	ret_stats->vf_to_vm.active = device;
 	ret_stats->vf_to_vm.internal_state = device_state(relay);
 	read_direction(relay, VM_TO_VF, &ret_stats->vm_to_vf);
+	read_queues(relay->guest, VM_TO_VF, &ret_stats->vm_to_vf);
 	ret_stats->vm_to_vf.active = vm;
 	ret_stats->vm_to_vf.internal_state = vm ? "VIRTIO_READY" : "VIRTIO_UNINIT";
 }

@@ -24,6 +24,13 @@ struct slice_stats {
 	uint64_t busy_ns;
 };
 
+/* A queue of the VM, in one direction. The counts are of all VMs on the present socket. */
+struct queue_stats {
+	unsigned ring_size; /* descriptors; 0: not in use */
+	uint64_t packets;   /* taken from the VM, or given to it */
+	uint64_t dropped;   /* vf_to_vm: packets, because the VM left the queue full */
+};
+
 /*
  * One direction of one relay. In every snapshot
  * received = sent + the sum of dropped + backlog, packets and bytes alike.
@@ -42,6 +49,8 @@ struct direction_stats {
 	uint64_t busy_ns;               /* time that workers have spent on it; only grows */
 	unsigned n_slices;              /* 1: not split */
 	struct slice_stats slices[SLICES_MAX];
+	struct queue_stats queues[QUEUE_PAIRS_MAX]; /* by the VM's queue pair */
+	uint64_t interrupts; /* of the VM on account of these queues; counts as the queues do */
 };
 
 /*
@@ -83,6 +92,7 @@ struct vm_stats {
 	bool migrates;         /* it is being migrated away: writes to its memory are logged */
 	uint64_t features;     /* negotiated with the VM that is connected; 0 without one */
 	int numa_node;         /* of the VM's memory; -1: unknown, or no VM */
+	unsigned n_queues;     /* queue pairs of its device, enabled or not; 0: no VM */
 };
 
 struct relay_stats {

@@ -14,7 +14,7 @@ import pytest
 from lib.forwarder import Forwarder
 from lib.metrics import http_get, scrape, value
 from lib.paths import ROOT, program
-from lib.peer import attached_peer, end, memif_device
+from lib.peer import Peer, attached_peer, end, memif_device, net_socket, wait_active
 from lib.proc import Process, open_files, run, wait_until
 from lib.vhostuser import Connection, Frontend, Request
 
@@ -116,6 +116,81 @@ def test_a_vm_that_is_refused(forwarder, endpoint):
             connection.send(Request.SET_FEATURES)  # without its payload
             assert connection.closed_by_peer()
     wait_until(lambda: refusals() == 2, 10, "it is told", interval=0.3)
+
+
+@pytest.mark.sanitizers
+def test_the_queues_of_a_vm(workdir, forwarder, stack, endpoint):
+    """Which queues carried what, by DPDK's driver of virtio."""
+    queues, ring_size = 4, 128
+    vm = stack.enter_context(Peer(workdir, "vm", vm=forwarder.socket(5), count=PACKETS, flows=16,
+                                  queues=queues, queue_size=ring_size))
+    network = stack.enter_context(Peer(workdir, "network", net=net_socket(workdir, 5),
+                                       count=PACKETS, flows=16))
+    for peer in (vm, network):
+        peer.wait_event("ready")
+    wait_active(forwarder, 5)
+    vm.start()
+    network.start()
+
+    def told():
+        samples = scrape(endpoint)
+        carried = {d: [value(samples, "relay_vm_queue_packets_total", relay=5, direction=d, queue=q)
+                       for q in range(queues)] for d in DIRECTIONS}
+        # If this machine is slow, the driver may leave a queue full for too long.
+        dropped = [value(samples, "relay_vm_queue_dropped_packets_total", relay=5, queue=q)
+                   for q in range(queues)]
+        told = sum(carried["vm_to_vf"]), sum(carried["vf_to_vm"]) + sum(dropped)
+        return (samples, carried) if told == (PACKETS, PACKETS) else None
+
+    samples, carried = wait_until(told, 10, "all packets are told", interval=0.3)
+    assert all(min(packets) > 0 for packets in carried.values()), carried
+    for state in ("offered", "enabled"):
+        assert value(samples, "relay_vm_queues", relay=5, state=state) == queues
+    sizes = [number for (name, _), number in samples.items() if name == "relay_vm_ring_size"]
+    assert sizes == [ring_size] * 2 * queues
+    forwarder.stop()  # before the peers, see memif_device()
+
+
+def test_a_queue_that_a_vm_does_not_empty(workdir, stack, endpoint):
+    """It is told which one; the others' series are there, too, and outlast the VM."""
+    forwarder = stack.enter_context(Forwarder(workdir, {0: "net_null0"},  # an endless source
+                                              options=[f"--metrics-ep=ipc://{endpoint}"]))
+    frontend = stack.enter_context(Frontend(forwarder.socket(0), queue_pairs=2))
+    frontend.start()
+    posted = frontend.queue_size - 1
+
+    def dropped(queue):
+        return value(scrape(endpoint), "relay_vm_queue_dropped_packets_total", relay=0, queue=queue)
+
+    def packets(samples, queue):
+        return value(samples, "relay_vm_queue_packets_total", relay=0, direction="vf_to_vm",
+                     queue=queue)
+
+    forwarder.wait_vm()
+    wait_until(lambda: dropped(0) > 0, 10, "a queue is full", interval=0.3)
+    frontend.enable(1, on=False)
+    time.sleep(1)  # the last snapshot is too old then
+    samples = scrape(endpoint)
+    assert dropped(1) == 0
+    assert (packets(samples, 0), packets(samples, 1)) == (posted, 0)
+    assert value(samples, "relay_vm_interrupts_total", relay=0, direction="vf_to_vm") == sum(
+        frontend.rx(queue).calls() for queue in (0, 1)) > 0
+    assert value(samples, "relay_vm_queues", relay=0, state="offered") == 2
+    assert value(samples, "relay_vm_queues", relay=0, state="enabled") == 1
+    sizes = {(dict(keys)["direction"], dict(keys)["queue"]): number
+             for (name, keys), number in samples.items() if name == "relay_vm_ring_size"}
+    assert sizes == {(direction, "0"): frontend.queue_size for direction in DIRECTIONS}
+
+    frontend.connection.close()
+    samples = wait_until(lambda: (samples := scrape(endpoint)) and
+                         value(samples, "relay_vm_attached", relay=0) == 0 and samples,
+                         10, "the VM has gone", interval=0.3)
+    assert packets(samples, 0) == posted
+    assert not any(name in ("relay_vm_queues", "relay_vm_ring_size") for name, _ in samples)
+    again = stack.enter_context(Frontend(forwarder.socket(0)))
+    again.start()
+    wait_until(lambda: packets(scrape(endpoint), 0) == 2 * posted, 10, "those of both VMs are told",
+               interval=0.3)
 
 
 def told_metrics():

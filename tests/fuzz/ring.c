@@ -14,9 +14,11 @@
  *   its writes are in the log.
  */
 #include "core/ring/ring.h"
+#include "base/util.h"
 #include "core/ring/ring_loans.h"
 #include "pool.h"
 
+#include <stdalign.h>
 #include <sys/eventfd.h>
 
 #define BUFFERS 96
@@ -79,7 +81,7 @@ static void add_region(struct guest *guest, uint64_t bytes)
 /* As the gate lets it pass, see gate_rules.h. */
 static struct guest *guest_new(uint8_t options, uint8_t size)
 {
-	struct guest *guest = calloc(1, sizeof(*guest));
+	struct guest *guest = calloc_aligned(alignof(struct guest), sizeof(*guest));
 	bool packed = options & PACKED;
 
 	require(guest);

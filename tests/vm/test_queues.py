@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from lib.metrics import scrape, value
 from lib.pinger import Pinger
 from lib.proc import wait_until
 from lib.traffic import tcp_from_guest, tcp_to_guest
@@ -37,8 +38,15 @@ def received_by_queue(guest):
 
 
 @pytest.mark.parametrize("queues", [pytest.param(4, marks=pytest.mark.ci), 32])
-def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, veth, queues):
-    forwarder = make_forwarder({0: device(veth)})
+def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, veth, workdir, queues):
+    endpoint = workdir / "metrics"
+    forwarder = make_forwarder({0: device(veth)}, options=[f"--metrics-ep=ipc://{endpoint}"])
+
+    def told():
+        samples = scrape(endpoint)
+        return [value(samples, "relay_vm_queues", relay=0, state=state)
+                for state in ("offered", "enabled")]
+
     guest = boot(forwarder, nic={"queues": queues})
     guest.run("echo 0 >/proc/sys/net/ipv4/icmp_ratelimit")
     for enabled in (queues, queues // 2, 1, queues):
@@ -46,6 +54,7 @@ def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, ve
         guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
         assert re.findall(r"Combined:\s+(\d+)", guest.run("ethtool -l eth0"))[-1] == str(enabled)
         assert wire.ping(GUEST_IP) == 5
+        wait_until(lambda: told() == [queues, enabled], 5, "the queues are told", interval=0.3)
         before = received_by_queue(guest)
         wire.run(["/usr/bin/python3", "-c", SEND_FLOWS])
         assert wire.ping(GUEST_IP) == 5  # after them

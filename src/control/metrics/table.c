@@ -6,6 +6,7 @@
 
 #define DIRECTION "relay, direction"
 #define SLICE DIRECTION ", slice"
+#define QUEUE DIRECTION ", queue"
 
 #define IN_DIRECTION(member)                           \
 	.labels = DIRECTION, .source = FROM_DIRECTION, \
@@ -97,6 +98,30 @@ const struct metric metrics[METRIC_N] = {
 	[METRIC_VM_FEATURE] = {
 		"relay_vm_feature", METRIC_GAUGE, NULL, "relay, feature",
 		"1 for each virtio feature that was negotiated with the present VM.",
+	},
+	[METRIC_VM_QUEUES] = {
+		"relay_vm_queues", METRIC_GAUGE, NULL, "relay, state",
+		"Queues of the present VM, in pairs: how many its device has (offered), and on how "
+		"many of them its driver receives (enabled).",
+	},
+	[METRIC_VM_RING_SIZE] = {
+		"relay_vm_ring_size", METRIC_GAUGE, NULL, QUEUE,
+		"Descriptors of the ring of each queue of the VM that is in use: not of one that its "
+		"driver has not enabled, or whose ring is given up.",
+	},
+	[METRIC_VM_QUEUE_PACKETS] = {
+		"relay_vm_queue_packets", METRIC_COUNTER, "packets", QUEUE,
+		"Packets given to the VM on the queue (vf_to_vm), or taken from it (vm_to_vf).",
+	},
+	[METRIC_VM_QUEUE_DROPPED] = {
+		"relay_vm_queue_dropped_packets", METRIC_COUNTER, "packets", "relay, queue",
+		"Packets for the VM that were dropped (queue_full) because it left this queue full.",
+	},
+	[METRIC_VM_INTERRUPTS] = {
+		"relay_vm_interrupts", METRIC_COUNTER, NULL,
+		.help = "How often the VM was interrupted: because packets had come for it "
+			"(vf_to_vm), or because its own had been taken (vm_to_vf).",
+		IN_DIRECTION(interrupts),
 	},
 	[METRIC_RECEIVED_PACKETS] = {
 		"relay_received_packets", METRIC_COUNTER, "packets",

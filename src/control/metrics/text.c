@@ -176,6 +176,24 @@ static void write_slices(const struct writer *w, const struct relay_stats *relay
 	}
 }
 
+/* A queue is told of once it is there, as long as it has counted anything. */
+static void write_vm_queues(const struct writer *w, const struct relay_stats *relay,
+	const struct direction_stats *stats, const char *labels)
+{
+	char with_queue[2 * LABEL_SIZE];
+
+	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++) {
+		const struct queue_stats *queue = &stats->queues[q];
+		const bool counts = q < relay->vm.n_queues || queue->packets != 0;
+
+		snprintf(with_queue, sizeof(with_queue), "%s,queue=\"%u\"", labels, q);
+		if (w->metric == &metrics[METRIC_VM_QUEUE_PACKETS] && counts)
+			write_sample(w, with_queue, queue->packets);
+		else if (w->metric == &metrics[METRIC_VM_RING_SIZE] && queue->ring_size != 0)
+			write_sample(w, with_queue, queue->ring_size);
+	}
+}
+
 static int node_of_cpu(const struct stats_view *stats, int cpu)
 {
 	for (unsigned i = 0; i < stats->n_workers; i++)
@@ -301,6 +319,34 @@ static void write_features(const struct writer *w, const struct relay_stats *rel
 	}
 }
 
+static void write_enabled_queues(const struct writer *w, const struct relay_stats *relay)
+{
+	char labels[LABEL_SIZE];
+	unsigned n = 0;
+
+	if (relay->vm.n_queues == 0)
+		return;
+	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++)
+		n += relay->vf_to_vm.queues[q].ring_size != 0;
+	snprintf(labels, sizeof(labels), "relay=\"%u\",state=\"offered\"", relay->id);
+	write_sample(w, labels, relay->vm.n_queues);
+	snprintf(labels, sizeof(labels), "relay=\"%u\",state=\"enabled\"", relay->id);
+	write_sample(w, labels, n);
+}
+
+static void write_queue_drops(const struct writer *w, const struct relay_stats *relay)
+{
+	char labels[LABEL_SIZE];
+
+	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++) {
+		const uint64_t dropped = relay->vf_to_vm.queues[q].dropped;
+
+		snprintf(labels, sizeof(labels), "relay=\"%u\",queue=\"%u\"", relay->id, q);
+		if (q < relay->vm.n_queues || dropped != 0)
+			write_sample(w, labels, dropped);
+	}
+}
+
 static void write_members(const struct writer *w, const struct relay_stats *relay)
 {
 	static const char *const states[MEMBER_STATES_N] = {
@@ -353,6 +399,18 @@ static void write_own(const struct writer *w, enum metric_id id)
 	case METRIC_VM_FEATURE:
 		FOR_EACH_RELAY (w, relay)
 			write_features(w, relay);
+		break;
+	case METRIC_VM_QUEUES:
+		FOR_EACH_RELAY(w, relay)
+		write_enabled_queues(w, relay);
+		break;
+	case METRIC_VM_RING_SIZE:
+	case METRIC_VM_QUEUE_PACKETS:
+		for_each_direction(w, write_vm_queues);
+		break;
+	case METRIC_VM_QUEUE_DROPPED:
+		FOR_EACH_RELAY(w, relay)
+		write_queue_drops(w, relay);
 		break;
 	case METRIC_DEVICE_MEMBERS:
 		FOR_EACH_RELAY (w, relay)

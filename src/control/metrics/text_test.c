@@ -53,7 +53,12 @@ static struct metrics_view *make_view(void)
 		.broken_rings = 6,
 		.migrates = true,
 		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
-		.numa_node = 1};
+		.numa_node = 1,
+		.n_queues = 2};
+	relay->vf_to_vm.queues[0] = (struct queue_stats){.ring_size = 256, .packets = 18};
+	relay->vf_to_vm.queues[1] = (struct queue_stats){.packets = 19, .dropped = 20};
+	relay->vm_to_vf.queues[0] = (struct queue_stats){.ring_size = 512, .packets = 21};
+	relay->vf_to_vm.interrupts = 22;
 	relay->vf_to_vm.active = true;
 	relay->vf_to_vm.cpu = 3;
 	relay->vf_to_vm.n_slices = 2;
@@ -123,6 +128,16 @@ static void values_stand_where_they_belong(void **state)
 		"_device_queue_received_packets_total{relay=\"1\",queue=\"1\"} 13\n",
 		"_device_queue_sent_packets_total{relay=\"1\",queue=\"1\"} 18446744073709551615\n",
 		"_pool_packets{relay=\"1\"} 5\n",
+		"_relay_vm_queues{relay=\"1\",state=\"offered\"} 2\n",
+		"_relay_vm_queues{relay=\"1\",state=\"enabled\"} 1\n",
+		"_relay_vm_ring_size{relay=\"1\",direction=\"vf_to_vm\",queue=\"0\"} 256\n",
+		"_relay_vm_ring_size{relay=\"1\",direction=\"vm_to_vf\",queue=\"0\"} 512\n",
+		"_relay_vm_queue_packets_total{relay=\"1\",direction=\"vf_to_vm\",queue=\"1\"} "
+		"19\n",
+		"_relay_vm_queue_packets_total{relay=\"1\",direction=\"vm_to_vf\",queue=\"0\"} "
+		"21\n",
+		"_relay_vm_queue_dropped_packets_total{relay=\"1\",queue=\"1\"} 20\n",
+		"_relay_vm_interrupts_total{relay=\"1\",direction=\"vf_to_vm\"} 22\n",
 		/* Device and VM are on node 1, and so is worker 3; worker 2, of a slice, is not. */
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vf_to_vm\"} 1\n",
 		"_relay_numa_mismatch{relay=\"1\",direction=\"vm_to_vf\"} 0\n",
@@ -147,6 +162,16 @@ static void relays_that_never_did_anything_are_left_out(void **state)
 	free(view);
 }
 
+static void queues_that_are_not_in_use_have_no_ring(void **state)
+{
+	struct metrics_view *view = make_view();
+	_cleanup_free_ char *text = text_of(view, METRICS_OPENMETRICS);
+
+	assert_null(strstr(text, "_ring_size{relay=\"1\",direction=\"vf_to_vm\",queue=\"1\"}"));
+	assert_null(strstr(text, "queue=\"2\"}"));
+	free(view);
+}
+
 /* A value of 0 would look like a counter that was reset. */
 static void a_device_that_does_not_answer_has_no_counters(void **state)
 {
@@ -166,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_stand_where_they_belong),
 		cmocka_unit_test(relays_that_never_did_anything_are_left_out),
+		cmocka_unit_test(queues_that_are_not_in_use_have_no_ring),
 		cmocka_unit_test(a_device_that_does_not_answer_has_no_counters),
 	};
 

@@ -6,10 +6,12 @@
 #include <linux/virtio_net.h>
 #include <rte_branch_prediction.h>
 #include <rte_vhost.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/util.h"
 #include "core/dpdk/dpdk_log.h"
 #include "core/gate/gate.h"
 #include "core/gate/gate_rules.h"
@@ -158,7 +160,7 @@ int guest_open(struct guest **ret_guest, const char *path, const struct guest_op
 			"vhost-user socket path %s is longer than %d bytes", path,
 			SOCKET_PATH_SIZE - 1);
 
-	struct guest *guest = calloc(1, sizeof(*guest));
+	struct guest *guest = calloc_aligned(alignof(struct guest), sizeof(*guest));
 	if (guest == NULL)
 		return err_set(err, ENOMEM, "vhost-user socket %s: out of memory", path);
 	pthread_mutex_init(&guest->sessions_mutex, NULL);
@@ -260,6 +262,33 @@ unsigned guest_retired_rings(struct guest *guest)
 	struct guest_session *session = guest_session(guest);
 
 	return session != NULL ? atomic_load(&session->n_retired) : 0;
+}
+
+static bool uses_ring(struct guest *guest, unsigned ring)
+{
+	struct guest_session *session = guest_session(guest);
+
+	if (session == NULL)
+		return false;
+	const uint32_t enabled = ring == GUEST_RECEIVE_RING(ring / 2)
+	                                 ? atomic_load(&session->vf_to_vm_enabled)
+	                                 : atomic_load(&session->vm_to_vf_enabled);
+	return enabled >> ring / 2 & 1;
+}
+
+struct guest_ring_stats guest_ring_stats(struct guest *guest, unsigned ring)
+{
+	struct guest_ring_stats stats = {0};
+
+	if (uses_ring(guest, ring))
+		stats.size = atomic_load(&guest->ring_sizes[ring]);
+	for (unsigned i = 0; i < atomic_load(&guest->n_connections); i++) {
+		const struct ring *of_connection = &guest->connections[i].rings[ring];
+		stats.n_packets += atomic_load(&of_connection->n_packets);
+		stats.n_calls += atomic_load(&of_connection->n_calls);
+	}
+	stats.n_dropped = atomic_load(&guest->n_dropped[ring]);
+	return stats;
 }
 
 int guest_numa_node(struct guest *guest)

@@ -140,9 +140,14 @@ struct guest {
 	 */
 	_Atomic bool unsent;
 	_Atomic unsigned n_announcements; /* of the VM's new place, asked for by frontends */
+	_Atomic unsigned n_connections; /* which have been used so far: the first of these below */
 	/* Of the current session, or of the last one. */
 	_Atomic uint64_t features; /* as negotiated; VHOST_F_LOG_ALL is set while it migrates */
 	_Atomic int numa_node;     /* of the guest's memory; -1: unknown */
+	_Atomic unsigned n_queues; /* queue pairs of the device that the frontend has set up */
+	_Atomic uint16_t ring_sizes[RINGS_MAX]; /* descriptors; by the library's numbers */
+	/* Packets for a ring that were dropped because it stayed full. Workers add to it. */
+	_Atomic uint64_t n_dropped[RINGS_MAX];
 
 	/* The vhost thread's own; the control thread's once the socket is closed. */
 	struct guest_session connections[GUEST_CONNECTIONS_MAX];
@@ -218,6 +223,12 @@ static inline bool guest_session_paused(const struct guest_session *session)
  */
 void guest_check_ring(struct guest *guest, struct guest_session *session, unsigned ring);
 
+/* Packets for a ring were dropped because it stayed full. Workers. */
+static inline void guest_count_dropped(struct guest *guest, unsigned ring, uint64_t n)
+{
+	atomic_fetch_add_explicit(&guest->n_dropped[ring], n, memory_order_relaxed);
+}
+
 /*
  * True from when a guest driver is ready until no lane can be using its rings any more. Any thread.
  */
@@ -240,6 +251,17 @@ unsigned guest_receive_queues(struct guest *guest);
  * broke the rules; 0 without a session. Control thread; a snapshot.
  */
 unsigned guest_retired_rings(struct guest *guest);
+
+/* A ring of the guest; packets and calls since the socket was opened, with all its sessions. */
+struct guest_ring_stats {
+	unsigned size; /* descriptors; 0: the present guest does not use the ring, or broke it */
+	uint64_t n_packets; /* taken from it, or given to the guest */
+	uint64_t n_dropped; /* packets for the guest that it had no room for */
+	uint64_t n_calls;   /* of the guest: interrupts, unless its driver polls */
+};
+
+/* Control thread; a snapshot. */
+struct guest_ring_stats guest_ring_stats(struct guest *guest, unsigned ring);
 
 /*
  * NUMA node of the guest's memory; -1 without a session or if it is unknown. `guest` may be NULL.

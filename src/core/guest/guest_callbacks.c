@@ -114,6 +114,7 @@ static int on_new_connection(int vid)
 		connection->vid = vid;
 		guest_rings_reset(connection);
 		atomic_store(&connection->connected, true);
+		atomic_store(&guest->n_connections, RTE_MAX(guest->n_connections, i + 1));
 		return rte_vhost_extern_callback_register(vid, &message_handlers, NULL);
 	}
 	return -1;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "base/util.h"
+
 struct bed {
 	struct guest guest;
 	int call; /* the eventfd by which two rings of two sessions call the guest */
@@ -18,7 +21,7 @@ struct bed {
 
 static int set_up(void **state)
 {
-	struct bed *bed = calloc(1, sizeof(*bed));
+	struct bed *bed = calloc_aligned(alignof(struct bed), sizeof(*bed));
 
 	pthread_mutex_init(&bed->guest.calls_mutex, NULL);
 	bed->call = eventfd(0, EFD_CLOEXEC);

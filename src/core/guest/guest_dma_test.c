@@ -5,6 +5,7 @@
 #include <linux/vfio.h>
 #include <rte_vfio.h>
 #include <setjmp.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/util.h"
 #include "core/guest/guest.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -67,7 +69,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 /* A guest with 72 MiB at 1000 MiB and 40 MiB at 5000 MiB; its session is published. */
 static int set_up(void **state)
 {
-	struct guest *guest = calloc(1, sizeof(*guest));
+	struct guest *guest = calloc_aligned(alignof(struct guest), sizeof(*guest));
 	struct guest_session *session = &guest->connections[0];
 
 	memset(&vfio, 0, sizeof(vfio));

@@ -231,7 +231,7 @@ static bool may_hold(const struct ring *ring, unsigned i)
 }
 
 /* False if the library does not have all parts of the ring, or its position makes no sense. */
-static bool load_ring(const struct guest *guest, struct guest_session *session, unsigned i)
+static bool load_ring(struct guest *guest, struct guest_session *session, unsigned i)
 {
 	struct ring *ring = &session->rings[i];
 	struct rte_vhost_vring vring;
@@ -246,6 +246,7 @@ static bool load_ring(const struct guest *guest, struct guest_session *session, 
 	ring->avail = vring.avail;
 	ring->used = vring.used;
 	ring->size = vring.size;
+	atomic_store(&guest->ring_sizes[i], vring.size);
 	ring->call_fd = vring.callfd;
 	ring->kick_fd = vring.kickfd;
 	ring->next = ring->packed ? base & 0x7fff : base;
@@ -315,6 +316,7 @@ void guest_rings_load(struct guest *guest, struct guest_session *session)
 		}
 		set_bit(&session->fresh, i, false);
 	}
+	atomic_store(&guest->n_queues, rte_vhost_get_vring_num(session->vid) / 2);
 	publish_rings(session);
 }
 

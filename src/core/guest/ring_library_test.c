@@ -401,7 +401,7 @@ static void burst_to_guest(struct duel *duel)
 static void same_as_the_library(void **state)
 {
 	const struct variant *variant = *state;
-	struct duel *duel = malloc(sizeof(*duel));
+	struct duel *duel = calloc_aligned(alignof(struct duel), sizeof(*duel));
 
 	start_duel(duel, variant);
 	for (unsigned i = 0; i < ROUNDS; i++) {

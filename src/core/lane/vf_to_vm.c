@@ -77,13 +77,21 @@ static uint16_t budget(const struct vf_to_vm *lane)
 }
 
 /*
- * Makes a packet wait for its ring, or drops it if the ring has used up its share of the backlog.
+ * Makes packets wait for their ring, and drops those for which the ring's share of the backlog has
+ * no room.
  */
-static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf *packet,
-	struct burst_account *account)
+static void wait_for_ring(struct vf_to_vm *lane, unsigned queue, struct rte_mbuf **packets,
+	uint16_t n, struct burst_account *account)
 {
-	if (unlikely(!backlog_append(&lane->backlog, queue, packet, budget(lane))))
-		count_and_free(&account->dropped[DROP_QUEUE_FULL], packet);
+	struct tally *dropped = &account->dropped[DROP_QUEUE_FULL];
+	const uint64_t before = dropped->packets;
+
+	for (uint16_t i = 0; i < n; i++)
+		if (unlikely(!backlog_append(&lane->backlog, queue, packets[i], budget(lane))))
+			count_and_free(dropped, packets[i]);
+	if (unlikely(dropped->packets != before))
+		guest_count_dropped(
+			lane->lane.guest, GUEST_RECEIVE_RING(queue), dropped->packets - before);
 }
 
 /*
@@ -102,8 +110,7 @@ static void deliver(struct vf_to_vm *lane, unsigned queue, struct guest_session 
 			return;
 		lane->full_since[queue] = 0;
 	}
-	for (; given < n; given++)
-		wait_for_ring(lane, queue, packets[given], account);
+	wait_for_ring(lane, queue, packets + given, n - given, account);
 }
 
 static void deliver_waiting(struct vf_to_vm *lane, unsigned queue, struct guest_session *session,

@@ -230,8 +230,11 @@ static void full_share_holds_back_the_device_for_a_while(void **state)
 {
 	const unsigned share = BACKLOG_BUFFERS / 2;
 
+	memset(guest.n_dropped, 0, sizeof(guest.n_dropped));
 	connect_vm(&guest.connections[0], 3);
 	fill_and_await_end_of_hold(share, 0);
+	assert_int_equal(guest.n_dropped[GUEST_RECEIVE_RING(0)], LANE_BURST);
+	assert_int_equal(guest.n_dropped[GUEST_RECEIVE_RING(1)], 0);
 
 	offer(0);
 	poll_until_idle();

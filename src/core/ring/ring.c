@@ -10,16 +10,33 @@
 
 #define LOOK_NS 50000 /* between two looks at whether the device has sent a loan */
 
-uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+/* Counts what a burst has added to a total of its account. */
+static inline void count_packets(struct ring *ring, uint64_t total, uint64_t total_before)
+{
+	if (total != total_before)
+		counter_add(&ring->n_packets, total - total_before);
+}
+
+static uint16_t take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
 	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
 {
-	if (unlikely(ring_fault(ring) != RING_SOUND))
-		return 0;
 	if (unlikely(ring->loans != NULL))
 		return ring->packed ? ring_packed_lend(ring, pool, lender, ret_packets, n, account)
 		                    : ring_split_lend(ring, pool, lender, ret_packets, n, account);
 	return ring->packed ? ring_packed_take(ring, pool, ret_packets, n, account)
 	                    : ring_split_take(ring, pool, ret_packets, n, account);
+}
+
+uint16_t ring_take(struct ring *ring, struct rte_mempool *pool, struct lender *lender,
+	struct rte_mbuf **ret_packets, uint16_t n, struct burst_account *account)
+{
+	const uint64_t before = account->received.packets;
+
+	if (unlikely(ring_fault(ring) != RING_SOUND))
+		return 0;
+	n = take(ring, pool, lender, ret_packets, n, account);
+	count_packets(ring, account->received.packets, before);
+	return n;
 }
 
 static bool await_end(const struct loan *loan, uint64_t deadline)
@@ -62,11 +79,15 @@ void ring_end(struct ring *ring, uint64_t deadline)
 uint16_t ring_give(struct ring *ring, bool past_cache, struct rte_mbuf **packets, uint16_t n,
 	struct burst_account *account)
 {
+	const uint64_t before = account->sent.packets;
+
 	if (unlikely(ring_fault(ring) != RING_SOUND))
 		return 0;
 	ring->past_cache = past_cache;
-	return ring->packed ? ring_packed_give(ring, packets, n, account)
-	                    : ring_split_give(ring, packets, n, account);
+	n = ring->packed ? ring_packed_give(ring, packets, n, account)
+	                 : ring_split_give(ring, packets, n, account);
+	count_packets(ring, account->sent.packets, before);
+	return n;
 }
 
 void ring_ask_to_notify(struct ring *ring, bool on)
@@ -79,8 +100,9 @@ void ring_ask_to_notify(struct ring *ring, bool on)
 		ring_split_ask_to_notify(ring, on);
 }
 
-void ring_call(const struct ring *ring)
+void ring_call(struct ring *ring)
 {
+	counter_add(&ring->n_calls, 1);
 	call_watch_note();
 	eventfd_write(ring->call_fd, 1);
 }

@@ -17,10 +17,13 @@
  * no sense, in a ring that is sound, is dropped and counted.
  */
 
+#include <assert.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/packet/counters.h"
@@ -48,9 +51,12 @@ enum ring_fault {
 #undef RING_FAULT
 };
 
+#define RING_LINE 64 /* bytes of a cache line */
+
+/* Each half has a cache line of its own: what bursts only read, and what they write. */
 struct ring {
 	/* Constant while workers may use the ring. Addresses are in our own address space. */
-	union {
+	alignas(RING_LINE) union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed_desc;
 	};
@@ -82,9 +88,9 @@ struct ring {
 	 * Everything before it has been used; buffers are used in the order in which they were made
 	 * available.
 	 */
-	uint16_t next;               /* split: free-running; packed: descriptor number */
-	uint16_t known;              /* split: buffers up to here are known to be available */
-	bool wrap;                   /* packed: the wrap counter */
+	alignas(RING_LINE) uint16_t next; /* split: free-running; packed: descriptor number */
+	uint16_t known;                   /* split: buffers up to here are known to be available */
+	bool wrap;                        /* packed: the wrap counter */
 	uint16_t call_considered_at; /* `next` when we last asked whether the guest wants a call */
 	bool call_considered;        /* we ever did */
 	bool past_cache;             /* packets are written past the cache now (stores.h) */
@@ -108,7 +114,13 @@ struct ring {
 		uint32_t bytes; /* with its header */
 	} starved;
 	_Atomic uint8_t fault; /* enum ring_fault; the position's owner writes, any thread reads */
+	/* Since the ring's memory was allocated. The position's owner writes, any thread reads. */
+	_Atomic uint64_t n_packets; /* taken from the ring, or given to the guest */
+	_Atomic uint64_t n_calls;   /* of the guest, by the eventfd */
 };
+
+static_assert(offsetof(struct ring, next) == RING_LINE && sizeof(struct ring) == 2 * RING_LINE,
+	"two cache lines");
 
 /*
  * Takes up to `n` packets (RING_BURST at most) that the guest sends into `ret_packets`, as copies
@@ -173,7 +185,7 @@ void ring_ask_to_notify(struct ring *ring, bool on);
  * Calls the guest by the ring's eventfd, which there must be. Waits if the guest has filled it up
  * (guest_calls.h). The same threads.
  */
-void ring_call(const struct ring *ring);
+void ring_call(struct ring *ring);
 
 /*
  * For a packed ring that has been started, and whose last backend may have died: corrects the

@@ -13,7 +13,7 @@
 
 struct bench *bench_new_of(bool packed, uint16_t size)
 {
-	struct bench *bench = calloc(1, sizeof(*bench));
+	struct bench *bench = calloc_aligned(alignof(struct bench), sizeof(*bench));
 	uint8_t *memory = malloc(GUEST_BYTES);
 
 	assert_non_null(bench);

@@ -68,6 +68,7 @@ static void takes_what_is_sent(
 		assert_int_equal(back, taken);
 	}
 	assert_int_equal(bench->account.received.packets, taken);
+	assert_int_equal(bench->ring.n_packets, taken);
 	assert_int_equal(bench->account.dropped[DROP_MALFORMED].packets, 0);
 	assert_int_equal(ring_fault(&bench->ring), RING_SOUND);
 	bench_free(bench);
@@ -458,8 +459,10 @@ static void calls_guest(bool packed, uint16_t size)
 
 	bench->ring.call_fd = eventfd(0, EFD_NONBLOCK);
 	assert_int_equal(calls_for(bench, 1), 1);
+	assert_int_equal(bench->ring.n_calls, 1);
 	never_call(&bench->ring);
 	assert_int_equal(calls_for(bench, 1), 0);
+	assert_int_equal(bench->ring.n_calls, 1);
 	call_after(&bench->ring, 2);
 	assert_int_equal(calls_for(bench, 1), 0);
 	assert_int_equal(calls_for(bench, 1), 0);
