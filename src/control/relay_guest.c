@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/relay_internal.h"
 
+#include <linux/virtio_config.h>
+#include <stdio.h>
+
 #include "control/placement.h"
 #include "core/dpdk/hugepages.h"
 #include "core/guest/guest_dma.h"
@@ -91,12 +94,37 @@ int relay_open_socket(struct relay *relay, const char *path, enum socket_mode mo
 	return 0;
 }
 
+/*
+ * Describes what the VM has brought: ": 4 queues offered, split rings of 256/1024, NUMA node 0". It
+ * enables all but the first queue later. "" if it has just gone.
+ */
+static void describe_vm(struct guest *guest, char *ret_text, size_t size)
+{
+	const unsigned receive = guest_ring_stats(guest, GUEST_RECEIVE_RING(0)).size;
+	const unsigned transmit = guest_ring_stats(guest, GUEST_TRANSMIT_RING(0)).size;
+	const unsigned n_queues = atomic_load(&guest->n_queues);
+	const int node = guest_numa_node(guest);
+
+	ret_text[0] = '\0';
+	if (receive == 0 || transmit == 0)
+		return;
+	int n = snprintf(ret_text, size, ": %u %s offered, %s rings of %u/%u", n_queues,
+		n_queues == 1 ? "queue" : "queues",
+		atomic_load(&guest->features) >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split",
+		receive, transmit);
+	if (node >= 0)
+		snprintf(ret_text + n, size - n, ", NUMA node %d", node);
+}
+
 static void say_attached(struct relay *relay, bool attached)
 {
+	char vm[128];
+
 	relay->ready_logged = attached;
+	describe_vm(relay->guest, vm, sizeof(vm));
 	if (attached)
-		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s", relay->id,
-			relay->guest->path);
+		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s%s", relay->id,
+			relay->guest->path, vm);
 	else
 		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
 			relay->guest->path);

@@ -167,6 +167,9 @@ def test_a_queue_that_a_vm_does_not_empty(workdir, stack, endpoint):
                      queue=queue)
 
     forwarder.wait_vm()
+    size = frontend.queue_size
+    wait_until(lambda: re.search(rf"VM attached to \S+: 2 queues offered, split rings of {size}/{size}\b",
+                                 forwarder.output.text), 5, "the log tells of the VM")
     wait_until(lambda: dropped(0) > 0, 10, "a queue is full", interval=0.3)
     frontend.enable(1, on=False)
     time.sleep(1)  # the last snapshot is too old then
