@@ -197,6 +197,32 @@ static int resolve_account(struct config *config, const struct effective *effect
 		config_options[id].variable, kind, name, is_group ? "group" : "owner");
 }
 
+/*
+ * What is of no use with dynamic sockets, and what they lack. It is no error: a file with such
+ * settings may have started the original.
+ */
+static int resolve_dynamic_sockets(
+	struct config *config, const struct effective *effective, struct err *err)
+{
+	int r = 0;
+
+	if (!config->dynamic_sockets)
+		return 0;
+	if (config->n_vfs > 0)
+		r = add_notice(config, err,
+			"%s: nothing is attached at start, since the daemon runs with dynamic "
+			"sockets (VIRTIOFWD_DYNAMIC_SOCKETS, --dynamic-sockets)",
+			effective->of[OPT_STATIC_VFS]->values[0].origin);
+	config->n_vfs = 0;
+	if (r == 0 && !config->zmq_port_control_ep)
+		r = add_notice(config, err,
+			"%s: no VM will have a socket, since only port control over ZeroMQ "
+			"(VIRTIOFWD_ZMQ_PORT_CONTROL_EP, --zmq-port-control-ep) can ask for one, "
+			"and it is off",
+			effective->of[OPT_DYNAMIC_SOCKETS]->values[0].origin);
+	return r;
+}
+
 int check_resolve(struct config *config, struct effective *effective, struct err *err)
 {
 	int r;
@@ -208,6 +234,8 @@ int check_resolve(struct config *config, struct effective *effective, struct err
 		r = resolve_port_control(config, effective, err);
 	if (r == 0)
 		r = resolve_core_sched(config, effective, err);
+	if (r == 0)
+		r = resolve_dynamic_sockets(config, effective, err);
 	if (r == 0)
 		r = resolve_memory(config, effective, err);
 	if (r == 0)
@@ -300,14 +328,6 @@ static int check_sockets(
 			"directory and name of a socket have %zu characters together; a socket's "
 			"path may have %d",
 			length, SOCKET_PATH_SIZE - 1);
-	if (config->dynamic_sockets && config->n_vfs > 0)
-		return refuse(effective, OPT_STATIC_VFS, err,
-			"contradicts dynamic sockets (VIRTIOFWD_DYNAMIC_SOCKETS, "
-			"--dynamic-sockets); use one of them");
-	if (config->dynamic_sockets && !config->zmq_port_control_ep)
-		return refuse(effective, OPT_DYNAMIC_SOCKETS, err,
-			"only port control over ZeroMQ (VIRTIOFWD_ZMQ_PORT_CONTROL_EP, "
-			"--zmq-port-control-ep) can ask for sockets, and it is off");
 	return 0;
 }
 

@@ -246,6 +246,34 @@ static void port_control_precedence(void **state)
 	config_free(config);
 }
 
+static void what_dynamic_sockets_rule_out_is_noticed(void **state)
+{
+	struct config *config = good("VIRTIOFWD_DYNAMIC_SOCKETS=true\n"
+				     "VIRTIOFWD_STATIC_VFS=(net_null0=1)\n",
+		"-u root -g root -Z");
+
+	assert_true(config->dynamic_sockets);
+	assert_int_equal(config->n_vfs, 0);
+	assert_int_equal(config->n_notices, 1);
+	assert_non_null(
+		strstr(config->notices[0], ":2: VIRTIOFWD_STATIC_VFS: nothing is attached"));
+	config_free(config);
+
+	config = good("VIRTIOFWD_DYNAMIC_SOCKETS=true\nVIRTIOFWD_IPC_PORT_CONTROL=true\n",
+		"-u root -g root");
+	assert_true(config->dynamic_sockets && config->ipc_port_control);
+	assert_int_equal(config->n_notices, 1);
+	assert_non_null(strstr(config->notices[0], ":1: VIRTIOFWD_DYNAMIC_SOCKETS: no VM will"));
+	config_free(config);
+
+	config = good("", "-u root -g root -d -P net_null0=1");
+	assert_true(config->ovsdb);
+	assert_int_equal(config->n_notices, 2);
+	assert_non_null(strstr(config->notices[0], "--add-pci-vf: "));
+	assert_non_null(strstr(config->notices[1], "--dynamic-sockets: "));
+	config_free(config);
+}
+
 static void a_database_is_checked_where_it_is_used(void **state)
 {
 	struct config *config =
@@ -459,11 +487,6 @@ static void refuses(void **state)
 		{"VIRTIOFWD_STATIC_VFS=(net_null0=1\nnet_null1=1)\n", "",
 			":2: VIRTIOFWD_STATIC_VFS: ", "relay 1 already has device net_null0"},
 		{"", "-P 05:08.1=1 -P 0000:05:08.1=2", "--add-pci-vf: ", "already on relay 1"},
-		{"VIRTIOFWD_DYNAMIC_SOCKETS=1\n", "-P net_null0=1",
-			"--add-pci-vf: ", "contradicts dynamic sockets"},
-		{"VIRTIOFWD_DYNAMIC_SOCKETS=1\nVIRTIOFWD_IPC_PORT_CONTROL=1\n", "",
-			":1: VIRTIOFWD_DYNAMIC_SOCKETS: ", "port control over ZeroMQ"},
-		{"", "-d", "--dynamic-sockets: ", "port control over ZeroMQ"},
 		{"", "-t 1234", "--vfio-vf-token: ", "no UUID"},
 		{"", "-t 14d63f20-8445-11ea-8900-1f9ce7d5650g", "--vfio-vf-token: ", "no UUID"},
 		{"", "-zfoo", "--zmq-stats-ep: ", "neither an endpoint"},
@@ -581,6 +604,7 @@ int main(void)
 		cmocka_unit_test(pins),
 		cmocka_unit_test(static_vfs),
 		cmocka_unit_test(port_control_precedence),
+		cmocka_unit_test(what_dynamic_sockets_rule_out_is_noticed),
 		cmocka_unit_test(a_database_is_checked_where_it_is_used),
 		cmocka_unit_test(core_sched_needs_its_switch),
 		cmocka_unit_test(shipped_values_run),

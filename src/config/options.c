@@ -72,7 +72,8 @@ const struct config_option config_options[OPT_N] = {
 			"(net_af_packet0,iface=eth1); the relay follows the last '='. "
 			"Give several as an array (0000:05:08.1=1 0000:05:08.2=2) or in repeated "
 			"options. Devices that cannot be opened at start, or not within a minute, are "
-			"waited for, unless all of them fail. Cannot be combined with dynamic sockets.",
+			"waited for, unless all of them fail. With dynamic sockets they are "
+			"not attached.",
 	},
 	[OPT_BIND_VFIO_PCI] = {
 		DAEMON,

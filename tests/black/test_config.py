@@ -136,7 +136,6 @@ OPTIONS = {
     "vf-bond": (["-Pnet_bonding0=1"], ["--add-pci-vf: ", "net_bonding0", "bonds"]),
     "vf-twice": (["-P05:08.1=1", "-P0000:05:08.1=2"], ["--add-pci-vf: ", "0000:05:08.1",
                                                        "already on relay 1"]),
-    "vfs-and-dynamic": (["-Pnet_null0=1", "-d"], ["--add-pci-vf: ", "--dynamic-sockets"]),
     "pin-form": (["-c1"], ["--virtio-cpu: ", "RELAY:CPU"]),
     "pin-relay": ([f"-c64:{WORKER}"], ["--virtio-cpu: ", "'64' is no relay"]),
     "pin-no-worker": ([f"-c1:{CONTROL}"],
