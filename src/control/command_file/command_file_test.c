@@ -118,8 +118,18 @@ static void command(struct bed *bed, const char *text)
 static void texts_are_read(void **state)
 {
 	const char good[] = "add_port eth3\n\n  del_port\tens1np0 \r\nadd_port x";
-	const char *const bad[] = {"add_port", "add_port a b", "addport eth3", "eth3",
-		"del_port ../x", "add_port sixteen-letters-", "add_port eth3\nnonsense"};
+	const char command[] = "it is neither \"add_port <netdev>\" nor \"del_port <netdev>\"";
+	const char name[] = "can be no interface's name";
+	const struct {
+		const char *text, *number, *reason;
+	} bad[] = {{"add_port", "line 1: ", command}, {"add_port a b", "line 1: ", command},
+		{"addport eth3", "line 1: ", command}, {"eth3", "line 1: ", command},
+		{"addport sixteen-letters-", "line 1: ", command},
+		{"del_port ../x", "line 1: \"../x\" ", name},
+		{"add_port eth3\nadd_port sixteen-letters-", "line 2: \"sixteen-letters-\" ", name},
+		{"add_port eth3\nnonsense", "line 2: ", command}};
+	char expected[128];
+	struct err err;
 	struct command *commands;
 	unsigned n;
 
@@ -131,9 +141,13 @@ static void texts_are_read(void **state)
 	assert_string_equal(commands[1].netdev, "ens1np0");
 	assert_string_equal(commands[2].netdev, "x");
 	free(commands);
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(
-			commands_parse(bad[i], strlen(bad[i]), &commands, &n, NULL), -EINVAL);
+			commands_parse(bad[i].text, strlen(bad[i].text), &commands, &n, &err),
+			-EINVAL);
+		snprintf(expected, sizeof(expected), "%s%s", bad[i].number, bad[i].reason);
+		assert_string_equal(err.text, expected);
+	}
 	assert_int_equal(commands_parse("add_port a\0b", 12, &commands, &n, NULL), -EINVAL);
 	assert_int_equal(commands_parse("", 0, &commands, &n, NULL), 0);
 	assert_int_equal(n, 0);

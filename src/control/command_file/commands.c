@@ -9,17 +9,19 @@
 #define BLANKS " \t\r"
 
 /* Returns 1 for a command, 0 for a blank line, -EINVAL for anything else. Changes the line. */
-static int parse_line(char *line, struct command *ret_command)
+static int parse_line(char *line, struct command *ret_command, struct err *err)
 {
 	char *rest = NULL, *verb = strtok_r(line, BLANKS, &rest), *netdev;
 
 	if (!verb)
 		return 0;
 	netdev = strtok_r(NULL, BLANKS, &rest);
-	if (!netdev || strtok_r(NULL, BLANKS, &rest) || !netdev_name_valid(netdev))
-		return -EINVAL;
-	if (strcmp(verb, "add_port") != 0 && strcmp(verb, "del_port") != 0)
-		return -EINVAL;
+	if (!netdev || strtok_r(NULL, BLANKS, &rest) ||
+		(strcmp(verb, "add_port") != 0 && strcmp(verb, "del_port") != 0))
+		return err_set(err, EINVAL,
+			"it is neither \"add_port <netdev>\" nor \"del_port <netdev>\"");
+	if (!netdev_name_valid(netdev))
+		return err_set(err, EINVAL, "\"%.32s\" can be no interface's name", netdev);
 	ret_command->add = verb[0] == 'a';
 	strcpy(ret_command->netdev, netdev);
 	return 1;
@@ -40,12 +42,9 @@ int commands_parse(const char *text, size_t length, struct command **ret_command
 		r = err_set(err, EINVAL, "it holds a NUL byte");
 	while (r >= 0 && (line = strsep(&rest, "\n"))) {
 		number++;
-		r = parse_line(line, &commands[n]);
+		r = parse_line(line, &commands[n], err);
 		if (r < 0)
-			err_set(err, -r,
-				"line %u is neither \"add_port <netdev>\" nor \"del_port "
-				"<netdev>\"",
-				number);
+			err_prefix(err, r, "line %u", number);
 		else
 			n += (unsigned)r;
 	}
