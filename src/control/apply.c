@@ -53,6 +53,12 @@ static bool relay_uses(const struct relay *relay, const struct device_id *id)
 	return false;
 }
 
+static bool is_member(const struct relay *relay, const struct device_spec *device)
+{
+	return device_spec_is_bond(&relay->device) && !device_spec_is_bond(device) &&
+	       relay_uses(relay, &device->members[0]);
+}
+
 static struct relay *find_by_device(struct forwarder *forwarder, const struct device_spec *device)
 {
 	for (unsigned i = 0; i < RELAYS_MAX; i++)
@@ -85,6 +91,15 @@ static struct relay *find_free(struct forwarder *forwarder, int wanted)
 	return NULL;
 }
 
+/* The relay with the bond of which the device is a member, or NULL. */
+static struct relay *find_bond_over(struct forwarder *forwarder, const struct device_spec *device)
+{
+	for (unsigned i = 0; i < RELAYS_MAX; i++)
+		if (is_member(&forwarder->relays[i], device))
+			return &forwarder->relays[i];
+	return NULL;
+}
+
 /* Fails if a member, or the bond's name, is in use. */
 static int check_unused(
 	struct forwarder *forwarder, const struct device_spec *device, struct err *err)
@@ -108,6 +123,17 @@ static int unchanged(
 	const struct op *op, int code, struct err *err, const char *what, const char *name)
 {
 	return op->conditional ? 0 : err_set(err, code, "%s %s", name, what);
+}
+
+/*
+ * The result of a removal of a bond's member, conditional or not: the device is in use, so there
+ * would be something to do.
+ */
+static int refuse_member(
+	const struct relay *relay, const struct device_spec *member, struct err *err)
+{
+	return err_set(err, EBUSY, "%s is a member of %s, relay %u: remove that, by its name",
+		device_spec_name(member), device_spec_name(&relay->device), relay->id);
 }
 
 /* True if the relay has exactly the device that the request names. */
@@ -208,6 +234,8 @@ static int apply_remove(struct forwarder *forwarder, const struct op *op, struct
 		return -EINVAL;
 	if (forwarder->config->dynamic_sockets)
 		return refuse_dynamic("remove_sock", err);
+	if (is_member(relay, &op->device))
+		return refuse_member(relay, &op->device, err);
 	if (!same_device(&relay->device, &op->device)) {
 		snprintf(what, sizeof(what), "is not attached to relay %u", relay->id);
 		return unchanged(op, ENOENT, err, what, device_spec_name(&op->device));
@@ -267,6 +295,9 @@ static int apply_remove_sock(struct forwarder *forwarder, const struct op *op, s
 	if (r < 0)
 		return r;
 
+	struct relay *bond = by_device ? find_bond_over(forwarder, &op->device) : NULL;
+	if (bond != NULL)
+		return refuse_member(bond, &op->device, err);
 	struct relay *of_path = by_path ? find_by_socket(forwarder, op->vhost_path) : NULL;
 	struct relay *of_device = by_device ? find_by_device(forwarder, &op->device) : NULL;
 	if (of_path == NULL && of_device == NULL)

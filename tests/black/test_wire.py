@@ -174,6 +174,23 @@ def test_bond(static, mode):
     static.done(ADD, virtio_id=5, device=["net_null1"])  # free again
 
 
+def test_member_is_not_removed(static, dynamic):
+    """A member is in use until its bond is removed; nobody must take an OK for the contrary."""
+    bond = {"device": ["net_null0", "net_null1"], "name": "net_bonding0"}
+    path = str(dynamic.directory / "bond.sock")
+    static.done(ADD, virtio_id=4, **bond)
+    dynamic.done(ADD_SOCK, vhost_path=path, **bond)
+    for conditional in True, False:
+        for daemon, op, fields, relay in (
+                (static, REMOVE, {"virtio_id": 4}, 4), (dynamic, REMOVE_SOCK, {}, 0),
+                (dynamic, REMOVE_SOCK, {"vhost_path": path}, 0)):
+            assert daemon.refused(op, device=["net_null1"], conditional=conditional, **fields) == (
+                errno.EBUSY,
+                f"net_null1 is a member of net_bonding0, relay {relay}: remove that, by its name")
+    assert static.devices() == {4: "net_bonding0"} and dynamic.devices() == {0: "net_bonding0"}
+    static.done(REMOVE, virtio_id=5, device=["net_null1"])  # is not on that relay, as wanted
+
+
 def test_half_made_bond_is_undone(static):
     static.refused(ADD, virtio_id=4, name="net_bonding0",
                    device=["net_null0", "net_null1", "net_no_such_driver0"])
