@@ -142,6 +142,15 @@ static bool has_device(const struct relay *relay, const struct op *op)
 	return same_device(&relay->device, &op->device) && same_make(&relay->device, &op->device);
 }
 
+/* What to add to a refusal that names the very bond that was asked for. */
+static const char *difference(const struct relay *relay, const struct op *op)
+{
+	if (!device_spec_is_bond(&op->device) || !same_device(&relay->device, &op->device) ||
+		same_make(&relay->device, &op->device))
+		return "";
+	return " (with other members, another order of them or another bond mode)";
+}
+
 /* True if the relay's socket is open in the mode that the request wants. */
 static bool has_mode(const struct relay *relay, enum socket_mode mode)
 {
@@ -219,8 +228,8 @@ static int apply_add(struct forwarder *forwarder, const struct op *op, struct er
 		return keep(relay, op, err, what, device_spec_name(&op->device));
 	}
 	if (relay_has_device(relay))
-		return err_set(err, EBUSY, "relay %u is in use by %s: remove that first", relay->id,
-			device_spec_name(&relay->device));
+		return err_set(err, EBUSY, "relay %u is in use by %s%s: remove that first",
+			relay->id, device_spec_name(&relay->device), difference(relay, op));
 	int r = check_unused(forwarder, &op->device, err);
 	return r < 0 ? r : attach(forwarder, relay, op, err);
 }
@@ -264,8 +273,8 @@ static int apply_add_sock(struct forwarder *forwarder, const struct op *op, stru
 		return keep(owner, op, err, "exists already with this device", op->vhost_path);
 	if (owner != NULL)
 		return err_set(err, EBUSY,
-			"%s is the socket of %s in %s mode, relay %u: remove that first",
-			op->vhost_path, device_spec_name(&owner->device),
+			"%s is the socket of %s%s in %s mode, relay %u: remove that first",
+			op->vhost_path, device_spec_name(&owner->device), difference(owner, op),
 			owner->guest->options.client ? "client" : "server", owner->id);
 	r = check_unused(forwarder, &op->device, err);
 	if (r < 0)

@@ -164,6 +164,9 @@ def test_bond(static, mode):
     assert static.done(QUERY_PCI, vhost_path=str(static.socket(4))).query_string == "net_bonding0"
     static.done(ADD, **bond)
     static.refused(ADD, conditional=False, **bond)
+    assert static.refused(ADD, **{**bond, "device": members[::-1]})[1] == (
+        "relay 4 is in use by net_bonding0 (with other members, another order of them or another bond "
+        "mode): remove that first")
     # A member belongs to one bond, a name to one bond.
     for taken in ({"device": ["net_null1"]},
                   {"device": ["net_null8", "net_null9"], "name": "net_bonding0"}):
@@ -360,9 +363,10 @@ def test_dynamic_socket_is_there_already(dynamic):
     assert dynamic.relay(0).ident == "two"
     for other in ({"mode": 1}, {"mode": 2, "device": ["net_null0", "net_null2"]},
                   {"mode": 2, "device": ["net_null0", "net_null1,size=256"]},
-                  {"mode": 2, "socket_mode": CLIENT}):
+                  {"mode": 2, "device": members[::-1]}, {"mode": 2, "socket_mode": CLIENT}):
         code, reason = dynamic.refused(ADD_SOCK, **{**bond, **other, "ident": "three"})
         assert code == errno.EBUSY and "net_bonding0" in reason, other
+        assert ("with other members, another order" in reason) != ("socket_mode" in other)
     assert dynamic.refused(ADD_SOCK, conditional=False, **bond, mode=2)[0] == errno.EEXIST
     assert dynamic.relay(0).ident == "two"
     dynamic.done(REMOVE_SOCK, vhost_path=path, name="net_bonding0")
