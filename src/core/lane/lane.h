@@ -110,6 +110,7 @@ struct vm_to_vf {
 	 */
 	struct gso gso;
 	struct stash segments;
+	bool segment_refused; /* the device's driver has refused a segment of that packet */
 	struct lender lender;
 	uint64_t refused_at; /* TSC of the device's last refusal */
 	/*

@@ -17,6 +17,7 @@ static void forget_segments(struct vm_to_vf *lane)
 {
 	stash_drop(&lane->segments, lane->segments.n);
 	lane->gso = (struct gso){0};
+	lane->segment_refused = false;
 }
 
 #define DOUBT_MS 1000       /* a device that takes nothing for so long may refuse a packet, */

@@ -395,7 +395,7 @@ static bool cut_and_send(struct vm_to_vf *lane, struct burst_account *account)
 {
 	const struct vf *vf = lane->lane.vf;
 	struct rte_mbuf *packet = *stash_oldest(&lane->inbox);
-	struct tally not_counted = {0}; /* segments are not counted as packets of the guest */
+	struct tally refused = {0}; /* segments are not counted as packets of the guest */
 
 	if (lane->segments.n == 0) {
 		uint16_t n = gso_cut(&lane->gso, packet, vf->pool, vf->offloads.checksum,
@@ -405,8 +405,8 @@ static bool cut_and_send(struct vm_to_vf *lane, struct burst_account *account)
 		stash_fill(&lane->segments, n);
 	}
 	if (lane->segments.n > 0)
-		account->segments +=
-			transmit(lane, &lane->segments, lane->segments.n, &not_counted);
+		account->segments += transmit(lane, &lane->segments, lane->segments.n, &refused);
+	lane->segment_refused |= refused.packets > 0;
 	if (lane->segments.n > 0 || !gso_done(&lane->gso, packet))
 		return false;
 	lane->gso = (struct gso){0};
@@ -430,10 +430,14 @@ static void send_with_cutting(
 	if (inbox->n == 0)
 		return;
 	struct rte_mbuf *packet = *stash_oldest(inbox);
-	if (cut_and_send(lane, account)) {
-		stash_take(inbox, 1);
+	if (!cut_and_send(lane, account))
+		return;
+	stash_take(inbox, 1);
+	if (unlikely(lane->segment_refused))
+		count_and_free(malformed, packet);
+	else
 		rte_pktmbuf_free(packet);
-	}
+	lane->segment_refused = false;
 }
 
 /* Sends from the inbox. What has left it then was sent, unless it was refused. */

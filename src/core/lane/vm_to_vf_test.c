@@ -454,6 +454,21 @@ static void segments_are_dropped_with_their_packet(void **state)
 	assert_counted(2, 1, 1);
 }
 
+static uint16_t refuse_all(void *queue, struct rte_mbuf **packets, uint16_t n)
+{
+	return 0;
+}
+
+static void packet_of_refused_segments_is_not_sent(void **state)
+{
+	lane.lane.vf->offloads.checksum = true;
+	rte_eth_fp_ops[lane.lane.vf->port].tx_pkt_prepare = refuse_all;
+	send_long_packet(4000, 1054);
+	poll_for_almost(1);
+	assert_int_equal(counters().sent.packets, 0);
+	assert_int_equal(counters().dropped[DROP_MALFORMED].packets, 1);
+}
+
 /* Otherwise the time for it would be nobody's, and the lane would be taken for silent. */
 static void each_poll_that_sends_segments_counts(void **state)
 {
@@ -570,6 +585,7 @@ int main(void)
 		WITH(open_single, time_without_polls_does_not_count),
 		WITH(open_single, any_progress_counts),
 		WITH(open_single, segments_are_dropped_with_their_packet),
+		WITH(open_single, packet_of_refused_segments_is_not_sent),
 		WITH(open_single, each_poll_that_sends_segments_counts),
 		WITH(open_single, disabled_rings_are_emptied),
 		WITH(open_bond, refused_packet_is_dropped),
