@@ -10,6 +10,7 @@
 #include "core/dpdk/epoch.h"
 #include "core/guest/guest_dma.h"
 #include "core/vf/port.h"
+#include "core/vf/vf_counters.h"
 #include "host/bind.h"
 #include "host/pci.h"
 #include "host/sysfs.h"
@@ -362,6 +363,7 @@ static void take_member_out(struct relay *relay, const struct device_id *id)
 	holders = suspend_lanes(relay);
 	vf_remove_member(relay->vf, port);
 	return_lanes(relay, &holders);
+	vf_keep_counters(relay->vf, port);
 	port_close(port);
 }
 

@@ -6,13 +6,15 @@
  * second to refuse to be opened, like a VF whose PF is down. The times of the attempts are written
  * to the file. While the directory has a file "poor", no device takes an MTU above 1500, and a
  * device with a file of its name and ".down" has no link, which it reports when it is asked for its
- * counters: to the bonding driver only, if the directory had a file "mute" at the start.
+ * counters: to the bonding driver only, if the directory had a file "mute" at the start. The first
+ * device with a file of its name and ".lost" reports that it is gone, without being asked.
  */
 
 #define ALLOW_EXPERIMENTAL_API
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -33,15 +35,21 @@ static int open_file(const char *device)
 	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
-static bool is_down(const char *device)
+/* True if there is a file with the name of the device and this ending. */
+static bool is_marked(const char *device, const char *ending)
 {
-	char name[RTE_ETH_NAME_MAX_LEN + sizeof(".down")];
+	char name[RTE_ETH_NAME_MAX_LEN + 8];
 
-	snprintf(name, sizeof(name), "%s.down", device);
+	snprintf(name, sizeof(name), "%s%s", device, ending);
 	int fd = open_file(name);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
+}
+
+static bool is_down(const char *device)
+{
+	return is_marked(device, ".down");
 }
 
 /* As a driver does, by functions that DPDK declares for drivers only. */
@@ -101,6 +109,32 @@ int rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
 		rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
 	}
 	return real(port, stats);
+}
+
+/* As DPDK's interrupt thread does: nobody has asked for counters. */
+static void *report_loss(void *unused)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t port;
+
+	for (;; usleep(10000))
+		RTE_ETH_FOREACH_DEV (port)
+			if (rte_eth_dev_get_name_by_port(port, name) == 0 &&
+				is_marked(name, ".lost")) {
+				rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
+				return NULL;
+			}
+}
+
+int rte_eal_init(int argc, char **argv)
+{
+	__typeof__(rte_eal_init) *real = dlsym(RTLD_NEXT, "rte_eal_init");
+	pthread_t thread;
+
+	int r = real(argc, argv);
+	if (r >= 0)
+		pthread_create(&thread, NULL, report_loss, NULL);
+	return r;
 }
 
 int rte_eth_dev_configure(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bonds that lose members and links."""
 
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -13,6 +14,7 @@ from lib.vhostuser import Frontend
 from lib.wire import ADD, Daemon
 
 FRAME = raw_frame(bytes(1486))
+PACKETS = 20
 
 
 class Bond:
@@ -70,6 +72,18 @@ class Bond:
         with PacketSocket(self._netns.name, self.interfaces[member]) as wire:
             wire.send(frame)
 
+    def counted(self):
+        """What the device has sent and received, by the metrics."""
+        time.sleep(1)  # the age that a view may have
+        samples = scrape(self._endpoint)
+        return [value(samples, f"device_queue_{what}_packets_total", relay=0, queue=0)
+                for what in ("sent", "received")]
+
+    def report_lost(self, member):
+        """Its driver reports it, and nobody has asked for its counters before."""
+        (self._absent / f"{self.names[member]}.lost").touch()
+        wait_until(lambda: "is away" in self.log, 10, "the member is away")
+
     def passes_by(self, member):
         """A packet of the VM leaves by that member."""
         with PacketSocket(self._netns.name, self.interfaces[member]) as wire:
@@ -110,6 +124,28 @@ def test_backup_takes_over_empty(workdir, stack, host, mode):
         bond.send_to(backup, new)
         assert [data for _, data in bond.vm.wait_frames(1)] == [new]
         bond.set_links(True, True)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_counters_of_a_lost_member(workdir, stack, host, mode):
+    """What it has counted since the last scrape, and what the other one counts until the next."""
+    bond = Bond(workdir, stack, host, mode)
+
+    def pass_packets(n):
+        for _ in range(n):
+            bond.vm.send(FRAME)
+            bond.vm.wait_sent()
+            bond.send_to(0, FRAME)
+        bond.vm.wait_frames(n)
+
+    pass_packets(PACKETS)
+    assert bond.counted() == [PACKETS, PACKETS]
+    pass_packets(PACKETS)
+    bond.report_lost(0)
+    for _ in range(2 * PACKETS):
+        bond.vm.send(FRAME)
+    bond.vm.wait_sent()
+    assert bond.counted() == [4 * PACKETS, 2 * PACKETS]
 
 
 def test_bond_forgets_its_first_member(workdir, stack, host):

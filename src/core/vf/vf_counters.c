@@ -21,6 +21,24 @@ static void count(uint64_t *counter, uint64_t *gone, uint64_t now)
 	*counter = now + *gone;
 }
 
+void vf_keep_counters(struct vf *vf, uint16_t member)
+{
+	struct device_counters *gone = &vf->gone;
+	struct rte_eth_stats stats;
+
+	if (rte_eth_stats_get(member, &stats) == 0) {
+		gone->missed += stats.imissed;
+		gone->no_buffer += stats.rx_nombuf;
+		gone->receive_errors += stats.ierrors;
+		gone->transmit_errors += stats.oerrors;
+		for (unsigned q = 0; q < vf->n_queues; q++) {
+			gone->queue_received[q] += stats.q_ipackets[q];
+			gone->queue_sent[q] += stats.q_opackets[q];
+		}
+	}
+	vf_read_counters(vf); /* what it did not tell shows while the others have not gone on yet */
+}
+
 void vf_read_counters(struct vf *vf)
 {
 	struct device_counters *counters = &vf->counters, *gone = &vf->gone;

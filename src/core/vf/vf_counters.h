@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <stdint.h>
+
 struct vf;
 
 /*
@@ -9,3 +11,10 @@ struct vf;
  * answer.
  */
 void vf_read_counters(struct vf *vf);
+
+/*
+ * To be called when a bond has gone on without a member, whose port is still open: what it has
+ * counted stays in the bond's counters. A device that has been pulled out may tell nothing; then
+ * what it had told until the last call of vf_read_counters() stays. Likewise.
+ */
+void vf_keep_counters(struct vf *vf, uint16_t member);
