@@ -256,8 +256,7 @@ static void take_port_event(
 		device_watch_ask(watch); /* it may only have been reset */
 		return;
 	}
-	if (relay->vf != NULL)
-		vf_follow_links(relay->vf);
+	relay_follow_links(relay);
 	port_describe_link(event->device, link, sizeof(link));
 	log_relay_info(relay, "relay %u: device %s: %s", relay->id, event->device, link);
 }

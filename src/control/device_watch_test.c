@@ -127,7 +127,7 @@ void port_describe_link(const char *device_name, char *ret_text, size_t size)
 {
 }
 
-void vf_follow_links(struct vf *vf)
+void relay_follow_links(struct relay *relay)
 {
 }
 

@@ -349,6 +349,12 @@ void relay_detach(struct relay *relay)
 	relay_grant_lanes(relay);
 }
 
+void relay_follow_links(struct relay *relay)
+{
+	if (relay->vf != NULL && vf_follow_links(relay->vf))
+		guest_announce(relay->guest);
+}
+
 /*
  * Here and in take_member_in(), everything slow is done while the bond carries on with its other
  * members.
@@ -363,6 +369,7 @@ static void take_member_out(struct relay *relay, const struct device_id *id)
 	holders = suspend_lanes(relay);
 	vf_remove_member(relay->vf, port);
 	return_lanes(relay, &holders);
+	relay_follow_links(relay);
 	vf_keep_counters(relay->vf, port);
 	port_close(port);
 }

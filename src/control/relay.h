@@ -176,6 +176,12 @@ bool relay_map_memory(struct relay *relay);
 void relay_follow_guest(struct relay *relay);
 
 /*
+ * To be called once a second, and when the link of a member has changed (vf_follow_links()). If a
+ * bond receives from another member than before, its VM is announced there (RARP).
+ */
+void relay_follow_links(struct relay *relay);
+
+/*
  * Logs how the VM's state differs from what was logged last. Lines that are too many are held back,
  * since a VM can cause as many as it likes. To be called now and then, so that the log ends in the
  * true state.

@@ -92,8 +92,7 @@ static int on_second(sd_event_source *timer, uint64_t time_us, void *userdata)
 	for (unsigned i = 0; i < RELAYS_MAX; i++) {
 		struct relay *relay = &forwarder->relays[i];
 		relay_log_guest(relay); /* what was held back until now */
-		if (relay->vf != NULL)
-			vf_follow_links(relay->vf);
+		relay_follow_links(relay);
 	}
 	port_events_run_timers();
 	report_descriptors(forwarder);

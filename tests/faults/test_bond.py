@@ -14,6 +14,8 @@ from lib.vhostuser import Frontend
 from lib.wire import ADD, Daemon
 
 FRAME = raw_frame(bytes(1486))
+VM_MAC = bytes.fromhex("020000000002")
+RARP = 0x8035
 PACKETS = 20
 
 
@@ -124,6 +126,24 @@ def test_backup_takes_over_empty(workdir, stack, host, mode):
         bond.send_to(backup, new)
         assert [data for _, data in bond.vm.wait_frames(1)] == [new]
         bond.set_links(True, True)
+
+
+@pytest.mark.parametrize("why", ["link", "lost"])
+def test_takeover_is_announced(workdir, stack, host, why):
+    """At once, for a VM that sends nothing any more."""
+    bond = Bond(workdir, stack, host, mode=1)
+    bond.vm.send(bytes.fromhex("02000000000a") + VM_MAC + FRAME[12:])
+    bond.vm.wait_sent()
+    with PacketSocket(host.name, bond.interfaces[1]) as wire:
+        if why == "link":
+            bond.set_links(False, True)
+        else:
+            bond.lose(0)
+        announcement, = wire.wait_frames(1, RARP)
+        assert announcement[:6] == bytes([255] * 6) and announcement[22:28] == VM_MAC
+        bond.vm.send(FRAME)  # what nobody has sent is not announced
+        bond.vm.wait_sent()
+        assert wire.frames(RARP, timeout=2) == []
 
 
 @pytest.mark.parametrize("mode", [0, 1])

@@ -249,11 +249,23 @@ void guest_check_ring(struct guest *guest, struct guest_session *session, unsign
 	guest_changed(guest);
 }
 
+/* For these, the session is part of the guest: it may have ended, but it is there. */
+
+void guest_announce(struct guest *guest)
+{
+	struct guest_session *session = guest_session(guest);
+	const uint64_t source = session != NULL ? atomic_load(&session->source) : 0;
+
+	if (source == 0)
+		return;
+	atomic_store(&session->announcement, source);
+	guest_changed(guest);
+}
+
 unsigned guest_receive_queues(struct guest *guest)
 {
 	struct guest_session *session = guest_session(guest);
 
-	/* The session is part of the guest, so what is read may be out of date, but it is there. */
 	return session != NULL ? __builtin_popcount(atomic_load(&session->vf_to_vm_enabled)) : 0;
 }
 

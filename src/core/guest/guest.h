@@ -95,9 +95,15 @@ struct guest_session {
 	_Atomic unsigned n_retired; /* rings that are started and retired; control reads it, too */
 	/*
 	 * The MAC address for which an announcement (RARP) is to be sent, encoded as in SEND_RARP;
-	 * 0: none. Set by the vhost thread, taken by a worker.
+	 * 0: none. Set by the vhost thread and the control thread, taken by a worker.
 	 */
 	_Atomic uint64_t announcement;
+	/*
+	 * The MAC address that the guest has last been seen to send from, encoded likewise; 0: none
+	 * yet. Only kept for devices that need it (vf->announces). Written by workers, read by
+	 * the control thread.
+	 */
+	_Atomic uint64_t source;
 
 	/*
 	 * The device may read the guest's memory. Written under the guest's dma_mutex, read by
@@ -239,6 +245,13 @@ static inline bool guest_ready(struct guest *guest)
 
 /* True while the VM is being migrated away. Any thread; a snapshot. */
 bool guest_migrates(const struct guest *guest);
+
+/*
+ * Has a lane announce the guest (RARP), by the address that it has last been seen to send from.
+ * Nothing happens without a session, or if no address is known. `guest` may be NULL. Control
+ * thread; does not wait.
+ */
+void guest_announce(struct guest *guest);
 
 /*
  * The number of receive queues that the guest has enabled; 0 without a session. `guest` may be

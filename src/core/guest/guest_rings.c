@@ -24,6 +24,7 @@ void guest_rings_reset(struct guest_session *session)
 	atomic_store(&session->vm_to_vf_enabled, 0);
 	atomic_store(&session->vm_to_vf_disabled, 0);
 	atomic_store(&session->announcement, 0);
+	atomic_store(&session->source, 0);
 }
 
 static bool is_published(struct guest *guest, const struct guest_session *session)

@@ -327,6 +327,20 @@ static uint16_t prepare(
 	return kept;
 }
 
+/* Notes who has sent a packet; if it is always the same one, the other lanes are not disturbed. */
+static void note_source(const struct vm_to_vf *lane, const struct rte_mbuf *packet)
+{
+	struct guest_session *session = readable_session(lane);
+	const struct rte_ether_hdr *header = rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *);
+	uint64_t source = 0;
+
+	if (session == NULL || !rte_is_valid_assigned_ether_addr(&header->src_addr))
+		return;
+	memcpy(&source, &header->src_addr, sizeof(header->src_addr));
+	if (atomic_load_explicit(&session->source, memory_order_relaxed) != source)
+		atomic_store_explicit(&session->source, source, memory_order_relaxed);
+}
+
 /* Takes packets of the VM behind those that wait in the inbox, which has room. */
 static void fill_inbox(struct vm_to_vf *lane, struct burst_account *account)
 {
@@ -338,6 +352,8 @@ static void fill_inbox(struct vm_to_vf *lane, struct burst_account *account)
 	uint16_t n =
 		take_from_guest(lane, lane->lane.vf->pool, packets, LANE_BURST - inbox->n, account);
 	n = prepare(lane, packets, n, account);
+	if (unlikely(lane->lane.vf->announces) && n > 0)
+		note_source(lane, packets[n - 1]);
 	lane_show(&lane->lane, packets, n);
 	inbox->n += n;
 }

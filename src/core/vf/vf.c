@@ -126,6 +126,7 @@ static void note_mode(struct vf *vf, unsigned mode)
 {
 	vf->needs_polling = mode == BONDING_MODE_8023AD || mode == BONDING_MODE_ALB;
 	vf->hears_one = mode == BONDING_MODE_ACTIVE_BACKUP || mode == BONDING_MODE_TLB;
+	vf->announces = mode == BONDING_MODE_ACTIVE_BACKUP;
 	vf->sends_singly = mode == BONDING_MODE_ALB;
 }
 
@@ -240,8 +241,9 @@ int vf_open(struct vf **ret_vf, const struct device_spec *device, const struct v
 	if (r < 0)
 		return r;
 	log_node(vf);
+	vf->served_by = vf->hears_one ? rte_eth_bond_primary_get(vf->port) : -1;
 	for (uint16_t q = 0; vf->hears_one && q < vf->n_queues; q++)
-		vf->heard[q].member = rte_eth_bond_primary_get(vf->port);
+		vf->heard[q].member = vf->served_by;
 	dpdk_log_capture_start(); /* these calls may fail without being an error */
 	vf->interrupts = has_interrupts(vf);
 	dpdk_log_capture_end();
@@ -311,15 +313,26 @@ void vf_remove_member(struct vf *vf, uint16_t member)
  * The first time the bond's driver may just be giving the MAC to the member, on another thread.
  * After that it is given less and less often: a PF may refuse it.
  */
-void vf_follow_links(struct vf *vf)
+static void follow_mac(struct vf *vf)
 {
-	if (!vf->hears_one || port_follow_links(vf->port)) {
+	if (port_follow_links(vf->port)) {
 		vf->n_strayed = 0;
 		return;
 	}
 	const unsigned n = vf->n_strayed++;
 	if (n > 0 && (n & (n - 1)) == 0)
 		port_keep_mac(vf->port);
+}
+
+bool vf_follow_links(struct vf *vf)
+{
+	const int before = vf->served_by;
+
+	if (!vf->hears_one)
+		return false;
+	follow_mac(vf);
+	vf->served_by = rte_eth_bond_primary_get(vf->port);
+	return vf->announces && vf->served_by >= 0 && vf->served_by != before;
 }
 
 struct vf_means vf_means(const struct vf *vf)

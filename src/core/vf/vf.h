@@ -67,7 +67,8 @@ struct vf {
 	 * least every 100 ms, even without packets (DPDK's bonding guide).
 	 */
 	bool needs_polling;
-	bool hears_one;    /* a bond that receives from one member at a time */
+	bool hears_one; /* a bond that receives from one member at a time */
+	bool announces; /* such a bond that always sends by that member: it can announce the VM */
 	bool sends_singly; /* only one packet may be given to it at a time */
 	uint16_t port;     /* DPDK's port number */
 	uint16_t n_queues; /* each way, 1..SLICES_MAX */
@@ -86,6 +87,7 @@ struct vf {
 	struct rte_mempool *pool; /* owned; another one after vf_move_pool() */
 	struct rte_mempool *old_pool; /* owned; the pool before, while its packets may be out */
 	/* No lane's, and not constant. */
+	int served_by;      /* the member that a bond that hears one had when it was last asked */
 	unsigned n_strayed; /* times in a row that the member heard did not have the bond's MAC */
 	struct device_counters counters; /* as vf_read_counters() last found them */
 	struct device_counters gone;     /* what members that are away had counted of them */
@@ -131,9 +133,10 @@ void vf_remove_member(struct vf *vf, uint16_t member);
 /*
  * To be called once a second, since not every driver reports that the link of a bond's member has
  * changed, and when one has. The bond stays with the member that it receives from, which is given
- * the bond's MAC if it has another one; that may wait for the PFs. Lanes may run.
+ * the bond's MAC if it has another one; that may wait for the PFs. Lanes may run. Returns true if
+ * the network should be told, since the bond has another member than when it was last called.
  */
-void vf_follow_links(struct vf *vf);
+bool vf_follow_links(struct vf *vf);
 
 /* What the device has been granted; `interrupts` is false for a bond. */
 struct vf_means vf_means(const struct vf *vf);
