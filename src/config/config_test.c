@@ -12,12 +12,7 @@
 
 #include <cmocka.h>
 
-#include "config/load.h"
-
-#define ARGS_MAX 12
-#define LONG_DIR                                                                            \
-	"/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/h23456789/" \
-	"i2345678"
+#include "config/config_fixture.h"
 
 static int lookup_error = -1; /* errno of all account lookups; -1: they are real */
 
@@ -32,72 +27,9 @@ struct passwd *__wrap_getpwnam(const char *name)
 	return NULL;
 }
 
-static char file_path[] = "/tmp/config_test.XXXXXX";
-
-/*
- * A machine with CPUs 0..8, of which 8 is offline and 6 is outside our cpuset, and CPUs 100..299.
- */
-static struct machine machine(void)
-{
-	struct machine machine;
-
-	assert_int_equal(cpu_set_parse("0-8,100-299", &machine.present, NULL), 0);
-	assert_int_equal(cpu_set_parse("0-7,100-299", &machine.online, NULL), 0);
-	assert_int_equal(cpu_set_parse("0-5,7,100-299", &machine.usable, NULL), 0);
-	return machine;
-}
-
-static void write_file(const char *text)
-{
-	FILE *file = fopen(file_path, "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
-
-/* Splits a command line at blanks, after --config=<file_path>. */
-static int split(const char *line, char *copy, char **argv)
-{
-	static char config_option[64];
-	char *rest;
-	int argc = 2;
-
-	snprintf(config_option, sizeof(config_option), "--config=%s", file_path);
-	argv[0] = (char *)"virtio-forwarder";
-	argv[1] = config_option;
-	strcpy(copy, line);
-	for (char *arg = strtok_r(copy, " ", &rest); arg; arg = strtok_r(NULL, " ", &rest)) {
-		assert_in_range(argc, 2, ARGS_MAX);
-		argv[argc++] = arg;
-	}
-	return argc;
-}
-
-static int load(const char *file, const char *line, struct config **ret_config, struct err *err)
-{
-	struct machine m = machine();
-	char copy[512], *argv[ARGS_MAX + 2] = {};
-	int argc = split(line, copy, argv);
-
-	write_file(file);
-	return load_daemon(argc, argv, &m, false, ret_config, err);
-}
-
-/* Loads a configuration that must be valid. */
-static struct config *good(const char *file, const char *line)
-{
-	struct config *config = NULL;
-	struct err err = {};
-
-	if (load(file, line, &config, &err) != CONFIG_RUN)
-		fail_msg("%s", err.text);
-	return config;
-}
-
 static void defaults(void **state)
 {
-	struct config *config = good("", "");
+	struct config *config = fixture_good("", "");
 	char workers[32];
 
 	cpu_set_format(&config->worker_cpus, workers, sizeof(workers));
@@ -127,8 +59,8 @@ static void defaults(void **state)
 
 static void blank_values_are_defaults(void **state)
 {
-	struct config *config = good("VIRTIOFWD_CPU_MASK=\nVIRTIOFWD_JUMBO=\n"
-				     "VIRTIOFWD_ZMQ_STATS_EP=\nVIRTIOFWD_LOG_LEVEL=''\n",
+	struct config *config = fixture_good("VIRTIOFWD_CPU_MASK=\nVIRTIOFWD_JUMBO=\n"
+					     "VIRTIOFWD_ZMQ_STATS_EP=\nVIRTIOFWD_LOG_LEVEL=''\n",
 		"--loglevel= --vhost-path=");
 
 	assert_int_equal(cpu_set_count(&config->worker_cpus), 2);
@@ -141,23 +73,23 @@ static void blank_values_are_defaults(void **state)
 
 static void file_values(void **state)
 {
-	struct config *config = good("VIRTIOFWD_CPU_MASK=0x18\n"
-				     "VIRTIOFWD_MASTER_LCORE=1\n"
-				     "VIRTIOFWD_LOG_LEVEL=7\n"
-				     "VIRTIOFWD_PID_DIR=/\n"
-				     "VIRTIOFWD_SOCKET_DIR=/tmp/virtio-forwarder//\n"
-				     "VIRTIOFWD_SOCKET_OWNER=root\n"
-				     "VIRTIOFWD_SOCKET_GROUP=root\n"
-				     "VIRTIOFWD_JUMBO=Yes\n"
-				     "VIRTIOFWD_MRGBUF=oN\n"
-				     "VIRTIOFWD_VHOST_CLIENT=1\n"
-				     "VIRTIOFWD_TSO=n\n"
-				     "VIRTIOFWD_VFIO_VF_TOKEN=0\n"
-				     "VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
-				     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
-				     "VIRTIOFWD_ZMQ_CONFIG_EP=false\n"
-				     "VIRTIOFWD_BINARY=/opt/vf\n"
-				     "VIO4WD_CORE_SCHED_SENSITIVITY=0.3\n",
+	struct config *config = fixture_good("VIRTIOFWD_CPU_MASK=0x18\n"
+					     "VIRTIOFWD_MASTER_LCORE=1\n"
+					     "VIRTIOFWD_LOG_LEVEL=7\n"
+					     "VIRTIOFWD_PID_DIR=/\n"
+					     "VIRTIOFWD_SOCKET_DIR=/tmp/virtio-forwarder//\n"
+					     "VIRTIOFWD_SOCKET_OWNER=root\n"
+					     "VIRTIOFWD_SOCKET_GROUP=root\n"
+					     "VIRTIOFWD_JUMBO=Yes\n"
+					     "VIRTIOFWD_MRGBUF=oN\n"
+					     "VIRTIOFWD_VHOST_CLIENT=1\n"
+					     "VIRTIOFWD_TSO=n\n"
+					     "VIRTIOFWD_VFIO_VF_TOKEN=0\n"
+					     "VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
+					     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
+					     "VIRTIOFWD_ZMQ_CONFIG_EP=false\n"
+					     "VIRTIOFWD_BINARY=/opt/vf\n"
+					     "VIO4WD_CORE_SCHED_SENSITIVITY=0.3\n",
 		"");
 
 	assert_true(cpu_set_has(&config->worker_cpus, 3) && cpu_set_has(&config->worker_cpus, 4));
@@ -182,9 +114,9 @@ static void file_values(void **state)
 
 static void options_override_the_file(void **state)
 {
-	struct config *config = good("VIRTIOFWD_CPU_MASK=3,4\nVIRTIOFWD_JUMBO=1\n"
-				     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
-				     "VIRTIOFWD_STATIC_VFS=(net_null0=1 net_null1=2)\n",
+	struct config *config = fixture_good("VIRTIOFWD_CPU_MASK=3,4\nVIRTIOFWD_JUMBO=1\n"
+					     "VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\n"
+					     "VIRTIOFWD_STATIC_VFS=(net_null0=1 net_null1=2)\n",
 		"-C 5 --enable-jumbo=no -z -P net_null2=3 -n --no-huge");
 
 	assert_int_equal(cpu_set_count(&config->worker_cpus), 1);
@@ -205,7 +137,7 @@ static void pins(void **state)
 		"VIRTIOFWD_CPU_PINS=(\n0:1,2\n63:2\n)\n"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
-		struct config *config = good(forms[i], "");
+		struct config *config = fixture_good(forms[i], "");
 
 		assert_true(config->pins[0].set && config->pins[63].set && !config->pins[1].set);
 		assert_int_equal(config->pins[0].vf_to_vm_cpu, 1);
@@ -218,8 +150,8 @@ static void pins(void **state)
 
 static void static_vfs(void **state)
 {
-	struct config *config = good("VIRTIOFWD_STATIC_VFS=(\n0000:05:08.1=1 # first\n"
-				     "net_af_packet0,iface=veth0,qpairs=2=63)\n",
+	struct config *config = fixture_good("VIRTIOFWD_STATIC_VFS=(\n0000:05:08.1=1 # first\n"
+					     "net_af_packet0,iface=veth0,qpairs=2=63)\n",
 		"");
 
 	assert_int_equal(config->n_vfs, 2);
@@ -232,9 +164,9 @@ static void static_vfs(void **state)
 
 static void port_control_precedence(void **state)
 {
-	struct config *config = good("VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
-				     "VIRTIOFWD_IPC_PORT_CONTROL=true\n"
-				     "VIRTIOFWD_OVSDB_SOCK_PATH=/run/db.sock\n",
+	struct config *config = fixture_good("VIRTIOFWD_ZMQ_PORT_CONTROL_EP=true\n"
+					     "VIRTIOFWD_IPC_PORT_CONTROL=true\n"
+					     "VIRTIOFWD_OVSDB_SOCK_PATH=/run/db.sock\n",
 		"-u root -g root");
 
 	assert_non_null(config->zmq_port_control_ep);
@@ -248,8 +180,8 @@ static void port_control_precedence(void **state)
 
 static void what_dynamic_sockets_rule_out_is_noticed(void **state)
 {
-	struct config *config = good("VIRTIOFWD_DYNAMIC_SOCKETS=true\n"
-				     "VIRTIOFWD_STATIC_VFS=(net_null0=1)\n",
+	struct config *config = fixture_good("VIRTIOFWD_DYNAMIC_SOCKETS=true\n"
+					     "VIRTIOFWD_STATIC_VFS=(net_null0=1)\n",
 		"-u root -g root -Z");
 
 	assert_true(config->dynamic_sockets);
@@ -259,14 +191,14 @@ static void what_dynamic_sockets_rule_out_is_noticed(void **state)
 		strstr(config->notices[0], ":2: VIRTIOFWD_STATIC_VFS: nothing is attached"));
 	config_free(config);
 
-	config = good("VIRTIOFWD_DYNAMIC_SOCKETS=true\nVIRTIOFWD_IPC_PORT_CONTROL=true\n",
+	config = fixture_good("VIRTIOFWD_DYNAMIC_SOCKETS=true\nVIRTIOFWD_IPC_PORT_CONTROL=true\n",
 		"-u root -g root");
 	assert_true(config->dynamic_sockets && config->ipc_port_control);
 	assert_int_equal(config->n_notices, 1);
 	assert_non_null(strstr(config->notices[0], ":1: VIRTIOFWD_DYNAMIC_SOCKETS: no VM will"));
 	config_free(config);
 
-	config = good("", "-u root -g root -d -P net_null0=1");
+	config = fixture_good("", "-u root -g root -d -P net_null0=1");
 	assert_true(config->ovsdb);
 	assert_int_equal(config->n_notices, 2);
 	assert_non_null(strstr(config->notices[0], "--add-pci-vf: "));
@@ -277,13 +209,13 @@ static void what_dynamic_sockets_rule_out_is_noticed(void **state)
 static void a_database_is_checked_where_it_is_used(void **state)
 {
 	struct config *config =
-		good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:localhost\n", "-Z --keep-ports");
+		fixture_good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:localhost\n", "-Z --keep-ports");
 
 	assert_true(config->keep_ports && !config->ovsdb);
 	config_free(config);
 
-	config = good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:192.0.2.1\n"
-		      "VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
+	config = fixture_good("VIRTIOFWD_OVSDB_SOCK_PATH=ssl:192.0.2.1\n"
+			      "VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
 		"--keep-ports");
 	assert_true(config->ovsdb);
 	assert_false(config->keep_ports); /* its rows come back without */
@@ -292,13 +224,14 @@ static void a_database_is_checked_where_it_is_used(void **state)
 
 static void core_sched_needs_its_switch(void **state)
 {
-	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n", "-u root -g root");
+	struct config *config =
+		fixture_good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n", "-u root -g root");
 
 	assert_null(config->zmq_core_sched_ep);
 	assert_int_equal(config->n_notices, 0);
 	config_free(config);
 
-	config = good("", "-u root -g root --zmq-core-sched-ep");
+	config = fixture_good("", "-u root -g root --zmq-core-sched-ep");
 	assert_null(config->zmq_core_sched_ep);
 	assert_int_equal(config->n_notices, 1);
 	assert_non_null(strstr(config->notices[0], "VIO4WD_CORE_SCHED_ENABLE"));
@@ -307,8 +240,8 @@ static void core_sched_needs_its_switch(void **state)
 
 static void shipped_values_run(void **state)
 {
-	struct config *config = good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
-				     "VIO4WD_CORE_SCHED_ENABLE=true\n",
+	struct config *config = fixture_good("VIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
+					     "VIO4WD_CORE_SCHED_ENABLE=true\n",
 		"-u root -g root");
 
 	assert_non_null(config->zmq_core_sched_ep);
@@ -318,7 +251,7 @@ static void shipped_values_run(void **state)
 static void variables_set_twice_are_noticed(void **state)
 {
 	static const char file[] = "VIRTIOFWD_JUMBO=1\nVIRTIOFWD_TSO=1\n\nVIRTIOFWD_JUMBO=no\n";
-	struct config *config = good(file, "-u root -g root");
+	struct config *config = fixture_good(file, "-u root -g root");
 
 	assert_false(config->jumbo);
 	assert_true(config->tso);
@@ -328,7 +261,7 @@ static void variables_set_twice_are_noticed(void **state)
 		"the latter is in force");
 	config_free(config);
 
-	config = good(file, "-u root -g root --enable-jumbo");
+	config = fixture_good(file, "-u root -g root --enable-jumbo");
 	assert_true(config->jumbo);
 	assert_int_equal(config->n_notices, 0);
 	config_free(config);
@@ -336,7 +269,7 @@ static void variables_set_twice_are_noticed(void **state)
 
 static void blank_unknown_variables_are_noticed(void **state)
 {
-	struct config *config = good("VIRTIOFWD_FOO=\nVIRTIOFWD_BAR=\n", "-u root -g root");
+	struct config *config = fixture_good("VIRTIOFWD_FOO=\nVIRTIOFWD_BAR=\n", "-u root -g root");
 
 	assert_int_equal(config->n_notices, 1);
 	assert_string_equal(config->notices[0],
@@ -347,7 +280,7 @@ static void blank_unknown_variables_are_noticed(void **state)
 
 static void missing_default_accounts_are_noticed(void **state)
 {
-	struct config *config = good("", "");
+	struct config *config = fixture_good("", "");
 	unsigned missing = (config->socket_uid == (uid_t)-1) + (config->socket_gid == (gid_t)-1);
 
 	assert_int_equal(config->n_notices, missing);
@@ -359,7 +292,7 @@ static void missing_default_accounts_are_noticed(void **state)
 /* The account of a pod exists in its container only. */
 static void accounts_by_number(void **state)
 {
-	struct config *config = good("VIRTIOFWD_SOCKET_OWNER=10700107\n", "-g 4294967294");
+	struct config *config = fixture_good("VIRTIOFWD_SOCKET_OWNER=10700107\n", "-g 4294967294");
 
 	assert_int_equal(config->socket_uid, 10700107);
 	assert_int_equal(config->socket_gid, 4294967294);
@@ -380,12 +313,12 @@ static void accounts_that_cannot_be_looked_up(void **state)
 		struct err err = {""};
 
 		lookup_error = reasons[i];
-		assert_int_equal(load("", "-g root", &config, &err), -ENODEV);
+		assert_int_equal(fixture_load("", "-g root", &config, &err), -ENODEV);
 		assert_non_null(strstr(err.text, "'libvirt-qemu' cannot be looked up: "));
 		assert_non_null(strstr(err.text, strerror(reasons[i])));
 	}
 	lookup_error = ESRCH;
-	config = good("", "-g root");
+	config = fixture_good("", "-g root");
 	assert_int_equal(config->socket_uid, (uid_t)-1);
 	assert_int_equal(config->n_notices, 1);
 	config_free(config);
@@ -394,8 +327,8 @@ static void accounts_that_cannot_be_looked_up(void **state)
 
 static void tcp_where_it_is_allowed(void **state)
 {
-	struct config *config =
-		good("VIRTIOFWD_ZMQ_STATS_EP=tcp://127.0.0.1:5555\n", "--allow-tcp-endpoints");
+	struct config *config = fixture_good(
+		"VIRTIOFWD_ZMQ_STATS_EP=tcp://127.0.0.1:5555\n", "--allow-tcp-endpoints");
 
 	assert_string_equal(config->zmq_stats_ep, "tcp://127.0.0.1:5555");
 	config_free(config);
@@ -403,7 +336,7 @@ static void tcp_where_it_is_allowed(void **state)
 
 static void master_may_be_a_worker_where_allowed(void **state)
 {
-	struct config *config = good("VIRTIOFWD_SHARE_MASTER_CPU=true\n", "-C 0,1");
+	struct config *config = fixture_good("VIRTIOFWD_SHARE_MASTER_CPU=true\n", "-C 0,1");
 
 	assert_true(cpu_set_has(&config->worker_cpus, config->master_cpu));
 	config_free(config);
@@ -411,7 +344,7 @@ static void master_may_be_a_worker_where_allowed(void **state)
 
 static void socket_paths(void **state)
 {
-	struct config *config = good("VIRTIOFWD_SOCKET_FNAME_PATTERN=v%u.sock\n", "");
+	struct config *config = fixture_good("VIRTIOFWD_SOCKET_FNAME_PATTERN=v%u.sock\n", "");
 	char path[SOCKET_PATH_SIZE], directory[SOCKET_PATH_SIZE] = "-V " LONG_DIR;
 
 	config_socket_path(config, 7, path);
@@ -419,125 +352,22 @@ static void socket_paths(void **state)
 	config_free(config);
 
 	directory[strlen(directory) - 6] = '\0'; /* as long as allowed */
-	config = good("", directory);
+	config = fixture_good("", directory);
 	config_socket_path(config, RELAYS_MAX - 1, path);
 	assert_int_equal(strlen(path), SOCKET_PATH_SIZE - 1);
 	assert_non_null(strstr(path, "/i2/virtio-forwarder63.sock"));
 	config_free(config);
 }
 
-struct refusal {
-	const char *file, *line, *begin, *reason;
-};
-
-static void expect_refusals(const struct refusal *cases, size_t n, bool invalid)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct config *config = NULL;
-		struct err err = {};
-		const char *text = err.text;
-		int r = load(cases[i].file, cases[i].line, &config, &err);
-
-		assert_true(r < 0);
-		assert_true((r == -EINVAL) == invalid);
-		assert_null(config);
-		if (strncmp(text, file_path, strlen(file_path)) == 0)
-			text += strlen(file_path);
-		if (strncmp(text, cases[i].begin, strlen(cases[i].begin)) != 0 ||
-			!strstr(text, cases[i].reason))
-			fail_msg("'%s': expected '%s...%s'", err.text, cases[i].begin,
-				cases[i].reason);
-	}
-}
-
-static void refuses(void **state)
-{
-	static const struct refusal cases[] = {
-		{"VIRTIOFWD_CPU_MASK=a\n", "", ":1: VIRTIOFWD_CPU_MASK: ", "CPU number"},
-		{"", "-C 9", "--cpus: ", "no CPU 9; CPUs 0-8,100-299 are there"},
-		{"", "-C 100-228", "--cpus: ", "129 CPUs"},
-		{"", "-C 0,1", "--cpus: ", "CPU 0 is that of the control thread"},
-		{"", "-M 1", "--cpus (default 1,2): ", "CPU 1 is that of the control thread"},
-		{"", "-M 9", "--master-lcore: ", "no CPU 9"},
-		{"", "-M x", "--master-lcore: ", "'x' is no CPU"},
-		{"", "-l 8", "--loglevel: ", "no log level"},
-		{"", "-l -1", "--loglevel: ", "no log level"},
-		{"", "-nx", "--nodaemon: ", "log_syslog"},
-		{"\nVIRTIOFWD_JUMBO=maybe\n", "", ":2: VIRTIOFWD_JUMBO: ", "use true or false"},
-		{"", "-p tmp", "--pid-path: ", "absolute"},
-		{"", "-p /etc/passwd", "--pid-path: ", "no directory"},
-		{"", "-S x", "--vhost-socket: ", "exactly one %u"},
-		{"", "-S x%u%u", "--vhost-socket: ", "exactly one %u"},
-		{"", "-S x%d", "--vhost-socket: ", "exactly one %u"},
-		{"", "-S %u%%", "--vhost-socket: ", "exactly one %u"},
-		{"", "-S a/%u", "--vhost-socket: ", "holds a '/'"},
-		{"", "-V /caf\xe9", "--vhost-path: ", "not UTF-8"},
-		{"", "-V " LONG_DIR, "--vhost-path: ", "path may have 107"},
-		{"", "-c 1", "--virtio-cpu: ", "no pin"},
-		{"", "-c 64:1", "--virtio-cpu: ", "'64' is no relay"},
-		{"", "-c 1:x", "--virtio-cpu: ", "names no CPUs"},
-		{"", "-c 1:1,2,1", "--virtio-cpu: ", "names no CPUs"},
-		{"", "-c 1:1 -c 1:2", "--virtio-cpu: ", "relay 1 is pinned twice"},
-		{"", "-c 1:1,3", "--virtio-cpu: ", "CPU 3 is no worker CPU; those are 1-2"},
-		{"", "-P net_null0", "--add-pci-vf: ", "names no relay"},
-		{"", "-P net_null0=64", "--add-pci-vf: ", "'64' is no relay"},
-		{"", "-P net_null0=", "--add-pci-vf: ", "'' is no relay"},
-		{"", "-P eno1=1", "--add-pci-vf: ", "neither a PCI address"},
-		{"", "-P net_bonding0=1", "--add-pci-vf: ", "kept for bonds"},
-		{"VIRTIOFWD_STATIC_VFS=(net_null0=1\nnet_null1=1)\n", "",
-			":2: VIRTIOFWD_STATIC_VFS: ", "relay 1 already has device net_null0"},
-		{"", "-P 05:08.1=1 -P 0000:05:08.1=2", "--add-pci-vf: ", "already on relay 1"},
-		{"", "-t 1234", "--vfio-vf-token: ", "no UUID"},
-		{"", "-t 14d63f20-8445-11ea-8900-1f9ce7d5650g", "--vfio-vf-token: ", "no UUID"},
-		{"", "-zfoo", "--zmq-stats-ep: ", "neither an endpoint"},
-		{"", "-ztcp://*:5555", "--zmq-stats-ep: ", "without a password"},
-		{"", "--allow-tcp-endpoints -ztcp://[::1]:65536", "--zmq-stats-ep: ", "65535"},
-		{"", "--allow-tcp-endpoints -zudp://[::1]:5555", "--zmq-stats-ep: ", "tcp://ADD"},
-		{"", "-zipc://@x", "--zmq-stats-ep: ", "absolute path"},
-		{"", "-zipc:///x -Zipc:///x",
-			"--zmq-stats-ep: ", "endpoint of VIRTIOFWD_ZMQ_PORT_CONTROL_EP"},
-		{"\nVIRTIOFWD_OVSDB_SOCK_PATH=db.sock\n", "",
-			":2: VIRTIOFWD_OVSDB_SOCK_PATH: ", "must be absolute"},
-		{"", "-O tcp:localhost:6640", "--ovsdb-sock: ", "not a name"},
-		{"", "-O ssl:192.0.2.1", "--ovsdb-sock: ", "--ovsdb-ca-cert"},
-		{"VIRTIOFWD_OVSDB_CA_CERT=/ca.pem\n",
-			"-O ssl:192.0.2.1 --ovsdb-private-key=/key.pem",
-			"--ovsdb-sock: ", "--ovsdb-certificate"},
-		{"VIRTIOFWD_BIND_VFIO_PCI=ens3,ens4:x\n", "",
-			":1: VIRTIOFWD_BIND_VFIO_PCI: ", "\"ens4:x\" is neither a PCI address"},
-		{"FOO=1\n", "", ":1: ", "unknown variable 'FOO'"},
-	};
-
-	expect_refusals(cases, ARRAY_SIZE(cases), true);
-}
-
-/* No fault of the configuration: the service may be started again. */
-static void misses(void **state)
-{
-	static const struct refusal cases[] = {
-		{"", "-C 8", "--cpus: ", "CPU 8 is not online; CPUs 0-7,100-299 are"},
-		{"", "-C 6", "--cpus: ", "cpuset"},
-		{"", "-M 8", "--master-lcore: ", "CPU 8 is not online"},
-		{"", "-p /nosuch", "--pid-path: ", "No such file"},
-		{"", "-u nosuchuser", "--vhost-username: ", "no user 'nosuchuser'"},
-		{"", "-u 4294967295", "--vhost-username: ", "no user '4294967295'"},
-		{"", "-g nosuchgroup", "--vhost-groupname: ", "no group 'nosuchgroup'"},
-		{"", "--config=/nosuch", "--config: /nosuch: ", "No such file"},
-		{"", "--config=/", "--config: /: ", "directory"},
-	};
-
-	expect_refusals(cases, ARRAY_SIZE(cases), false);
-}
-
 static void scheduler(void **state)
 {
 	char copy[512], *argv[ARGS_MAX + 2] = {};
-	int argc = split("--poll-interval=0.5 --global-numa-opt", copy, argv);
+	int argc = fixture_split("--poll-interval=0.5 --global-numa-opt", copy, argv);
 	struct config_sched *config;
 	struct err err = {};
 
-	write_file("VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\nVIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
-		   "VIO4WD_CORE_SCHED_SENSITIVITY=0.5\nVIRTIOFWD_CPU_MASK=99\n");
+	fixture_write("VIRTIOFWD_ZMQ_STATS_EP=ipc:///run/stats\nVIRTIOFWD_ZMQ_CORE_SCHED_EP=true\n"
+		      "VIO4WD_CORE_SCHED_SENSITIVITY=0.5\nVIRTIOFWD_CPU_MASK=99\n");
 	if (config_load_sched(argc, argv, &config, &err) != CONFIG_RUN)
 		fail_msg("%s", err.text);
 	assert_string_equal(config->stats_ep, "ipc:///run/stats");
@@ -548,17 +378,17 @@ static void scheduler(void **state)
 	assert_false(config->dry_run || config->watch);
 	config_sched_free(config);
 
-	argc = split("--dry-run=watch", copy, argv);
+	argc = fixture_split("--dry-run=watch", copy, argv);
 	if (config_load_sched(argc, argv, &config, &err) != CONFIG_RUN)
 		fail_msg("%s", err.text);
 	assert_true(config->dry_run && config->watch);
 	config_sched_free(config);
 
-	argc = split("--dry-run=twice", copy, argv);
+	argc = fixture_split("--dry-run=twice", copy, argv);
 	assert_int_equal(config_load_sched(argc, argv, &config, &err), -EINVAL);
 	assert_string_equal(err.text, "--dry-run: 'twice' is unknown; use watch, true or false");
 
-	argc = split("--sensitivity=1.5", copy, argv);
+	argc = fixture_split("--sensitivity=1.5", copy, argv);
 	assert_int_equal(config_load_sched(argc, argv, &config, &err), -EINVAL);
 	assert_string_equal(err.text, "--sensitivity: '1.5' is no fraction; 0 to 1");
 }
@@ -580,18 +410,6 @@ static void affinity_does_not_limit_the_workers(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 	assert_memory_equal(&narrow, &wide, sizeof(wide));
 	assert_true(CPU_EQUAL(&after, &one));
-}
-
-static int make_file(void **state)
-{
-	_cleanup_close_ int fd = mkstemp(file_path);
-
-	return fd < 0;
-}
-
-static int remove_file(void **state)
-{
-	return unlink(file_path);
 }
 
 int main(void)
@@ -616,11 +434,9 @@ int main(void)
 		cmocka_unit_test(tcp_where_it_is_allowed),
 		cmocka_unit_test(socket_paths),
 		cmocka_unit_test(master_may_be_a_worker_where_allowed),
-		cmocka_unit_test(refuses),
-		cmocka_unit_test(misses),
 		cmocka_unit_test(scheduler),
 		cmocka_unit_test(affinity_does_not_limit_the_workers),
 	};
 
-	return cmocka_run_group_tests(tests, make_file, remove_file);
+	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -401,16 +401,16 @@ static void write_own(const struct writer *w, enum metric_id id)
 			write_features(w, relay);
 		break;
 	case METRIC_VM_QUEUES:
-		FOR_EACH_RELAY(w, relay)
-		write_enabled_queues(w, relay);
+		FOR_EACH_RELAY (w, relay)
+			write_enabled_queues(w, relay);
 		break;
 	case METRIC_VM_RING_SIZE:
 	case METRIC_VM_QUEUE_PACKETS:
 		for_each_direction(w, write_vm_queues);
 		break;
 	case METRIC_VM_QUEUE_DROPPED:
-		FOR_EACH_RELAY(w, relay)
-		write_queue_drops(w, relay);
+		FOR_EACH_RELAY (w, relay)
+			write_queue_drops(w, relay);
 		break;
 	case METRIC_DEVICE_MEMBERS:
 		FOR_EACH_RELAY (w, relay)
