@@ -66,32 +66,43 @@ static int replace_list(const struct paths *paths, const struct op *ops, unsigne
 /* Without relays there is no list. */
 static void save(struct kept_ports *kept)
 {
+	const char *list = kept->paths.list;
 	const unsigned n = forwarder_additions(kept->forwarder, kept->ops);
 
 	int r = n > 0 ? replace_list(&kept->paths, kept->ops, n) : 0;
 	if (n > 0 && r == 0)
 		return;
-	if (unlink(kept->paths.list) < 0 && errno != ENOENT && r == 0)
-		r = -errno;
-	if (r < 0 && log_limit_pass(&kept->limit, LOG_ERR))
-		log_error("%s cannot be written: %s; until it can be, no relay that was added at "
-			  "run time comes back after a restart",
-			kept->paths.list, strerror(-r));
+	const bool is_stale = unlink(list) < 0 && errno != ENOENT;
+	if (is_stale && log_limit_pass(&kept->limit, LOG_ERR))
+		log_error("%s can neither be written nor removed: %s; it is out of date: remove it "
+			  "before a restart",
+			list, strerror(errno));
+	else if (!is_stale && r < 0 && log_limit_pass(&kept->limit, LOG_ERR))
+		log_error("%s cannot be written: %s; until it can be, at the next request, no "
+			  "relay that was added at run time comes back after a restart",
+			list, strerror(-r));
 }
 
-/* Returns the number of ops in the list; 0 without one, or one that must not be used. */
-static unsigned read_list(struct kept_ports *kept)
+/*
+ * Returns the number of ops in the list; 0 without one, or one that must not be used.
+ * *ret_n_refused more are not as a client may ask.
+ */
+static unsigned read_list(struct kept_ports *kept, unsigned *ret_n_refused)
 {
 	_cleanup_free_ char *data = malloc(KEPT_PORTS_BYTES_MAX + 1);
 	struct err err = {"out of memory"};
 	struct stat status;
 	int r = -ENOMEM;
 
+	*ret_n_refused = 0;
 	if (data != NULL)
 		r = (int)owned_file_read(
 			AT_FDCWD, kept->paths.list, data, KEPT_PORTS_BYTES_MAX, &status, &err);
 	if (r >= 0)
-		r = kept_ports_decode(data, (size_t)r, kept->ops, &err);
+		r = kept_ports_decode(data, (size_t)r, kept->ops, ret_n_refused, &err);
+	if (r >= 0 && *ret_n_refused > 0)
+		log_error("%u relays of %s are refused, the last because %s", *ret_n_refused,
+			kept->paths.list, err.text);
 	if (r >= 0)
 		return (unsigned)r;
 	if (r != -ENOENT)
@@ -100,25 +111,35 @@ static unsigned read_list(struct kept_ports *kept)
 	return 0;
 }
 
-static void set_aside(const struct paths *paths)
+/* Returns whether the list is no longer there. */
+static bool set_aside(const struct paths *paths)
 {
-	if (rename(paths->list, paths->old) == 0)
+	if (rename(paths->list, paths->old) == 0) {
 		log_notice("%s is kept as %s", paths->list, paths->old);
+		return true;
+	}
+	if (errno == ENOENT)
+		return true;
+	log_error("%s, which is out of date, cannot be renamed to %s: %s; remove it before a "
+		  "restart",
+		paths->list, paths->old, strerror(errno));
+	return false;
 }
 
 static int restore(struct kept_ports *kept, struct err *err)
 {
-	const unsigned n = read_list(kept);
+	unsigned n_refused;
+	const unsigned n = read_list(kept, &n_refused);
 	const int n_failed = forwarder_restore(kept->forwarder, kept->ops, n, err);
 
 	if (n_failed < 0)
 		return n_failed;
-	if (n > 0)
+	if (n + n_refused > 0)
 		log_notice("%u of %u relays that were added at run time are restored from %s",
-			n - (unsigned)n_failed, n, kept->paths.list);
-	if (n == 0 || n_failed > 0)
-		set_aside(&kept->paths);
-	save(kept);
+			n - (unsigned)n_failed, n + n_refused, kept->paths.list);
+	const bool is_whole = n > 0 && n_failed == 0 && n_refused == 0;
+	if (is_whole || set_aside(&kept->paths))
+		save(kept);
 	return 0;
 }
 

@@ -449,6 +449,8 @@ static int reopen_device(struct relay *relay, unsigned member, struct err *err)
 	if (r < 0)
 		return r;
 	relay_grant_lanes(relay);
+	if (relay->vf->announces)
+		guest_announce(relay->guest); /* the member may be another one */
 	compare_means(relay);
 	return 0;
 }

@@ -177,7 +177,7 @@ void relay_follow_guest(struct relay *relay);
 
 /*
  * To be called once a second, and when the link of a member has changed (vf_follow_links()). If a
- * bond receives from another member than before, its VM is announced there (RARP).
+ * bond of mode 1 has another member than before, its VM is announced there (RARP).
  */
 void relay_follow_links(struct relay *relay);
 

@@ -121,13 +121,14 @@ static void say_attached(struct relay *relay, bool attached)
 	char vm[128];
 
 	relay->ready_logged = attached;
-	describe_vm(relay->guest, vm, sizeof(vm));
-	if (attached)
-		log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s%s", relay->id,
-			relay->guest->path, vm);
-	else
+	if (!attached) {
 		log_relay_event(relay, "vm-detached", "relay %u: VM detached from %s", relay->id,
 			relay->guest->path);
+		return;
+	}
+	describe_vm(relay->guest, vm, sizeof(vm));
+	log_relay_event(relay, "vm-attached", "relay %u: VM attached to %s%s", relay->id,
+		relay->guest->path, vm);
 }
 
 static void say_migrates(struct relay *relay, bool migrates)

@@ -68,26 +68,29 @@ static int read_port(const Port *wire, struct op *ret_op, struct err *err)
 	return 0;
 }
 
-static int read_list(const List *wire, struct op ret_ops[static RELAYS_MAX], struct err *err)
+static int read_list(const List *wire, struct op ret_ops[static RELAYS_MAX],
+	unsigned *ret_n_refused, struct err *err)
 {
-	int r = 0;
+	unsigned n = 0;
 
 	if (wire->n_port != wire->count || wire->n_port > RELAYS_MAX)
 		return err_set(err, EBADMSG, "it has %zu ports, not the %u that it says",
 			wire->n_port, wire->count);
-	for (size_t i = 0; i < wire->n_port && r == 0; i++)
-		r = read_port(wire->port[i], &ret_ops[i], err);
-	return r < 0 ? r : (int)wire->n_port;
+	for (size_t i = 0; i < wire->n_port; i++)
+		if (read_port(wire->port[i], &ret_ops[n], err) == 0)
+			n++;
+	*ret_n_refused = (unsigned)wire->n_port - n;
+	return (int)n;
 }
 
-int kept_ports_decode(
-	const void *data, size_t length, struct op ret_ops[static RELAYS_MAX], struct err *err)
+int kept_ports_decode(const void *data, size_t length, struct op ret_ops[static RELAYS_MAX],
+	unsigned *ret_n_refused, struct err *err)
 {
 	List *wire = virtioforwarder__kept_ports__unpack(NULL, length, data);
 
 	if (wire == NULL)
 		return err_set(err, EBADMSG, "it is no list of ports, or not all of one");
-	int r = read_list(wire, ret_ops, err);
+	int r = read_list(wire, ret_ops, ret_n_refused, err);
 	virtioforwarder__kept_ports__free_unpacked(wire, NULL);
 	return r;
 }

@@ -17,8 +17,9 @@
 int kept_ports_encode(const struct op *ops, unsigned n, struct wire_message *ret_message);
 
 /*
- * Returns the number of ops, which keep every promise of op.h and are as for kept_ports_encode();
- * or a negative errno, if anything about the list is wrong.
+ * Returns the number of ops, which keep every promise of op.h and are as for kept_ports_encode().
+ * Ports that could not be requested so, as from another version, are left out: *ret_n_refused of
+ * them, and `err` says why the last is. A negative errno if the list is none, or not all of one.
  */
-int kept_ports_decode(
-	const void *data, size_t length, struct op ret_ops[static RELAYS_MAX], struct err *err);
+int kept_ports_decode(const void *data, size_t length, struct op ret_ops[static RELAYS_MAX],
+	unsigned *ret_n_refused, struct err *err);

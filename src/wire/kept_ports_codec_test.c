@@ -52,10 +52,12 @@ static void a_list_is_read_as_it_was_written(void **state)
 {
 	struct wire_message list;
 	const unsigned n = fill_ops();
+	unsigned n_refused;
 	struct err err = {""};
 
 	assert_int_equal(kept_ports_encode(ops, n, &list), 0);
-	assert_int_equal(kept_ports_decode(list.data, list.length, read_ops, &err), n);
+	assert_int_equal(kept_ports_decode(list.data, list.length, read_ops, &n_refused, &err), n);
+	assert_int_equal(n_refused, 0);
 	for (unsigned i = 0; i < n; i++)
 		assert_memory_equal(&read_ops[i], &ops[i], sizeof(ops[i]));
 	free(list.data);
@@ -68,8 +70,9 @@ static void a_list_that_was_cut_is_refused(void **state)
 
 	assert_int_equal(kept_ports_encode(ops, n, &list), 0);
 	for (size_t length = 0; length < list.length; length++) {
+		unsigned n_refused;
 		struct err err = {""};
-		assert_true(kept_ports_decode(list.data, length, read_ops, &err) < 0);
+		assert_true(kept_ports_decode(list.data, length, read_ops, &n_refused, &err) < 0);
 		assert_true(err.text[0] != '\0');
 	}
 	free(list.data);
@@ -78,6 +81,7 @@ static void a_list_that_was_cut_is_refused(void **state)
 static void the_longest_list_is_not_too_long(void **state)
 {
 	struct wire_message list;
+	unsigned n_refused;
 	struct err err;
 
 	memset(ops, 0, sizeof(ops));
@@ -100,24 +104,33 @@ static void the_longest_list_is_not_too_long(void **state)
 	}
 	assert_int_equal(kept_ports_encode(ops, RELAYS_MAX, &list), 0);
 	assert_true(list.length <= KEPT_PORTS_BYTES_MAX);
-	assert_int_equal(kept_ports_decode(list.data, list.length, read_ops, &err), RELAYS_MAX);
+	assert_int_equal(
+		kept_ports_decode(list.data, list.length, read_ops, &n_refused, &err), RELAYS_MAX);
+	assert_int_equal(n_refused, 0);
 	free(list.data);
 }
 
-/* Writes a list whose only request is spoilt by `spoil`; it must be refused with this reason. */
+/*
+ * Writes a list whose first request is spoilt by `spoil`; it must be refused with this reason, and
+ * the other be read.
+ */
 static void refused(void (*spoil)(Virtioforwarder__KeptPorts *list), const char *reason)
 {
 	struct wire_message list, spoilt;
+	unsigned n_refused;
 	struct err err = {""};
 
 	fill_ops();
-	assert_int_equal(kept_ports_encode(ops + 1, 1, &list), 0);
+	assert_int_equal(kept_ports_encode(ops + 1, 2, &list), 0);
 	Virtioforwarder__KeptPorts *wire =
 		virtioforwarder__kept_ports__unpack(NULL, list.length, list.data);
 	assert_non_null(wire);
 	spoil(wire);
 	assert_int_equal(wire_message_pack(&wire->base, &spoilt), 0);
-	assert_true(kept_ports_decode(spoilt.data, spoilt.length, read_ops, &err) < 0);
+	assert_int_equal(
+		kept_ports_decode(spoilt.data, spoilt.length, read_ops, &n_refused, &err), 1);
+	assert_int_equal(n_refused, 1);
+	assert_memory_equal(&read_ops[0], &ops[2], sizeof(ops[2]));
 	if (strstr(err.text, reason) == NULL)
 		fail_msg("\"%s\" lacks \"%s\"", err.text, reason);
 	virtioforwarder__kept_ports__free_unpacked(wire, NULL);
@@ -147,9 +160,18 @@ static void spoil_mode(Virtioforwarder__KeptPorts *list)
 	list->port[0]->add->mode = 7;
 }
 
-static void spoil_count(Virtioforwarder__KeptPorts *list)
+static void a_list_that_lacks_a_port_is_refused(void **state)
 {
-	list->count++;
+	Virtioforwarder__KeptPorts wire = VIRTIOFORWARDER__KEPT_PORTS__INIT;
+	struct wire_message list;
+	unsigned n_refused;
+	struct err err = {""};
+
+	wire.count = 1;
+	assert_int_equal(wire_message_pack(&wire.base, &list), 0);
+	assert_true(kept_ports_decode(list.data, list.length, read_ops, &n_refused, &err) < 0);
+	assert_string_equal(err.text, "it has 0 ports, not the 1 that it says");
+	free(list.data);
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -158,7 +180,6 @@ static void what_makes_no_sense_is_refused(void **state)
 	refused(spoil_relay, "no relay");
 	refused(spoil_mac, "5 bytes");
 	refused(spoil_mode, "mode 7");
-	refused(spoil_count, "not the 2");
 }
 
 int main(void)
@@ -166,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_list_is_read_as_it_was_written),
 		cmocka_unit_test(a_list_that_was_cut_is_refused),
+		cmocka_unit_test(a_list_that_lacks_a_port_is_refused),
 		cmocka_unit_test(the_longest_list_is_not_too_long),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 	};

@@ -58,7 +58,7 @@ def test_it_tells_what_happened(workdir, forwarder, stack, endpoint):
                 for d in DIRECTIONS]
         return samples if sent == [PACKETS, PACKETS] else None
 
-    samples = wait_until(told, 10, "all packets are told", interval=0.3)
+    samples = wait_until(told, 60, "all packets are told", interval=0.3)
     for direction in DIRECTIONS:
         labels = {"relay": 5, "direction": direction}
         for unit in ("packets", "bytes"):
@@ -142,7 +142,7 @@ def test_the_queues_of_a_vm(workdir, forwarder, stack, endpoint):
         told = sum(carried["vm_to_vf"]), sum(carried["vf_to_vm"]) + sum(dropped)
         return (samples, carried) if told == (PACKETS, PACKETS) else None
 
-    samples, carried = wait_until(told, 10, "all packets are told", interval=0.3)
+    samples, carried = wait_until(told, 60, "all packets are told", interval=0.3)
     assert all(min(packets) > 0 for packets in carried.values()), carried
     for state in ("offered", "enabled"):
         assert value(samples, "relay_vm_queues", relay=5, state=state) == queues

@@ -8,6 +8,7 @@ import pytest
 
 from lib.metrics import scrape, value
 from lib.packet_socket import ETHERTYPE, PacketSocket, raw_frame
+from lib.peer import counted
 from lib.preload import preload_absent
 from lib.proc import wait_until
 from lib.vhostuser import Frontend
@@ -57,6 +58,18 @@ class Bond:
     def find(self, member):
         (self._absent / self.names[member]).unlink()
         self._wait_states([2, 0, 0])
+
+    def exchange(self, lost, found):
+        """The last member is lost, and then the other one found."""
+        (self._absent / self.names[lost]).touch()
+        wait_until(lambda: scrape(self._endpoint) and "reaches nobody" in self.log, 40,
+                   "all members are away", interval=0.5)
+        (self._absent / self.names[found]).unlink()
+        wait_until(lambda: "is back" in self.log, 40, "the member is back")
+
+    def sent(self):
+        """Packets that the relay has sent to the network."""
+        return counted(self._daemon, "vm_to_vf", 0).sent[0]
 
     def set_links(self, *links):
         """True: the member's link is up; False: down; None: the member is away."""
@@ -130,9 +143,11 @@ def test_backup_takes_over_empty(workdir, stack, host, mode):
 
 @pytest.mark.parametrize("why", ["link", "lost"])
 def test_takeover_is_announced(workdir, stack, host, why):
-    """At once, for a VM that sends nothing any more."""
+    """Once, for a VM that sends nothing any more. What nobody can have sent is not announced."""
     bond = Bond(workdir, stack, host, mode=1)
     bond.vm.send(bytes.fromhex("02000000000a") + VM_MAC + FRAME[12:])
+    bond.vm.wait_sent()
+    bond.vm.send(FRAME)
     bond.vm.wait_sent()
     with PacketSocket(host.name, bond.interfaces[1]) as wire:
         if why == "link":
@@ -141,9 +156,19 @@ def test_takeover_is_announced(workdir, stack, host, why):
             bond.lose(0)
         announcement, = wire.wait_frames(1, RARP)
         assert announcement[:6] == bytes([255] * 6) and announcement[22:28] == VM_MAC
-        bond.vm.send(FRAME)  # what nobody has sent is not announced
-        bond.vm.wait_sent()
         assert wire.frames(RARP, timeout=2) == []
+
+
+def test_return_is_announced(workdir, stack, host):
+    """The first member of a bond that had none left may be another than its last."""
+    bond = Bond(workdir, stack, host, mode=1)
+    bond.vm.send(bytes.fromhex("02000000000a") + VM_MAC + FRAME[12:])
+    bond.vm.wait_sent()
+    wait_until(lambda: bond.sent() == 1, 10, "the packet")
+    bond.lose(0)
+    wait_until(lambda: bond.sent() == 2, 10, "the announcement by the second member")
+    bond.exchange(1, 0)
+    wait_until(lambda: bond.sent() == 3, 10, "the announcement by the first")
 
 
 @pytest.mark.parametrize("mode", [0, 1])

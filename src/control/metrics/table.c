@@ -119,7 +119,7 @@ const struct metric metrics[METRIC_N] = {
 	},
 	[METRIC_VM_INTERRUPTS] = {
 		"relay_vm_interrupts", METRIC_COUNTER, NULL,
-		.help = "How often the VM was interrupted: because packets had come for it "
+		.help = "How often the VM was interrupted, mostly because packets had come for it "
 			"(vf_to_vm), or because its own had been taken (vm_to_vf).",
 		IN_DIRECTION(interrupts),
 	},

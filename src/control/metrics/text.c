@@ -176,7 +176,7 @@ static void write_slices(const struct writer *w, const struct relay_stats *relay
 	}
 }
 
-/* A queue is told of once it is there, as long as it has counted anything. */
+/* Of the queues that the VM has, and of those that have counted anything. */
 static void write_vm_queues(const struct writer *w, const struct relay_stats *relay,
 	const struct direction_stats *stats, const char *labels)
 {

@@ -255,11 +255,10 @@ void guest_announce(struct guest *guest)
 {
 	struct guest_session *session = guest_session(guest);
 	const uint64_t source = session != NULL ? atomic_load(&session->source) : 0;
+	uint64_t none = 0;
 
-	if (source == 0)
-		return;
-	atomic_store(&session->announcement, source);
-	guest_changed(guest);
+	if (source != 0 && atomic_compare_exchange_strong(&session->announcement, &none, source))
+		guest_changed(guest);
 }
 
 unsigned guest_receive_queues(struct guest *guest)

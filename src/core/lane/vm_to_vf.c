@@ -180,11 +180,10 @@ static struct lender *lender_for(struct vm_to_vf *lane, const struct guest_sessi
  * Takes up to `n` packets of the VM into `packets`, with buffers from `pool`. The rings take turns
  * at being the first.
  */
-static uint16_t take_from_guest(struct vm_to_vf *lane, struct rte_mempool *pool,
-	struct rte_mbuf **packets, uint16_t n, struct burst_account *account)
+static uint16_t take_from_guest(struct vm_to_vf *lane, struct guest_session *session,
+	struct rte_mempool *pool, struct rte_mbuf **packets, uint16_t n,
+	struct burst_account *account)
 {
-	struct guest_session *session = readable_session(lane);
-
 	if (session == NULL)
 		return 0;
 	uint16_t taken = announce(lane, session, pool, packets, account);
@@ -226,7 +225,8 @@ static unsigned discard(struct vm_to_vf *lane)
 	struct tally *dropped = &account.dropped[DROP_NOT_CONNECTED];
 	struct rte_mbuf *packets[LANE_BURST], *announcement = NULL;
 
-	uint16_t n = take_from_guest(lane, lane->discard_pool, packets, LANE_BURST, &account);
+	uint16_t n = take_from_guest(
+		lane, readable_session(lane), lane->discard_pool, packets, LANE_BURST, &account);
 	const bool is_over = inbox->n > 0 && guest_session(lane->lane.guest) == NULL;
 	if (account.received.packets == 0 && !is_over)
 		return 0;
@@ -328,13 +328,12 @@ static uint16_t prepare(
 }
 
 /* Notes who has sent a packet; if it is always the same one, the other lanes are not disturbed. */
-static void note_source(const struct vm_to_vf *lane, const struct rte_mbuf *packet)
+static void note_source(struct guest_session *session, const struct rte_mbuf *packet)
 {
-	struct guest_session *session = readable_session(lane);
 	const struct rte_ether_hdr *header = rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *);
 	uint64_t source = 0;
 
-	if (session == NULL || !rte_is_valid_assigned_ether_addr(&header->src_addr))
+	if (!rte_is_valid_assigned_ether_addr(&header->src_addr))
 		return;
 	memcpy(&source, &header->src_addr, sizeof(header->src_addr));
 	if (atomic_load_explicit(&session->source, memory_order_relaxed) != source)
@@ -346,14 +345,15 @@ static void fill_inbox(struct vm_to_vf *lane, struct burst_account *account)
 {
 	struct stash *inbox = &lane->inbox;
 	struct rte_mbuf **packets = stash_end(inbox);
+	struct guest_session *session = readable_session(lane);
 
 	if (inbox->n == 0)
 		lane->to_cut = lane->to_prepare = false;
-	uint16_t n =
-		take_from_guest(lane, lane->lane.vf->pool, packets, LANE_BURST - inbox->n, account);
+	uint16_t n = take_from_guest(
+		lane, session, lane->lane.vf->pool, packets, LANE_BURST - inbox->n, account);
 	n = prepare(lane, packets, n, account);
 	if (unlikely(lane->lane.vf->announces) && n > 0)
-		note_source(lane, packets[n - 1]);
+		note_source(session, packets[n - 1]);
 	lane_show(&lane->lane, packets, n);
 	inbox->n += n;
 }

@@ -324,6 +324,8 @@ static void follow_mac(struct vf *vf)
 		port_keep_mac(vf->port);
 }
 
+#define STRAYED_MAX 3
+
 bool vf_follow_links(struct vf *vf)
 {
 	const int before = vf->served_by;
@@ -332,7 +334,12 @@ bool vf_follow_links(struct vf *vf)
 		return false;
 	follow_mac(vf);
 	vf->served_by = rte_eth_bond_primary_get(vf->port);
-	return vf->announces && vf->served_by >= 0 && vf->served_by != before;
+	if (vf->served_by != before)
+		vf->unannounced = vf->announces && vf->served_by >= 0;
+	if (!vf->unannounced || (vf->n_strayed > 0 && vf->n_strayed <= STRAYED_MAX))
+		return false;
+	vf->unannounced = false;
+	return true;
 }
 
 struct vf_means vf_means(const struct vf *vf)

@@ -89,6 +89,7 @@ struct vf {
 	/* No lane's, and not constant. */
 	int served_by;      /* the member that a bond that hears one had when it was last asked */
 	unsigned n_strayed; /* times in a row that the member heard did not have the bond's MAC */
+	bool unannounced;   /* it has another member than when the VM was announced last */
 	struct device_counters counters; /* as vf_read_counters() last found them */
 	struct device_counters gone;     /* what members that are away had counted of them */
 	struct log_limit spread_limit;   /* VMs decide how often the RSS table is laid out */
@@ -133,8 +134,9 @@ void vf_remove_member(struct vf *vf, uint16_t member);
 /*
  * To be called once a second, since not every driver reports that the link of a bond's member has
  * changed, and when one has. The bond stays with the member that it receives from, which is given
- * the bond's MAC if it has another one; that may wait for the PFs. Lanes may run. Returns true if
- * the network should be told, since the bond has another member than when it was last called.
+ * the bond's MAC if it has another one; that may wait for the PFs. Lanes may run. Returns true,
+ * once, if the network should be told that the bond has another member: when that has the bond's
+ * MAC, since a PF may drop what comes from another, or after some seconds in any case.
  */
 bool vf_follow_links(struct vf *vf);
 
