@@ -86,7 +86,9 @@ def test_fed_only_by_progress(workdir, notified, who):
             time.sleep(3 * WATCHDOG_S)
             assert "WATCHDOG=1" not in notified.messages()
         notified.wait_fed()
-        assert ("all workers go on" in forwarder.output.text) == (who == "worker")
+        if who == "worker":
+            forwarder.output.expect("all workers go on", 20)
+    assert ("all workers go on" in forwarder.output.text) == (who == "worker")
     assert "STOPPING=1" in notified.messages()
 
 
