@@ -176,21 +176,22 @@ static void write_slices(const struct writer *w, const struct relay_stats *relay
 	}
 }
 
-/* Of the queues that the VM has, and of those that have counted anything. */
+/* The size of each ring in use; or the packets of the queues that are there, or that have had any.
+ */
 static void write_vm_queues(const struct writer *w, const struct relay_stats *relay,
 	const struct direction_stats *stats, const char *labels)
 {
+	const bool sizes = w->metric == &metrics[METRIC_VM_RING_SIZE];
 	char with_queue[2 * LABEL_SIZE];
 
 	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++) {
 		const struct queue_stats *queue = &stats->queues[q];
-		const bool counts = q < relay->vm.n_queues || queue->packets != 0;
+		const uint64_t value = sizes ? queue->ring_size : queue->packets;
 
+		if (value == 0 && (sizes || q >= relay->vm.n_queues))
+			continue;
 		snprintf(with_queue, sizeof(with_queue), "%s,queue=\"%u\"", labels, q);
-		if (w->metric == &metrics[METRIC_VM_QUEUE_PACKETS] && counts)
-			write_sample(w, with_queue, queue->packets);
-		else if (w->metric == &metrics[METRIC_VM_RING_SIZE] && queue->ring_size != 0)
-			write_sample(w, with_queue, queue->ring_size);
+		write_sample(w, with_queue, value);
 	}
 }
 
@@ -341,9 +342,10 @@ static void write_queue_drops(const struct writer *w, const struct relay_stats *
 	for (unsigned q = 0; q < QUEUE_PAIRS_MAX; q++) {
 		const uint64_t dropped = relay->vf_to_vm.queues[q].dropped;
 
+		if (dropped == 0 && q >= relay->vm.n_queues)
+			continue;
 		snprintf(labels, sizeof(labels), "relay=\"%u\",queue=\"%u\"", relay->id, q);
-		if (q < relay->vm.n_queues || dropped != 0)
-			write_sample(w, labels, dropped);
+		write_sample(w, labels, dropped);
 	}
 }
 
