@@ -349,6 +349,8 @@ static __rte_always_inline uint16_t burst_give(const struct ring_kind *kind, str
 		bool more;
 		uint16_t wanted = n - done, i, many;
 		uint16_t run = kind->read_run(ring, slot, buffers, wanted, true, &more);
+		if (kind->prefetch_used != NULL && run > 0)
+			kind->prefetch_used(ring, slot, run);
 		for (i = 0; i < run && done < n; i += many) {
 			const struct rte_mbuf *packet = packets[done];
 			uint32_t bytes = ring->header_bytes + packet->pkt_len;

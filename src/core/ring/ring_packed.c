@@ -127,7 +127,7 @@ static __rte_always_inline void packed_write_used(
 	ring->wrap = next.wrap;
 }
 
-static const struct ring_kind packed = {packed_read_run, packed_read_chain, packed_has_buffer,
+static const struct ring_kind packed = {packed_read_run, packed_read_chain, packed_has_buffer, NULL,
 	packed_write_used, NULL, packed_wants_call};
 
 uint16_t ring_packed_take(struct ring *ring, struct rte_mempool *pool,

@@ -125,6 +125,16 @@ static __rte_always_inline bool split_wants_call(
 		 VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+static __rte_always_inline void split_prefetch_used(
+	const struct ring *ring, uint16_t slot, uint16_t n)
+{
+	const uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(ring->used->ring[0]);
+
+	for (uint16_t i = 0; i < n; i += per_line)
+		prefetch_to_write(&ring->used->ring[(ring->next + slot + i) & (ring->size - 1)]);
+	prefetch_to_write(&ring->used->ring[(ring->next + slot + n - 1) & (ring->size - 1)]);
+}
+
 static __rte_always_inline void split_write_used(
 	struct ring *ring, const struct used *used, uint16_t n)
 {
@@ -146,7 +156,7 @@ static __rte_always_inline void split_show_used(struct ring *ring)
 }
 
 static const struct ring_kind split = {split_read_run, split_read_chain, split_has_buffer,
-	split_write_used, split_show_used, split_wants_call};
+	split_prefetch_used, split_write_used, split_show_used, split_wants_call};
 
 uint16_t ring_split_take(struct ring *ring, struct rte_mempool *pool, struct rte_mbuf **ret_packets,
 	uint16_t n, struct burst_account *account)
