@@ -142,7 +142,7 @@ static unsigned share_of_dear(unsigned us, unsigned n_light)
 	struct vf_to_vm *dear = open_lane("net_null0"), *cheap = open_lane("net_null1");
 	struct vf_to_vm *light[LIGHT_MAX];
 	struct workers *workers;
-	char name[16];
+	char name[24];
 
 	dear_us = us;
 	assert_non_null(rte_eth_add_rx_callback(dear->lane.vf->port, 0, spin, NULL));
