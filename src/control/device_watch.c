@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/attempt.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/relay_internal.h"
@@ -25,9 +26,6 @@
  * attempts may be in vain if the PF is slow.
  */
 #define DOUBT_CHECKS 32
-
-/* Attempts to open a device become rarer, down to one in so many checks. */
-#define TRIES_APART 32
 
 struct device_watch {
 	struct relay *relays;
@@ -93,12 +91,6 @@ static void log_reason(struct relay *relay, unsigned m, const struct err *err, c
 	*logged = *err;
 }
 
-/* True for the checks 0, 1, 2, 4, 8, ... and for every multiple of TRIES_APART. */
-static bool is_attempt_due(unsigned check)
-{
-	return (check & (check - 1)) == 0 || check % TRIES_APART == 0;
-}
-
 /*
  * Counts a check of a member that is away. Returns true if it is to be tried now: less and less
  * often, since an attempt may take seconds, but at once if the device has changed.
@@ -107,7 +99,7 @@ static bool count_try(const struct device_id *id, struct member_watch *member)
 {
 	if (host_device_has_changed(SYSFS_ROOT, id, &member->tried))
 		member->tries = 0;
-	return is_attempt_due(member->tries++);
+	return attempt_is_due(member->tries++);
 }
 
 /* Returns true if another check soon makes sense. */
@@ -182,7 +174,7 @@ static void lose_the_dead(struct relay *relay, unsigned m)
 		member->doubt_check = 0;
 		return;
 	}
-	if (!is_attempt_due(check))
+	if (!attempt_is_due(check))
 		return;
 	relay_lose(relay, m, "it has received nothing since the link of its PF came up");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/attempt.h"
 #include "base/log.h"
 #include "control/descriptor_reserve.h"
 #include "control/forwarder_internal.h"
@@ -13,7 +14,6 @@
 #include "core/vf/port_events.h"
 
 #define SECOND_US 1000000
-#define TRY_AGAIN_S 10
 
 /* One line for all VMs and clients that are hung up on for it: they are not logged one by one. */
 static void report_descriptors(struct forwarder *forwarder)
@@ -73,7 +73,7 @@ static void keep_sockets(struct forwarder *forwarder)
 		forwarder->no_sockets_why.text[0] = '\0';
 		return;
 	}
-	if (forwarder->no_sockets_s++ % TRY_AGAIN_S != 0)
+	if (!attempt_is_due(forwarder->no_sockets_s++))
 		return;
 	int r = make_sockets_again(forwarder, &err);
 	if (r == 0)
