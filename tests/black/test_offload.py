@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a guest leaves to its device is completed: a device without any offload sends exactly what
-scapy makes of the same packet with its checksums, or of its segments."""
+scapy makes of the same packet with its checksums, or of its segments. Scapy is slow: what both daemons
+are given is made only once."""
 
+import functools
 import itertools
 import socket
 import struct
@@ -125,6 +127,11 @@ def send(frontend, frame, header, parts=1):
     wait_until(ring.take_used, 5, "frame taken", interval=0.001)
 
 
+def send_all(frontend, packets):
+    for packet in packets:
+        send(frontend, *packet)
+
+
 def padded(frame):
     """As it is on the wire: no shorter than Ethernet allows."""
     return frame.ljust(60, b"\0")
@@ -136,18 +143,25 @@ def assert_frames(capture, expected):
         assert frame == padded(wanted), what
 
 
-@pytest.mark.parametrize("tags", TAGS)
-def test_checksum(frontend, capture, tags):
-    """For all kinds of headers, with odd and even lengths, in one buffer and in several."""
-    expected = []
+@functools.cache
+def checksums(tags):
+    """[what send() sends], [(what, frame)]"""
+    packets, expected = [], []
     for (network, headers), (transport, l4), length in itertools.product(
             NETWORK.items(), TRANSPORT.items(), (0, 1, 2, 3, 100, 601)):
         packet = TAGS[tags] / headers / l4 / payload(length)
         frame = bytes(packet)
         start, offset = locate(packet, l4.__class__)
-        send(frontend, unfinished(frame, start, offset), net_header(start, offset),
-             parts=1 + length % 5)
+        packets.append((unfinished(frame, start, offset), net_header(start, offset), 1 + length % 5))
         expected.append((f"{network} {transport} {length}", frame))
+    return packets, expected
+
+
+@pytest.mark.parametrize("tags", TAGS)
+def test_checksum(frontend, capture, tags):
+    """For all kinds of headers, with odd and even lengths, in one buffer and in several."""
+    packets, expected = checksums(tags)
+    send_all(frontend, packets)
     assert_frames(capture, expected)
 
 
@@ -191,9 +205,10 @@ def segments(headers, transport, data, size):
         yield bytes(packet)
 
 
-@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
-def test_segmentation(frontend, capture, tags):
-    expected = []
+@functools.cache
+def segmentations(tags):
+    """[what send() sends], [(what, frame)]"""
+    packets, expected = [], []
     for network, (flags, length, size) in itertools.product(SEGMENTED, (
             ("PA", 20000, 1000), ("FPACE", 1001, 1000), ("A", 8999, 701), ("PA", 40, 1),
             ("PA", 500, 1000), ("FPA", 1000, 60000), ("PA", 0, 1))):
@@ -204,9 +219,16 @@ def test_segmentation(frontend, capture, tags):
         gso_type = GSO_TCPV4 if IP in packet else GSO_TCPV6
         header = net_header(start, offset, gso_type | (GSO_ECN if "C" in flags else 0), size,
                             len(packet) - length)
-        send(frontend, unfinished(bytes(packet), start, offset), header, parts=1 + length % 5)
+        packets.append((unfinished(bytes(packet), start, offset), header, 1 + length % 5))
         expected += [(f"{network} {flags} {length} by {size}", frame)
                      for frame in segments(headers, transport, payload(length), size)]
+    return packets, expected
+
+
+@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
+def test_segmentation(frontend, capture, tags):
+    packets, expected = segmentations(tags)
+    send_all(frontend, packets)
     assert_frames(capture, expected)
 
 
@@ -222,22 +244,30 @@ def fragments(headers, datagram, size):
         yield bytes(packet / part)
 
 
-@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
-def test_fragmentation(frontend, capture, tags):
-    """Of UDP: the datagram has its checksum only as a whole. With one that fits there is nothing to
-    do."""
-    expected = []
+@functools.cache
+def fragmentations(tags):
+    """[what send() sends], [(what, where the fragment header of IPv6 is, if it is that, frame)]"""
+    packets, expected = [], []
     for network, (length, size) in itertools.product(("ipv4", "ipv4-options", "ipv6"), (
             (1, 8), (500, 128), (1993, 1000), (20000, 1005), (500, 1000), (992, 1000))):
         headers, udp = TAGS[tags] / NETWORK[network], TRANSPORT["udp"]
         packet = headers / udp / payload(length)
         start, offset = locate(packet, UDP)
-        send(frontend, unfinished(bytes(packet), start, offset),
-             net_header(start, offset, GSO_UDP, size, start), parts=1 + length % 5)
+        packets.append((unfinished(bytes(packet), start, offset),
+                        net_header(start, offset, GSO_UDP, size, start), 1 + length % 5))
         wanted = ([bytes(packet)] if length + 8 <= size
                   else fragments(headers, bytes(packet)[start:], size // 8 * 8))
         expected += [(f"{network} {length} by {size} from {at}", start if "6" in network else 0, frame)
                      for at, frame in enumerate(wanted)]
+    return packets, expected
+
+
+@pytest.mark.parametrize("tags", ["untagged", "vlan", "qinq"])
+def test_fragmentation(frontend, capture, tags):
+    """Of UDP: the datagram has its checksum only as a whole. With one that fits there is nothing to
+    do."""
+    packets, expected = fragmentations(tags)
+    send_all(frontend, packets)
     ids = set()
     for (what, start, wanted), frame in zip(expected, capture.wait(len(expected)), strict=True):
         if start and frame[start - 34] == 44:  # any identification will do
