@@ -12,6 +12,7 @@ from lib.proc import Process, WaitTimeout, wait_until
 from lib.wire import OK
 
 EOF = "\x04"  # the character that means end of file on a terminal
+NAP_US = 200  # all peers share a CPU: one with a rate rests where nothing moves, for the others' sake
 
 
 def memif_device(directory, relay=0, role="server"):
@@ -36,7 +37,8 @@ class Peer:
     def __init__(self, directory, name="peer", vm=None, net=None, netns=None, **options):
         """vm: a vhost-user socket; net: net_socket(). netns: the namespace to run in. options:
         those of packet-peer, count=0, packed=True, pause_vm="1000,500", ..."""
-        arguments = {"vm": vm, "net": net, "control": True,
+        rests = options.get("rate") and not options.get("latency")
+        arguments = {"vm": vm, "net": net, "control": True, "nap": NAP_US if rests else None,
                      "cpu": min(os.sched_getaffinity(0)), **options}
         argv = [build_dir() / "tests" / "peer" / "packet-peer"]
         for option, value in arguments.items():
