@@ -49,9 +49,12 @@ def start_forwarder(workdir, stack):
 
 @pytest.fixture
 def make_peer(workdir, stack):
-    """Starts a peer that sends until it is stopped."""
+    """Starts a peer that sends until it is stopped. One that plays a single end cannot know what is still
+    to come: it waits for another second."""
     def make(name, **options):
         arguments = {"count": 0, "rate": LOAD_PPS, **options}
+        if not {"vm", "net"} <= arguments.keys():
+            arguments = {"drain_ms": 1000, **arguments}
         return stack.enter_context(Peer(workdir, name, **arguments))
 
     return make

@@ -35,7 +35,8 @@ class Relay:
     def _peer(self, kind, **options):
         self.peers += 1
         return self.stack.enter_context(Peer(
-            self.workdir, f"{kind}{self.number}.{self.peers}", count=0, rate=LOAD_PPS, **options))
+            self.workdir, f"{kind}{self.number}.{self.peers}", count=0, rate=LOAD_PPS, drain_ms=200,
+            **options))
 
     def attach(self):
         self.network = self._peer("network", net=net_socket(self.workdir, self.number),
@@ -52,7 +53,7 @@ class Relay:
     def boot(self):
         self.vm = self._peer("vm", vm=self.forwarder.socket(self.number),
                              server=self.forwarder.client, packed=self.chance.random() < 0.5,
-                             no_mrg=self.chance.random() < 0.5, drain_ms=200)
+                             no_mrg=self.chance.random() < 0.5)
         self.vm.start(SLOW_S)
 
     def kill(self):
