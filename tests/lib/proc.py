@@ -26,17 +26,21 @@ class WaitTimeout(AssertionError):
     """The condition did not become true in time."""
 
 
-def wait_until(condition, timeout, what, interval=0.05):
+def wait_until(condition, timeout, what, interval=None):
     """Calls condition() until it returns something true, and returns that; fails after timeout
-    seconds, naming what was waited for."""
+    seconds, naming what was waited for. interval: seconds between the calls; None: first 2 ms, since most of
+    what is waited for takes milliseconds, then more and more, up to 50 ms."""
     deadline = time.monotonic() + timeout
+    pause = 0.002 if interval is None else interval
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() >= deadline:
             raise WaitTimeout(f"{what}: not within {timeout} s")
-        time.sleep(interval)
+        time.sleep(pause)
+        if interval is None:
+            pause = min(2 * pause, 0.05)
 
 
 def end_on_sigterm():
