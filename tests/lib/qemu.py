@@ -275,8 +275,9 @@ class Guest:
             raise GuestError(f"{self.name}: {command}: exit code {match[2]}\n{match[1]}")
         return match[1]
 
-    def ping(self, address, count=5, interval=0.1, wait=1):
-        """Pings from the guest; returns how many answers came."""
+    def ping(self, address, count=5, interval=0.1, wait=10):
+        """Pings from the guest; returns how many answers came, at the latest `wait` seconds after the last
+        ping."""
         output = self.run(f"ping -q -c {count} -i {interval} -W {wait} {address}",
                           timeout=30 + count * (interval + wait), check=False)
         match = re.search(r"(\d+) packets received", output)

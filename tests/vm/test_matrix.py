@@ -92,7 +92,7 @@ def test_guest(make_forwarder, boot, wire, veth, rings, buffers, mode, queues):
     for mtu in (JUMBO, 1500):
         set_mtu(guest, veth, mtu)
         for family in (4, 6):
-            assert wire.ping(GUEST[family]) == 5 == guest.ping(WIRE[family], wait=10)
+            assert wire.ping(GUEST[family]) == 5 == guest.ping(WIRE[family])
         for offloads in (True, False):
             set_offloads(guest, offloads)
             for family in (4, 6):
