@@ -32,7 +32,7 @@ SETTLED_AFTER = min(3, KILLS - 1)  # after so many kills the daemon's memory is 
 LOAD_PPS = 50_000                  # each way; two relays and their ends fit two CPUs
 RENEWAL_S = 8  # sockets that could not be made again are tried again after 1, 2 and 4 s
 
-pytestmark = pytest.mark.timeout(300 + 10 * KILLS)
+pytestmark = pytest.mark.timeout(900 + 10 * KILLS)
 
 modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
 

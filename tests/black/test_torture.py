@@ -15,7 +15,7 @@ RELAYS = 3
 LOAD_PPS = 5_000  # each way and relay; seven processes poll on two CPUs, possibly with sanitizers
 SLOW_S = 60       # for what takes a second elsewhere
 
-pytestmark = [pytest.mark.timeout(300 + 10 * STEPS), pytest.mark.sanitizers]
+pytestmark = [pytest.mark.timeout(900 + 10 * STEPS), pytest.mark.sanitizers]
 
 
 class Relay:

@@ -13,8 +13,6 @@ from lib.testpmd import Testpmd, virtio_user
 PACKETS = 200_000  # each way
 TIMEOUT_S = 68  # at a small fraction of the usual rate
 
-pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
-
 modes = pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
 rings = pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
 buffers = pytest.mark.parametrize("mergeable", [True, False], ids=["mergeable", "single"])
