@@ -38,7 +38,7 @@ def test_only_the_workers_of_the_relay_are_woken(make_forwarder):
             frontend.enable_ring(0, n % 2)
             n += 1
         passed, after = time.monotonic() - began, wakeups(forwarder)
-    assert n > 200 * SECONDS
+    assert n > 150 * SECONDS  # more than the worker may have woken up
     woken = {cpu: after[cpu] - before[cpu] for cpu in after}
     assert 10 < woken[own] < passed * (100 + SWEEPS) + 50
     assert woken[other] < passed * SWEEPS + 50

@@ -180,7 +180,7 @@ def test_socket_is_removed_meanwhile(workdir, attacked):
         wait_until(lambda: closers(forwarder) == 1, 10, "closing begins")
         with waiting_vm(path) as late:
             os.unlink(path)
-            wait_until(lambda: os.path.exists(path), 5, "the socket is made again")
+            wait_until(lambda: os.path.exists(path), 20, "the socket is made again")
             with pytest.raises(ConnectionResetError):
                 late.recv(1)
         file.end()

@@ -322,7 +322,7 @@ def test_vf_starts_with_less(nic_host, start_daemon, start_vm):
     pf = nic_host.PFS[0]
     vf = nic_host.make_vfs(pf, 1)[0]
     daemon = start_daemon({0: vf}, config=f"VIRTIOFWD_BIND_VFIO_PCI={vf}\n", preload="refuse")
-    daemon.wait_output("; it is used with no receive interrupts", 5)
+    daemon.wait_output("; it is used with no receive interrupts", 60)
     vm = start_vm(daemon, mac(vf))
     vm.assert_answers()
     daemon.stop()

@@ -54,7 +54,7 @@ def test_flows_are_spread_over_the_enabled_queues(make_forwarder, boot, wire, ve
         guest.run(f"ethtool -L eth0 combined {enabled}", check=False)
         assert re.findall(r"Combined:\s+(\d+)", guest.run("ethtool -l eth0"))[-1] == str(enabled)
         assert wire.ping(GUEST_IP) == 5
-        wait_until(lambda: told() == [queues, enabled], 5, "the queues are told", interval=0.3)
+        wait_until(lambda: told() == [queues, enabled], 20, "the queues are told", interval=0.3)
         before = received_by_queue(guest)
         wire.run(["/usr/bin/python3", "-c", SEND_FLOWS])
         assert wire.ping(GUEST_IP) == 5  # after them
