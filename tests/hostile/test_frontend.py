@@ -282,13 +282,13 @@ def test_disabled_transmit_ring_is_emptied(attach, forwarder):
 def test_disabled_receive_ring_is_not_written(attach, wire_socket, forwarder):
     frontend = attach()
     frontend.enable_ring(0, False)
-    posted = frontend.memory.read(frontend.rx().used, 4)
+    used = frontend.memory.read(frontend.rx().used, 4)
     dropped = forwarder.stats(0)["vf_to_vm"]["pkts_dropped_vm_not_connected"]
     for number in range(8):
         wire_socket.send(frame(number, source=WIRE_MAC))
     wait_until(lambda: forwarder.stats(0)["vf_to_vm"]["pkts_dropped_vm_not_connected"]
                >= dropped + 8, 5, "the frames are dropped")
-    assert frontend.memory.read(frontend.rx().used, 4) == posted
+    assert frontend.memory.read(frontend.rx().used, 4) == used
     frontend.enable_ring(0)
     assert_frames_pass(frontend, wire_socket, count=8)
 
