@@ -2,7 +2,6 @@
 """Captures the packets of an interface."""
 
 import contextlib
-import signal
 
 from scapy.utils import RawPcapReader
 
@@ -26,22 +25,11 @@ class Capture:
     def __exit__(self, *_):
         self._process.__exit__()
 
-    def _read(self):
-        with contextlib.closing(RawPcapReader(str(self._path))) as reader:
-            return [(about.sec + about.usec / 1e6, frame) for frame, about in reader]
-
     def wait(self, count, timeout=10):
         """Waits for so many frames; returns all frames so far, as bytes."""
         def enough():
-            frames = [frame for _, frame in self._read()]
+            with contextlib.closing(RawPcapReader(str(self._path))) as reader:
+                frames = [frame for frame, _ in reader]
             return frames if len(frames) >= count else None
 
         return wait_until(enough, timeout, f"{count} frames captured")
-
-    def stop(self):
-        """Ends the capture; returns [(time, frame)]. tcpdump must not have missed any frame."""
-        self._process.signal(signal.SIGINT)
-        self._process.wait(20)
-        text = self._process.output.text
-        assert "\n0 packets dropped by kernel" in text, text
-        return self._read()

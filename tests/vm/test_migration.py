@@ -22,7 +22,9 @@ STREAM_PORT = 5003
 QUEUES = 4
 OFFLOADS = {"GUEST_TSO4", "GUEST_TSO6", "GUEST_ECN", "GUEST_UFO", "HOST_TSO4", "HOST_TSO6", "HOST_ECN",
             "HOST_UFO"}
-RARP = bytes.fromhex("8035")
+# For tcpdump. Of ARP, an answer to nobody's question: the guest tells its own address.
+BY_GUEST = f"ether src {GUEST_MAC} and arp[14:4] = arp[24:4]"
+BY_DAEMON = f"ether src {GUEST_MAC} and rarp"
 SENDER = Path(__file__).resolve().parents[1] / "lib" / "stream_sender.py"
 
 pytestmark = pytest.mark.timeout(600)
@@ -178,13 +180,6 @@ class Stream:
         self._sender.__exit__()
 
 
-def announcements(capture):
-    """The time of the guest's first RARP, or None."""
-    return next((time for time, frame in capture.stop()
-                 if frame[12:14] == RARP and frame[6:12] == bytes.fromhex(GUEST_MAC.replace(":", ""))),
-                None)
-
-
 def move_under_load(machines, wire, workdir):
     """Moves the guest once; returns (lost pings, longest silence in s, QEMU's statistics)."""
     with Pinger(wire, GUEST_IP) as pinger, Stream(wire, machines, workdir) as stream:
@@ -201,19 +196,17 @@ def report(what, lost, longest_s, account):
           f"{account['downtime']} ms of {account['total-time']} ms")
 
 
-@pytest.mark.parametrize("options", [
-    pytest.param((), id="announced-by-guest", marks=pytest.mark.ci),
-    pytest.param(("guest_announce=off",), id="announced-by-daemon", marks=pytest.mark.ci),
-    pytest.param(("guest_announce=off", "packed=on"), id="packed")])
-def test_between_daemons(machines, wire, workdir, options):
+@pytest.mark.parametrize("options, announcement", [
+    pytest.param((), BY_GUEST, id="announced-by-guest", marks=pytest.mark.ci),
+    pytest.param(("guest_announce=off",), BY_DAEMON, id="announced-by-daemon", marks=pytest.mark.ci),
+    pytest.param(("guest_announce=off", "packed=on"), BY_DAEMON, id="packed")])
+def test_between_daemons(machines, wire, workdir, options, announcement):
     moving = machines(options=options)
     features = moving.guest.features()
-    with Capture(wire, moving.places[1].port, workdir, "rarp") as capture:
+    with Capture(wire, moving.places[1].port, workdir, announcement) as capture:
         lost, longest_s, account = move_under_load(moving, wire, workdir)
-        rarp_at = announcements(capture)
+        capture.wait(1)
     report("between daemons", lost, longest_s, account)
-    if "guest_announce=off" in options:
-        assert rarp_at, "no RARP from the daemon"
     assert moving.guest.features() == features
     assert longest_s < 5
     assert moving.guest.ping(WIRE_IP) == 5
