@@ -13,7 +13,7 @@
 
 #include "frame.h"
 
-#define POOL_BUFFERS 16383
+#define BUFFERS_PER_QUEUE 4096 /* of a pool: twice what the rings of both ports hold */
 #define POOL_CACHE 256
 #define PORT_DESCRIPTORS 1024
 #define MEMIF_LOG2_RING 10
@@ -32,6 +32,12 @@ static uint16_t frame_room(const struct options *o)
 	return RTE_MAX(options_max_frame(o), RTE_MBUF_DEFAULT_DATAROOM);
 }
 
+/* In each of the two pools. All are written to at the start, which takes time. */
+static unsigned pool_buffers(const struct options *o)
+{
+	return o->queues * BUFFERS_PER_QUEUE - 1;
+}
+
 static int start_eal(const struct options *o)
 {
 	char cpu[16], memory[16];
@@ -46,7 +52,7 @@ static int start_eal(const struct options *o)
 	int ret;
 
 	snprintf(cpu, sizeof(cpu), "%u", o->cpu);
-	snprintf(memory, sizeof(memory), "%u", (POOL_BUFFERS * bytes_per_buffer >> 20) + 64);
+	snprintf(memory, sizeof(memory), "%u", (pool_buffers(o) * bytes_per_buffer >> 20) + 64);
 	ret = rte_eal_init(RTE_DIM(argv) - 1, argv);
 	return ret < 0 ? fail("cannot start DPDK", -rte_errno) : 0;
 }
@@ -141,10 +147,10 @@ static int open_net_device(struct ports *ports, const struct options *o)
 	return ret < 0 ? fail(name, ret) : 0;
 }
 
-static struct rte_mempool *make_pool(const char *name, uint16_t room)
+static struct rte_mempool *make_pool(const char *name, const struct options *o, uint16_t room)
 {
 	return rte_pktmbuf_pool_create(
-		name, POOL_BUFFERS, POOL_CACHE, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);
+		name, pool_buffers(o), POOL_CACHE, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);
 }
 
 int ports_open(struct ports *ret_ports, const struct options *options)
@@ -155,8 +161,8 @@ int ports_open(struct ports *ret_ports, const struct options *options)
 	ret = start_eal(options);
 	if (ret < 0)
 		return ret;
-	ports.tx_pool = make_pool("tx", frame_room(options));
-	ports.rx_pool = make_pool("rx", RTE_MBUF_DEFAULT_DATAROOM);
+	ports.tx_pool = make_pool("tx", options, frame_room(options));
+	ports.rx_pool = make_pool("rx", options, RTE_MBUF_DEFAULT_DATAROOM);
 	if (!ports.tx_pool || !ports.rx_pool)
 		ret = fail("packet pool", -rte_errno);
 	if (ret == 0 && options->vm_socket)
