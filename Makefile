@@ -56,7 +56,7 @@ test-sriov: all ## VFs of emulated igb cards, in a VM with an IOMMU, all of it (
 test-asan: ## unit and selected black-box tests with ASan and UBSan (build-asan/)
 	@$(DEPS) build test metrics
 	@$(RUN_TESTS) asan
-test-tsan: ## unit and selected black-box tests with TSan (build-tsan/)
+test-tsan: all ## unit tests that start threads, and selected black-box tests, with TSan (build-tsan/)
 	@$(DEPS) build test metrics
 	@$(RUN_TESTS) tsan
 
