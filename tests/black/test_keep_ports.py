@@ -21,7 +21,7 @@ from lib.wire import ADD, ADD_SOCK, REMOVE, REMOVE_SOCK, Daemon
 SINGLE, OTHER = {"device": ["net_null0,size=64"]}, {"device": ["net_null1,size=64"]}
 BOND = {"device": ["net_null2,size=64", "net_null3,size=64"], "name": "net_bonding0", "mode": 2}
 
-pytestmark = pytest.mark.sanitizers
+pytestmark = pytest.mark.asan
 
 
 class Keeper(Daemon):
@@ -69,6 +69,7 @@ def forwards(daemon, relay, frontend):
         wait_until(lambda: counted(daemon, "vf_to_vm", relay).sent[0] > 0, 20, "frames to the VM")
 
 
+@pytest.mark.sanitizers
 def test_relays_come_back(workdir, stack):
     daemon = stack.enter_context(Keeper(workdir))
     assert not daemon.list.exists()
@@ -102,6 +103,7 @@ def test_relays_come_back(workdir, stack):
     assert daemon.devices() == {}
 
 
+@pytest.mark.sanitizers
 def test_dynamic_sockets_come_back(workdir, stack):
     """With their relays' numbers, and each in its own mode, whatever the daemon's is by then."""
     daemon = Keeper(workdir, "--dynamic-sockets").start()

@@ -100,7 +100,7 @@ def make_interface(sysfs, name, device=None, **attributes):
     (sysfs / "class" / "net" / name).symlink_to(hidden)
 
 
-@pytest.mark.sanitizers
+@pytest.mark.asan
 def test_operator(database, follower, barrier):
     """add-port, set, remove and del-port, each with its effect."""
     database.start()
@@ -128,7 +128,7 @@ def test_operator(database, follower, barrier):
     wait_until(lambda: operations <= set(OPERATION.findall(follower.output)), WAIT_S, operations)
 
 
-@pytest.mark.sanitizers
+@pytest.mark.asan
 def test_initial_rows(database, workdir):
     database.start()
     for relay in range(64):
@@ -186,7 +186,7 @@ def test_more_problems_than_are_logged_at_once(database, follower):
         assert follower.output.count(f"interface {name} is not relayed") == 1
 
 
-@pytest.mark.sanitizers
+@pytest.mark.asan
 def test_row_before_device(database, follower, barrier):
     """The row of a representor comes first, then the interface, and finally the VF."""
     database.start()
@@ -238,7 +238,7 @@ def test_refused_addition(database, follower):
     assert follower.output.count("no such device") == 1
 
 
-@pytest.mark.sanitizers
+@pytest.mark.asan
 def test_bad_rows(database, follower, barrier):
     """Each is logged once, and changes nothing else."""
     database.start()
