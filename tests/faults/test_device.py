@@ -170,7 +170,7 @@ def test_devices_that_do_not_tell_their_counters(workdir, stack):
     silent = workdir / "silent"
     silent.mkdir()
     endpoint = workdir / "metrics"
-    relays = range(5)
+    relays = range(4)
     forwarder = Forwarder(workdir, {relay: f"net_null{relay}" for relay in relays},
                           options=[f"--metrics-ep=ipc://{endpoint}"])
     preload(forwarder, "silent", silent)
