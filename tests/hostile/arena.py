@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import random
+import re
 import select
 import socket
 import threading
@@ -301,6 +302,11 @@ class Daemon:
 
     def tail(self):
         return self._forwarder.output.tail()
+
+    def rings_given_up(self):
+        """How often it says to have given up a ring of the attacked relay, whose driver broke the rules."""
+        said = re.findall(r"relay 0: .* rings given up so far: (\d+)", self._forwarder.output.text)
+        return int(said[-1]) if said else 0
 
     def neighbour_packets(self):
         """(VM to VF, VF to VM) packets of the neighbour so far."""

@@ -6,6 +6,7 @@ from arena import Arena, ClientDaemon, Daemon, LendingDaemon
 from catalogue import BREACH, REFUSED, THROUGH, Attack, load
 
 from lib.paths import work_directory
+from lib.proc import wait_until
 from lib.vhostuser import Request
 
 CATALOGUE = load()
@@ -92,6 +93,18 @@ def test_a_neighbour_that_is_starved_is_a_fault(arena, monkeypatch):
     monkeypatch.setattr("arena.NEIGHBOUR_PPS", 20000000)
     monkeypatch.setattr("arena.STARVED_TIMEOUT_S", 2)
     assert arena.strike(held).faults == ["the neighbour is starved"]
+
+
+def test_descriptors_are_met(arena):
+    """Each of the ways in which attacks put descriptors into rings leads to something: a worker has read them,
+    and gives the ring up."""
+    if arena.program is None:
+        arena.start()
+    for name in ("tx_loop_of_one", "rx_loop_of_one", "indirect_loop_split", "rx_indirect_loop_packed",
+                 "tx_packed_endless_chain", "rx_packed_endless_chain"):
+        before = arena.program.rings_given_up()
+        assert_as_expected(arena, CATALOGUE[name])
+        wait_until(lambda: arena.program.rings_given_up() > before, 20, f"{name}: a ring is given up")
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
