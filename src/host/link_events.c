@@ -25,12 +25,19 @@ static bool says_carrier(const struct nlmsghdr *message)
 	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) && link->ifi_flags & IFF_RUNNING;
 }
 
+/* NLMSG_OK(), with which clang finds fault for comparing numbers with and without a sign. */
+static bool is_whole(const struct nlmsghdr *message, int left)
+{
+	return left >= (int)sizeof(*message) && message->nlmsg_len >= sizeof(*message) &&
+	       message->nlmsg_len <= (unsigned)left;
+}
+
 void host_link_events_parse(const void *messages, size_t length, host_link_up *up, void *userdata)
 {
 	const struct nlmsghdr *message;
 	int left = (int)length; /* below 0 behind a last message that is not padded */
 
-	for (message = messages; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
+	for (message = messages; is_whole(message, left); message = NLMSG_NEXT(message, left))
 		if (says_carrier(message))
 			up(userdata, ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index);
 }
